@@ -20,12 +20,15 @@ struct CMUnitTest {
     void *initial_state;
 };
 
+/* clang-format takes these braces for a block. */
+/* clang-format off */
 #define cmocka_unit_test(f) {#f, f, NULL, NULL, NULL}
 #define cmocka_unit_test_setup(f, setup) {#f, f, setup, NULL, NULL}
 #define cmocka_unit_test_teardown(f, teardown) {#f, f, NULL, teardown, NULL}
 #define cmocka_unit_test_setup_teardown(f, setup, teardown) \
     {#f, f, setup, teardown, NULL}
 #define cmocka_unit_test_prestate(f, state) {#f, f, NULL, NULL, state}
+/* clang-format on */
 
 enum { CROSS_PASSED, CROSS_FAILED, CROSS_SKIPPED };
 
@@ -48,8 +51,8 @@ static jmp_buf cross_leave;
 #define CROSS_INT(a, op, b) \
     do { \
         long long cross_a = (long long)(a), cross_b = (long long)(b); \
-        CROSS_CHECK(cross_a op cross_b, "not %s " #op " %s: %#llx, %#llx", \
-                    #a, #b, cross_a, cross_b); \
+        CROSS_CHECK(cross_a op cross_b, "not %s " #op " %s: %#llx, %#llx", #a, \
+                    #b, cross_a, cross_b); \
     } while (0)
 
 #define assert_true(c) CROSS_CHECK(c, "not true: %s", #c)
