@@ -192,7 +192,9 @@ typedef struct grove_event {
     bool set;
 } grove_event;
 
+/* clang-format off */
 #define GROVE_EVENT_INIT {0, 0, 0}
+/* clang-format on */
 
 GROVE_API void grove_event_init(grove_event *e);
 /* Sets the flag and wakes all who wait. */
@@ -251,11 +253,11 @@ GROVE_API void grove_hub_unhold(grove_hub *hub);
  * Shaped like POSIX and like POSIX in what they return and set; where the
  * thread would wait, the fiber does. They work on any descriptor; one whose
  * owner has set O_NONBLOCK gets EAGAIN as from POSIX. O_NONBLOCK is looked at
- * when a descriptor is first waited for, and never left changed. Also ETIMEDOUT,
- * ECANCELED, EDEADLK (see the top), ENOMEM, and EBADF when grove_close closes
- * the descriptor meanwhile. read and write of regular files hold up the thread.
- * A blocking send or write sends everything, unless it fails after a part:
- * then that part's length is returned, as POSIX has it.
+ * when a descriptor is first waited for, and never left changed. Also
+ * ETIMEDOUT, ECANCELED, EDEADLK (see the top), ENOMEM, and EBADF when
+ * grove_close closes the descriptor meanwhile. read and write of regular files
+ * hold up the thread. A blocking send or write sends everything, unless it
+ * fails after a part: then that part's length is returned, as POSIX has it.
  */
 GROVE_API ssize_t grove_read(int fd, void *buf, size_t len);
 GROVE_API ssize_t grove_read_until(int fd, void *buf, size_t len,

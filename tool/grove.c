@@ -1,0 +1,117 @@
+/*
+ * The command `grove`: tells which library is installed and what it finds on
+ * this machine. One table of subcommands; each returns the exit status.
+ */
+#include <grove.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* Linux 6.13; newer than most headers */
+#endif
+
+enum { OK = 0, FAILED = 1, BAD_USE = 2 };
+
+struct command {
+    const char *name;
+    const char *what;
+    int (*run)(void);
+};
+
+static int run_help(void);
+static int run_info(void);
+static int run_version(void);
+
+static const struct command commands[] = {
+    {"help", "print this list", run_help},
+    {"info", "print what the library finds on this machine", run_info},
+    {"version", "print the version of the library", run_version},
+};
+
+static const size_t ncommands = sizeof commands / sizeof commands[0];
+
+static void print_usage(FILE *to)
+{
+    fputs("usage: grove <command>\n\ncommands:\n", to);
+    for (size_t i = 0; i < ncommands; i++)
+        fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].what);
+}
+
+static int run_help(void)
+{
+    print_usage(stdout);
+    return OK;
+}
+
+static int run_version(void)
+{
+    printf("grove %s\n", grove_version());
+    return OK;
+}
+
+/* Whether a guard region can be installed in an anonymous mapping: 0, or the
+ * errno that says why not. */
+static int probe_guard_regions(size_t page)
+{
+    void *p = mmap(NULL, page, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return errno;
+    int err = madvise(p, page, MADV_GUARD_INSTALL) == 0 ? 0 : errno;
+    munmap(p, page);
+    return err;
+}
+
+static int run_info(void)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    int err = probe_guard_regions(page);
+
+    printf("version        %s\n", grove_version());
+    printf("page size      %zu bytes\n", page);
+    if (err == 0)
+        printf("stack guards   guard regions (MADV_GUARD_INSTALL)\n");
+    else
+        printf("stack guards   mprotect (MADV_GUARD_INSTALL: %s)\n",
+               strerror(err));
+    return OK;
+}
+
+/* The command called name, also as the option --name; NULL if there is none. */
+static const struct command *find_command(const char *name)
+{
+    if (strncmp(name, "--", 2) == 0)
+        name += 2;
+    for (size_t i = 0; i < ncommands; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_usage(stderr);
+        return BAD_USE;
+    }
+    const struct command *command = find_command(argv[1]);
+    if (command == NULL) {
+        fprintf(stderr, "grove: no command '%s'; see 'grove help'\n", argv[1]);
+        return BAD_USE;
+    }
+    if (argc > 2) {
+        fprintf(stderr, "grove: '%s' takes no argument, but was given '%s'\n",
+                argv[1], argv[2]);
+        return BAD_USE;
+    }
+    int status = command->run();
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "grove: cannot write: %s\n", strerror(errno));
+        return FAILED;
+    }
+    return status;
+}
