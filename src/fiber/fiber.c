@@ -2,7 +2,6 @@
  * Birth of fibers, and the little that a switch needs to know of its thread.
  * Everything here is called on the thread that owns the fiber.
  */
-#define _GNU_SOURCE
 #include "fiber/fiber.h"
 
 #include <dlfcn.h>

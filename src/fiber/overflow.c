@@ -11,7 +11,6 @@
  *
  * Only async-signal-safe calls are made; the message is put together by hand.
  */
-#define _GNU_SOURCE
 #include "fiber/overflow.h"
 
 #include <errno.h>

@@ -31,7 +31,6 @@
  *
  * All of it belongs to one thread; only stack_guard_mode is shared.
  */
-#define _GNU_SOURCE
 #include "fiber/stack.h"
 
 #include <assert.h>

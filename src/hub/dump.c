@@ -1,7 +1,6 @@
 /*
  * Walking all fibers of a hub, and telling where each is.
  */
-#define _GNU_SOURCE
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>

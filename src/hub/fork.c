@@ -7,7 +7,6 @@
  * the host's objects refer to them, but what they waited for is gone. Hubs of
  * other threads do not exist in the child; their memory stays, unused.
  */
-#define _GNU_SOURCE
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>

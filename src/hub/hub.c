@@ -11,7 +11,6 @@
  * The poll does not sleep while something is due. Before one that sleeps,
  * pooled stacks are trimmed, a bounded number at a time.
  */
-#define _GNU_SOURCE
 #include "hub/hub.h"
 
 #include <assert.h>

@@ -6,7 +6,6 @@
  * user's and is called on the hub's own stack; one without is a joiner's and is
  * called where the fiber ends: it only wakes.
  */
-#define _GNU_SOURCE
 #include <assert.h>
 #include <stdlib.h>
 

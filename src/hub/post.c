@@ -7,7 +7,6 @@
  * hub->polling) and then read the other's, in sequentially consistent order, so
  * that at least one of them sees the other: no post is slept over.
  */
-#define _GNU_SOURCE
 #include "hub/hub.h"
 
 grove_hub *grove_hub_self(void)

@@ -7,7 +7,6 @@
  * who comes next is chosen before (that may take a stack), and nothing runs
  * between the giving back and the switch.
  */
-#define _GNU_SOURCE
 #include <assert.h>
 #include <ctype.h>
 #include <stdio.h>

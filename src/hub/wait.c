@@ -2,7 +2,6 @@
  * Parking and what ends it: a wake, a deadline, the deadline of an enclosing
  * scope, a kill. And the calls that do nothing else: yield, sleep, the clock.
  */
-#define _GNU_SOURCE
 #include <assert.h>
 
 #include "hub/hub.h"

@@ -1,7 +1,6 @@
 /*
  * Parking until a descriptor is ready.
  */
-#define _GNU_SOURCE
 #include "hub/hub.h"
 
 struct fd_wait {

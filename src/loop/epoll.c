@@ -18,7 +18,6 @@
  *
  * Everything is called on the loop's thread, except loop_interrupt.
  */
-#define _GNU_SOURCE
 #include "loop/loop.h"
 
 #include <assert.h>
