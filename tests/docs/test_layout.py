@@ -1,0 +1,37 @@
+"""The sources are laid out by clang-format, and the header is plain C and C++."""
+
+import subprocess
+
+import pytest
+
+from build_tree import ROOT
+
+HEADER = ROOT / "include" / "grove.h"
+
+
+def test_clang_format_changes_nothing():
+    sources = [
+        path
+        for folder in ("include", "src", "tool", "python", "examples", "tests", "bench")
+        for path in sorted((ROOT / folder).rglob("*.[ch]"))
+    ]
+    check = subprocess.run(
+        ["clang-format", "--dry-run", "--Werror", *sources],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert check.returncode == 0, check.stderr
+
+
+@pytest.mark.parametrize(
+    "compiler",
+    [
+        ["cc", "-std=c11", "-D_DEFAULT_SOURCE", "-xc"],
+        ["c++", "-std=c++11", "-xc++"],
+    ],
+    ids=["c11", "c++11"],
+)
+def test_header_stands_alone(compiler: list[str]):
+    flags = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"]
+    subprocess.check_call([*compiler, *flags, HEADER])
