@@ -142,7 +142,8 @@ GROVE_API int grove_kill(grove_fiber *f);
 /* Asked of a fiber's end; in place, owned by the caller until it is called or
  * grove_unlink has returned. */
 typedef struct grove_link {
-    struct grove_link *next, **back;
+    struct grove_link *next, *prev;
+    grove_fiber *fiber;
     void (*fn)(grove_fiber *f, void *arg);
     void *arg;
 } grove_link;

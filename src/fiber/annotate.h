@@ -1,0 +1,113 @@
+/*
+ * What valgrind, AddressSanitizer and ThreadSanitizer must be told of stacks
+ * and switches. Compiled in by -Dvalgrind=true and by -Db_sanitize; otherwise
+ * every function here is empty.
+ */
+#ifndef GROVE_FIBER_ANNOTATE_H
+#define GROVE_FIBER_ANNOTATE_H
+
+#include <stddef.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#if defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
+#endif
+#if defined(GROVE_VALGRIND)
+#include <valgrind/valgrind.h>
+#endif
+
+/* A fiber's part; empty in a plain build. */
+struct annotation {
+#if defined(__SANITIZE_ADDRESS__)
+    void *fake_stack;       /* ASan's own, while the fiber is parked */
+    const void *low;        /* bounds of its stack */
+    size_t size;
+#endif
+#if defined(__SANITIZE_THREAD__)
+    void *tsan;             /* one a fiber's life; destroyed at the next
+                               birth on this stack, when it surely was left */
+#endif
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    char none[0];
+#endif
+};
+
+/* A stack from low (inclusive) to high was mapped. Returns valgrind's id. */
+static inline unsigned annotate_stack(void *low, void *high)
+{
+#if defined(GROVE_VALGRIND)
+    return VALGRIND_STACK_REGISTER(low, high);
+#else
+    (void)low;
+    (void)high;
+    return 0;
+#endif
+}
+
+static inline void annotate_stack_gone(unsigned id)
+{
+    (void)id;
+#if defined(GROVE_VALGRIND)
+    VALGRIND_STACK_DEREGISTER(id);
+#endif
+}
+
+/* A fiber is about to live on the stack from low to high; NULL bounds: the
+ * running thread's own. */
+static inline void annotate_birth(struct annotation *a, void *low, void *high)
+{
+    (void)a;
+    (void)low;
+    (void)high;
+#if defined(__SANITIZE_ADDRESS__)
+    a->fake_stack = NULL;
+    a->low = low;
+    a->size = (size_t)((char *)high - (char *)low);
+    if (low) /* what the last fiber on this stack left poisoned */
+        __asan_unpoison_memory_region(low, a->size);
+#endif
+#if defined(__SANITIZE_THREAD__)
+    if (a->tsan && low)
+        __tsan_destroy_fiber(a->tsan);
+    a->tsan = low ? __tsan_create_fiber(0) : __tsan_get_current_fiber();
+#endif
+}
+
+/* Around a switch: left with `ends` when `from` never runs again. */
+static inline void annotate_leave(struct annotation *from,
+                                  struct annotation *to, int ends)
+{
+    (void)from;
+    (void)to;
+    (void)ends;
+#if defined(__SANITIZE_ADDRESS__)
+    __sanitizer_start_switch_fiber(ends ? NULL : &from->fake_stack, to->low,
+                                   to->size);
+#endif
+#if defined(__SANITIZE_THREAD__)
+    __tsan_switch_to_fiber(to->tsan, 0);
+#endif
+}
+
+/* First thing on the stack that was switched to; `came_from` learns its bounds
+ * when they were not known (a thread's own stack). */
+static inline void annotate_arrive(struct annotation *here,
+                                   struct annotation *came_from)
+{
+    (void)here;
+    (void)came_from;
+#if defined(__SANITIZE_ADDRESS__)
+    const void *low;
+    size_t size;
+    __sanitizer_finish_switch_fiber(here->fake_stack, &low, &size);
+    if (came_from && !came_from->low) {
+        came_from->low = low;
+        came_from->size = size;
+    }
+#endif
+}
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * Birth of fibers, and the little that a switch needs to know of its thread.
+ * Everything here is called on the thread that owns the fiber.
+ */
+#include "fiber/fiber.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <stdatomic.h>
+#include <string.h>
+
+typedef struct eh_globals *get_globals_fn(void);
+
+extern struct eh_globals *__cxa_get_globals(void) __attribute__((weak));
+
+/* How often objects were loaded into this process, to see cheaply whether one
+ * was since the last look. */
+static int count_loads(struct dl_phdr_info *info, size_t size, void *adds)
+{
+    (void)size;
+    *(unsigned long long *)adds = info->dlpi_adds;
+    return 1;
+}
+
+/* libstdc++ may come with a library loaded later and out of the global scope
+ * (a Python extension), where a weak symbol does not see it. */
+static get_globals_fn *find_get_globals(void)
+{
+    static _Atomic(get_globals_fn *) found;
+    static _Atomic unsigned long long looked_at;
+    if (__cxa_get_globals)
+        return __cxa_get_globals;
+    get_globals_fn *fn = atomic_load(&found);
+    if (fn)
+        return fn;
+    unsigned long long adds = 0;
+    dl_iterate_phdr(count_loads, &adds);
+    if (atomic_exchange(&looked_at, adds) == adds)
+        return NULL;
+    static const char *const runtimes[] = {"libstdc++.so.6", "libc++abi.so.1"};
+    for (size_t i = 0; i < sizeof(runtimes) / sizeof(runtimes[0]); i++) {
+        void *lib = dlopen(runtimes[i], RTLD_NOLOAD | RTLD_LAZY);
+        if (!lib)
+            continue;
+        *(void **)&fn = dlsym(lib, "__cxa_get_globals");
+        if (fn) {
+            atomic_store(&found, fn); /* lib stays open: fn lives in it */
+            return fn;
+        }
+        dlclose(lib);
+    }
+    return NULL;
+}
+
+void fiber_thread_refresh(struct fiber_thread *t)
+{
+    if (t->eh)
+        return;
+    get_globals_fn *fn = find_get_globals();
+    if (fn)
+        t->eh = fn();
+}
+
+void fiber_thread_init(struct fiber_thread *t)
+{
+    t->errno_location = &errno;
+    t->eh = NULL;
+    t->previous = NULL;
+    fiber_thread_refresh(t);
+}
+
+void fiber_adopt_thread(struct fiber *f)
+{
+    memset(f, 0, sizeof(*f));
+    annotate_birth(&f->annotation, NULL, NULL);
+}
+
+void fiber_make(struct fiber *f, uint64_t id, void (*entry)(void *), void *arg)
+{
+    char *low = f->stack.base + 4096;
+    f->saved_errno = 0;
+    f->eh_saved = 0;
+    f->id = id;
+    f->name[0] = '\0';
+    annotate_birth(&f->annotation, low, f);
+    context_make(&f->context, low, f, entry, arg);
+}
+
+void fiber_set_name(struct fiber *f, const char *name)
+{
+    size_t n = strnlen(name, FIBER_NAME_SIZE - 1);
+    memcpy(f->name, name, n);
+    f->name[n] = '\0';
+}

@@ -1,0 +1,113 @@
+/*
+ * A fiber, as far as a thread of execution goes: a stack, a saved context and
+ * what belongs to it across switches. Scheduling is the hub's.
+ *
+ * The record of a fiber stands at the top of its own stack slot (stack.h), so
+ * that one page holds all that a parked fiber needs; it begins with a struct
+ * fiber, which begins with a struct stack. The fiber that stands for a thread's
+ * own stack has no slot: its stack.base is NULL.
+ */
+#ifndef GROVE_FIBER_FIBER_H
+#define GROVE_FIBER_FIBER_H
+
+#include <errno.h>
+#include <stdint.h>
+
+#include "fiber/annotate.h"
+#include "fiber/context.h"
+#include "fiber/stack.h"
+
+#define FIBER_NAME_SIZE 24
+
+/* The Itanium C++ ABI's __cxa_eh_globals: the exceptions that are being
+ * handled. A parked catch block's must not be seen by another fiber. */
+struct eh_globals {
+    void *caught;
+    uintptr_t uncaught;
+};
+
+struct fiber {
+    struct stack stack;
+    struct context context; /* while it does not run */
+    int saved_errno;        /* while it does not run */
+    unsigned eh_saved : 1;  /* eh holds what the thread's globals must get */
+    uint64_t id;
+    struct eh_globals eh;
+    char name[FIBER_NAME_SIZE];
+    struct annotation annotation;
+};
+
+/* What a switch needs of the thread it happens on. */
+struct fiber_thread {
+    int *errno_location;
+    struct eh_globals *eh; /* NULL until a C++ runtime is seen */
+    struct fiber *previous; /* who was left by the last switch */
+};
+
+/* Fills t for the calling thread. */
+void fiber_thread_init(struct fiber_thread *t);
+
+/* Look again for a C++ runtime: one may have been loaded since. Cheap when no
+ * library was. */
+GROVE_HOST_API void fiber_thread_refresh(struct fiber_thread *t);
+
+/* Make f's record stand for the calling thread's own stack. */
+void fiber_adopt_thread(struct fiber *f);
+
+/* Make f, whose stack part is set, start entry(arg) when first switched to.
+ * entry must end in fiber_leave. */
+GROVE_HOST_API void fiber_make(struct fiber *f, uint64_t id,
+                               void (*entry)(void *), void *arg);
+
+/* To be called first by entry. */
+static inline void fiber_started(struct fiber_thread *t, struct fiber *f)
+{
+    annotate_arrive(&f->annotation, &t->previous->annotation);
+}
+
+/* A parked catch block's globals go with the fiber. */
+static inline void fiber_swap_eh(struct fiber_thread *t, struct fiber *from,
+                                 struct fiber *to)
+{
+    struct eh_globals *eh = t->eh;
+    if (likely(!((uintptr_t)eh->caught | eh->uncaught) && !to->eh_saved))
+        return;
+    from->eh = *eh;
+    from->eh_saved = from->eh.caught || from->eh.uncaught;
+    *eh = to->eh_saved ? to->eh : (struct eh_globals){0};
+    to->eh_saved = 0;
+}
+
+/* Leave `from`, which is running, for `to`; returns when something switches
+ * back. */
+__attribute__((always_inline)) static inline void
+fiber_switch(struct fiber_thread *t, struct fiber *from, struct fiber *to)
+{
+    int *e = t->errno_location;
+    from->saved_errno = *e;
+    *e = to->saved_errno;
+    if (unlikely(t->eh != NULL))
+        fiber_swap_eh(t, from, to);
+    t->previous = from;
+    annotate_leave(&from->annotation, &to->annotation, 0);
+    context_switch(&from->context, &to->context);
+    annotate_arrive(&from->annotation, &t->previous->annotation);
+}
+
+/* Leave `from` for good. Its record, and the stack it stands on, may already be
+ * in the pool, but nothing else may have taken it. */
+__attribute__((always_inline, noreturn)) static inline void
+fiber_leave(struct fiber_thread *t, struct fiber *from, struct fiber *to)
+{
+    *t->errno_location = to->saved_errno;
+    if (unlikely(t->eh != NULL))
+        fiber_swap_eh(t, from, to);
+    t->previous = from;
+    annotate_leave(&from->annotation, &to->annotation, 1);
+    context_switch(&from->context, &to->context);
+    __builtin_unreachable();
+}
+
+void fiber_set_name(struct fiber *f, const char *name);
+
+#endif

@@ -1,0 +1,150 @@
+/*
+ * The SIGSEGV handler that names the fiber.
+ *
+ * It runs on a per-thread alternate stack, because the stack that overflowed
+ * has no room for it. A fault in the guard page of a live stack of the faulting
+ * thread is reported on stderr; then, as for every other fault, whoever had a
+ * handler before ours is called; without one the default action is restored
+ * and the faulting instruction runs again, so that the process dies by SIGSEGV
+ * with the registers as they were. The fault is known by its address: the
+ * si_code differs between guard regions and mprotect.
+ *
+ * Only async-signal-safe calls are made; the message is put together by hand.
+ */
+#include "fiber/overflow.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fiber/fiber.h"
+
+#ifndef AT_MINSIGSTKSZ
+#define AT_MINSIGSTKSZ 51
+#endif
+
+/* Room for the handlers that are chained to, above what the kernel needs. */
+#define HANDLER_ROOM ((size_t)32 << 10)
+
+static __thread const struct stack_pool *watched
+    __attribute__((tls_model("initial-exec")));
+static __thread void *alternate_stack;
+static __thread size_t alternate_size;
+
+static struct sigaction previous;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+struct message {
+    char text[256];
+    size_t length;
+};
+
+static void add(struct message *m, const char *s)
+{
+    while (*s && m->length < sizeof(m->text))
+        m->text[m->length++] = *s++;
+}
+
+static void add_number(struct message *m, uint64_t n)
+{
+    char digits[21];
+    char *at = digits + sizeof(digits) - 1;
+    *at = '\0';
+    do {
+        *--at = (char)('0' + n % 10);
+        n /= 10;
+    } while (n);
+    add(m, at);
+}
+
+static void report(const struct fiber *f)
+{
+    struct message m = {.length = 0};
+    add(&m, "grove: stack overflow in fiber ");
+    add_number(&m, f->id);
+    add(&m, " \"");
+    add(&m, f->name);
+    add(&m, "\": its stack of ");
+    add_number(&m, stack_size(&f->stack));
+    add(&m, " bytes is full; give it a larger one (stack_size, or "
+            "GROVE_STACK_SIZE in the environment)\n");
+    ssize_t n = write(STDERR_FILENO, m.text, m.length);
+    (void)n;
+}
+
+static void pass_on(int signum, siginfo_t *info, void *context)
+{
+    if (previous.sa_flags & SA_SIGINFO) {
+        previous.sa_sigaction(signum, info, context);
+    } else if (previous.sa_handler == SIG_DFL ||
+               previous.sa_handler == SIG_IGN) {
+        signal(signum, SIG_DFL);
+        if (info->si_code <= 0) /* sent by somebody: it will not recur */
+            raise(signum);
+    } else {
+        previous.sa_handler(signum);
+    }
+}
+
+static void on_fault(int signum, siginfo_t *info, void *context)
+{
+    int saved = errno;
+    if (watched && info->si_code > 0) {
+        struct stack *stack = stack_by_guard(watched, info->si_addr);
+        if (stack)
+            report((const struct fiber *)stack);
+    }
+    errno = saved;
+    pass_on(signum, info, context);
+}
+
+static void install(void)
+{
+    struct sigaction action = {.sa_sigaction = on_fault,
+                               .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGSEGV, &action, &previous);
+}
+
+int overflow_watch(const struct stack_pool *pool)
+{
+    stack_t current;
+    if (sigaltstack(NULL, &current) == 0 && (current.ss_flags & SS_DISABLE)) {
+        size_t size = getauxval(AT_MINSIGSTKSZ);
+        size = ((size > (size_t)MINSIGSTKSZ ? size : (size_t)MINSIGSTKSZ) + HANDLER_ROOM +
+                4095) & ~(size_t)4095;
+        void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (mem == MAP_FAILED)
+            return -ENOMEM;
+        stack_t own = {.ss_sp = mem, .ss_size = size};
+        if (sigaltstack(&own, NULL) < 0) {
+            munmap(mem, size);
+            return -ENOMEM;
+        }
+        alternate_stack = mem;
+        alternate_size = size;
+    }
+    watched = pool;
+    pthread_once(&once, install);
+    return 0;
+}
+
+void overflow_unwatch(void)
+{
+    watched = NULL;
+    if (!alternate_stack)
+        return;
+    stack_t current;
+    if (sigaltstack(NULL, &current) == 0 && current.ss_sp == alternate_stack) {
+        stack_t off = {.ss_flags = SS_DISABLE};
+        sigaltstack(&off, NULL);
+    }
+    munmap(alternate_stack, alternate_size);
+    alternate_stack = NULL;
+}

@@ -1,0 +1,388 @@
+/*
+ * Slots, slabs and the pool.
+ *
+ * A slot is a power of two in size and is laid out so:
+ *
+ *   base                                                       base + size
+ *   | guard | ............ stack, growing down | record | host's area     |
+ *     4 KiB                                    ^                ^
+ *                             moved down by the slot's colour   hosted only
+ *
+ * The record (struct stack, and around it the fiber) stands in the page where
+ * the stack begins, so that a parked fiber touches one page. Records of
+ * neighbouring slots would all fall on the same cache sets; a colour of 0 to
+ * 448 bytes spreads them without spilling into a second page.
+ *
+ * Slots come from slabs, which double from 16 MiB to 4 GiB: 1,000,000 slots of
+ * 256 KiB are some 70 mappings. Slabs are aligned to 2 MiB so that a slot's
+ * guard and top share a page of the page table, and never use huge pages: one
+ * would make a whole group of stacks resident.
+ *
+ * A slot's life:
+ *
+ *      unused --> live --> fresh --> clean --> cold
+ *                  ^         |         |         |
+ *                  +---------+---------+---------+
+ *
+ * fresh: pooled, the last in is the first out, because it is in the cache;
+ * clean: looked at by stack_pool_trim, its deep pages given back;
+ * cold: beyond the reserve, all its pages given back. A cold slot's record is
+ * gone, so cold slots are remembered in the slab.
+ *
+ * All of it belongs to one thread; only stack_guard_mode is shared.
+ */
+#include "fiber/stack.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fiber/annotate.h"
+
+#define PAGE ((size_t)4096)
+#define SLAB_MIN ((size_t)16 << 20)
+#define SLAB_MAX ((size_t)4 << 30)
+#define SLAB_ALIGN ((size_t)2 << 20)
+
+/* Pooled stacks of a class that keep their top page while the hub is idle. */
+#define CLEAN_RESERVE 4096
+
+/* Colours: multiples of a cache line, small against a page. */
+#define COLOURS 8
+#define COLOUR 64
+
+/* Mappings left to the rest of the process when guards cost mappings. */
+#define MAPPING_RESERVE 4096
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+static _Atomic int guard_mode = -1;
+static _Atomic long guard_budget; /* mprotect guards still allowed */
+
+unsigned stack_shift(size_t size)
+{
+    if (size < (size_t)1 << STACK_SHIFT_MIN ||
+        size > (size_t)1 << STACK_SHIFT_MAX)
+        return 0;
+    return 64 - (unsigned)__builtin_clzl(size - 1);
+}
+
+/* Each mprotect guard splits a mapping: two more of vm.max_map_count. */
+static long mprotect_budget(void)
+{
+    long limit = 65530;
+    FILE *f = fopen("/proc/sys/vm/max_map_count", "re");
+    if (f) {
+        if (fscanf(f, "%ld", &limit) != 1)
+            limit = 65530;
+        fclose(f);
+    }
+    return limit > 2 * MAPPING_RESERVE ? (limit - MAPPING_RESERVE) / 2
+                                       : limit / 4;
+}
+
+static bool guard_regions_work(void)
+{
+    void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED)
+        return false;
+    bool works = madvise(page, PAGE, MADV_GUARD_INSTALL) == 0;
+    munmap(page, PAGE);
+    return works;
+}
+
+enum stack_guard stack_guard_mode(void)
+{
+    int mode = atomic_load_explicit(&guard_mode, memory_order_acquire);
+    if (mode >= 0)
+        return (enum stack_guard)mode;
+    const char *wish = getenv("GROVE_GUARD");
+    mode = (wish && strcmp(wish, "mprotect") == 0) || !guard_regions_work()
+               ? STACK_GUARD_MPROTECT
+               : STACK_GUARD_REGION;
+    int unset = -1;
+    if (mode == STACK_GUARD_MPROTECT)
+        atomic_store(&guard_budget, mprotect_budget());
+    atomic_compare_exchange_strong(&guard_mode, &unset, mode);
+    return (enum stack_guard)atomic_load(&guard_mode);
+}
+
+/* A region that cannot be guarded so (locked memory: EINVAL) gets an mprotect
+ * guard, within the budget. */
+static int guard_by_mprotect(char *base)
+{
+    if (atomic_load(&guard_mode) == STACK_GUARD_REGION)
+        return mprotect(base, PAGE, PROT_NONE) == 0 ? 0 : -ENOMEM;
+    if (atomic_fetch_sub(&guard_budget, 1) <= 0) {
+        atomic_fetch_add(&guard_budget, 1);
+        return -ENOMEM;
+    }
+    if (mprotect(base, PAGE, PROT_NONE) < 0) {
+        atomic_fetch_add(&guard_budget, 1);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+static int guard_install(char *base)
+{
+    if (stack_guard_mode() == STACK_GUARD_MPROTECT)
+        return guard_by_mprotect(base);
+    if (madvise(base, PAGE, MADV_GUARD_INSTALL) == 0)
+        return 0;
+    return errno == EINVAL ? guard_by_mprotect(base) : -ENOMEM;
+}
+
+static char *map_aligned(size_t size, size_t align)
+{
+    char *raw = mmap(NULL, size + align, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (raw == MAP_FAILED)
+        return NULL;
+    char *base = (char *)(((uintptr_t)raw + align - 1) & ~(align - 1));
+    if (base > raw)
+        munmap(raw, (size_t)(base - raw));
+    if (raw + align > base)
+        munmap(base + size, (size_t)(raw + align - base));
+    madvise(base, size, MADV_NOHUGEPAGE);
+    return base;
+}
+
+/* Adds a slab of twice the last one's size, or as much as there is. */
+static struct slab *slab_new(struct stack_class *class)
+{
+    size_t slot = (size_t)1 << class->shift;
+    size_t size = SLAB_MIN;
+    if (class->slabs)
+        size = 2 * class->slabs->slots * slot;
+    if (size > SLAB_MAX)
+        size = SLAB_MAX;
+    if (size < slot)
+        size = slot;
+    size_t align = slot > SLAB_ALIGN ? slot : SLAB_ALIGN;
+    char *base;
+    while (!(base = map_aligned(size, align))) {
+        if (size <= slot)
+            return NULL;
+        size = size / 2 < slot ? slot : size / 2;
+    }
+
+    size_t slots = size / slot;
+    size_t words = (slots + 63) / 64;
+    struct slab *slab = calloc(1, sizeof(*slab) + words * sizeof(uint64_t));
+    uint32_t *cold = calloc(slots, sizeof(*cold));
+    if (!slab || !cold) {
+        free(slab);
+        free(cold);
+        munmap(base, size);
+        return NULL;
+    }
+    slab->base = base;
+    slab->slots = slots;
+    slab->cold = cold;
+    slab->is_cold = (uint64_t *)(slab + 1);
+    slab->next = class->slabs;
+    class->slabs = slab;
+    return slab;
+}
+
+/* Where the slot's record stands. */
+static struct stack *record_of(const struct stack_pool *pool,
+                               const struct stack_class *class, char *base)
+{
+    uintptr_t top = (uintptr_t)base + ((uintptr_t)1 << class->shift);
+    if (class->kind == STACK_HOSTED)
+        top -= STACK_HOST_AREA;
+    top -= (((uintptr_t)base >> class->shift) % COLOURS) * COLOUR;
+    return (struct stack *)((top - pool->record_size) & ~(uintptr_t)63);
+}
+
+/* A cold slot, or one never used. */
+static char *slot_take(struct stack_class *class)
+{
+    for (struct slab *s = class->slabs; s; s = s->next) {
+        if (s->colds) {
+            size_t i = s->cold[--s->colds];
+            s->is_cold[i / 64] &= ~(UINT64_C(1) << (i % 64));
+            return s->base + (i << class->shift);
+        }
+        if (s == class->slabs && s->used < s->slots) {
+            char *base = s->base + (s->used << class->shift);
+            if (guard_install(base) < 0)
+                return NULL;
+            s->used++;
+            return base;
+        }
+    }
+    struct slab *s = slab_new(class);
+    if (!s || guard_install(s->base) < 0)
+        return NULL;
+    s->used = 1;
+    return s->base;
+}
+
+struct stack *stack_get_cold(struct stack_pool *pool,
+                             struct stack_class *class)
+{
+    struct stack *stack = class->clean;
+    if (stack) {
+        class->clean = stack->next;
+        class->clean_count--;
+        stack->live = true;
+        return stack;
+    }
+    if (!class->shift) {
+        size_t index = (size_t)(class - &pool->classes[0][0]);
+        class->shift = (unsigned)(index % STACK_SHIFTS) + STACK_SHIFT_MIN;
+        class->kind = (enum stack_kind)(index / STACK_SHIFTS);
+    }
+    char *base = slot_take(class);
+    if (!base)
+        return NULL;
+    stack = record_of(pool, class, base);
+    stack->base = base;
+    stack->class = class;
+    stack->live = true;
+    stack->valgrind_id = annotate_stack(base + PAGE, stack);
+    return stack;
+}
+
+/* Whether any page of the stack below the top one is resident. */
+static bool deep_pages(const struct stack *stack, char *top_page)
+{
+    unsigned char resident[256];
+    for (char *at = top_page; at > stack->base + PAGE;) {
+        size_t pages = (size_t)(at - (stack->base + PAGE)) / PAGE;
+        if (pages > sizeof(resident))
+            pages = sizeof(resident);
+        at -= pages * PAGE;
+        if (mincore(at, pages * PAGE, resident) < 0)
+            return true;
+        if (memchr(resident, 1, pages))
+            return true;
+    }
+    return false;
+}
+
+static void make_cold(struct stack_class *class, struct stack *stack)
+{
+    char *base = stack->base;
+    size_t size = (size_t)1 << class->shift;
+    for (struct slab *s = class->slabs; s; s = s->next) {
+        if (base < s->base || base >= s->base + (s->slots << class->shift))
+            continue;
+        size_t i = (size_t)(base - s->base) >> class->shift;
+        annotate_stack_gone(stack->valgrind_id);
+        if (madvise(base + PAGE, size - PAGE, MADV_DONTNEED) < 0)
+            break;
+        s->cold[s->colds++] = (uint32_t)i;
+        s->is_cold[i / 64] |= UINT64_C(1) << (i % 64);
+        return;
+    }
+    assert(!"a pooled stack lies in a slab");
+}
+
+static void class_trim(struct stack_class *class, unsigned *max)
+{
+    while (class->fresh && *max) {
+        struct stack *stack = class->fresh;
+        class->fresh = stack->next;
+        class->fresh_count--;
+        (*max)--;
+        char *top_page = (char *)((uintptr_t)stack & ~(PAGE - 1));
+        if (deep_pages(stack, top_page))
+            madvise(stack->base + PAGE,
+                    (size_t)(top_page - stack->base) - PAGE, MADV_DONTNEED);
+        if (class->clean_count >= CLEAN_RESERVE) {
+            make_cold(class, stack);
+            continue;
+        }
+        stack->next = class->clean;
+        class->clean = stack;
+        class->clean_count++;
+    }
+}
+
+bool stack_pool_trim(struct stack_pool *pool, unsigned max)
+{
+    struct stack_class *class = &pool->classes[0][0];
+    struct stack_class *end = class + STACK_KINDS * STACK_SHIFTS;
+    for (; class < end; class++) {
+        if (class->fresh)
+            class_trim(class, &max);
+        if (class->fresh)
+            return true;
+    }
+    return false;
+}
+
+void stack_pool_init(struct stack_pool *pool, size_t record_size)
+{
+    memset(pool, 0, sizeof(*pool));
+    pool->record_size = record_size;
+}
+
+void stack_pool_destroy(struct stack_pool *pool)
+{
+    struct stack_class *class = &pool->classes[0][0];
+    struct stack_class *end = class + STACK_KINDS * STACK_SHIFTS;
+    for (; class < end; class++) {
+        while (class->slabs) {
+            struct slab *s = class->slabs;
+            class->slabs = s->next;
+            munmap(s->base, s->slots << class->shift);
+            if (stack_guard_mode() == STACK_GUARD_MPROTECT)
+                atomic_fetch_add(&guard_budget, (long)s->used);
+            free(s->cold);
+            free(s);
+        }
+    }
+    stack_pool_init(pool, pool->record_size);
+}
+
+struct stack *stack_by_guard(const struct stack_pool *pool, const void *addr)
+{
+    const char *at = addr;
+    const struct stack_class *class = &pool->classes[0][0];
+    const struct stack_class *end = class + STACK_KINDS * STACK_SHIFTS;
+    for (; class < end; class++) {
+        for (struct slab *s = class->slabs; s; s = s->next) {
+            if (at < s->base || at >= s->base + (s->used << class->shift))
+                continue;
+            size_t i = (size_t)(at - s->base) >> class->shift;
+            char *base = s->base + (i << class->shift);
+            if (at >= base + PAGE || (s->is_cold[i / 64] >> (i % 64) & 1))
+                return NULL;
+            struct stack *stack = record_of(pool, class, base);
+            return stack->live ? stack : NULL;
+        }
+    }
+    return NULL;
+}
+
+void stack_each(const struct stack_pool *pool,
+                void (*fn)(struct stack *stack, void *arg), void *arg)
+{
+    const struct stack_class *class = &pool->classes[0][0];
+    const struct stack_class *end = class + STACK_KINDS * STACK_SHIFTS;
+    for (; class < end; class++) {
+        for (struct slab *s = class->slabs; s; s = s->next) {
+            for (size_t i = 0; i < s->used; i++) {
+                if (s->is_cold[i / 64] >> (i % 64) & 1)
+                    continue;
+                char *base = s->base + (i << class->shift);
+                struct stack *stack = record_of(pool, class, base);
+                if (stack->live)
+                    fn(stack, arg);
+            }
+        }
+    }
+}

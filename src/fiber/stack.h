@@ -1,0 +1,138 @@
+/*
+ * Stacks: slots of address space, each with a guard page, from slabs that one
+ * thread owns. See stack.c for the layout.
+ */
+#ifndef GROVE_FIBER_STACK_H
+#define GROVE_FIBER_STACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fiber/visibility.h"
+
+#define STACK_SHIFT_MIN 14 /* 16 KiB */
+#define STACK_SHIFT_MAX 26 /* 64 MiB */
+#define STACK_SHIFTS (STACK_SHIFT_MAX - STACK_SHIFT_MIN + 1)
+
+/* Who lays out the top of a slot. */
+enum stack_kind {
+    STACK_PLAIN,  /* nothing above the record */
+    STACK_HOSTED, /* STACK_HOST_AREA bytes above it belong to the host */
+    STACK_KINDS
+};
+
+/* The host's part of a hosted slot: CPython's first frame chunk. Tools that
+ * read another process take 16 KiB from its start, so that much must be
+ * mapped; the rest makes its start fall at offset 2560 of a page, which leaves
+ * that page 2.5 KiB for the record and the parked C frames below it, and
+ * 1.5 KiB for the frames above: a parked greenlet touches one page. */
+#define STACK_HOST_AREA (16384 + 1536)
+
+/* The head of a slot's record, where the stack begins to grow down from. */
+struct stack {
+    struct stack *next; /* while pooled */
+    char *base;         /* start of the slot, its guard page */
+    struct stack_class *class;
+    bool live;   /* handed out; false while pooled */
+    unsigned valgrind_id;
+};
+
+/* One mapping of equal slots. */
+struct slab {
+    struct slab *next;
+    char *base;
+    size_t slots;
+    size_t used;    /* slots handed out at least once; the rest is untouched */
+    uint32_t *cold; /* a stack of slot numbers whose pages were given back */
+    size_t colds;
+    uint64_t *is_cold; /* a bit a slot: its record is not to be read */
+};
+
+/* The slots of one size and kind. */
+struct stack_class {
+    struct stack *fresh;  /* pooled, pages below the top one not looked at */
+    struct stack *clean;  /* pooled, only the top page resident */
+    struct slab *slabs;   /* newest first; only the first has unused slots */
+    size_t fresh_count;
+    size_t clean_count;
+    unsigned shift;       /* log2 of the slot's size; 0 before first use */
+    enum stack_kind kind;
+};
+
+struct stack_pool {
+    struct stack_class classes[STACK_KINDS][STACK_SHIFTS];
+    size_t record_size; /* bytes of the record that begins with struct stack */
+};
+
+/* How guards are made on this machine; see stack_guard_mode. */
+enum stack_guard { STACK_GUARD_REGION, STACK_GUARD_MPROTECT };
+
+void stack_pool_init(struct stack_pool *pool, size_t record_size);
+
+/* Unmaps every slab. No stack of the pool may be in use. */
+void stack_pool_destroy(struct stack_pool *pool);
+
+/* log2 of the slot that a stack of size bytes gets, or 0 when size is out of
+ * GROVE_STACK_MIN..GROVE_STACK_MAX. */
+GROVE_HOST_API unsigned stack_shift(size_t size);
+
+/* The slow half of stack_get: a slot from a slab. NULL when no memory, address
+ * space or mapping is left. */
+GROVE_HOST_API struct stack *stack_get_cold(struct stack_pool *pool,
+                                            struct stack_class *class);
+
+/* Look at up to max pooled stacks and give back what is deeper than their top
+ * page; beyond a reserve give back that page, too. True when more is left. */
+GROVE_HOST_API bool stack_pool_trim(struct stack_pool *pool, unsigned max);
+
+/* The live stack whose guard page holds addr, or NULL. Async-signal-safe. */
+struct stack *stack_by_guard(const struct stack_pool *pool, const void *addr);
+
+/* Calls fn for every live stack. */
+GROVE_HOST_API void stack_each(const struct stack_pool *pool,
+                               void (*fn)(struct stack *stack, void *arg),
+                               void *arg);
+
+/* How guards are made: regions where the kernel has them (Linux 6.13),
+ * otherwise mprotect, which is bounded by vm.max_map_count. GROVE_GUARD=mprotect
+ * in the environment chooses the latter. */
+GROVE_HOST_API enum stack_guard stack_guard_mode(void);
+
+static inline size_t stack_size(const struct stack *stack)
+{
+    return (size_t)1 << stack->class->shift;
+}
+
+static inline struct stack_class *
+stack_class_of(struct stack_pool *pool, enum stack_kind kind, unsigned shift)
+{
+    return &pool->classes[kind][shift - STACK_SHIFT_MIN];
+}
+
+/* A stack of the class: its record, whose bytes behind struct stack are what
+ * the last user left (zero when new). */
+static inline struct stack *stack_get(struct stack_pool *pool,
+                                      struct stack_class *class)
+{
+    struct stack *stack = class->fresh;
+    if (unlikely(!stack))
+        return stack_get_cold(pool, class);
+    class->fresh = stack->next;
+    class->fresh_count--;
+    stack->live = true;
+    return stack;
+}
+
+/* Back to the pool. May be called while standing on the stack, if nothing that
+ * takes a stack runs before leaving it. */
+static inline void stack_put(struct stack *stack)
+{
+    struct stack_class *class = stack->class;
+    stack->live = false;
+    stack->next = class->fresh;
+    class->fresh = stack;
+    class->fresh_count++;
+}
+
+#endif

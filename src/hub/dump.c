@@ -1,0 +1,71 @@
+/*
+ * Walking all fibers of a hub, and telling where each is.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "hub/hub.h"
+
+struct walk {
+    struct hub *hub;
+    void (*fn)(struct grove_fiber *f, void *arg);
+    void *arg;
+};
+
+static void visit(struct stack *stack, void *arg)
+{
+    struct walk *w = arg;
+    struct grove_fiber *f = (struct grove_fiber *)stack;
+    if (f->state != FIBER_ENDED && f != w->hub->loop_fiber)
+        w->fn(f, w->arg);
+}
+
+void hub_each(struct hub *hub, void (*fn)(struct grove_fiber *f, void *arg),
+              void *arg)
+{
+    struct walk w = {hub, fn, arg};
+    stack_each(&hub->stacks, visit, &w);
+}
+
+static const char *state_name(const struct grove_fiber *f)
+{
+    static const char *const names[] = {"new", "ready", "running", "parked",
+                                        "ended"};
+    return names[f->state];
+}
+
+struct dump {
+    int fd;
+    int64_t now;
+};
+
+static void dump_fiber(struct grove_fiber *f, void *arg)
+{
+    const struct dump *d = arg;
+    char line[192];
+    int n = snprintf(line, sizeof(line), "fiber %" PRIu64 " \"%s\" %s",
+                     f->fiber.id, f->fiber.name, state_name(f));
+    if (f->state == FIBER_PARKED && f->waiting) {
+        n += snprintf(line + n, sizeof(line) - (size_t)n, " in %s",
+                      f->reason.what);
+        if (f->reason.fd >= 0)
+            n += snprintf(line + n, sizeof(line) - (size_t)n,
+                          " on descriptor %d", f->reason.fd);
+        n += snprintf(line + n, sizeof(line) - (size_t)n, " for %.3f s",
+                      (double)(d->now - f->reason.since) / 1e9);
+    }
+    line[n++] = '\n';
+    ssize_t written = write(d->fd, line, (size_t)n);
+    (void)written;
+}
+
+void grove_dump(int fd)
+{
+    struct hub *hub = hub_self();
+    if (!hub)
+        return;
+    struct dump d = {fd, hub_clock()};
+    dump_fiber(&hub->root, &d);
+    hub_each(hub, dump_fiber, &d);
+}

@@ -1,0 +1,275 @@
+/*
+ * A hub's life and its loop. What states fibers go through, and the invariants,
+ * are in hub.h.
+ *
+ * A pass of the loop:
+ *
+ *     due nodes, up to HUB_PASS --> mail --> poll --> expired timers --+
+ *        ^                                                             |
+ *        +-------------------------------------------------------------+
+ *
+ * The poll does not sleep while something is due. Before one that sleeps,
+ * pooled stacks are trimmed, a bounded number at a time.
+ */
+#include "hub/hub.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fiber/overflow.h"
+
+/* Pooled stacks looked at before a poll that sleeps. */
+#define TRIM_STEP 64
+
+__thread struct hub *hub_of_thread __attribute__((tls_model("initial-exec")));
+
+static pthread_key_t thread_end;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+void run_queue_end(struct run *run)
+{
+    (void)run;
+    assert(!"the end of the run queue is nobody's callback");
+}
+
+static void hub_destroy(void *arg)
+{
+    struct hub *hub = arg;
+    struct fiber_locals *locals = hub->root.locals;
+    hub->root.locals = NULL;
+    if (locals)
+        locals->destroy(locals);
+    overflow_unwatch();
+    loop_destroy(&hub->loop);
+    stack_pool_destroy(&hub->stacks);
+    hub_of_thread = NULL;
+    free(hub);
+}
+
+static void once_a_process(void)
+{
+    pthread_key_create(&thread_end, hub_destroy);
+    hub_watch_forks();
+}
+
+static void loop_entry(void *arg)
+{
+    struct grove_fiber *f = arg;
+    fiber_started(&f->hub->thread, &f->fiber);
+    hub_run(f->hub);
+}
+
+static void root_init(struct hub *hub)
+{
+    struct grove_fiber *root = &hub->root;
+    fiber_adopt_thread(&root->fiber);
+    root->fiber.id = 1;
+    fiber_set_name(&root->fiber, "main");
+    root->hub = hub;
+    root->state = FIBER_RUNNING;
+    root->references = 1;
+    links_init(&root->links);
+    hub->current = root;
+    hub->next_id = 2;
+}
+
+struct hub *hub_create(void)
+{
+    pthread_once(&once, once_a_process);
+    struct hub *hub = NULL;
+    if (posix_memalign((void **)&hub, 64, sizeof(*hub))) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    memset(hub, 0, sizeof(*hub));
+    int r = loop_init(&hub->loop);
+    if (r < 0)
+        goto fail_loop;
+    stack_pool_init(&hub->stacks, sizeof(struct grove_fiber));
+    fiber_thread_init(&hub->thread);
+    run_queue_init(&hub->queue);
+    hub->budget = HUB_PASS;
+    links_init(&hub->ended_links);
+    hub->ended_run.call = hub_call_ended_links;
+    hub->now = hub_clock();
+    root_init(hub);
+    r = hub_set_loop_stack(hub, STACK_PLAIN,
+                           stack_shift(grove_stack_size_default()));
+    if (r < 0)
+        goto fail_stack;
+    r = overflow_watch(&hub->stacks);
+    if (r < 0)
+        goto fail_stack;
+    if (pthread_setspecific(thread_end, hub) != 0) {
+        r = -ENOMEM;
+        goto fail_watch;
+    }
+    hub_of_thread = hub;
+    return hub;
+
+fail_watch:
+    overflow_unwatch();
+fail_stack:
+    stack_pool_destroy(&hub->stacks);
+    loop_destroy(&hub->loop);
+fail_loop:
+    free(hub);
+    errno = -r;
+    return NULL;
+}
+
+int hub_set_loop_stack(struct hub *hub, enum stack_kind kind, unsigned shift)
+{
+    assert(!hub->in_callback && hub->current != hub->loop_fiber);
+    struct grove_fiber *f = hub_fiber_new(hub, kind, shift, loop_entry);
+    if (!f)
+        return -ENOMEM;
+    hub->fibers--; /* it is no fiber of the user's */
+    fiber_set_name(&f->fiber, "hub");
+    f->state = FIBER_PARKED;
+    if (hub->loop_fiber)
+        stack_put(&hub->loop_fiber->fiber.stack);
+    hub->loop_fiber = f;
+    return 0;
+}
+
+/* ---- the loop ----------------------------------------------------------- */
+
+struct grove_fiber *hub_next_slow(struct hub *hub)
+{
+    while (!hub->in_callback && hub->budget > 0) {
+        struct run *run = hub->queue.ends.next;
+        if (run->call)
+            break;
+        run_queue_remove(run);
+        hub->budget--;
+        struct grove_fiber *f = run->birth
+                                    ? run->birth(run)
+                                    : container_of(run, struct grove_fiber, run);
+        if (f)
+            return f;
+    }
+    return hub->loop_fiber;
+}
+
+static void call(struct hub *hub, struct run *run)
+{
+    int budget = hub->budget;
+    hub->in_callback = true;
+    hub->budget = 0;
+    run->call(run);
+    hub->in_callback = false;
+    hub->budget = budget;
+}
+
+/* From the loop fiber to f; returns when a parking fiber finds nobody else. */
+static void give_way(struct hub *hub, struct grove_fiber *f)
+{
+    struct grove_fiber *self = hub->loop_fiber;
+    self->state = FIBER_PARKED;
+    hub_switch(hub, self, f);
+}
+
+static void run_due(struct hub *hub)
+{
+    hub->budget = HUB_PASS;
+    while (hub->budget > 0 && !run_queue_empty(&hub->queue)) {
+        struct run *run = hub->queue.ends.next;
+        run_queue_remove(run);
+        hub->budget--;
+        if (run->call) {
+            call(hub, run);
+            continue;
+        }
+        struct grove_fiber *f = run->birth
+                                    ? run->birth(run)
+                                    : container_of(run, struct grove_fiber, run);
+        if (f)
+            give_way(hub, f);
+    }
+}
+
+/* How long a poll may sleep: 0 while something is due, -1 without limit. */
+static int64_t sleep_limit(struct hub *hub)
+{
+    if (!run_queue_empty(&hub->queue))
+        return 0;
+    struct timer *first = hub->timers.root;
+    if (!first)
+        return -1;
+    int64_t left = first->deadline - hub_clock();
+    return left > 0 ? left : 0;
+}
+
+/* Nothing is due, no timer runs, nobody waits for a descriptor, no post is
+ * expected. */
+static void deadlock(struct hub *hub)
+{
+    if (hub->host && hub->host->deadlock(hub))
+        return;
+    if (hub->root.state != FIBER_PARKED) {
+        /* A fork in a fiber that has ended since: nobody is left in main. */
+        static const char message[] =
+            "grove: every fiber waits for another, and none is in main\n";
+        ssize_t n = write(STDERR_FILENO, message, sizeof(message) - 1);
+        (void)n;
+        abort();
+    }
+    static const char message[] =
+        "grove: deadlock: every fiber of this thread waits, and nothing is "
+        "left that could wake one\n";
+    ssize_t n = write(STDERR_FILENO, message, sizeof(message) - 1);
+    (void)n;
+    grove_dump(STDERR_FILENO);
+    hub_wake(&hub->root, -EDEADLK);
+}
+
+/* A poll that may sleep: other threads' posts must interrupt it. */
+static void poll_sleeping(struct hub *hub, int64_t timeout)
+{
+    atomic_store(&hub->polling, true);
+    if (hub_take_mail(hub)) {
+        atomic_store(&hub->polling, false);
+        return;
+    }
+    fiber_thread_refresh(&hub->thread);
+    if (hub->host)
+        hub->host->poll_begin(hub);
+    int n = loop_poll(&hub->loop, timeout);
+    atomic_store(&hub->polling, false);
+    if (hub->host)
+        hub->host->poll_end(hub, n == -EINTR);
+    hub_take_mail(hub);
+}
+
+static void look_around(struct hub *hub)
+{
+    hub->switches += (uint64_t)(HUB_PASS - hub->budget);
+    hub_take_mail(hub);
+    int64_t timeout = sleep_limit(hub);
+    if (timeout == 0) {
+        if (hub->loop.waits)
+            loop_poll(&hub->loop, 0);
+    } else if (stack_pool_trim(&hub->stacks, TRIM_STEP)) {
+        loop_poll(&hub->loop, 0); /* more to trim: come back */
+    } else if (timeout < 0 && !hub->loop.waits && !hub->holds) {
+        deadlock(hub);
+    } else {
+        poll_sleeping(hub, timeout);
+    }
+    if (hub->timers.root) {
+        hub->now = hub_clock();
+        timer_expire(&hub->timers, hub->now);
+    }
+}
+
+void hub_run(struct hub *hub)
+{
+    for (;;) {
+        run_due(hub);
+        look_around(hub);
+    }
+}

@@ -1,0 +1,301 @@
+/*
+ * The hub: one thread's scheduler. It owns the thread's fibers, run queue,
+ * timers and event loop.
+ *
+ *                 spawn                    its turn
+ *      (nothing) ------> NEW, queued ------------------> RUNNING
+ *                             ^                          |  |  |
+ *                       wake  |        park              |  |  | function
+ *             PARKED ------> READY, queued <-- yield ----+  |  | returns
+ *                ^                                          |  v
+ *                +------------------- park -----------------+  ENDED
+ *
+ * Invariants:
+ *   1. Exactly one fiber of a hub is RUNNING while its thread is in grove code
+ *      or user code; it is hub->current.
+ *   2. A fiber is queued if and only if it is NEW (and not delayed) or READY.
+ *   3. Nothing but park suspends a fiber and nothing but wake makes it READY,
+ *      except a host's transfer, which goes to a fiber directly.
+ *   4. A parking fiber switches straight to the next in the queue. The hub's own
+ *      fiber, hub->loop_fiber, runs when the queue is empty, when a callback is
+ *      due, or after HUB_PASS switches in a row: it polls, expires timers and
+ *      runs callbacks. While it is inside a callback (which only a host's
+ *      transfer can leave), parking fibers return to it.
+ *   5. The thread's own stack is a fiber like the others, hub->root, which
+ *      never ends. When it parks and nothing can wake anybody, it is woken with
+ *      -EDEADLK.
+ *   6. Only the hub's own thread touches it, except hub->mailbox, ->polling and
+ *      the loop's wake-up.
+ */
+#ifndef GROVE_HUB_HUB_H
+#define GROVE_HUB_HUB_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "fiber/fiber.h"
+#include "grove.h"
+#include "hub/run_queue.h"
+#include "hub/timer.h"
+#include "loop/loop.h"
+
+/* Switches in a row between two looks at timers and descriptors: the bound on
+ * how long a busy queue can hold up I/O. At 10 ns a switch a look costs less
+ * than 1 ns each; with fibers that work 5 us a turn it comes every 1.3 ms. */
+#define HUB_PASS 256
+
+enum fiber_state { FIBER_NEW, FIBER_READY, FIBER_RUNNING, FIBER_PARKED,
+                   FIBER_ENDED };
+
+/* What a fiber waits for, as grove_dump tells it. */
+struct wait_reason {
+    const char *what; /* "recv", "sleep", ... */
+    int fd;           /* -1: none */
+    int64_t since;    /* hub->now when it parked */
+};
+
+/* woken by a host's transfer, not by hub_wake */
+#define HUB_TRANSFERRED 1
+
+struct grove_fiber {
+    struct fiber fiber; /* first: the record of its stack */
+    struct run run;     /* its place in the run queue */
+    struct hub *hub;
+    int wake_result;    /* what park returns */
+    uint8_t state;      /* enum fiber_state */
+    bool cancelled;     /* killed, not told yet */
+    bool waiting;       /* parked by hub_wait: reason is set, a kill wakes it */
+    uint32_t references; /* handles, and one while it has not ended */
+    void *host;         /* the host's object; NULL: a fiber of C */
+    struct grove_timeout *scope; /* innermost; NULL: none */
+    void *(*fn)(void *);
+    void *value;        /* the argument until it runs, then fn's value */
+    int result;         /* once ended: 0, or -ECANCELED when it never ran */
+    struct timer timer; /* of its present wait, or of its delayed start */
+    struct wait_reason reason;
+    grove_link links;   /* the ends of the ring of those to be called, in order,
+                           when it ends */
+    struct fiber_locals *locals;
+};
+
+/* Fiber-local values, as far as the hub knows them: what to call, on the fiber,
+ * when it ends. Their keeper is sync/local.c. */
+struct fiber_locals {
+    void (*destroy)(struct fiber_locals *locals);
+};
+
+/* How an embedder is told of switches and waits. Every member must be set. All
+ * calls are made on the hub's thread. */
+struct grove_host {
+    /* A fiber whose host is not NULL is about to be left; has been resumed. */
+    void (*suspend)(struct grove_fiber *f);
+    void (*resume)(struct grove_fiber *f);
+    /* Around a poll that may sleep. */
+    void (*poll_begin)(struct hub *hub);
+    void (*poll_end)(struct hub *hub, bool interrupted);
+    /* Nothing can wake anybody. True when the host dealt with it. */
+    bool (*deadlock)(struct hub *hub);
+    /* In a forked child, after the hub was renewed. */
+    void (*forked)(struct hub *hub);
+};
+
+struct hub {
+    struct fiber_thread thread;
+    struct grove_fiber *current;
+    struct run_queue queue;
+    int budget;       /* switches left in this pass; 0 inside a callback */
+    bool in_callback; /* the loop fiber is inside a callback */
+    const struct grove_host *host;
+    struct grove_fiber *loop_fiber;
+    int64_t now;      /* the clock when last looked at */
+    struct timer_heap timers;
+    uint64_t next_id;
+    size_t holds;     /* see grove_hub_hold */
+    size_t fibers;    /* not ended, the root and the loop fiber left out */
+    grove_link ended_links; /* ends of the ring of those due to be called */
+    struct run ended_run;   /* queued while there are any */
+    _Atomic(grove_post *) mailbox; /* newest first */
+    grove_post *mail;              /* taken from it, oldest first */
+    struct run mail_run;           /* queued while there is any */
+    _Atomic bool polling; /* a poster must interrupt the loop */
+    struct stack_pool stacks;
+    struct loop loop;
+    struct grove_fiber root;
+    uint64_t switches; /* counted by passes, for people */
+};
+
+extern GROVE_HOST_API __thread struct hub *hub_of_thread
+    __attribute__((tls_model("initial-exec")));
+
+/* The thread's hub, made now if it has none; NULL with errno. */
+GROVE_HOST_API struct hub *hub_create(void);
+
+static inline struct hub *hub_self(void)
+{
+    struct hub *hub = hub_of_thread;
+    return likely(hub != NULL) ? hub : hub_create();
+}
+
+static inline int64_t hub_clock(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * GROVE_SECOND + ts.tv_nsec;
+}
+
+/* now + ns, at most GROVE_NEVER. */
+static inline int64_t hub_deadline(int64_t ns)
+{
+    int64_t now = hub_clock();
+    return ns >= GROVE_NEVER - now ? GROVE_NEVER : now + ns;
+}
+
+/* ---- switching --------------------------------------------------------- */
+
+/* Run `to` instead of the current fiber, which has been made READY or PARKED,
+ * or is left as a host wants it. Returns when somebody comes back. */
+__attribute__((always_inline)) static inline void
+hub_switch(struct hub *hub, struct grove_fiber *from, struct grove_fiber *to)
+{
+    if (from->host)
+        hub->host->suspend(from);
+    hub->current = to;
+    to->state = FIBER_RUNNING;
+    fiber_switch(&hub->thread, &from->fiber, &to->fiber);
+    if (from->host)
+        hub->host->resume(from);
+}
+
+/* Who runs when the current fiber parks or ends: taken out of the queue. */
+GROVE_HOST_API struct grove_fiber *hub_next_slow(struct hub *hub);
+
+__attribute__((always_inline)) static inline struct grove_fiber *
+hub_next(struct hub *hub)
+{
+    struct run *run = hub->queue.ends.next;
+    /* The queue's end counts as a callback, and a callback that runs as a pass
+     * that is over, so that two tests tell the usual case: a fiber. */
+    if (likely(!run->call && !run->birth && --hub->budget > 0)) {
+        run_queue_remove(run);
+        struct grove_fiber *f = container_of(run, struct grove_fiber, run);
+        __builtin_prefetch(hub->queue.ends.next);
+        return f;
+    }
+    return hub_next_slow(hub);
+}
+
+/* Park the current fiber until hub_wake. Returns what it was woken with;
+ * HUB_TRANSFERRED when a host went to it directly. Not a cancellation point. */
+GROVE_HOST_API int hub_park(struct hub *hub);
+
+/* The same as a cancellation point, until deadline or that of the enclosing
+ * scopes: also -ECANCELED, -ETIMEDOUT, -EDEADLK. reason is for grove_dump. */
+GROVE_HOST_API int hub_wait(struct hub *hub, int64_t deadline, const char *what,
+                            int fd);
+
+/* Make f READY if it is parked; its park returns result. Otherwise nothing. */
+static inline void hub_wake(struct grove_fiber *f, int result)
+{
+    if (f->state != FIBER_PARKED)
+        return;
+    f->state = FIBER_READY;
+    f->wake_result = result;
+    run_queue_push(&f->hub->queue, &f->run);
+}
+
+/* For a host: go to fiber `to` now, whatever it waits for, leaving the current
+ * one as it is (neither queued nor woken). The host swaps its own state. */
+__attribute__((always_inline)) static inline void
+hub_transfer(struct hub *hub, struct grove_fiber *from, struct grove_fiber *to)
+{
+    if (run_queued(&to->run))
+        run_queue_remove(&to->run);
+    from->state = FIBER_PARKED;
+    to->wake_result = HUB_TRANSFERRED;
+    hub->current = to;
+    to->state = FIBER_RUNNING;
+    fiber_switch(&hub->thread, &from->fiber, &to->fiber);
+}
+
+/* ---- what the queue holds ---------------------------------------------- */
+
+/* Queue run, which is not queued. */
+static inline void hub_queue(struct hub *hub, struct run *run)
+{
+    run_queue_push(&hub->queue, run);
+}
+
+/* ---- fibers ------------------------------------------------------------- */
+
+/* A fiber of its own stack, NEW and not queued, with one reference, that will
+ * run entry(f). NULL: out of memory or mappings. entry must call
+ * fiber_started() first and hub_fiber_end() last. */
+GROVE_HOST_API struct grove_fiber *
+hub_fiber_new(struct hub *hub, enum stack_kind kind, unsigned shift,
+              void (*entry)(void *f));
+
+/* The current fiber has ended: gives its stack back (when no handle is left)
+ * and goes to `next`, or to whoever is next when that is NULL. */
+GROVE_HOST_API void hub_fiber_end(struct hub *hub, struct grove_fiber *f,
+                                  struct grove_fiber *next)
+    __attribute__((noreturn));
+
+/* Drop a fiber that is suspended and never to run again (a host's). */
+GROVE_HOST_API void hub_fiber_drop(struct hub *hub, struct grove_fiber *f);
+
+/* Give the loop fiber a stack of this kind and size, for a host that runs its
+ * callbacks there. Not from within a callback. 0 or -ENOMEM. */
+GROVE_HOST_API int hub_set_loop_stack(struct hub *hub, enum stack_kind kind,
+                                      unsigned shift);
+
+/* The loop, forever; the loop fiber's body. */
+GROVE_HOST_API void hub_run(struct hub *hub) __attribute__((noreturn));
+
+/* ---- descriptors --------------------------------------------------------- */
+
+/* Wait until fd may be ready for direction (LOOP_READ or LOOP_WRITE). 0, or
+ * -EBADF (closed meanwhile or no descriptor), -ENOMEM, or as hub_wait. Files
+ * that cannot be polled are always ready. */
+GROVE_HOST_API int hub_wait_fd(struct hub *hub, int fd, unsigned direction,
+                               int64_t deadline, const char *what);
+
+/* ---- between the files of hub/ -------------------------------------------- */
+
+/* f has ended with result: wakes joiners, queues links, forgets its locals. */
+void hub_fiber_complete(struct hub *hub, struct grove_fiber *f, int result);
+
+/* Calls the links that are due; hub->ended_run's function. */
+void hub_call_ended_links(struct run *run);
+
+/* Rings of links. */
+static inline void links_init(grove_link *ends)
+{
+    ends->next = ends;
+    ends->prev = ends;
+}
+
+static inline void links_append(grove_link *ends, grove_link *link)
+{
+    link->next = ends;
+    link->prev = ends->prev;
+    ends->prev->next = link;
+    ends->prev = link;
+}
+
+/* Give up a reference of a fiber that may have ended. */
+void hub_fiber_unref(struct grove_fiber *f);
+
+/* Queue the callbacks other threads have posted. Whether there were any. */
+bool hub_take_mail(struct hub *hub);
+
+/* The pthread_atfork handlers, once a process. */
+void hub_watch_forks(void);
+
+/* Calls fn for every fiber of the hub that has not ended. */
+GROVE_HOST_API void hub_each(struct hub *hub,
+                             void (*fn)(struct grove_fiber *f, void *arg),
+                             void *arg);
+
+#endif

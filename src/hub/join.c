@@ -1,0 +1,195 @@
+/*
+ * What others do about a fiber's end: join it, be called back at it, bring it
+ * about.
+ *
+ * All rest on one ring, grove_fiber.links. A link with a fiber set is the
+ * user's and is called on the hub's own stack; one without is a joiner's and is
+ * called where the fiber ends: it only wakes.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "hub/hub.h"
+
+/* ---- links ------------------------------------------------------------------ */
+
+void grove_unlink(grove_link *link)
+{
+    if (!link->next)
+        return;
+    link->prev->next = link->next;
+    link->next->prev = link->prev;
+    link->next = NULL;
+}
+
+void grove_link_end(grove_fiber *f, grove_link *link,
+                    void (*fn)(grove_fiber *f, void *arg), void *arg)
+{
+    struct hub *hub = f->hub;
+    link->fiber = f;
+    link->fn = fn;
+    link->arg = arg;
+    if (f->state != FIBER_ENDED) {
+        links_append(&f->links, link);
+        return;
+    }
+    links_append(&hub->ended_links, link);
+    if (!run_queued(&hub->ended_run))
+        hub_queue(hub, &hub->ended_run);
+}
+
+void hub_call_ended_links(struct run *run)
+{
+    struct hub *hub = container_of(run, struct hub, ended_run);
+    grove_link *link;
+    while ((link = hub->ended_links.next) != &hub->ended_links) {
+        grove_fiber *f = link->fiber;
+        void (*fn)(grove_fiber *, void *) = link->fn;
+        void *arg = link->arg;
+        grove_unlink(link);
+        fn(f, arg);
+    }
+}
+
+/* ---- join -------------------------------------------------------------------- */
+
+static void wake_joiner(grove_fiber *f, void *joiner)
+{
+    (void)f;
+    hub_wake(joiner, 0);
+}
+
+int grove_join_until(grove_fiber *f, void **value, int64_t deadline)
+{
+    struct hub *hub = f->hub;
+    assert(hub == hub_of_thread);
+    struct grove_fiber *self = hub->current;
+    if (value)
+        *value = NULL;
+    if (f == self)
+        return -EDEADLK;
+    if (f->state != FIBER_ENDED) {
+        grove_link link = {.fn = wake_joiner, .arg = self};
+        links_append(&f->links, &link);
+        f->references++; /* it may be released while we wait */
+        int r = hub_wait(hub, deadline, "join", -1);
+        grove_unlink(&link);
+        int ended = f->state == FIBER_ENDED;
+        if (ended && r == 0)
+            r = grove_result(f, value);
+        hub_fiber_unref(f);
+        return r;
+    }
+    return grove_result(f, value);
+}
+
+int grove_join(grove_fiber *f, void **value)
+{
+    return grove_join_until(f, value, GROVE_NEVER);
+}
+
+/* What a call of join_all waits for. */
+struct gathering {
+    struct grove_fiber *waiter;
+    size_t missing; /* ends until it is woken */
+};
+
+static void count_end(grove_fiber *f, void *arg)
+{
+    (void)f;
+    struct gathering *g = arg;
+    if (--g->missing == 0)
+        hub_wake(g->waiter, 0);
+}
+
+static size_t count_ended(grove_fiber *const *fs, size_t n)
+{
+    size_t ended = 0;
+    for (size_t i = 0; i < n; i++)
+        ended += fs[i]->state == FIBER_ENDED;
+    return ended;
+}
+
+ssize_t grove_join_all_until(grove_fiber *const *fs, size_t n, size_t count,
+                             int64_t deadline)
+{
+    if (count > n)
+        return -EINVAL;
+    if (n == 0)
+        return 0;
+    struct hub *hub = hub_of_thread;
+    assert(hub);
+    if (count == 0)
+        count = n;
+    size_t ended = count_ended(fs, n);
+    if (ended >= count)
+        return (ssize_t)ended;
+    for (size_t i = 0; count == n && i < n; i++) {
+        if (fs[i] == hub->current)
+            return -EDEADLK;
+    }
+
+    struct gathering g = {.waiter = hub->current, .missing = count - ended};
+    grove_link *links = calloc(n, sizeof(*links));
+    if (!links)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        grove_retain(fs[i]);
+        links[i].fn = count_end;
+        links[i].arg = &g;
+        if (fs[i]->state != FIBER_ENDED)
+            links_append(&fs[i]->links, &links[i]);
+    }
+    int r = hub_wait(hub, deadline, "join_all", -1);
+    for (size_t i = 0; i < n; i++)
+        grove_unlink(&links[i]);
+    ended = count_ended(fs, n);
+    for (size_t i = 0; i < n; i++)
+        hub_fiber_unref(fs[i]);
+    free(links);
+    return r < 0 ? r : (ssize_t)ended;
+}
+
+ssize_t grove_join_all(grove_fiber *const *fs, size_t n, size_t count)
+{
+    return grove_join_all_until(fs, n, count, GROVE_NEVER);
+}
+
+/* ---- kill --------------------------------------------------------------------- */
+
+/* f has not run and never will: its stack holds nothing. */
+static void end_unrun(struct hub *hub, struct grove_fiber *f)
+{
+    if (run_queued(&f->run))
+        run_queue_remove(&f->run);
+    timer_remove(&hub->timers, &f->timer);
+    hub_fiber_complete(hub, f, -ECANCELED);
+    hub->fibers--;
+    hub_fiber_unref(f);
+}
+
+int grove_kill(grove_fiber *f)
+{
+    struct hub *hub = f->hub;
+    assert(hub == hub_of_thread);
+    if (f == &hub->root)
+        return -EINVAL;
+    switch ((enum fiber_state)f->state) {
+    case FIBER_ENDED:
+        return -ESRCH;
+    case FIBER_NEW:
+        end_unrun(hub, f);
+        return 0;
+    case FIBER_PARKED:
+        if (f->waiting) {
+            hub_wake(f, -ECANCELED);
+            return 0;
+        }
+        break;
+    case FIBER_READY:
+    case FIBER_RUNNING:
+        break;
+    }
+    f->cancelled = true;
+    return 0;
+}

@@ -1,0 +1,78 @@
+/*
+ * The run queue: what is due, first in, first out. Its nodes are parts of what
+ * they stand for (a fiber, a callback), so that nothing is allocated to wake
+ * somebody, and doubly linked, so that anything can be taken out again.
+ */
+#ifndef GROVE_HUB_RUN_QUEUE_H
+#define GROVE_HUB_RUN_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "fiber/visibility.h"
+
+struct grove_fiber;
+
+struct run {
+    struct run *next; /* NULL: not queued */
+    struct run *prev;
+    /* What to do when its turn comes. All NULL: it is a fiber's (grove_fiber's
+     * member run), which goes on. At most one is set otherwise. */
+    void (*call)(struct run *run); /* on the hub's own stack; must not wait */
+    /* Makes the fiber that is to go on now (one that is born only when its
+     * turn comes); NULL: there is none after all. Must not switch. */
+    struct grove_fiber *(*birth)(struct run *run);
+};
+
+struct run_queue {
+    struct run ends; /* next: the first, prev: the last; call: never called,
+                        set so that the end does not look like a fiber's */
+};
+
+void run_queue_end(struct run *run);
+
+static inline void run_queue_init(struct run_queue *q)
+{
+    q->ends.next = &q->ends;
+    q->ends.prev = &q->ends;
+    q->ends.call = run_queue_end;
+    q->ends.birth = NULL;
+}
+
+static inline bool run_queue_empty(const struct run_queue *q)
+{
+    return q->ends.next == &q->ends;
+}
+
+static inline bool run_queued(const struct run *run)
+{
+    return run->next != NULL;
+}
+
+static inline void run_queue_push(struct run_queue *q, struct run *run)
+{
+    struct run *last = q->ends.prev;
+    run->next = &q->ends;
+    run->prev = last;
+    last->next = run;
+    q->ends.prev = run;
+}
+
+/* To the head: it runs next. */
+static inline void run_queue_push_first(struct run_queue *q, struct run *run)
+{
+    struct run *first = q->ends.next;
+    run->next = first;
+    run->prev = &q->ends;
+    first->prev = run;
+    q->ends.next = run;
+}
+
+static inline void run_queue_remove(struct run *run)
+{
+    run->prev->next = run->next;
+    run->next->prev = run->prev;
+    run->next = NULL;
+}
+
+#endif

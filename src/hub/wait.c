@@ -1,0 +1,147 @@
+/*
+ * Parking and what ends it: a wake, a deadline, the deadline of an enclosing
+ * scope, a kill. And the calls that do nothing else: yield, sleep, the clock.
+ */
+#include <assert.h>
+
+#include "hub/hub.h"
+
+int hub_park(struct hub *hub)
+{
+    struct grove_fiber *f = hub->current;
+    f->state = FIBER_PARKED;
+    hub_switch(hub, f, hub_next(hub));
+    return f->wake_result;
+}
+
+static void on_deadline(struct timer *timer)
+{
+    hub_wake(container_of(timer, struct grove_fiber, timer), -ETIMEDOUT);
+}
+
+/* The wait was ended by the deadline of a scope: by the innermost of those
+ * that have it. */
+static void scope_expired(struct grove_fiber *f, int64_t deadline)
+{
+    for (struct grove_timeout *t = f->scope; t; t = t->outer) {
+        if (t->deadline == deadline) {
+            t->expired = true;
+            return;
+        }
+    }
+}
+
+/* The deadline that counts, and whether it is a scope's. */
+static int64_t earliest(const struct grove_fiber *f, int64_t deadline,
+                        bool *scoped)
+{
+    *scoped = f->scope && f->scope->effective < deadline;
+    return *scoped ? f->scope->effective : deadline;
+}
+
+int hub_wait(struct hub *hub, int64_t deadline, const char *what, int fd)
+{
+    struct grove_fiber *f = hub->current;
+    if (unlikely(f->cancelled)) {
+        f->cancelled = false;
+        return -ECANCELED;
+    }
+    bool scoped;
+    deadline = earliest(f, deadline, &scoped);
+    f->reason = (struct wait_reason){what, fd, hub->now};
+    f->waiting = true;
+    int r;
+    if (deadline == GROVE_NEVER) {
+        r = hub_park(hub);
+    } else if (deadline <= hub_clock()) {
+        r = -ETIMEDOUT;
+    } else {
+        f->timer.fn = on_deadline;
+        timer_add(&hub->timers, &f->timer, deadline);
+        r = hub_park(hub);
+        timer_remove(&hub->timers, &f->timer);
+    }
+    f->waiting = false;
+    if (r == -ETIMEDOUT && scoped)
+        scope_expired(f, deadline);
+    return r;
+}
+
+/* ---- yield, sleep, clock ------------------------------------------------ */
+
+void grove_yield(void)
+{
+    struct hub *hub = hub_self();
+    if (!hub)
+        return;
+    struct grove_fiber *f = hub->current;
+    assert(f != hub->loop_fiber);
+    f->state = FIBER_READY;
+    run_queue_push(&hub->queue, &f->run);
+    struct grove_fiber *next = hub_next(hub);
+    if (next == f)
+        f->state = FIBER_RUNNING;
+    else
+        hub_switch(hub, f, next);
+}
+
+int grove_sleep_until(int64_t deadline)
+{
+    struct hub *hub = hub_self();
+    if (!hub)
+        return -errno;
+    bool scoped;
+    earliest(hub->current, deadline, &scoped);
+    int r = hub_wait(hub, deadline, "sleep", -1);
+    return r == -ETIMEDOUT && !scoped ? 0 : r;
+}
+
+int grove_sleep(int64_t ns)
+{
+    if (ns > 0)
+        return grove_sleep_until(hub_deadline(ns));
+    struct hub *hub = hub_self();
+    if (!hub)
+        return -errno;
+    if (hub->current->cancelled) {
+        hub->current->cancelled = false;
+        return -ECANCELED;
+    }
+    grove_yield();
+    return 0;
+}
+
+int64_t grove_now(void)
+{
+    return hub_clock();
+}
+
+/* ---- timeout scopes ------------------------------------------------------ */
+
+void grove_timeout_begin(grove_timeout *t, int64_t deadline)
+{
+    struct hub *hub = hub_self();
+    if (!hub)
+        return;
+    struct grove_fiber *f = hub->current;
+    t->outer = f->scope;
+    t->deadline = deadline;
+    t->effective = t->outer && t->outer->effective < deadline
+                       ? t->outer->effective
+                       : deadline;
+    t->expired = false;
+    f->scope = t;
+}
+
+int grove_timeout_end(grove_timeout *t)
+{
+    struct hub *hub = hub_self();
+    if (!hub)
+        return 0;
+    struct grove_fiber *f = hub->current;
+    if (!f->scope) /* it could not begin: no hub, for want of memory */
+        return 0;
+    assert(f->scope == t && "timeout scopes end innermost first");
+    f->scope = t->outer;
+    return t->expired ? -ETIMEDOUT : 0;
+}

@@ -1,0 +1,318 @@
+/*
+ * The loop on epoll.
+ *
+ * A descriptor is registered once, edge-triggered, for both directions, when
+ * somebody first waits for it, and stays so until it is closed. After that a
+ * wait costs no system call: the hints readable and writable follow the edges
+ * (set) and what calls found out (cleared), and an edge that came between a
+ * call's EAGAIN and the wait is still in the kernel's list.
+ *
+ *      registered          edge                 EAGAIN, short read
+ *   o ------------> ready ------> ready      ready -----------> exhausted
+ *                                exhausted --------- edge ----> ready
+ *
+ * Records are found by number, through two levels, and never move. close()
+ * takes the registration with it in the kernel; loop_forget bumps the record's
+ * generation, which travels in the event, so that events already taken from
+ * the kernel are not given to the next file of that number.
+ *
+ * Everything is called on the loop's thread, except loop_interrupt.
+ */
+#include "loop/loop.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EVENTS 256          /* taken from the kernel at once */
+#define INTERRUPT UINT64_MAX /* the eventfd's event */
+#define GROUP 64            /* chunks a group */
+
+static void waits_init(struct loop_waits *waits)
+{
+    waits->first = NULL;
+    waits->last = &waits->first;
+}
+
+static int open_kernel_objects(struct loop *loop)
+{
+    loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (loop->epoll < 0)
+        return -errno;
+    loop->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (loop->wakeup < 0)
+        goto fail_epoll;
+    /* Edge-triggered: each write is an edge, and nobody need ever read. */
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET,
+                                .data.u64 = INTERRUPT};
+    if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->wakeup, &event) < 0)
+        goto fail_wakeup;
+    return 0;
+
+    int error;
+fail_wakeup:
+    error = errno;
+    close(loop->wakeup);
+    errno = error;
+fail_epoll:
+    error = errno;
+    close(loop->epoll);
+    return -error;
+}
+
+int loop_init(struct loop *loop)
+{
+    memset(loop, 0, sizeof(*loop));
+    loop->has_pwait2 = true;
+    return open_kernel_objects(loop);
+}
+
+/* Calls fn for every record there is. */
+static void each_record(struct loop *loop,
+                        void (*fn)(struct loop_fd *chunk))
+{
+    for (size_t g = 0; g < LOOP_CHUNKS / GROUP; g++) {
+        for (size_t c = 0; loop->chunks[g] && c < GROUP; c++) {
+            if (loop->chunks[g][c])
+                fn(loop->chunks[g][c]);
+        }
+    }
+}
+
+static void chunk_free(struct loop_fd *chunk)
+{
+    free(chunk);
+}
+
+static void chunk_reset(struct loop_fd *chunk)
+{
+    for (size_t i = 0; i < LOOP_CHUNK; i++) {
+        struct loop_fd *fd = &chunk[i];
+        for (struct loop_wait *w = fd->readers.first; w; w = w->next)
+            w->back = NULL;
+        for (struct loop_wait *w = fd->writers.first; w; w = w->next)
+            w->back = NULL;
+        waits_init(&fd->readers);
+        waits_init(&fd->writers);
+        fd->registered = false;
+        fd->generation++;
+    }
+}
+
+void loop_destroy(struct loop *loop)
+{
+    each_record(loop, chunk_free);
+    for (size_t g = 0; g < LOOP_CHUNKS / GROUP; g++)
+        free(loop->chunks[g]);
+    close(loop->wakeup);
+    close(loop->epoll);
+}
+
+int loop_renew(struct loop *loop)
+{
+    close(loop->wakeup);
+    close(loop->epoll);
+    each_record(loop, chunk_reset);
+    loop->waits = 0;
+    return open_kernel_objects(loop);
+}
+
+struct loop_fd *loop_fd_slow(struct loop *loop, int fd)
+{
+    if (fd < 0 || fd >= LOOP_CHUNK * LOOP_CHUNKS) {
+        errno = fd < 0 ? EBADF : EMFILE;
+        return NULL;
+    }
+    size_t chunk = (size_t)fd / LOOP_CHUNK;
+    struct loop_fd ***group = &loop->chunks[chunk / GROUP];
+    if (!*group && !(*group = calloc(GROUP, sizeof(**group))))
+        return NULL;
+    struct loop_fd **records = &(*group)[chunk % GROUP];
+    if (!*records) {
+        if (!(*records = calloc(LOOP_CHUNK, sizeof(**records))))
+            return NULL;
+        for (size_t i = 0; i < LOOP_CHUNK; i++) {
+            struct loop_fd *r = &(*records)[i];
+            waits_init(&r->readers);
+            waits_init(&r->writers);
+            r->number = (int)(chunk * LOOP_CHUNK + i);
+        }
+    }
+    return &(*records)[(size_t)fd % LOOP_CHUNK];
+}
+
+/* A short read of a TCP stream has taken all there was; of a pipe, a datagram
+ * or a Unix socket (which stops at passed descriptors) it says nothing. */
+static bool is_tcp(int fd)
+{
+    int protocol = 0;
+    socklen_t size = sizeof(protocol);
+    return getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 &&
+           protocol == IPPROTO_TCP;
+}
+
+int loop_register(struct loop *loop, struct loop_fd *fd)
+{
+    if (likely(fd->registered))
+        return 0;
+    struct epoll_event event = {
+        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
+        .data.u64 = (uint64_t)fd->generation << 32 | (uint32_t)fd->number};
+    fd->always_ready = false;
+    if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd->number, &event) < 0) {
+        /* Left by a dup of the file that had this number: take it over. */
+        if (errno == EEXIST && epoll_ctl(loop->epoll, EPOLL_CTL_MOD, fd->number,
+                                         &event) == 0)
+            goto registered;
+        if (errno != EPERM)
+            return -errno;
+        fd->always_ready = true;
+    }
+registered:;
+    int flags = fcntl(fd->number, F_GETFL);
+    fd->nonblocking = flags >= 0 && (flags & O_NONBLOCK);
+    fd->stream = !fd->always_ready && is_tcp(fd->number);
+    fd->no_short_reads = false;
+    fd->readable = true;
+    fd->writable = true;
+    fd->registered = true;
+    return 0;
+}
+
+static struct loop_waits *waits_of(struct loop_fd *fd, unsigned direction)
+{
+    return direction == LOOP_READ ? &fd->readers : &fd->writers;
+}
+
+void loop_wait_add(struct loop *loop, struct loop_fd *fd,
+                   struct loop_wait *wait)
+{
+    struct loop_waits *waits = waits_of(fd, wait->direction);
+    wait->fd = fd;
+    wait->next = NULL;
+    wait->back = waits->last;
+    *waits->last = wait;
+    waits->last = &wait->next;
+    loop->waits++;
+}
+
+void loop_wait_remove(struct loop *loop, struct loop_wait *wait)
+{
+    if (!wait->back)
+        return;
+    *wait->back = wait->next;
+    if (wait->next)
+        wait->next->back = wait->back;
+    else
+        waits_of(wait->fd, wait->direction)->last = wait->back;
+    wait->back = NULL;
+    loop->waits--;
+}
+
+/* Calls those who wait now, first come first; not those who come meanwhile. */
+static void call_waits(struct loop *loop, struct loop_waits *waits, int result)
+{
+    struct loop_wait *last =
+        waits->first ? container_of(waits->last, struct loop_wait, next) : NULL;
+    while (last && waits->first) {
+        struct loop_wait *wait = waits->first;
+        if (wait == last)
+            last = NULL;
+        loop_wait_remove(loop, wait);
+        wait->fn(wait, result);
+    }
+}
+
+void loop_forget(struct loop *loop, int number)
+{
+    if (number < 0 || number >= LOOP_CHUNK * LOOP_CHUNKS)
+        return;
+    struct loop_fd **group = loop->chunks[number / LOOP_CHUNK / GROUP];
+    struct loop_fd *records =
+        group ? group[number / LOOP_CHUNK % GROUP] : NULL;
+    if (!records)
+        return;
+    struct loop_fd *fd = &records[number % LOOP_CHUNK];
+    if (fd->registered) {
+        /* A dup would keep the registration alive past close. */
+        if (!fd->always_ready)
+            epoll_ctl(loop->epoll, EPOLL_CTL_DEL, number, NULL);
+        fd->registered = false;
+        fd->generation++;
+    }
+    call_waits(loop, &fd->readers, -EBADF);
+    call_waits(loop, &fd->writers, -EBADF);
+}
+
+static void on_event(struct loop *loop, const struct epoll_event *event)
+{
+    uint64_t data = event->data.u64;
+    if (data == INTERRUPT)
+        return;
+    struct loop_fd *fd = loop_fd(loop, (int)(uint32_t)data);
+    if (fd->generation != (uint32_t)(data >> 32) || !fd->registered)
+        return;
+    uint32_t events = event->events;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI))
+        fd->no_short_reads = true;
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)) {
+        fd->readable = true;
+        call_waits(loop, &fd->readers, 0);
+    }
+    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
+        fd->writable = true;
+        call_waits(loop, &fd->writers, 0);
+    }
+}
+
+/* Milliseconds, rounded up: a timer must not fire early. */
+static int milliseconds(int64_t ns)
+{
+    if (ns <= 0)
+        return (int)ns;
+    int64_t ms = (ns - 1) / 1000000 + 1;
+    return ms > INT_MAX ? INT_MAX : (int)ms;
+}
+
+static int wait_events(struct loop *loop, struct epoll_event *events,
+                       int64_t timeout)
+{
+    if (timeout > 0 && loop->has_pwait2) {
+        struct timespec ts = {.tv_sec = timeout / 1000000000,
+                              .tv_nsec = timeout % 1000000000};
+        int n = epoll_pwait2(loop->epoll, events, EVENTS, &ts, NULL);
+        if (n >= 0 || errno != ENOSYS)
+            return n;
+        loop->has_pwait2 = false;
+    }
+    return epoll_wait(loop->epoll, events, EVENTS, milliseconds(timeout));
+}
+
+int loop_poll(struct loop *loop, int64_t timeout)
+{
+    struct epoll_event events[EVENTS];
+    int n = wait_events(loop, events, timeout);
+    if (n < 0)
+        return errno == EINTR ? -EINTR : 0;
+    for (int i = 0; i < n; i++)
+        on_event(loop, &events[i]);
+    return n;
+}
+
+void loop_interrupt(struct loop *loop)
+{
+    int error = errno;
+    uint64_t one = 1;
+    ssize_t n = write(loop->wakeup, &one, sizeof(one));
+    (void)n; /* full is as good: the edge is there */
+    errno = error;
+}

@@ -1,0 +1,117 @@
+/*
+ * The event loop of one thread: which descriptors are ready, and a way for
+ * other threads and signal handlers to interrupt the wait. It knows nothing of
+ * fibers: who waits is a struct loop_wait whose function is called.
+ */
+#ifndef GROVE_LOOP_LOOP_H
+#define GROVE_LOOP_LOOP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fiber/visibility.h"
+
+/* Directions. An error or hang-up counts as both. */
+#define LOOP_READ 1u
+#define LOOP_WRITE 2u
+
+/* Somebody who waits for a descriptor. In place, usually on a fiber's stack.
+ * Linked from loop_wait_add until it is called or removed. */
+struct loop_wait {
+    struct loop_wait *next;
+    struct loop_wait **back; /* NULL: not linked */
+    struct loop_fd *fd;
+    unsigned direction;      /* LOOP_READ or LOOP_WRITE */
+    /* Called, unlinked, when the direction may be ready (0) or the descriptor
+     * was closed (-EBADF). It must not wait and may add itself again. */
+    void (*fn)(struct loop_wait *wait, int result);
+};
+
+struct loop_waits {
+    struct loop_wait *first;
+    struct loop_wait **last;
+};
+
+/* What is known of a descriptor. Its address is stable. */
+struct loop_fd {
+    struct loop_waits readers; /* woken in this order */
+    struct loop_waits writers;
+    uint32_t generation; /* events of an older one are stale */
+    int number;
+    /* Registered with the kernel, edge-triggered, from the first wait to the
+     * descriptor's end. */
+    bool registered;
+    bool always_ready; /* a file that cannot be polled */
+    /* Hints: false means that nothing has come since it was last exhausted, so
+     * that a call would say EAGAIN. Only meaningful while registered. */
+    bool readable;
+    bool writable;
+    /* A hang-up, error or urgent data was seen: a short read no longer says
+     * that the descriptor is exhausted. */
+    bool no_short_reads;
+    /* A short read exhausts it: a TCP stream. Known once registered. */
+    bool stream;
+    /* Its owner had set O_NONBLOCK when it was registered. */
+    bool nonblocking;
+};
+
+#define LOOP_CHUNK 1024
+#define LOOP_CHUNKS 1024 /* descriptors up to 1,048,576 */
+
+struct loop {
+    int epoll;
+    int wakeup; /* an eventfd, written to by loop_interrupt */
+    size_t waits; /* linked struct loop_wait */
+    struct loop_fd **chunks[LOOP_CHUNKS / 64]; /* see loop_fd_slow */
+    bool has_pwait2; /* epoll_pwait2 works: time-outs in nanoseconds */
+};
+
+/* 0 or -errno: EMFILE, ENFILE, ENOMEM. */
+int loop_init(struct loop *loop);
+void loop_destroy(struct loop *loop);
+
+/* In a forked child: a fresh kernel object instead of the one shared with the
+ * parent. Whoever waited is forgotten. 0 or -errno. */
+int loop_renew(struct loop *loop);
+
+/* Wait for events until timeout nanoseconds have passed (0: do not wait; -1:
+ * no limit) and call those who waited for them. The number of events, 0 also
+ * when interrupted, or -EINTR when a signal came. */
+int loop_poll(struct loop *loop, int64_t timeout);
+
+/* Make the present or next loop_poll return early. From any thread or signal
+ * handler. */
+void loop_interrupt(struct loop *loop);
+
+/* The record of descriptor fd; NULL when there is no memory or fd is out of
+ * range. */
+GROVE_HOST_API struct loop_fd *loop_fd_slow(struct loop *loop, int fd);
+
+static inline struct loop_fd *loop_fd(struct loop *loop, int fd)
+{
+    if (likely((unsigned)fd < LOOP_CHUNK * LOOP_CHUNKS)) {
+        unsigned chunk = (unsigned)fd / LOOP_CHUNK;
+        struct loop_fd **group = loop->chunks[chunk / 64];
+        if (likely(group && group[chunk % 64]))
+            return &group[chunk % 64][(unsigned)fd % LOOP_CHUNK];
+    }
+    return loop_fd_slow(loop, fd);
+}
+
+/* Register fd with the kernel if it is not. 0 or -errno (EBADF, ENOMEM,
+ * ENOSPC). A file that cannot be polled becomes always_ready. */
+GROVE_HOST_API int loop_register(struct loop *loop, struct loop_fd *fd);
+
+/* Link wait, whose direction and fn are set, behind those who wait for the
+ * same. fd must be registered. */
+GROVE_HOST_API void loop_wait_add(struct loop *loop, struct loop_fd *fd,
+                                  struct loop_wait *wait);
+/* Unlink it; nothing if it is not linked. */
+GROVE_HOST_API void loop_wait_remove(struct loop *loop, struct loop_wait *wait);
+
+/* fd is about to be closed, or its number now stands for another file: who
+ * waits is called with -EBADF, the registration ends. */
+GROVE_HOST_API void loop_forget(struct loop *loop, int fd);
+
+#endif
