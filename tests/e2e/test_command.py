@@ -1,5 +1,6 @@
 """The command `grove`."""
 
+import os
 import re
 import subprocess
 
@@ -28,8 +29,18 @@ def test_help_lists_the_commands():
 def test_info_tells_of_this_machine():
     result = run("info")
     assert result.returncode == 0
-    labels = ["version", "page size", "stack guards"]
-    assert [label for label in labels if label not in result.stdout] == []
+    facts = dict(re.split(r"  +", line, 1) for line in result.stdout.splitlines())
+    assert list(facts) == ["version", "default stack", "page size", "stack guards"]
+    assert facts["page size"] == f"{os.sysconf('SC_PAGESIZE')} bytes"
+
+
+def test_info_tells_the_default_stack_in_force():
+    for setting, size in (("64K", 65536), ("1M", 1048576)):
+        environment = {**os.environ, "GROVE_STACK_SIZE": setting}
+        output = subprocess.check_output(
+            [COMMAND, "info"], text=True, env=environment
+        )
+        assert re.search(rf"^default stack +{size} bytes$", output, re.M)
 
 
 def test_unknown_command_is_named():
