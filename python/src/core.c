@@ -152,16 +152,21 @@ static struct PyModuleDef definition = {
     .m_size = -1,
 };
 
+PyMODINIT_FUNC PyInit__core(void);
+
 PyMODINIT_FUNC PyInit__core(void)
 {
     PyObject *module = PyModule_Create(&definition);
     if (!module)
         return NULL;
-    if (greenlet_init(module) < 0 || hub_init(module) < 0 ||
-        green_init(module) < 0 || timeout_init(module) < 0 ||
-        wait_init(module) < 0 || sockets_init(module) < 0) {
-        Py_DECREF(module);
-        return NULL;
+    static int (*const parts[])(PyObject *) = {greenlet_init, hub_init,
+                                               green_init,    timeout_init,
+                                               wait_init,     sockets_init};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (parts[i] && parts[i](module) < 0) {
+            Py_DECREF(module);
+            return NULL;
+        }
     }
     return module;
 }

@@ -146,13 +146,13 @@ typedef PyObject *(*greenlet_body)(PyGreenlet *self);
 
 /* Creates the Hub of the calling thread, t->hub_object (hub.c). NULL with an
  * exception. Borrowed. */
-PyObject *hub_object_make(struct py_thread *t);
+PyObject *hub_object_make(struct py_thread *t) __attribute__((weak));
 
 /* Calls from the host, in the Hub greenlet (hub.c): nothing can wake anybody;
  * signal handlers may be due. */
-bool hub_object_deadlock(struct py_thread *t);
-void hub_object_signals(struct py_thread *t);
-void hub_object_forked(struct py_thread *t);
+bool hub_object_deadlock(struct py_thread *t) __attribute__((weak));
+void hub_object_signals(struct py_thread *t) __attribute__((weak));
+void hub_object_forked(struct py_thread *t) __attribute__((weak));
 
 /* The default stack size of greenlets, as log2. */
 extern unsigned greenlet_stack_shift;
@@ -208,10 +208,10 @@ int core_deadline(PyObject *seconds, int64_t *deadline);
 extern const struct grove_host python_host; /* host.c */
 
 int greenlet_init(PyObject *module);
-int hub_init(PyObject *module);
-int green_init(PyObject *module);
-int timeout_init(PyObject *module);
-int wait_init(PyObject *module);
-int sockets_init(PyObject *module);
+int hub_init(PyObject *module) __attribute__((weak));
+int green_init(PyObject *module) __attribute__((weak));
+int timeout_init(PyObject *module) __attribute__((weak));
+int wait_init(PyObject *module) __attribute__((weak));
+int sockets_init(PyObject *module) __attribute__((weak));
 
 #endif

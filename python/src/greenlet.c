@@ -531,7 +531,7 @@ static int set_parent(PyObject *o, PyObject *parent, void *closure);
 static int greenlet_init_object(PyObject *self, PyObject *args,
                                 PyObject *kwargs)
 {
-    static char *names[] = {"run", "parent", NULL};
+    static char *names[] = {(char *)"run", (char *)"parent", NULL};
     PyObject *run = NULL, *parent = NULL;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:greenlet", names, &run,
                                      &parent))
