@@ -112,7 +112,8 @@ static inline void make_current(struct py_thread *t, PyGreenlet *target)
 
 /* From the current greenlet to target, whose value is set. Returns what the
  * current one is given when it is switched back to. */
-static inline PyObject *go(struct py_thread *t, PyGreenlet *target)
+__attribute__((always_inline)) static inline PyObject *
+go(struct py_thread *t, PyGreenlet *target)
 {
     PyGreenlet *origin = t->current;
     struct green *o = origin->green;
@@ -499,11 +500,29 @@ static PyGreenlet *greenlet_alloc(PyTypeObject *type, struct py_thread *t)
     return self;
 }
 
+/* 3.11 caches a method's look-up (LOAD_METHOD) only on objects whose dict, if
+ * their type has one, exists: without it g.switch() is looked up each time, at
+ * a third of a switch's cost. Types derived in C do without. */
+static int make_dict(PyGreenlet *self)
+{
+#if PY_VERSION_HEX < 0x030C0000
+    if (!self->dict && !(self->dict = PyDict_New()))
+        return -1;
+#else
+    (void)self;
+#endif
+    return 0;
+}
+
 PyGreenlet *greenlet_new_main(struct py_thread *t)
 {
     PyGreenlet *self = greenlet_alloc(&PyGreenlet_Type, t);
     if (!self)
         return NULL;
+    if (make_dict(self) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
     struct green *g = self->green;
     g->is_main = true;
     g->phase = GREEN_ACTIVE;
@@ -535,6 +554,8 @@ static int greenlet_init_object(PyObject *self, PyObject *args,
     PyObject *run = NULL, *parent = NULL;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:greenlet", names, &run,
                                      &parent))
+        return -1;
+    if (make_dict((PyGreenlet *)self) < 0)
         return -1;
     if (run && run != Py_None && set_run(self, run, NULL) < 0)
         return -1;
@@ -708,7 +729,9 @@ static int greenlet_bool(PyObject *o)
 
 /* ---- methods ------------------------------------------------------------------ */
 
-static PyObject *switch_slow(PyObject *self, PyObject *const *args,
+/* Anything but the usual case of method_switch. */
+static PyObject *__attribute__((noinline, cold))
+switch_slow(PyObject *self, PyObject *const *args,
                              Py_ssize_t nargs, PyObject *names)
 {
     PyObject *tuple = PyTuple_New(nargs), *kwargs = NULL;
@@ -744,10 +767,12 @@ static PyObject *method_switch(PyObject *self, PyObject *const *args,
                                Py_ssize_t nargs, PyObject *names)
 {
     struct green *g = ((PyGreenlet *)self)->green;
-    struct py_thread *t = thread_cached;
-    if (unlikely(!t || t->tstate != state_current_tstate() || g->thread != t ||
-                 g->phase != GREEN_ACTIVE || t->current == (PyGreenlet *)self ||
-                 t->left || names || nargs > 1))
+    struct py_thread *t = g->thread;
+    /* The thread that owns this hub runs this code: cheaper than to ask the
+     * interpreter, and the same. */
+    if (unlikely(t->hub != hub_of_thread || g->phase != GREEN_ACTIVE ||
+                 t->current == (PyGreenlet *)self || t->left || names ||
+                 nargs > 1))
         return switch_slow(self, args, nargs, names);
     g->value = Py_NewRef(nargs ? args[0] : no_args);
     return go(t, (PyGreenlet *)self);

@@ -38,6 +38,7 @@ static void on_thread_end(PyObject *capsule)
         t->hub->host = NULL;
         t->hub->root.host = NULL;
     }
+    t->hub = NULL;
     Py_CLEAR(t->tracer);
     Py_CLEAR(t->hub_object);
     Py_CLEAR(t->doomed);
