@@ -268,6 +268,9 @@ GROVE_HOST_API int hub_wait_fd(struct hub *hub, int fd, unsigned direction,
 /* f has ended with result: wakes joiners, queues links, forgets its locals. */
 void hub_fiber_complete(struct hub *hub, struct grove_fiber *f, int result);
 
+/* link's fiber has ended: it is called in the hub's next pass. */
+void hub_link_due(struct hub *hub, grove_link *link);
+
 /* Calls the links that are due; hub->ended_run's function. */
 void hub_call_ended_links(struct run *run);
 
@@ -284,6 +287,13 @@ static inline void links_append(grove_link *ends, grove_link *link)
     link->prev = ends->prev;
     ends->prev->next = link;
     ends->prev = link;
+}
+
+static inline void links_remove(grove_link *link)
+{
+    link->prev->next = link->next;
+    link->next->prev = link->prev;
+    link->next = NULL;
 }
 
 /* Give up a reference of a fiber that may have ended. */

@@ -184,15 +184,11 @@ static void call_links(struct hub *hub, struct grove_fiber *f)
 {
     grove_link *link;
     while ((link = f->links.next) != &f->links) {
-        grove_unlink(link);
-        if (!link->fiber) { /* the runtime's own: a joiner */
+        links_remove(link);
+        if (!link->fiber) /* the runtime's own: a joiner */
             link->fn(f, link->arg);
-            continue;
-        }
-        grove_retain(f);
-        links_append(&hub->ended_links, link);
-        if (!run_queued(&hub->ended_run))
-            hub_queue(hub, &hub->ended_run);
+        else
+            hub_link_due(hub, link);
     }
 }
 
