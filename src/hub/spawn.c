@@ -205,27 +205,6 @@ void hub_fiber_complete(struct hub *hub, struct grove_fiber *f, int result)
         call_links(hub, f);
 }
 
-void hub_fiber_unref(struct grove_fiber *f)
-{
-    if (--f->references == 0)
-        stack_put(&f->fiber.stack);
-}
-
-void hub_fiber_end(struct hub *hub, struct grove_fiber *f,
-                   struct grove_fiber *next)
-{
-    hub->fibers--;
-    f->state = FIBER_ENDED;
-    if (!next)
-        next = hub_next(hub);
-    if (run_queued(&next->run))
-        run_queue_remove(&next->run);
-    hub->current = next;
-    next->state = FIBER_RUNNING;
-    hub_fiber_unref(f);
-    fiber_leave(&hub->thread, &f->fiber, &next->fiber);
-}
-
 void hub_fiber_drop(struct hub *hub, struct grove_fiber *f)
 {
     assert(f != hub->current);
