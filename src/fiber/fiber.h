@@ -41,8 +41,29 @@ struct fiber {
 struct fiber_thread {
     int *errno_location;
     struct eh_globals *eh; /* NULL until a C++ runtime is seen */
+#if FIBER_ANNOTATED
     struct fiber *previous; /* who was left by the last switch */
+#endif
 };
+
+/* The annotations want to know, on arrival, who was left. */
+static inline void fiber_leaves(struct fiber_thread *t, struct fiber *from)
+{
+    (void)t;
+    (void)from;
+#if FIBER_ANNOTATED
+    t->previous = from;
+#endif
+}
+
+static inline void fiber_arrives(struct fiber_thread *t, struct fiber *here)
+{
+    (void)t;
+    (void)here;
+#if FIBER_ANNOTATED
+    annotate_arrive(&here->annotation, &t->previous->annotation);
+#endif
+}
 
 /* Fills t for the calling thread. */
 void fiber_thread_init(struct fiber_thread *t);
@@ -62,7 +83,7 @@ GROVE_HOST_API void fiber_make(struct fiber *f, uint64_t id,
 /* To be called first by entry. */
 static inline void fiber_started(struct fiber_thread *t, struct fiber *f)
 {
-    annotate_arrive(&f->annotation, &t->previous->annotation);
+    fiber_arrives(t, f);
 }
 
 /* A parked catch block's globals go with the fiber. */
@@ -88,10 +109,10 @@ fiber_switch(struct fiber_thread *t, struct fiber *from, struct fiber *to)
     *e = to->saved_errno;
     if (unlikely(t->eh != NULL))
         fiber_swap_eh(t, from, to);
-    t->previous = from;
+    fiber_leaves(t, from);
     annotate_leave(&from->annotation, &to->annotation, 0);
     context_switch(&from->context, &to->context);
-    annotate_arrive(&from->annotation, &t->previous->annotation);
+    fiber_arrives(t, from);
 }
 
 /* Leave `from` for good. Its record, and the stack it stands on, may already be
@@ -102,7 +123,7 @@ fiber_leave(struct fiber_thread *t, struct fiber *from, struct fiber *to)
     *t->errno_location = to->saved_errno;
     if (unlikely(t->eh != NULL))
         fiber_swap_eh(t, from, to);
-    t->previous = from;
+    fiber_leaves(t, from);
     annotate_leave(&from->annotation, &to->annotation, 1);
     context_switch(&from->context, &to->context);
     __builtin_unreachable();

@@ -104,6 +104,12 @@ static inline size_t stack_size(const struct stack *stack)
     return (size_t)1 << stack->class->shift;
 }
 
+/* The host's area of a hosted slot. */
+static inline void *stack_host_area(const struct stack *stack)
+{
+    return stack->base + stack_size(stack) - STACK_HOST_AREA;
+}
+
 static inline struct stack_class *
 stack_class_of(struct stack_pool *pool, enum stack_kind kind, unsigned shift)
 {

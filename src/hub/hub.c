@@ -59,6 +59,8 @@ static void loop_entry(void *arg)
 {
     struct grove_fiber *f = arg;
     fiber_started(&f->hub->thread, &f->fiber);
+    if (f->host)
+        f->hub->host->begin(f);
     hub_run(f->hub);
 }
 

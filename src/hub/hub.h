@@ -92,6 +92,8 @@ struct grove_host {
     /* A fiber whose host is not NULL is about to be left; has been resumed. */
     void (*suspend)(struct grove_fiber *f);
     void (*resume)(struct grove_fiber *f);
+    /* The hub's own fiber, whose host is not NULL, runs for the first time. */
+    void (*begin)(struct grove_fiber *f);
     /* Around a poll that may sleep. */
     void (*poll_begin)(struct hub *hub);
     void (*poll_end)(struct hub *hub, bool interrupted);
