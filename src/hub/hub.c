@@ -207,8 +207,14 @@ static int64_t sleep_limit(struct hub *hub)
     return left > 0 ? left : 0;
 }
 
-/* Nothing is due, no timer runs, nobody waits for a descriptor, no post is
- * expected. */
+/* No timer runs, nobody waits for a descriptor, no post is expected, but for
+ * those that do not count. */
+static bool nothing_to_come(const struct hub *hub)
+{
+    return hub->timers.count + hub->loop.waits + hub->holds <= hub->unref;
+}
+
+/* Nothing is due and nothing is to come. */
 static void deadlock(struct hub *hub)
 {
     if (hub->host && hub->host->deadlock(hub))
@@ -258,7 +264,7 @@ static void look_around(struct hub *hub)
             loop_poll(&hub->loop, 0);
     } else if (stack_pool_trim(&hub->stacks, TRIM_STEP)) {
         loop_poll(&hub->loop, 0); /* more to trim: come back */
-    } else if (timeout < 0 && !hub->loop.waits && !hub->holds) {
+    } else if (nothing_to_come(hub)) {
         deadlock(hub);
     } else {
         poll_sleeping(hub, timeout);

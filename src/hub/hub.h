@@ -115,6 +115,8 @@ struct hub {
     struct timer_heap timers;
     uint64_t next_id;
     size_t holds;     /* see grove_hub_hold */
+    size_t unref;     /* of the timers and waits, those that are no reason to
+                         go on when nothing else is left */
     size_t fibers;    /* not ended, the root and the loop fiber left out */
     grove_link ended_links; /* ends of the ring of those due to be called */
     struct run ended_run;   /* queued while there are any */
