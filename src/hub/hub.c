@@ -90,7 +90,8 @@ struct hub *hub_create(void)
     int r = loop_init(&hub->loop);
     if (r < 0)
         goto fail_loop;
-    stack_pool_init(&hub->stacks, sizeof(struct grove_fiber));
+    stack_pool_init(&hub->stacks, sizeof(struct grove_fiber),
+                    offsetof(struct grove_fiber, fiber.eh_saved));
     fiber_thread_init(&hub->thread);
     run_queue_init(&hub->queue);
     hub->budget = HUB_PASS;
