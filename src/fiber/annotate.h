@@ -19,6 +19,12 @@
 #include <valgrind/valgrind.h>
 #endif
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define FIBER_ANNOTATED 1
+#else
+#define FIBER_ANNOTATED 0
+#endif
+
 /* A fiber's part; empty in a plain build. */
 struct annotation {
 #if defined(__SANITIZE_ADDRESS__)
@@ -30,7 +36,7 @@ struct annotation {
     void *tsan;             /* one a fiber's life; destroyed at the next
                                birth on this stack, when it surely was left */
 #endif
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !FIBER_ANNOTATED
     char none[0];
 #endif
 };

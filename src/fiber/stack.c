@@ -202,7 +202,8 @@ static struct stack *record_of(const struct stack_pool *pool,
     if (class->kind == STACK_HOSTED)
         top -= STACK_HOST_AREA;
     top -= (((uintptr_t)base >> class->shift) % COLOURS) * COLOUR;
-    return (struct stack *)((top - pool->record_size) & ~(uintptr_t)63);
+    uintptr_t hot = top - pool->record_size + pool->hot_offset;
+    return (struct stack *)((hot & ~(uintptr_t)63) - pool->hot_offset);
 }
 
 /* A cold slot, or one never used. */
@@ -324,10 +325,12 @@ bool stack_pool_trim(struct stack_pool *pool, unsigned max)
     return false;
 }
 
-void stack_pool_init(struct stack_pool *pool, size_t record_size)
+void stack_pool_init(struct stack_pool *pool, size_t record_size,
+                     size_t hot_offset)
 {
     memset(pool, 0, sizeof(*pool));
     pool->record_size = record_size;
+    pool->hot_offset = hot_offset;
 }
 
 void stack_pool_destroy(struct stack_pool *pool)
@@ -345,7 +348,7 @@ void stack_pool_destroy(struct stack_pool *pool)
             free(s);
         }
     }
-    stack_pool_init(pool, pool->record_size);
+    stack_pool_init(pool, pool->record_size, pool->hot_offset);
 }
 
 struct stack *stack_by_guard(const struct stack_pool *pool, const void *addr)

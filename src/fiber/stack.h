@@ -63,12 +63,14 @@ struct stack_class {
 struct stack_pool {
     struct stack_class classes[STACK_KINDS][STACK_SHIFTS];
     size_t record_size; /* bytes of the record that begins with struct stack */
+    size_t hot_offset;  /* of what in it should begin a cache line */
 };
 
 /* How guards are made on this machine; see stack_guard_mode. */
 enum stack_guard { STACK_GUARD_REGION, STACK_GUARD_MPROTECT };
 
-void stack_pool_init(struct stack_pool *pool, size_t record_size);
+void stack_pool_init(struct stack_pool *pool, size_t record_size,
+                     size_t hot_offset);
 
 /* Unmaps every slab. No stack of the pool may be in use. */
 void stack_pool_destroy(struct stack_pool *pool);
@@ -102,6 +104,12 @@ GROVE_HOST_API enum stack_guard stack_guard_mode(void);
 static inline size_t stack_size(const struct stack *stack)
 {
     return (size_t)1 << stack->class->shift;
+}
+
+/* The host's area of a hosted slot. */
+static inline void *stack_host_area(const struct stack *stack)
+{
+    return stack->base + stack_size(stack) - STACK_HOST_AREA;
 }
 
 static inline struct stack_class *
