@@ -230,9 +230,11 @@ class socket:
             )
             for word, name in (("laddr", "getsockname"), ("raddr", "getpeername")):
                 try:
-                    parts.append(f"{word}={getattr(self._sock, name)()}")
-                except (OSError, AttributeError):
-                    pass
+                    address = getattr(self._sock, name)()
+                except OSError:
+                    continue  # it has none
+                if address:
+                    parts.append(f"{word}={address}")
         return ", ".join(parts) + ">"
 
     def __enter__(self) -> "socket":
