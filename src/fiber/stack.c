@@ -351,7 +351,7 @@ void stack_pool_destroy(struct stack_pool *pool)
     stack_pool_init(pool, pool->record_size, pool->hot_offset);
 }
 
-struct stack *stack_by_guard(const struct stack_pool *pool, const void *addr)
+struct stack *stack_by_address(const struct stack_pool *pool, const void *addr)
 {
     const char *at = addr;
     const struct stack_class *class = &pool->classes[0][0];
@@ -361,14 +361,20 @@ struct stack *stack_by_guard(const struct stack_pool *pool, const void *addr)
             if (at < s->base || at >= s->base + (s->used << class->shift))
                 continue;
             size_t i = (size_t)(at - s->base) >> class->shift;
-            char *base = s->base + (i << class->shift);
-            if (at >= base + PAGE || (s->is_cold[i / 64] >> (i % 64) & 1))
+            if (s->is_cold[i / 64] >> (i % 64) & 1)
                 return NULL;
-            struct stack *stack = record_of(pool, class, base);
+            struct stack *stack =
+                record_of(pool, class, s->base + (i << class->shift));
             return stack->live ? stack : NULL;
         }
     }
     return NULL;
+}
+
+struct stack *stack_by_guard(const struct stack_pool *pool, const void *addr)
+{
+    struct stack *stack = stack_by_address(pool, addr);
+    return stack && (const char *)addr < stack->base + PAGE ? stack : NULL;
 }
 
 void stack_each(const struct stack_pool *pool,

@@ -88,7 +88,10 @@ GROVE_HOST_API struct stack *stack_get_cold(struct stack_pool *pool,
  * page; beyond a reserve give back that page, too. True when more is left. */
 GROVE_HOST_API bool stack_pool_trim(struct stack_pool *pool, unsigned max);
 
-/* The live stack whose guard page holds addr, or NULL. Async-signal-safe. */
+/* The live stack in whose slot addr lies, or NULL. Async-signal-safe. */
+struct stack *stack_by_address(const struct stack_pool *pool, const void *addr);
+
+/* The same if addr lies in the slot's guard page. */
 struct stack *stack_by_guard(const struct stack_pool *pool, const void *addr);
 
 /* Calls fn for every live stack. */
