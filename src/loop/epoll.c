@@ -121,6 +121,12 @@ static bool is_tcp(int fd)
            protocol == IPPROTO_TCP;
 }
 
+static void forget_kind(struct loop_fd *fd)
+{
+    fd->not_socket = false;
+    fd->no_nowait = 0;
+}
+
 int loop_register(struct loop *loop, struct loop_fd *fd)
 {
     if (likely(fd->registered))
@@ -143,6 +149,7 @@ registered:;
     fd->nonblocking = flags >= 0 && (flags & O_NONBLOCK);
     fd->stream = !fd->always_ready && is_tcp(fd->number);
     fd->no_short_reads = false;
+    forget_kind(fd);
     fd->readable = true;
     fd->writable = true;
     fd->registered = true;
@@ -257,6 +264,7 @@ void loop_forget(struct loop *loop, int number)
         fd->registered = false;
         fd->generation++;
     }
+    forget_kind(fd);
     call_waits(loop, &fd->readers, -EBADF);
     call_waits(loop, &fd->writers, -EBADF);
 }

@@ -54,6 +54,11 @@ struct loop_fd {
     bool stream;
     /* Its owner had set O_NONBLOCK when it was registered. */
     bool nonblocking;
+    /* For net/: what calls found out of the kind of file. False until then; set
+     * wrongly, when the number was reused unseen, they cost a system call more
+     * but no call fails by them. */
+    bool not_socket;   /* recv and send said ENOTSOCK */
+    uint8_t no_nowait; /* directions that RWF_NOWAIT does not work for */
 };
 
 #define LOOP_CHUNK 1024

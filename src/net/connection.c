@@ -1,0 +1,190 @@
+/*
+ * accept4, connect and close: where descriptors' connections begin and end.
+ *
+ * There is no flag that keeps a single accept or connect from blocking, so
+ * O_NONBLOCK is set around the one system call where it is not set already.
+ */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "grove.h"
+#include "net/net.h"
+
+/* Set O_NONBLOCK. The flags to be put back, or -1 with errno. */
+static int set_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags >= 0 && !(flags & O_NONBLOCK) &&
+        fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return -1;
+    return flags;
+}
+
+/* Put the flags back; errno stays. */
+static void restore_flags(int fd, int flags)
+{
+    int error = errno;
+    if (!(flags & O_NONBLOCK))
+        fcntl(fd, F_SETFL, flags);
+    errno = error;
+}
+
+/* ---- accept ------------------------------------------------------------ */
+
+static int try_accept(struct net_op *op, struct sockaddr *addr,
+                      socklen_t *addrlen, int flags)
+{
+    int fd = op->record->number;
+    if (op->record->registered && op->record->nonblocking)
+        return accept4(fd, addr, addrlen, flags);
+    int old = set_nonblocking(fd);
+    if (old < 0)
+        return -1;
+    int r = accept4(fd, addr, addrlen, flags);
+    restore_flags(fd, old);
+    return r;
+}
+
+int net_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags,
+                int64_t deadline, enum net_mode mode)
+{
+    struct net_op op = {.deadline = deadline,
+                        .what = "accept",
+                        .mode = mode,
+                        .direction = LOOP_READ};
+    if (!net_begin(&op, fd))
+        return -1;
+    int r;
+    do {
+        r = try_accept(&op, addr, addrlen, flags);
+    } while (r < 0 && net_retry(&op));
+    /* The number's last file may have been closed behind our back. */
+    if (r >= 0)
+        loop_forget(&op.hub->loop, r);
+    return r;
+}
+
+/* ---- connect ----------------------------------------------------------- */
+
+/* What has become of a connection under way: 0, its error, or EINPROGRESS. */
+static int connect_result(int fd)
+{
+    int error = 0;
+    socklen_t size = sizeof(error);
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+        return errno;
+    if (error)
+        return error;
+    struct sockaddr_storage peer;
+    size = sizeof(peer);
+    if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0)
+        return 0;
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    if (poll(&p, 1, 0) == 0)
+        return EINPROGRESS;
+    /* It has failed, and another call has taken the error. */
+    return ECONNABORTED;
+}
+
+/* Wait for the connection under way. */
+static int finish_connect(struct net_op *op)
+{
+    int fd = op->record->number;
+    int result;
+    do {
+        if (!net_wait(op))
+            return -1;
+        result = connect_result(fd);
+    } while (result == EINPROGRESS && !op->last);
+    if (result == 0)
+        return 0;
+    errno = result == EINPROGRESS ? ETIMEDOUT : result;
+    return -1;
+}
+
+static int try_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
+{
+    int old = set_nonblocking(fd);
+    if (old < 0)
+        return -1;
+    int r = connect(fd, addr, addrlen);
+    restore_flags(fd, old);
+    return r;
+}
+
+int net_connect(int fd, const struct sockaddr *addr, socklen_t addrlen,
+                int64_t deadline, enum net_mode mode)
+{
+    struct net_op op = {.deadline = deadline,
+                        .what = "connect",
+                        .mode = mode,
+                        .direction = LOOP_WRITE};
+    struct hub *hub = hub_self();
+    struct loop_fd *record = hub ? loop_fd(&hub->loop, fd) : NULL;
+    /* A socket that connects is new as a rule: what is known of its number may
+     * be of a file that was closed behind our back. */
+    if (record && record->registered && !record->readers.first &&
+        !record->writers.first)
+        loop_forget(&hub->loop, fd);
+    op.no_wait = true; /* what the hints say is not about connecting */
+    if (!net_begin(&op, fd))
+        return -1;
+    int r;
+    do {
+        r = try_connect(fd, addr, addrlen);
+        /* The listener's queue is full; of others EAGAIN means no wait. */
+        op.back_off = r < 0 && errno == EAGAIN ? net_back_off(addr) : 0;
+        op.no_wait = op.back_off == 0;
+    } while (r < 0 && net_retry(&op));
+    if (r == 0 || (errno != EINPROGRESS && errno != EALREADY))
+        return r;
+
+    int error = errno;
+    op.no_wait = false;
+    r = loop_register(&hub->loop, op.record);
+    if (r < 0)
+        return net_waited(r) ? 0 : -1;
+    if (!net_may_wait(&op)) {
+        errno = error;
+        return -1;
+    }
+    return finish_connect(&op);
+}
+
+/* ---- close ------------------------------------------------------------- */
+
+int net_close(int fd)
+{
+    if (hub_of_thread)
+        loop_forget(&hub_of_thread->loop, fd);
+    return close(fd);
+}
+
+/* ---- the public calls -------------------------------------------------- */
+
+int grove_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
+{
+    return net_accept4(fd, addr, addrlen, flags, GROVE_NEVER, NET_POSIX);
+}
+
+int grove_accept4_until(int fd, struct sockaddr *addr, socklen_t *addrlen,
+                        int flags, int64_t deadline)
+{
+    return net_accept4(fd, addr, addrlen, flags, deadline, NET_POSIX);
+}
+
+int grove_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
+{
+    return net_connect(fd, addr, addrlen, GROVE_NEVER, NET_POSIX);
+}
+
+int grove_connect_until(int fd, const struct sockaddr *addr, socklen_t addrlen,
+                        int64_t deadline)
+{
+    return net_connect(fd, addr, addrlen, deadline, NET_POSIX);
+}
+
+int grove_close(int fd)
+{
+    return net_close(fd);
+}

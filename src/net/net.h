@@ -1,0 +1,167 @@
+/*
+ * Calls on descriptors that park the fiber where libc's would hold up the
+ * thread. The public grove_X and the patched libc calls are thin wrappers of
+ * net_X; a host calls those directly.
+ *
+ *   op.c          what a call does around its system calls: park, try, repeat
+ *   stream.c      recv, recvfrom, send, sendto
+ *   message.c     recvmsg, sendmsg
+ *   vector.c      read, readv, write, writev, on any kind of file
+ *   connection.c  accept4, connect, close
+ *   poll.c        poll
+ *   iov.c         what is left of an iovec array after a part was done
+ *
+ * A call tries first, without blocking, and parks when that says EAGAIN:
+ *
+ *            hints say that it is no use
+ *      o -------------------------------------+
+ *      |                                      v
+ *      +--------> try ---- EAGAIN ------> park until an edge
+ *                 |  ^                        |   |
+ *          done   |  +------------------------+   | closed, killed
+ *                 v        edge, or deadline:     v
+ *              result      one last try        -1, errno
+ *
+ * All run on the hub's thread, in a fiber or on the thread's own stack.
+ */
+#ifndef GROVE_NET_NET_H
+#define GROVE_NET_NET_H
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "hub/hub.h"
+
+enum net_mode {
+    NET_POSIX, /* a descriptor with O_NONBLOCK gets EAGAIN */
+    NET_PARK   /* O_NONBLOCK is not looked at: for a host that sets it on all
+                  its descriptors, whatever its users asked for */
+};
+
+/* ---- the calls: as grove_X_until, which see ---------------------------- */
+
+GROVE_HOST_API ssize_t net_read(int fd, void *buf, size_t len, int64_t deadline,
+                                enum net_mode mode);
+GROVE_HOST_API ssize_t net_write(int fd, const void *buf, size_t len,
+                                 int64_t deadline, enum net_mode mode);
+ssize_t net_readv(int fd, const struct iovec *iov, int count, int64_t deadline,
+                  enum net_mode mode);
+ssize_t net_writev(int fd, const struct iovec *iov, int count, int64_t deadline,
+                   enum net_mode mode);
+
+GROVE_HOST_API ssize_t net_recv(int fd, void *buf, size_t len, int flags,
+                                int64_t deadline, enum net_mode mode);
+GROVE_HOST_API ssize_t net_recvfrom(int fd, void *buf, size_t len, int flags,
+                                    struct sockaddr *addr, socklen_t *addrlen,
+                                    int64_t deadline, enum net_mode mode);
+GROVE_HOST_API ssize_t net_send(int fd, const void *buf, size_t len, int flags,
+                                int64_t deadline, enum net_mode mode);
+GROVE_HOST_API ssize_t net_sendto(int fd, const void *buf, size_t len,
+                                  int flags, const struct sockaddr *addr,
+                                  socklen_t addrlen, int64_t deadline,
+                                  enum net_mode mode);
+GROVE_HOST_API ssize_t net_recvmsg(int fd, struct msghdr *msg, int flags,
+                                   int64_t deadline, enum net_mode mode);
+GROVE_HOST_API ssize_t net_sendmsg(int fd, const struct msghdr *msg, int flags,
+                                   int64_t deadline, enum net_mode mode);
+
+GROVE_HOST_API int net_accept4(int fd, struct sockaddr *addr,
+                               socklen_t *addrlen, int flags, int64_t deadline,
+                               enum net_mode mode);
+GROVE_HOST_API int net_connect(int fd, const struct sockaddr *addr,
+                               socklen_t addrlen, int64_t deadline,
+                               enum net_mode mode);
+/* O_NONBLOCK is nothing to poll or close, so they have no mode. */
+GROVE_HOST_API int net_poll(struct pollfd *fds, nfds_t nfds, int64_t deadline);
+GROVE_HOST_API int net_close(int fd);
+
+/* ---- op.c -------------------------------------------------------------- */
+
+/* A call under way. */
+struct net_op {
+    struct hub *hub;
+    struct loop_fd *record;
+    int64_t deadline;
+    const char *what; /* for grove_dump */
+    enum net_mode mode;
+    unsigned direction; /* LOOP_READ or LOOP_WRITE */
+    int64_t back_off;   /* not 0: no edge may come of what is waited for, so
+                           try again after so long, then twice as long, ... */
+    bool no_wait;       /* the caller said MSG_DONTWAIT, or the like */
+    bool last;          /* the deadline has passed: this try is the last */
+};
+
+/* Fill op's hub and record; the other members are set. Parks first where the
+ * hints say that a try would be in vain. False with errno: the call fails. */
+bool net_begin(struct net_op *op, int fd);
+
+/* After a system call has failed: whether to make it again. Parks on EAGAIN
+ * until the descriptor may be ready. False with errno: the call fails. */
+bool net_retry(struct net_op *op);
+
+/* Park until another try is worth while. False with errno. */
+bool net_wait(struct net_op *op);
+
+/* Whether EAGAIN is to be waited for; the descriptor is registered. */
+bool net_may_wait(const struct net_op *op);
+
+/* A socket whose messages run into each other. */
+bool net_is_stream(int fd);
+
+/* Turn what hub_wait_fd returned into true, or false with errno. */
+bool net_waited(int result);
+
+/* The first back_off of what waits for the queue of another AF_UNIX socket:
+ * the kernel tells only those who block in it. */
+#define NET_BACK_OFF (GROVE_MILLISECOND / 4)
+
+/* The back_off of what sends to addr, or nowhere in particular. */
+static inline int64_t net_back_off(const struct sockaddr *addr)
+{
+    return addr && addr->sa_family == AF_UNIX ? NET_BACK_OFF : 0;
+}
+
+/* flags are of the kind that waits for readiness and takes data: neither those
+ * that never wait (urgent data, the error queue) nor those that look only. */
+static inline bool net_plain_flags(int flags)
+{
+    return !(flags & ~(MSG_DONTWAIT | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC));
+}
+
+static inline bool net_never_waits(int flags)
+{
+    return flags & (MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE);
+}
+
+/* A plain read of len bytes has returned n: a stream that gave less, but not
+ * its end, is exhausted until the next edge. */
+static inline void net_note_read(struct loop_fd *record, ssize_t n, size_t len)
+{
+    if (n > 0 && (size_t)n < len && record->stream && record->registered &&
+        !record->no_short_reads)
+        record->readable = false;
+}
+
+/* ---- iov.c ------------------------------------------------------------- */
+
+#define NET_IOV_SMALL 8
+
+/* An iovec array of which parts are done. The caller's is copied only once
+ * something is left of it. */
+struct net_iov {
+    const struct iovec *at; /* what is left */
+    size_t count;
+    size_t left;        /* bytes */
+    struct iovec *copy; /* NULL: still the caller's */
+    struct iovec small[NET_IOV_SMALL];
+};
+
+/* False with EINVAL when the lengths do not add up to a ssize_t. */
+bool net_iov_begin(struct net_iov *v, const struct iovec *iov, size_t count);
+/* n bytes are done, fewer than are left. False with ENOMEM. */
+bool net_iov_advance(struct net_iov *v, size_t n);
+void net_iov_end(struct net_iov *v);
+
+#endif

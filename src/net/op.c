@@ -1,0 +1,126 @@
+/*
+ * What every call does around its system calls.
+ *
+ * Invariants:
+ *   1. A wait is always followed by a try, unless it failed by other than its
+ *      deadline: data that is there when a deadline passes is delivered.
+ *   2. A hint is cleared only when the kernel has said EAGAIN (or a stream was
+ *      read or written short) since it was registered, so that whatever comes
+ *      later is an edge that sets it again.
+ *   3. O_NONBLOCK is asked for at registration only (loop_register), so a
+ *      descriptor that never says EAGAIN costs no fcntl.
+ */
+#include "net/net.h"
+
+#include <fcntl.h>
+
+/* The longest pause between two tries that no edge announces. */
+#define BACK_OFF_MAX (16 * GROVE_MILLISECOND)
+
+bool net_waited(int result)
+{
+    if (result == 0)
+        return true;
+    if (result == HUB_TRANSFERRED)
+        errno = EINTR;
+    else if (result == -ENOSPC) /* fs.epoll.max_user_watches */
+        errno = ENOMEM;
+    else
+        errno = -result;
+    return false;
+}
+
+/* When to look again without an edge: false when a deadline comes first. */
+static bool back_off_until(struct net_op *op, int64_t *until)
+{
+    if (!op->back_off)
+        return false;
+    *until = hub_deadline(op->back_off);
+    const struct grove_timeout *scope = op->hub->current->scope;
+    if (op->deadline <= *until || (scope && scope->effective <= *until))
+        return false;
+    if (op->back_off < BACK_OFF_MAX)
+        op->back_off *= 2;
+    return true;
+}
+
+bool net_wait(struct net_op *op)
+{
+    int64_t until = op->deadline;
+    bool again = back_off_until(op, &until);
+    if (!again)
+        until = op->deadline;
+    int r = hub_wait_fd(op->hub, op->record->number, op->direction, until,
+                        op->what);
+    if (r == -ETIMEDOUT) {
+        op->last = !again;
+        return true;
+    }
+    return net_waited(r);
+}
+
+static bool hint(const struct net_op *op)
+{
+    return op->direction == LOOP_READ ? op->record->readable
+                                      : op->record->writable;
+}
+
+static void clear_hint(struct net_op *op)
+{
+    if (op->direction == LOOP_READ)
+        op->record->readable = false;
+    else
+        op->record->writable = false;
+}
+
+bool net_may_wait(const struct net_op *op)
+{
+    return !op->no_wait && !(op->mode == NET_POSIX && op->record->nonblocking);
+}
+
+bool net_begin(struct net_op *op, int fd)
+{
+    op->last = false;
+    op->hub = hub_self();
+    if (unlikely(!op->hub))
+        return false;
+    op->record = loop_fd(&op->hub->loop, fd);
+    if (unlikely(!op->record)) {
+        int error = errno;
+        if (fcntl(fd, F_GETFD) >= 0)
+            errno = error;
+        return false;
+    }
+    if (!op->record->registered || hint(op) || !net_may_wait(op))
+        return true;
+    return net_wait(op);
+}
+
+bool net_retry(struct net_op *op)
+{
+    if (errno != EAGAIN || op->no_wait)
+        return false;
+    if (op->last) {
+        errno = ETIMEDOUT;
+        return false;
+    }
+    int r = loop_register(&op->hub->loop, op->record);
+    if (unlikely(r < 0))
+        return net_waited(r);
+    if (!net_may_wait(op)) {
+        errno = EAGAIN;
+        return false;
+    }
+    /* Of another socket's queue the hints say nothing. */
+    if (!op->back_off)
+        clear_hint(op);
+    return net_wait(op);
+}
+
+bool net_is_stream(int fd)
+{
+    int type = 0;
+    socklen_t size = sizeof(type);
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+           type == SOCK_STREAM;
+}

@@ -1,0 +1,136 @@
+/*
+ * poll: wait for any of several descriptors.
+ *
+ * The kernel's poll, without a timeout, says what is ready. While it says
+ * nothing the fiber waits for an edge on each descriptor, in the directions
+ * that its events are about, and then asks again: an edge only means that
+ * something has changed.
+ */
+#include <stdlib.h>
+
+#include "grove.h"
+#include "net/net.h"
+
+/* Descriptors up to which nothing is allocated: 1.5 KiB of the fiber's stack */
+#define SMALL 16
+
+/* Two a descriptor, one for each direction. */
+struct poll_wait {
+    struct loop_wait wait;
+    struct grove_fiber *fiber;
+};
+
+static void wake_poller(struct loop_wait *wait, int result)
+{
+    /* A descriptor closed meanwhile (-EBADF) is for poll(2) to report. */
+    (void)result;
+    hub_wake(container_of(wait, struct poll_wait, wait)->fiber, 0);
+}
+
+/* Hang-ups and errors, which nobody asks for, come in both directions. */
+static unsigned directions(short events)
+{
+    unsigned d = 0;
+    if (events & (POLLOUT | POLLWRNORM | POLLWRBAND))
+        d |= LOOP_WRITE;
+    if (!d || (events & ~(POLLOUT | POLLWRNORM | POLLWRBAND)))
+        d |= LOOP_READ;
+    return d;
+}
+
+static int add_waits(struct hub *hub, const struct pollfd *p,
+                     struct poll_wait waits[2])
+{
+    struct loop_fd *record = loop_fd(&hub->loop, p->fd);
+    if (!record)
+        return -errno;
+    int r = loop_register(&hub->loop, record);
+    /* A file that is always ready is ready for what poll has reported. */
+    if (r < 0 || record->always_ready)
+        return r;
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned direction = i == 0 ? LOOP_READ : LOOP_WRITE;
+        if (!(directions(p->events) & direction))
+            continue;
+        waits[i].fiber = hub->current;
+        waits[i].wait.direction = direction;
+        waits[i].wait.fn = wake_poller;
+        loop_wait_add(&hub->loop, record, &waits[i].wait);
+    }
+    return 0;
+}
+
+/* Wait for an edge on any of them. As hub_wait, or as loop_register. */
+static int wait_any(struct hub *hub, const struct pollfd *fds, nfds_t nfds,
+                    struct poll_wait *waits, int64_t deadline)
+{
+    int r = 0;
+    for (nfds_t i = 0; i < 2 * nfds; i++)
+        waits[i].wait.back = NULL;
+    for (nfds_t i = 0; r == 0 && i < nfds; i++) {
+        if (fds[i].fd >= 0)
+            r = add_waits(hub, &fds[i], &waits[2 * i]);
+    }
+    if (r == 0)
+        r = hub_wait(hub, deadline, "poll", nfds ? fds[0].fd : -1);
+    for (nfds_t i = 0; i < 2 * nfds; i++)
+        loop_wait_remove(&hub->loop, &waits[i].wait);
+    return r;
+}
+
+static int poll_waiting(struct hub *hub, struct pollfd *fds, nfds_t nfds,
+                        struct poll_wait *waits, int64_t deadline)
+{
+    for (;;) {
+        const struct grove_timeout *scope = hub->current->scope;
+        bool scoped = scope && scope->effective < deadline;
+        int r = wait_any(hub, fds, nfds, waits, deadline);
+        if (r != 0 && r != -ETIMEDOUT)
+            return net_waited(r) ? 0 : -1;
+        int n = poll(fds, nfds, 0);
+        if (n != 0)
+            return n;
+        if (r == -ETIMEDOUT) {
+            errno = ETIMEDOUT;
+            return scoped ? -1 : 0;
+        }
+    }
+}
+
+int net_poll(struct pollfd *fds, nfds_t nfds, int64_t deadline)
+{
+    int n = poll(fds, nfds, 0);
+    if (n != 0)
+        return n;
+    struct hub *hub = hub_self();
+    if (!hub)
+        return -1;
+    struct poll_wait small[2 * SMALL];
+    struct poll_wait *waits = small;
+    if (nfds > SMALL) {
+        waits = malloc(2 * nfds * sizeof(*waits));
+        if (!waits)
+            return -1;
+    }
+    n = poll_waiting(hub, fds, nfds, waits, deadline);
+    if (waits != small) {
+        int error = errno;
+        free(waits);
+        errno = error;
+    }
+    return n;
+}
+
+int grove_poll(struct pollfd *fds, nfds_t nfds, int timeout)
+{
+    if (timeout == 0)
+        return poll(fds, nfds, 0);
+    return net_poll(fds, nfds,
+                    timeout < 0 ? GROVE_NEVER
+                                : hub_deadline(timeout * GROVE_MILLISECOND));
+}
+
+int grove_poll_until(struct pollfd *fds, nfds_t nfds, int64_t deadline)
+{
+    return net_poll(fds, nfds, deadline);
+}

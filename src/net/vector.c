@@ -1,0 +1,265 @@
+/*
+ * read, readv, write and writev, which work on files of any kind. How each is
+ * tried without blocking:
+ *
+ *   socket            recv and send, the cheapest; ENOTSOCK tells all others
+ *   regular file,     a plain call: it holds up the thread, as documented, and
+ *   block device      RWF_NOWAIT would give up at the first page not in memory
+ *   pipe, eventfd...  preadv2 and pwritev2 with RWF_NOWAIT at offset -1, which
+ *                     means the file's own position
+ *   the rest (ttys,   poll, then a plain call; a write besides with O_NONBLOCK
+ *   FIFOs)            set for that one call, since writable is not room for all
+ *
+ * What was found out stands in the descriptor's record as hints, each of which
+ * only saves trying.
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+
+#include "grove.h"
+#include "net/net.h"
+
+/* A file that never says EAGAIN, or should not be made to: one plain call does
+ * all that there is to do. */
+static bool holds_up_thread(struct net_op *op)
+{
+    const struct loop_fd *record = op->record;
+    struct stat st;
+    if (record->registered)
+        op->no_wait = record->always_ready;
+    else
+        op->no_wait = fstat(record->number, &st) == 0 &&
+                      (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
+    return op->no_wait;
+}
+
+/* As poll(2): ready, or an error or hang-up that the call itself will tell. */
+static bool is_ready(int fd, short events)
+{
+    struct pollfd p = {.fd = fd, .events = events};
+    if (poll(&p, 1, 0) != 0)
+        return true;
+    errno = EAGAIN;
+    return false;
+}
+
+static bool lacks_nowait(struct net_op *op)
+{
+    return op->record->no_nowait & op->direction;
+}
+
+/* Whether RWF_NOWAIT was refused just now; it will not be tried again. */
+static bool nowait_refused(struct net_op *op)
+{
+    if (errno != EOPNOTSUPP && errno != ENOSYS)
+        return false;
+    op->record->no_nowait |= (uint8_t)op->direction;
+    return true;
+}
+
+static bool is_no_socket(struct net_op *op)
+{
+    if (errno != ENOTSOCK)
+        return false;
+    op->record->not_socket = true;
+    return true;
+}
+
+/* ---- reading ----------------------------------------------------------- */
+
+static ssize_t read_socket(struct net_op *op, const struct net_iov *v)
+{
+    int fd = op->record->number;
+    ssize_t n;
+    if (v->count == 1) {
+        n = recv(fd, v->at->iov_base, v->at->iov_len, MSG_DONTWAIT);
+    } else {
+        struct msghdr msg = {.msg_iov = (struct iovec *)v->at,
+                             .msg_iovlen = v->count};
+        n = recvmsg(fd, &msg, MSG_DONTWAIT);
+    }
+    net_note_read(op->record, n, v->left);
+    return n;
+}
+
+static ssize_t try_read(struct net_op *op, const struct net_iov *v)
+{
+    int fd = op->record->number;
+    int count = (int)v->count;
+    if (!op->record->not_socket) {
+        ssize_t n = read_socket(op, v);
+        if (n >= 0 || !is_no_socket(op))
+            return n;
+    }
+    if (holds_up_thread(op))
+        return readv(fd, v->at, count);
+    if (!lacks_nowait(op)) {
+        ssize_t n = preadv2(fd, v->at, count, -1, RWF_NOWAIT);
+        if (n >= 0 || !nowait_refused(op))
+            return n;
+    }
+    return is_ready(fd, POLLIN) ? readv(fd, v->at, count) : -1;
+}
+
+ssize_t net_readv(int fd, const struct iovec *iov, int count, int64_t deadline,
+                  enum net_mode mode)
+{
+    struct net_op op = {.deadline = deadline,
+                        .what = "read",
+                        .mode = mode,
+                        .direction = LOOP_READ};
+    struct net_iov v;
+    if (count < 0 || count > IOV_MAX ||
+        !net_iov_begin(&v, iov, (size_t)count)) {
+        errno = EINVAL;
+        return -1;
+    }
+    /* Nothing waits for no bytes, and recv would take a datagram for it. */
+    if (v.left == 0)
+        return readv(fd, iov, count);
+    if (!net_begin(&op, fd))
+        return -1;
+    ssize_t n;
+    do {
+        n = try_read(&op, &v);
+    } while (n < 0 && net_retry(&op));
+    return n;
+}
+
+ssize_t net_read(int fd, void *buf, size_t len, int64_t deadline,
+                 enum net_mode mode)
+{
+    /* More is not read at once anyway. */
+    struct iovec iov = {buf, len < SSIZE_MAX ? len : SSIZE_MAX};
+    return net_readv(fd, &iov, 1, deadline, mode);
+}
+
+/* ---- writing ----------------------------------------------------------- */
+
+static ssize_t write_socket(struct net_op *op, const struct net_iov *v)
+{
+    int fd = op->record->number;
+    if (v->count == 1)
+        return send(fd, v->at->iov_base, v->at->iov_len, MSG_DONTWAIT);
+    struct msghdr msg = {.msg_iov = (struct iovec *)v->at,
+                         .msg_iovlen = v->count};
+    return sendmsg(fd, &msg, MSG_DONTWAIT);
+}
+
+/* With O_NONBLOCK set meanwhile. */
+static ssize_t write_nonblocking(int fd, const struct net_iov *v)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0)
+        return -1;
+    if (flags & O_NONBLOCK)
+        return writev(fd, v->at, (int)v->count);
+    if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return -1;
+    ssize_t n = writev(fd, v->at, (int)v->count);
+    int error = errno;
+    fcntl(fd, F_SETFL, flags);
+    errno = error;
+    return n;
+}
+
+static ssize_t try_write(struct net_op *op, const struct net_iov *v)
+{
+    int fd = op->record->number;
+    int count = (int)v->count;
+    if (!op->record->not_socket) {
+        ssize_t n = write_socket(op, v);
+        if (n >= 0 || !is_no_socket(op))
+            return n;
+    }
+    if (holds_up_thread(op))
+        return writev(fd, v->at, count);
+    if (!lacks_nowait(op)) {
+        ssize_t n = pwritev2(fd, v->at, count, -1, RWF_NOWAIT);
+        if (n >= 0 || !nowait_refused(op))
+            return n;
+    }
+    return is_ready(fd, POLLOUT) ? write_nonblocking(fd, v) : -1;
+}
+
+ssize_t net_writev(int fd, const struct iovec *iov, int count, int64_t deadline,
+                   enum net_mode mode)
+{
+    struct net_op op = {.deadline = deadline,
+                        .what = "write",
+                        .mode = mode,
+                        .direction = LOOP_WRITE};
+    struct net_iov v;
+    if (count < 0 || count > IOV_MAX ||
+        !net_iov_begin(&v, iov, (size_t)count)) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (!net_begin(&op, fd))
+        return -1;
+    size_t done = 0;
+    for (;;) {
+        ssize_t n = try_write(&op, &v);
+        if (n < 0 && net_retry(&op))
+            continue;
+        if (n > 0)
+            done += (size_t)n;
+        if (n <= 0 || (size_t)n == v.left || op.no_wait ||
+            !net_iov_advance(&v, (size_t)n)) {
+            net_iov_end(&v);
+            return n >= 0 || done ? (ssize_t)done : -1;
+        }
+    }
+}
+
+ssize_t net_write(int fd, const void *buf, size_t len, int64_t deadline,
+                  enum net_mode mode)
+{
+    struct iovec iov = {(void *)buf, len < SSIZE_MAX ? len : SSIZE_MAX};
+    return net_writev(fd, &iov, 1, deadline, mode);
+}
+
+/* ---- the public calls -------------------------------------------------- */
+
+ssize_t grove_read(int fd, void *buf, size_t len)
+{
+    return net_read(fd, buf, len, GROVE_NEVER, NET_POSIX);
+}
+
+ssize_t grove_read_until(int fd, void *buf, size_t len, int64_t deadline)
+{
+    return net_read(fd, buf, len, deadline, NET_POSIX);
+}
+
+ssize_t grove_readv(int fd, const struct iovec *iov, int iovcnt)
+{
+    return net_readv(fd, iov, iovcnt, GROVE_NEVER, NET_POSIX);
+}
+
+ssize_t grove_readv_until(int fd, const struct iovec *iov, int iovcnt,
+                          int64_t deadline)
+{
+    return net_readv(fd, iov, iovcnt, deadline, NET_POSIX);
+}
+
+ssize_t grove_write(int fd, const void *buf, size_t len)
+{
+    return net_write(fd, buf, len, GROVE_NEVER, NET_POSIX);
+}
+
+ssize_t grove_write_until(int fd, const void *buf, size_t len, int64_t deadline)
+{
+    return net_write(fd, buf, len, deadline, NET_POSIX);
+}
+
+ssize_t grove_writev(int fd, const struct iovec *iov, int iovcnt)
+{
+    return net_writev(fd, iov, iovcnt, GROVE_NEVER, NET_POSIX);
+}
+
+ssize_t grove_writev_until(int fd, const struct iovec *iov, int iovcnt,
+                           int64_t deadline)
+{
+    return net_writev(fd, iov, iovcnt, deadline, NET_POSIX);
+}

@@ -1,0 +1,233 @@
+/*
+ * What the tests of net/ share: connected pairs of every kind, and calls made
+ * in a fiber of their own, whose outcome is looked at from the test's stack
+ * (where cmocka's assertions may leave by longjmp).
+ */
+#ifndef TESTS_UNIT_NET_HELP_H
+#define TESTS_UNIT_NET_HELP_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <grove.h>
+
+#define MS GROVE_MILLISECOND
+
+/* Long enough to mean that something hangs, for waits that should not. */
+#define HANG (10 * GROVE_SECOND)
+
+/* cmocka.h of the cross build has no such thing. */
+#define check(condition, ...) \
+    do { \
+        if (!(condition)) \
+            fail_msg(__VA_ARGS__); \
+    } while (0)
+
+/* ---- sockets ----------------------------------------------------------- */
+
+enum kind { TCP, UNIX_STREAM, UNIX_PACKET, UNIX_DATAGRAM, UDP, PIPE, KINDS };
+
+static const char *const kind_names[] = {
+    "TCP", "Unix stream", "Unix seqpacket", "Unix datagram", "UDP", "pipe"};
+
+struct pair {
+    int in;  /* the end the tests read from */
+    int out; /* the other */
+};
+
+__attribute__((unused)) static struct sockaddr_in loopback(void)
+{
+    return (struct sockaddr_in){.sin_family = AF_INET,
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
+/* A socket bound to a free port of the loopback, and its address. */
+static int bound(int type, struct sockaddr_in *addr)
+{
+    int fd = socket(AF_INET, type, 0);
+    socklen_t size = sizeof(*addr);
+    *addr = loopback();
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)addr, size), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)addr, &size), 0);
+    return fd;
+}
+
+__attribute__((unused)) static int listener(struct sockaddr_in *addr)
+{
+    int fd = bound(SOCK_STREAM, addr);
+    assert_int_equal(listen(fd, 64), 0);
+    return fd;
+}
+
+static struct pair tcp_pair(void)
+{
+    struct sockaddr_in addr;
+    int server = listener(&addr);
+    struct pair p = {.out = socket(AF_INET, SOCK_STREAM, 0)};
+    assert_int_equal(connect(p.out, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    p.in = accept(server, NULL, NULL);
+    assert_true(p.in >= 0);
+    int one = 1;
+    setsockopt(p.in, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    setsockopt(p.out, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    close(server);
+    return p;
+}
+
+static struct pair udp_pair(void)
+{
+    struct sockaddr_in a, b;
+    struct pair p = {.in = bound(SOCK_DGRAM, &a), .out = bound(SOCK_DGRAM, &b)};
+    assert_int_equal(connect(p.in, (struct sockaddr *)&b, sizeof(b)), 0);
+    assert_int_equal(connect(p.out, (struct sockaddr *)&a, sizeof(a)), 0);
+    return p;
+}
+
+static struct pair pair_of(enum kind kind)
+{
+    static const int types[] = {[UNIX_STREAM] = SOCK_STREAM,
+                                [UNIX_PACKET] = SOCK_SEQPACKET,
+                                [UNIX_DATAGRAM] = SOCK_DGRAM};
+    int fds[2];
+    if (kind == TCP)
+        return tcp_pair();
+    if (kind == UDP)
+        return udp_pair();
+    if (kind == PIPE)
+        assert_int_equal(pipe(fds), 0);
+    else
+        assert_int_equal(socketpair(AF_UNIX, types[kind], 0, fds), 0);
+    return (struct pair){.in = fds[0], .out = fds[1]};
+}
+
+__attribute__((unused)) static void pair_close(struct pair p)
+{
+    assert_int_equal(grove_close(p.in), 0);
+    assert_int_equal(grove_close(p.out), 0);
+}
+
+__attribute__((unused)) static void set_nonblocking(int fd)
+{
+    assert_int_equal(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK), 0);
+}
+
+/* Nothing may leave O_NONBLOCK changed. */
+__attribute__((unused)) static void assert_blocking(int fd)
+{
+    assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+}
+
+/* Write to a blocking descriptor until it takes no more; how much it took. */
+__attribute__((unused)) static size_t fill(int fd)
+{
+    static const char block[4096];
+    int flags = fcntl(fd, F_GETFL);
+    size_t total = 0;
+    ssize_t n;
+    fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    while ((n = write(fd, block, sizeof(block))) > 0)
+        total += (size_t)n;
+    assert_int_equal(errno, EAGAIN);
+    fcntl(fd, F_SETFL, flags);
+    return total;
+}
+
+/* ---- calls ------------------------------------------------------------- */
+
+/* A call made in a fiber, and its outcome once finished. */
+struct call {
+    ssize_t (*make)(struct call *call); /* what is called; errno counts */
+    const char *name;
+    int fd;
+    char *buf;
+    size_t len;
+    int flags;
+    int64_t deadline;
+    void *more; /* for make */
+    int order;  /* 1 for the call that finished first, ... */
+    ssize_t result;
+    int error; /* 0 when result is not negative */
+    bool finished;
+    grove_fiber *fiber;
+};
+
+static int finished_calls;
+
+static void *call_entry(void *arg)
+{
+    struct call *c = arg;
+    errno = 0;
+    c->result = c->make(c);
+    c->error = c->result < 0 ? errno : 0;
+    c->finished = true;
+    c->order = ++finished_calls;
+    return NULL;
+}
+
+/* Spawn the call and let it come as far as it does without waiting. */
+static void call_start(struct call *c)
+{
+    c->finished = false;
+    if (!c->deadline)
+        c->deadline = GROVE_NEVER;
+    assert_int_equal(grove_spawn(&c->fiber, call_entry, c), 0);
+    grove_yield();
+}
+
+static void call_finish(struct call *c)
+{
+    int r = grove_join_until(c->fiber, NULL, grove_now() + HANG);
+    if (r == -ETIMEDOUT)
+        grove_dump(STDERR_FILENO);
+    check(r == 0, "%s: join returned %d", c->name, r);
+    grove_release(c->fiber);
+}
+
+__attribute__((unused)) static void expect_parked(const struct call *c)
+{
+    check(!c->finished, "%s did not wait: %zd, errno %d", c->name, c->result,
+          c->error);
+}
+
+__attribute__((unused)) static void expect_error(struct call *c, int error)
+{
+    call_finish(c);
+    check(c->result == -1 && c->error == error,
+          "%s: %zd, errno %d, expected errno %d", c->name, c->result, c->error,
+          error);
+}
+
+__attribute__((unused)) static void expect_result(struct call *c, ssize_t n)
+{
+    call_finish(c);
+    check(c->result == n, "%s: %zd, errno %d, expected %zd", c->name, c->result,
+          c->error, n);
+}
+
+/* Every descriptor that a test opened was closed: how many are open. */
+__attribute__((unused)) static int open_descriptors(void)
+{
+    int n = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+#endif
