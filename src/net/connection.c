@@ -117,23 +117,27 @@ static int finish_connect(struct net_op *op, const struct sockaddr *addr,
     return -1;
 }
 
+/* A socket that connects is new as a rule: what is known of its number may be
+ * of a file that was closed behind our back. */
+static void forget_predecessor(struct net_op *op)
+{
+    const struct loop_fd *record = op->record;
+    if (record->registered && !record->readers.first && !record->writers.first)
+        loop_forget(&op->hub->loop, record->number);
+}
+
 int net_connect(int fd, const struct sockaddr *addr, socklen_t addrlen,
                 int64_t deadline, enum net_mode mode)
 {
     struct net_op op = {.deadline = deadline,
                         .what = "connect",
                         .mode = mode,
-                        .direction = LOOP_WRITE};
-    struct hub *hub = hub_self();
-    struct loop_fd *record = hub ? loop_fd(&hub->loop, fd) : NULL;
-    /* A socket that connects is new as a rule: what is known of its number may
-     * be of a file that was closed behind our back. */
-    if (record && record->registered && !record->readers.first &&
-        !record->writers.first)
-        loop_forget(&hub->loop, fd);
-    op.no_wait = true; /* what the hints say is not about connecting */
+                        .direction = LOOP_WRITE,
+                        /* What the hints say is not about connecting. */
+                        .no_wait = true};
     if (!net_begin(&op, fd))
         return -1;
+    forget_predecessor(&op);
     int r;
     do {
         r = try_connect(fd, addr, addrlen);
@@ -146,9 +150,11 @@ int net_connect(int fd, const struct sockaddr *addr, socklen_t addrlen,
 
     int error = errno;
     op.no_wait = false;
-    r = loop_register(&hub->loop, op.record);
-    if (r < 0)
-        return net_waited(r) ? 0 : -1;
+    r = loop_register(&op.hub->loop, op.record);
+    if (r < 0) {
+        net_waited(r);
+        return -1;
+    }
     if (!net_may_wait(&op)) {
         errno = error;
         return -1;
