@@ -72,6 +72,7 @@ static int run_info(void)
     int err = probe_guard_regions(page);
 
     printf("version        %s\n", grove_version());
+    printf("default stack  %zu bytes\n", grove_stack_size_default());
     printf("page size      %zu bytes\n", page);
     if (err == 0)
         printf("stack guards   guard regions (MADV_GUARD_INSTALL)\n");

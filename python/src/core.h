@@ -56,6 +56,7 @@ struct green {
     PyObject *run;             /* owned, until started; may be NULL */
     PyObject *start_args;      /* owned tuple and dict (or NULL) between the */
     PyObject *start_kwargs;    /*   first switch and run's call */
+    PyObject *(*body)(PyGreenlet *self); /* see greenlet_body; NULL: default */
     enum green_phase phase;
     bool is_main;
     bool parked;               /* suspended by the hub, which then holds the
@@ -84,11 +85,14 @@ struct py_thread {
     PyGreenlet *current;    /* owned */
     PyGreenlet *main;       /* owned */
     PyObject *tracer;       /* owned; settrace's; NULL: none */
+    PyGreenlet *left;       /* owned; the last one switched away from: it is
+                               let go of by the one that runs */
+    uint64_t references;    /* greens, and one while the thread lives */
     PyObject *hub_object;   /* owned; the Hub greenlet; NULL: none yet */
     struct py_thread *next; /* of all threads */
     bool dead;              /* its Python thread has ended */
-    /* Greenlets whose last reference another thread dropped. */
-    PyObject *doomed;       /* a list; NULL: none */
+    PyObject *doomed;       /* owned list of greenlets whose last reference
+                               another thread dropped; NULL: none */
 };
 
 extern struct py_thread *thread_cached;
@@ -102,6 +106,21 @@ static inline struct py_thread *thread_self(void)
     PyThreadState *tstate = state_current_tstate();
     struct py_thread *t = thread_cached;
     return likely(t && t->tstate == tstate) ? t : thread_find(tstate);
+}
+
+void thread_unref(struct py_thread *t);
+
+/* A main greenlet for t; NULL with an exception. greenlet.c. */
+PyGreenlet *greenlet_new_main(struct py_thread *t);
+
+/* g runs: it is its thread's current greenlet, with a reference. host.c. */
+void host_become_current(struct py_thread *t, struct green *g);
+
+/* End the greenlets whose last reference another thread dropped. */
+static inline void end_doomed(struct py_thread *t)
+{
+    if (unlikely(t->doomed != NULL))
+        Py_CLEAR(t->doomed);
 }
 
 /* ---- switching -------------------------------------------------------------- */
@@ -118,16 +137,36 @@ PyObject *greenlet_switch(PyGreenlet *target, PyObject *value,
 PyObject *greenlet_throw(PyGreenlet *target, PyObject *type, PyObject *val,
                          PyObject *tb);
 
-/* Make g active with a fiber of its own, to run its start_args; does not switch
- * to it. For hub births. NULL with MemoryError. */
+/* Make g, unstarted, active with a fiber of its own that will run its body;
+ * does not switch to it. For hub births: the reference that the queue held
+ * passes to the running greenlet. NULL with MemoryError. */
 struct grove_fiber *greenlet_start(PyGreenlet *g);
 
-/* Overridable part of a greenlet's life: what its fiber runs. The default
- * fetches run and calls it with the start arguments. green.c installs its own
- * for its type through this hook, which returns a new reference to the result
- * or NULL with the exception that ended it. */
-typedef PyObject *(*greenlet_body)(PyGreenlet *self, PyObject *args,
-                                   PyObject *kwargs);
+/* Make g stand for fiber f, which is parked and was not begun: the hub's. */
+void greenlet_adopt(PyGreenlet *g, struct grove_fiber *f);
+
+/* What a greenlet's fiber runs, when its type wants something else than to
+ * fetch run and call it: returns a new reference to the result, or NULL with
+ * the exception that ended it. Set in struct green after creation; takes over
+ * start_args and start_kwargs. */
+typedef PyObject *(*greenlet_body)(PyGreenlet *self);
+
+/* Creates the Hub of the calling thread, t->hub_object (hub.c). NULL with an
+ * exception. Borrowed. */
+PyObject *hub_object_make(struct py_thread *t) __attribute__((weak));
+
+/* Hand the exception that is set to the Hub's handle_error; context (borrowed,
+ * NULL: none) is what it befell. Nothing is set afterwards. May switch. hub.c. */
+void hub_object_report(struct py_thread *t, PyObject *context);
+
+/* Calls from the host, in the Hub greenlet (hub.c): nothing can wake anybody;
+ * signal handlers may be due. */
+bool hub_object_deadlock(struct py_thread *t) __attribute__((weak));
+void hub_object_signals(struct py_thread *t) __attribute__((weak));
+void hub_object_forked(struct py_thread *t) __attribute__((weak));
+
+/* The default stack size of greenlets, as log2. */
+extern unsigned greenlet_stack_shift;
 
 /* ---- waiting ------------------------------------------------------------------ */
 
@@ -152,21 +191,38 @@ enum core_wait_result core_wait_fd(struct py_thread *t, int fd,
                                    unsigned direction, int64_t deadline,
                                    const char *what);
 
-/* Call fn(arg) from Python-level code that was parked by a net_* function of C
- * and came back with errno EINTR: whether an exception was thrown there. -1
- * with the exception set, or 0. */
+/* To be called after every call of C that may have parked (a net_* function):
+ * -1 with the exception that was thrown there, or InvalidSwitchError; else 0.
+ * Before the first wait of a thread core_before_wait must have returned 0. */
+int core_before_wait(struct py_thread *t);
 int core_after_wait(struct py_thread *t);
+
+/* Let go of the greenlet that was left last. Keeps the exception in flight. */
+void greenlet_drop_left(struct py_thread *t);
+
+/* For tp_dealloc of a type derived from greenlet, before anything else but
+ * untracking: true when the object lives on (a suspended greenlet that would
+ * not die, or another thread's) and must be left alone. */
+bool greenlet_revived(PyGreenlet *self);
+
+/* Tell settrace's callback of a wake by the hub. May set an exception. */
+void greenlet_trace_hub(struct py_thread *t);
+
+/* An exception class of this module by name (LoopExit, ...). Borrowed. */
+PyObject *core_error(const char *name);
 
 /* Seconds (int, float, None: never) to a deadline. -1 with an exception. */
 int core_deadline(PyObject *seconds, int64_t *deadline);
 
 /* ---- module parts: each adds its names to grove._core; 0 or -1 ------------------ */
 
+extern const struct grove_host python_host; /* host.c */
+
 int greenlet_init(PyObject *module);
-int hub_init(PyObject *module);
-int green_init(PyObject *module);
-int timeout_init(PyObject *module);
-int wait_init(PyObject *module);
-int sockets_init(PyObject *module);
+int hub_init(PyObject *module) __attribute__((weak));
+int green_init(PyObject *module) __attribute__((weak));
+int timeout_init(PyObject *module) __attribute__((weak));
+int wait_init(PyObject *module) __attribute__((weak));
+int sockets_init(PyObject *module) __attribute__((weak));
 
 #endif

@@ -1,8 +1,10 @@
 /*
  * The root of every fiber's stack on x86-64. context_make leaves the argument
- * and the function on top of the new stack; rip is undefined from here up, so
- * that debuggers, profilers and the C++ unwinder stop. No property note: an
- * object marked for shadow stacks must switch those too.
+ * and the function on top of the new stack. The function is jumped to, with a
+ * return address that stands for this root: a call would leave the return
+ * predictor one entry off, since a fiber never returns. From here up rip is
+ * undefined, so that debuggers, profilers and the C++ unwinder stop. No property
+ * note: an object marked for shadow stacks must switch those too.
  */
     .text
     .globl grove_context_start
@@ -16,8 +18,11 @@ grove_context_start:
     popq %rdi               /* the argument */
     popq %rax               /* the function; rsp is now 16-byte aligned */
     xorl %ebp, %ebp
-    call *%rax
-    ud2
+    leaq 1f(%rip), %rcx
+    pushq %rcx              /* as a call leaves it */
+    jmpq *%rax
+    nop                     /* unwinders look up the address before 1 */
+1:  ud2
     .cfi_endproc
     .size grove_context_start, . - grove_context_start
     .section .note.GNU-stack, "", @progbits

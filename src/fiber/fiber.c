@@ -63,9 +63,7 @@ void fiber_thread_refresh(struct fiber_thread *t)
 
 void fiber_thread_init(struct fiber_thread *t)
 {
-    t->errno_location = &errno;
-    t->eh = NULL;
-    t->previous = NULL;
+    *t = (struct fiber_thread){.errno_location = &errno};
     fiber_thread_refresh(t);
 }
 

@@ -28,21 +28,44 @@ struct eh_globals {
 
 struct fiber {
     struct stack stack;
-    struct context context; /* while it does not run */
-    int saved_errno;        /* while it does not run */
-    unsigned eh_saved : 1;  /* eh holds what the thread's globals must get */
     uint64_t id;
-    struct eh_globals eh;
     char name[FIBER_NAME_SIZE];
+    struct eh_globals eh;
     struct annotation annotation;
+    /* What every switch touches begins here, at the start of a cache line
+     * (stack_pool_init's hot_offset), and goes on with the scheduler's words. */
+    unsigned eh_saved; /* eh holds what the thread's globals must get */
+    int saved_errno;   /* while it does not run */
+    struct context context; /* while it does not run */
 };
 
 /* What a switch needs of the thread it happens on. */
 struct fiber_thread {
     int *errno_location;
     struct eh_globals *eh; /* NULL until a C++ runtime is seen */
+#if FIBER_ANNOTATED
     struct fiber *previous; /* who was left by the last switch */
+#endif
 };
+
+/* The annotations want to know, on arrival, who was left. */
+static inline void fiber_leaves(struct fiber_thread *t, struct fiber *from)
+{
+    (void)t;
+    (void)from;
+#if FIBER_ANNOTATED
+    t->previous = from;
+#endif
+}
+
+static inline void fiber_arrives(struct fiber_thread *t, struct fiber *here)
+{
+    (void)t;
+    (void)here;
+#if FIBER_ANNOTATED
+    annotate_arrive(&here->annotation, &t->previous->annotation);
+#endif
+}
 
 /* Fills t for the calling thread. */
 void fiber_thread_init(struct fiber_thread *t);
@@ -62,7 +85,7 @@ GROVE_HOST_API void fiber_make(struct fiber *f, uint64_t id,
 /* To be called first by entry. */
 static inline void fiber_started(struct fiber_thread *t, struct fiber *f)
 {
-    annotate_arrive(&f->annotation, &t->previous->annotation);
+    fiber_arrives(t, f);
 }
 
 /* A parked catch block's globals go with the fiber. */
@@ -88,10 +111,10 @@ fiber_switch(struct fiber_thread *t, struct fiber *from, struct fiber *to)
     *e = to->saved_errno;
     if (unlikely(t->eh != NULL))
         fiber_swap_eh(t, from, to);
-    t->previous = from;
+    fiber_leaves(t, from);
     annotate_leave(&from->annotation, &to->annotation, 0);
     context_switch(&from->context, &to->context);
-    annotate_arrive(&from->annotation, &t->previous->annotation);
+    fiber_arrives(t, from);
 }
 
 /* Leave `from` for good. Its record, and the stack it stands on, may already be
@@ -102,10 +125,9 @@ fiber_leave(struct fiber_thread *t, struct fiber *from, struct fiber *to)
     *t->errno_location = to->saved_errno;
     if (unlikely(t->eh != NULL))
         fiber_swap_eh(t, from, to);
-    t->previous = from;
+    fiber_leaves(t, from);
     annotate_leave(&from->annotation, &to->annotation, 1);
-    context_switch(&from->context, &to->context);
-    __builtin_unreachable();
+    context_jump(&from->context, &to->context);
 }
 
 void fiber_set_name(struct fiber *f, const char *name);

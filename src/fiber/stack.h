@@ -47,6 +47,7 @@ struct slab {
     uint32_t *cold; /* a stack of slot numbers whose pages were given back */
     size_t colds;
     uint64_t *is_cold; /* a bit a slot: its record is not to be read */
+    size_t protected_guards; /* those that cost mappings */
 };
 
 /* The slots of one size and kind. */
@@ -56,6 +57,7 @@ struct stack_class {
     struct slab *slabs;   /* newest first; only the first has unused slots */
     size_t fresh_count;
     size_t clean_count;
+    size_t cold_count; /* in all slabs */
     unsigned shift;       /* log2 of the slot's size; 0 before first use */
     enum stack_kind kind;
 };
@@ -63,12 +65,14 @@ struct stack_class {
 struct stack_pool {
     struct stack_class classes[STACK_KINDS][STACK_SHIFTS];
     size_t record_size; /* bytes of the record that begins with struct stack */
+    size_t hot_offset;  /* of what in it should begin a cache line */
 };
 
 /* How guards are made on this machine; see stack_guard_mode. */
 enum stack_guard { STACK_GUARD_REGION, STACK_GUARD_MPROTECT };
 
-void stack_pool_init(struct stack_pool *pool, size_t record_size);
+void stack_pool_init(struct stack_pool *pool, size_t record_size,
+                     size_t hot_offset);
 
 /* Unmaps every slab. No stack of the pool may be in use. */
 void stack_pool_destroy(struct stack_pool *pool);
@@ -86,7 +90,10 @@ GROVE_HOST_API struct stack *stack_get_cold(struct stack_pool *pool,
  * page; beyond a reserve give back that page, too. True when more is left. */
 GROVE_HOST_API bool stack_pool_trim(struct stack_pool *pool, unsigned max);
 
-/* The live stack whose guard page holds addr, or NULL. Async-signal-safe. */
+/* The live stack in whose slot addr lies, or NULL. Async-signal-safe. */
+struct stack *stack_by_address(const struct stack_pool *pool, const void *addr);
+
+/* The same if addr lies in the slot's guard page. */
 struct stack *stack_by_guard(const struct stack_pool *pool, const void *addr);
 
 /* Calls fn for every live stack. */
@@ -102,6 +109,12 @@ GROVE_HOST_API enum stack_guard stack_guard_mode(void);
 static inline size_t stack_size(const struct stack *stack)
 {
     return (size_t)1 << stack->class->shift;
+}
+
+/* The host's area of a hosted slot. */
+static inline void *stack_host_area(const struct stack *stack)
+{
+    return stack->base + stack_size(stack) - STACK_HOST_AREA;
 }
 
 static inline struct stack_class *

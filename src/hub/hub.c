@@ -44,7 +44,8 @@ static void hub_destroy(void *arg)
         locals->destroy(locals);
     overflow_unwatch();
     loop_destroy(&hub->loop);
-    stack_pool_destroy(&hub->stacks);
+    if (!hub->keep_stacks)
+        stack_pool_destroy(&hub->stacks);
     hub_of_thread = NULL;
     free(hub);
 }
@@ -59,6 +60,8 @@ static void loop_entry(void *arg)
 {
     struct grove_fiber *f = arg;
     fiber_started(&f->hub->thread, &f->fiber);
+    if (f->host)
+        f->hub->host->begin(f);
     hub_run(f->hub);
 }
 
@@ -88,7 +91,8 @@ struct hub *hub_create(void)
     int r = loop_init(&hub->loop);
     if (r < 0)
         goto fail_loop;
-    stack_pool_init(&hub->stacks, sizeof(struct grove_fiber));
+    stack_pool_init(&hub->stacks, sizeof(struct grove_fiber),
+                    offsetof(struct grove_fiber, fiber.eh_saved));
     fiber_thread_init(&hub->thread);
     run_queue_init(&hub->queue);
     hub->budget = HUB_PASS;
@@ -204,8 +208,14 @@ static int64_t sleep_limit(struct hub *hub)
     return left > 0 ? left : 0;
 }
 
-/* Nothing is due, no timer runs, nobody waits for a descriptor, no post is
- * expected. */
+/* No timer runs, nobody waits for a descriptor, no post is expected, but for
+ * those that do not count. */
+static bool nothing_to_come(const struct hub *hub)
+{
+    return hub->timers.count + hub->loop.waits + hub->holds <= hub->unref;
+}
+
+/* Nothing is due and nothing is to come. */
 static void deadlock(struct hub *hub)
 {
     if (hub->host && hub->host->deadlock(hub))
@@ -255,7 +265,7 @@ static void look_around(struct hub *hub)
             loop_poll(&hub->loop, 0);
     } else if (stack_pool_trim(&hub->stacks, TRIM_STEP)) {
         loop_poll(&hub->loop, 0); /* more to trim: come back */
-    } else if (timeout < 0 && !hub->loop.waits && !hub->holds) {
+    } else if (nothing_to_come(hub)) {
         deadlock(hub);
     } else {
         poll_sleeping(hub, timeout);

@@ -92,6 +92,8 @@ struct grove_host {
     /* A fiber whose host is not NULL is about to be left; has been resumed. */
     void (*suspend)(struct grove_fiber *f);
     void (*resume)(struct grove_fiber *f);
+    /* The hub's own fiber, whose host is not NULL, runs for the first time. */
+    void (*begin)(struct grove_fiber *f);
     /* Around a poll that may sleep. */
     void (*poll_begin)(struct hub *hub);
     void (*poll_end)(struct hub *hub, bool interrupted);
@@ -108,11 +110,14 @@ struct hub {
     int budget;       /* switches left in this pass; 0 inside a callback */
     bool in_callback; /* the loop fiber is inside a callback */
     const struct grove_host *host;
+    bool keep_stacks; /* when the thread ends: a host's objects point there */
     struct grove_fiber *loop_fiber;
     int64_t now;      /* the clock when last looked at */
     struct timer_heap timers;
     uint64_t next_id;
     size_t holds;     /* see grove_hub_hold */
+    size_t unref;     /* of the timers and waits, those that are no reason to
+                         go on when nothing else is left */
     size_t fibers;    /* not ended, the root and the loop fiber left out */
     grove_link ended_links; /* ends of the ring of those due to be called */
     struct run ended_run;   /* queued while there are any */
@@ -168,6 +173,21 @@ hub_switch(struct hub *hub, struct grove_fiber *from, struct grove_fiber *to)
         hub->host->resume(from);
 }
 
+/* With many fibers each one's words and stack have left the cache when its turn
+ * comes. So one switch ahead the stack of the next is asked for (its record came
+ * with the switch before), and the record of the one after. */
+static inline void hub_prefetch(struct run *next)
+{
+    struct run *after = next->next;
+    __builtin_prefetch(after);
+    __builtin_prefetch((char *)after + 64);
+    if (likely(!next->call && !next->birth)) {
+        struct grove_fiber *f = container_of(next, struct grove_fiber, run);
+        __builtin_prefetch(context_sp(&f->fiber.context));
+        __builtin_prefetch((char *)context_sp(&f->fiber.context) + 64);
+    }
+}
+
 /* Who runs when the current fiber parks or ends: taken out of the queue. */
 GROVE_HOST_API struct grove_fiber *hub_next_slow(struct hub *hub);
 
@@ -179,9 +199,8 @@ hub_next(struct hub *hub)
      * that is over, so that two tests tell the usual case: a fiber. */
     if (likely(!run->call && !run->birth && --hub->budget > 0)) {
         run_queue_remove(run);
-        struct grove_fiber *f = container_of(run, struct grove_fiber, run);
-        __builtin_prefetch(hub->queue.ends.next);
-        return f;
+        hub_prefetch(hub->queue.ends.next);
+        return container_of(run, struct grove_fiber, run);
     }
     return hub_next_slow(hub);
 }
@@ -236,11 +255,31 @@ GROVE_HOST_API struct grove_fiber *
 hub_fiber_new(struct hub *hub, enum stack_kind kind, unsigned shift,
               void (*entry)(void *f));
 
+/* Give up a reference of a fiber; the last one, given up once it has ended,
+ * gives back its stack. */
+static inline void hub_fiber_unref(struct grove_fiber *f)
+{
+    if (--f->references == 0)
+        stack_put(&f->fiber.stack);
+}
+
 /* The current fiber has ended: gives its stack back (when no handle is left)
- * and goes to `next`, or to whoever is next when that is NULL. */
-GROVE_HOST_API void hub_fiber_end(struct hub *hub, struct grove_fiber *f,
-                                  struct grove_fiber *next)
-    __attribute__((noreturn));
+ * and goes to `next`, or to whoever is next when that is NULL. Inline, because a
+ * call that never returns puts the return predictor off. */
+__attribute__((always_inline, noreturn)) static inline void
+hub_fiber_end(struct hub *hub, struct grove_fiber *f, struct grove_fiber *next)
+{
+    hub->fibers--;
+    f->state = FIBER_ENDED;
+    if (!next)
+        next = hub_next(hub);
+    else if (run_queued(&next->run))
+        run_queue_remove(&next->run);
+    hub->current = next;
+    next->state = FIBER_RUNNING;
+    hub_fiber_unref(f);
+    fiber_leave(&hub->thread, &f->fiber, &next->fiber);
+}
 
 /* Drop a fiber that is suspended and never to run again (a host's). */
 GROVE_HOST_API void hub_fiber_drop(struct hub *hub, struct grove_fiber *f);
@@ -266,6 +305,9 @@ GROVE_HOST_API int hub_wait_fd(struct hub *hub, int fd, unsigned direction,
 /* f has ended with result: wakes joiners, queues links, forgets its locals. */
 void hub_fiber_complete(struct hub *hub, struct grove_fiber *f, int result);
 
+/* link's fiber has ended: it is called in the hub's next pass. */
+void hub_link_due(struct hub *hub, grove_link *link);
+
 /* Calls the links that are due; hub->ended_run's function. */
 void hub_call_ended_links(struct run *run);
 
@@ -284,8 +326,12 @@ static inline void links_append(grove_link *ends, grove_link *link)
     ends->prev = link;
 }
 
-/* Give up a reference of a fiber that may have ended. */
-void hub_fiber_unref(struct grove_fiber *f);
+static inline void links_remove(grove_link *link)
+{
+    link->prev->next = link->next;
+    link->next->prev = link->prev;
+    link->next = NULL;
+}
 
 /* Queue the callbacks other threads have posted. Whether there were any. */
 bool hub_take_mail(struct hub *hub);

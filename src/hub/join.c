@@ -5,6 +5,9 @@
  * All rest on one ring, grove_fiber.links. A link with a fiber set is the
  * user's and is called on the hub's own stack; one without is a joiner's and is
  * called where the fiber ends: it only wakes.
+ *
+ * When the fiber has ended the user's links are due: they stand in the hub's
+ * ring, and each holds a reference to the fiber until it is called.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -17,37 +20,50 @@ void grove_unlink(grove_link *link)
 {
     if (!link->next)
         return;
-    link->prev->next = link->next;
-    link->next->prev = link->prev;
-    link->next = NULL;
+    bool due = link->fiber && link->fiber->state == FIBER_ENDED;
+    links_remove(link);
+    if (due)
+        hub_fiber_unref(link->fiber);
 }
 
-void grove_link_end(grove_fiber *f, grove_link *link,
-                    void (*fn)(grove_fiber *f, void *arg), void *arg)
+void hub_link_due(struct hub *hub, grove_link *link)
 {
-    struct hub *hub = f->hub;
-    link->fiber = f;
-    link->fn = fn;
-    link->arg = arg;
-    if (f->state != FIBER_ENDED) {
-        links_append(&f->links, link);
-        return;
-    }
+    grove_retain(link->fiber);
     links_append(&hub->ended_links, link);
     if (!run_queued(&hub->ended_run))
         hub_queue(hub, &hub->ended_run);
 }
 
+void grove_link_end(grove_fiber *f, grove_link *link,
+                    void (*fn)(grove_fiber *f, void *arg), void *arg)
+{
+    link->fiber = f;
+    link->fn = fn;
+    link->arg = arg;
+    if (f->state != FIBER_ENDED)
+        links_append(&f->links, link);
+    else
+        hub_link_due(f->hub, link);
+}
+
 void hub_call_ended_links(struct run *run)
 {
     struct hub *hub = container_of(run, struct hub, ended_run);
+    /* Those that are due now: one made meanwhile waits for the next pass. */
+    grove_link now;
+    links_init(&now);
+    links_append(&hub->ended_links, &now);
+    links_remove(&hub->ended_links);
+    links_init(&hub->ended_links);
+
     grove_link *link;
-    while ((link = hub->ended_links.next) != &hub->ended_links) {
+    while ((link = now.next) != &now) {
         grove_fiber *f = link->fiber;
         void (*fn)(grove_fiber *, void *) = link->fn;
         void *arg = link->arg;
-        grove_unlink(link);
+        links_remove(link);
         fn(f, arg);
+        hub_fiber_unref(f);
     }
 }
 
@@ -124,10 +140,11 @@ ssize_t grove_join_all_until(grove_fiber *const *fs, size_t n, size_t count,
     size_t ended = count_ended(fs, n);
     if (ended >= count)
         return (ssize_t)ended;
-    for (size_t i = 0; count == n && i < n; i++) {
-        if (fs[i] == hub->current)
-            return -EDEADLK;
-    }
+    size_t others = 0; /* oneself does not end while one waits */
+    for (size_t i = 0; i < n; i++)
+        others += fs[i] != hub->current;
+    if (others < count)
+        return -EDEADLK;
 
     struct gathering g = {.waiter = hub->current, .missing = count - ended};
     grove_link *links = calloc(n, sizeof(*links));

@@ -184,15 +184,11 @@ static void call_links(struct hub *hub, struct grove_fiber *f)
 {
     grove_link *link;
     while ((link = f->links.next) != &f->links) {
-        grove_unlink(link);
-        if (!link->fiber) { /* the runtime's own: a joiner */
+        links_remove(link);
+        if (!link->fiber) /* the runtime's own: a joiner */
             link->fn(f, link->arg);
-            continue;
-        }
-        grove_retain(f);
-        links_append(&hub->ended_links, link);
-        if (!run_queued(&hub->ended_run))
-            hub_queue(hub, &hub->ended_run);
+        else
+            hub_link_due(hub, link);
     }
 }
 
@@ -207,27 +203,6 @@ void hub_fiber_complete(struct hub *hub, struct grove_fiber *f, int result)
     f->result = result;
     if (f->links.next != &f->links)
         call_links(hub, f);
-}
-
-void hub_fiber_unref(struct grove_fiber *f)
-{
-    if (--f->references == 0)
-        stack_put(&f->fiber.stack);
-}
-
-void hub_fiber_end(struct hub *hub, struct grove_fiber *f,
-                   struct grove_fiber *next)
-{
-    hub->fibers--;
-    f->state = FIBER_ENDED;
-    if (!next)
-        next = hub_next(hub);
-    if (run_queued(&next->run))
-        run_queue_remove(&next->run);
-    hub->current = next;
-    next->state = FIBER_RUNNING;
-    hub_fiber_unref(f);
-    fiber_leave(&hub->thread, &f->fiber, &next->fiber);
 }
 
 void hub_fiber_drop(struct hub *hub, struct grove_fiber *f)

@@ -72,6 +72,10 @@ static void set_root(struct timer_heap *heap, struct timer *root)
 void timer_add(struct timer_heap *heap, struct timer *timer, int64_t deadline)
 {
     assert(!timer_pending(timer));
+    /* One that adds itself with a deadline long past would stay ahead of all
+     * others for good; behind those that are due now it cannot. */
+    if (unlikely(heap->expiring) && deadline < heap->now)
+        deadline = heap->now;
     timer->deadline = deadline;
     timer->order = heap->order++;
     timer->child = NULL;
@@ -107,6 +111,8 @@ size_t timer_expire(struct timer_heap *heap, int64_t now)
     /* One added meanwhile has a later order: it waits for the next pass, so
      * that a timer that adds itself cannot hold up the loop. */
     uint64_t end = heap->order;
+    heap->expiring = true;
+    heap->now = now;
     while (heap->root && heap->root->deadline <= now &&
            heap->root->order < end) {
         struct timer *timer = heap->root;
@@ -114,5 +120,6 @@ size_t timer_expire(struct timer_heap *heap, int64_t now)
         timer->fn(timer);
         n++;
     }
+    heap->expiring = false;
     return n;
 }

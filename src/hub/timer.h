@@ -30,6 +30,8 @@ struct timer_heap {
     struct timer *root;
     uint64_t order;
     size_t count;
+    bool expiring; /* inside timer_expire(now) ... */
+    int64_t now;   /* ... whose now it is */
 };
 
 GROVE_HOST_API void timer_add(struct timer_heap *heap, struct timer *timer,
@@ -41,7 +43,8 @@ static inline bool timer_pending(const struct timer *timer)
     return timer->prev != NULL;
 }
 
-/* Calls every timer due at now. How many there were. */
+/* Calls every timer due at now; one added meanwhile waits for the next call. How
+ * many there were. */
 size_t timer_expire(struct timer_heap *heap, int64_t now);
 
 #endif

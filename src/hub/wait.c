@@ -85,11 +85,24 @@ void grove_yield(void)
         hub_switch(hub, f, next);
 }
 
+/* Sleeping until now or before: the others get their turn all the same. */
+static int give_turn(struct hub *hub)
+{
+    if (hub->current->cancelled) {
+        hub->current->cancelled = false;
+        return -ECANCELED;
+    }
+    grove_yield();
+    return 0;
+}
+
 int grove_sleep_until(int64_t deadline)
 {
     struct hub *hub = hub_self();
     if (!hub)
         return -errno;
+    if (deadline <= hub_clock())
+        return give_turn(hub);
     bool scoped;
     earliest(hub->current, deadline, &scoped);
     int r = hub_wait(hub, deadline, "sleep", -1);
@@ -101,14 +114,7 @@ int grove_sleep(int64_t ns)
     if (ns > 0)
         return grove_sleep_until(hub_deadline(ns));
     struct hub *hub = hub_self();
-    if (!hub)
-        return -errno;
-    if (hub->current->cancelled) {
-        hub->current->cancelled = false;
-        return -ECANCELED;
-    }
-    grove_yield();
-    return 0;
+    return hub ? give_turn(hub) : -errno;
 }
 
 int64_t grove_now(void)

@@ -1,0 +1,61 @@
+"""Green threads: blocking code run concurrently on one thread.
+
+The package has gevent's module names and behaviour. A program written for
+gevent runs on it as it is: `python -m grove app.py`, or, within a program,
+`grove.install_as_gevent()` before it imports gevent.
+"""
+
+from collections import namedtuple
+from sys import getswitchinterval, setswitchinterval
+
+from grove._core import (
+    Greenlet,
+    GreenletExit,
+    Timeout,
+    get_hub,
+    getcurrent,
+    iwait,
+    joinall,
+    kill,
+    killall,
+    sleep,
+    spawn,
+    spawn_later,
+    spawn_raw,
+    wait,
+    with_timeout,
+)
+from grove._names import install_as_gevent
+from grove.hub import reinit
+
+__all__ = [
+    "Greenlet",
+    "GreenletExit",
+    "Timeout",
+    "get_hub",
+    "getcurrent",
+    "getswitchinterval",
+    "install_as_gevent",
+    "iwait",
+    "joinall",
+    "kill",
+    "killall",
+    "reinit",
+    "setswitchinterval",
+    "sleep",
+    "spawn",
+    "spawn_later",
+    "spawn_raw",
+    "wait",
+    "with_timeout",
+]
+
+# The version of gevent whose interface this is: programs look at it to learn
+# what they may call.
+__version__ = "24.11.1"
+version_info = namedtuple("version_info", "major minor micro releaselevel serial")(
+    24, 11, 1, "final", 0
+)
+
+# Grove's own.
+grove_version = "0.1.0"

@@ -1,0 +1,98 @@
+"""The names `gevent` and `greenlet` for the modules of this package.
+
+`gevent` is this package itself and `gevent.socket` is `grove.socket`: the very
+same module objects, so that a class or a patched function is one thing whatever
+name it was reached by. Submodules are imported when they are first asked for.
+"""
+
+import importlib
+import importlib.util
+import sys
+from importlib.machinery import ModuleSpec
+from types import CodeType, ModuleType
+
+_ALIAS = "gevent."
+_REAL = "grove."
+
+
+# (Neither class derives from those of importlib.abc: its import takes 15 ms.)
+class _AliasLoader:
+    """Loads gevent.x as the module grove.x."""
+
+    def __init__(self, real_name: str) -> None:
+        self.real_name = real_name
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = importlib.import_module(self.real_name)
+        self.spec = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        # The import system has put the alias's spec there.
+        module.__spec__ = self.spec
+
+    # For runpy: python -m gevent.monkey.
+    def get_code(self, fullname: str) -> CodeType | None:
+        spec = importlib.util.find_spec(self.real_name)
+        return spec.loader.get_code(self.real_name)
+
+    def get_source(self, fullname: str) -> str | None:
+        spec = importlib.util.find_spec(self.real_name)
+        return spec.loader.get_source(self.real_name)
+
+    def is_package(self, fullname: str) -> bool:
+        spec = importlib.util.find_spec(self.real_name)
+        return spec.submodule_search_locations is not None
+
+
+class _AliasFinder:
+    """Finds gevent.x where there is a grove.x, and nothing else of gevent."""
+
+    def find_spec(
+        self, fullname: str, path: object = None, target: object = None
+    ) -> ModuleSpec | None:
+        if not fullname.startswith(_ALIAS):
+            return None
+        real_name = _REAL + fullname[len(_ALIAS) :]
+        real = importlib.util.find_spec(real_name)
+        if real is None:
+            raise ModuleNotFoundError(
+                f"No module named {fullname!r} ({real_name!r} does not exist)",
+                name=fullname,
+            )
+        spec = ModuleSpec(
+            fullname,
+            _AliasLoader(real_name),
+            origin=real.origin,
+            is_package=real.submodule_search_locations is not None,
+        )
+        spec.has_location = real.has_location
+        return spec
+
+
+_finder = _AliasFinder()
+
+
+def install_as_gevent() -> None:
+    """Make `import gevent` and `import greenlet` mean this package.
+
+    Call it before anything imports gevent or greenlet; calling it again does
+    nothing. A gevent installed beside it is not touched, only not found any
+    more by this process.
+
+    Raises RuntimeError when another gevent or greenlet is imported already.
+    """
+    package = sys.modules["grove"]
+    raw = importlib.import_module("grove._greenlet")
+    for name, ours in (("gevent", package), ("greenlet", raw)):
+        there = sys.modules.get(name)
+        # The module of that name in compat/ is what calls this function.
+        if there not in (None, ours) and not getattr(there, "_is_grove", False):
+            raise RuntimeError(
+                f"another {name} has been imported already, "
+                f"from {getattr(there, '__file__', 'unknown')}"
+            )
+    sys.modules["gevent"] = package
+    sys.modules["greenlet"] = raw
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)

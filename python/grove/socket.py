@@ -1,0 +1,537 @@
+"""The module socket, with sockets that let other greenlets run while they wait.
+
+The class `socket` is not a subclass of the standard one: it wraps a
+`_socket.socket` (attribute `_sock`) that never blocks, and waits by itself.
+Names of the standard module that have no part in waiting are that module's own.
+"""
+
+import errno
+import os
+import socket as _stdlib
+import time as _time
+from collections.abc import Callable
+from typing import Any
+
+import _socket
+from grove import _core
+from grove._core import get_hub, wait_read, wait_readwrite, wait_write
+from grove._offload import run_in_thread
+from grove._rebind import rebound
+from grove.timeout import Timeout
+
+__implements__ = [
+    "create_connection",
+    "socket",
+    "SocketType",
+    "fromfd",
+    "socketpair",
+]
+__dns__ = [
+    "getaddrinfo",
+    "gethostbyname",
+    "gethostbyname_ex",
+    "gethostbyaddr",
+    "getnameinfo",
+    "getfqdn",
+]
+__implements__ += __dns__
+__extensions__ = [
+    "cancel_wait",
+    "cancel_wait_ex",
+    "timeout_default",
+    "wait",
+    "wait_read",
+    "wait_readwrite",
+    "wait_write",
+]
+__imports__ = [
+    name
+    for name in dir(_stdlib)
+    if name not in __implements__ and not name.startswith("__")
+]
+globals().update({name: getattr(_stdlib, name) for name in __imports__})
+
+__all__ = [
+    *__implements__,
+    *__extensions__,
+    *(name for name in _stdlib.__all__ if name in __imports__),
+]
+
+_StdSocket = _stdlib.socket
+_READ = _core.READ
+_WRITE = _core.WRITE
+_IN_PROGRESS = (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK)
+
+#: What whoever waits for a descriptor gets when another greenlet closes it.
+cancel_wait_ex = OSError(errno.EBADF, "File descriptor was closed in another greenlet")
+
+#: Stands for a socket's own time-out where None would mean never.
+timeout_default = object()
+
+
+def wait(
+    io: Any, timeout: float | None = None, timeout_exc: Any = timeout_default
+) -> None:
+    """Park this greenlet until io, a watcher of the loop, fires.
+
+    Args:
+        io: a watcher that is not active.
+        timeout: seconds; None is never.
+        timeout_exc: what is raised then; socket.timeout by default.
+    """
+    if timeout_exc is timeout_default:
+        timeout_exc = _stdlib.timeout("timed out")
+    with Timeout(timeout, timeout_exc):
+        get_hub().wait(io)
+
+
+def cancel_wait(watcher: Any, error: BaseException = cancel_wait_ex) -> None:
+    """Make whoever waits for watcher raise error."""
+    get_hub().cancel_wait(watcher, error)
+
+
+# ---- names -----------------------------------------------------------------
+
+_std_getaddrinfo = _stdlib.getaddrinfo
+
+
+def _is_numeric(host: Any) -> bool:
+    """Whether host needs no look-up: an address, or no host at all."""
+    if host is None:
+        return True
+    if isinstance(host, (bytes, bytearray)):
+        host = bytes(host).decode("ascii", "replace")
+    if not isinstance(host, str):
+        return True  # the resolver's TypeError comes at once
+    if host in ("", "<broadcast>"):
+        return True
+    family, text = _socket.AF_INET, host
+    if ":" in host:
+        family, text = _socket.AF_INET6, host.partition("%")[0]
+    try:
+        _socket.inet_pton(family, text)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def getaddrinfo(
+    host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+) -> list:
+    """As socket.getaddrinfo; a name is looked up on a native thread."""
+    if _is_numeric(host):
+        return _std_getaddrinfo(host, port, family, type, proto, flags)
+    return run_in_thread(_std_getaddrinfo, host, port, family, type, proto, flags)
+
+
+def gethostbyname(hostname: Any) -> str:
+    """As socket.gethostbyname; a name is looked up on a native thread."""
+    if _is_numeric(hostname):
+        return _socket.gethostbyname(hostname)
+    return run_in_thread(_socket.gethostbyname, hostname)
+
+
+def gethostbyname_ex(hostname: Any) -> tuple:
+    """As socket.gethostbyname_ex, on a native thread."""
+    return run_in_thread(_socket.gethostbyname_ex, hostname)
+
+
+def gethostbyaddr(ip_address: Any) -> tuple:
+    """As socket.gethostbyaddr, on a native thread."""
+    return run_in_thread(_socket.gethostbyaddr, ip_address)
+
+
+def getnameinfo(sockaddr: tuple, flags: int) -> tuple:
+    """As socket.getnameinfo; a name is looked up on a native thread."""
+    if isinstance(flags, int) and flags & _socket.NI_NUMERICHOST:
+        return _socket.getnameinfo(sockaddr, flags)
+    return run_in_thread(_socket.getnameinfo, sockaddr, flags)
+
+
+def _resolved(sock: _socket.socket, address: Any) -> Any:
+    """address with its host as a number, looked up if it is a name."""
+    if sock.family not in (_socket.AF_INET, _socket.AF_INET6):
+        return address
+    if not isinstance(address, tuple) or not address or _is_numeric(address[0]):
+        return address
+    found = getaddrinfo(address[0], address[1], sock.family, sock.type, sock.proto)
+    number = found[0][4]
+    # Keep a flow label and scope that were given.
+    return (*number[:2], *address[2:]) if len(address) > 2 else number
+
+
+# ---- the class -------------------------------------------------------------
+
+
+class socket:
+    """A socket whose waits let other greenlets run.
+
+    The constructor's arguments, methods and errors are those of the standard
+    class. Several greenlets may wait for one socket; closing it wakes them with
+    OSError EBADF.
+    """
+
+    __slots__ = ("_sock", "timeout", "_io_refs", "_closed", "__weakref__")
+
+    def __init__(
+        self,
+        family: int = -1,
+        type: int = -1,
+        proto: int = -1,
+        fileno: int | None = None,
+    ) -> None:
+        if fileno is None:
+            family = _socket.AF_INET if family == -1 else family
+            type = _socket.SOCK_STREAM if type == -1 else type
+            proto = 0 if proto == -1 else proto
+        self._io_refs = 0
+        self._closed = False
+        self.timeout = 0.0 if self._non_blocking(type) else _socket.getdefaulttimeout()
+        self._sock = _socket.socket(family, type, proto, fileno)
+        _core.fd_opened(self._sock.fileno())
+        self._sock.setblocking(False)
+
+    @staticmethod
+    def _non_blocking(type: int) -> bool:
+        return type != -1 and bool(type & getattr(_socket, "SOCK_NONBLOCK", 0))
+
+    # What it is.
+
+    @property
+    def hub(self) -> Any:
+        """The hub of the calling thread."""
+        return get_hub()
+
+    @property
+    def family(self) -> _stdlib.AddressFamily:
+        """The address family."""
+        return _stdlib._intenum_converter(self._sock.family, _stdlib.AddressFamily)
+
+    @property
+    def type(self) -> _stdlib.SocketKind:
+        """The type, without SOCK_NONBLOCK and SOCK_CLOEXEC."""
+        return _stdlib._intenum_converter(self._sock.type, _stdlib.SocketKind)
+
+    @property
+    def proto(self) -> int:
+        """The protocol number."""
+        return self._sock.proto
+
+    def __repr__(self) -> str:
+        closed = "[closed] " if self._closed else ""
+        parts = [
+            f"<{type(self).__module__}.{type(self).__qualname__} {closed}"
+            f"at {id(self):#x}"
+        ]
+        if self._sock.fileno() >= 0:
+            parts.append(
+                f"fd={self._sock.fileno()}, family={self.family!s}, "
+                f"type={self.type!s}, proto={self.proto}"
+            )
+            for word, name in (("laddr", "getsockname"), ("raddr", "getpeername")):
+                try:
+                    address = getattr(self._sock, name)()
+                except OSError:
+                    continue  # it has none
+                if address:
+                    parts.append(f"{word}={address}")
+        return ", ".join(parts) + ">"
+
+    def __enter__(self) -> "socket":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if not self._closed:
+            self.close()
+
+    def __getstate__(self) -> None:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object")
+
+    def fileno(self) -> int:
+        """The descriptor; -1 once it is closed."""
+        return self._sock.fileno()
+
+    # Its time-out.
+
+    def settimeout(self, value: float | None) -> None:
+        """Seconds that an operation may take; None for ever, 0 not at all."""
+        if value is not None:
+            value = float(value)
+            if value < 0.0:
+                raise ValueError("Timeout value out of range")
+        self.timeout = value
+
+    def gettimeout(self) -> float | None:
+        """What settimeout was given."""
+        return self.timeout
+
+    def setblocking(self, flag: bool) -> None:
+        """settimeout(None) if flag, else settimeout(0)."""
+        self.timeout = None if flag else 0.0
+
+    def getblocking(self) -> bool:
+        """Whether an operation may wait."""
+        return self.timeout != 0.0
+
+    # Birth and end.
+
+    def bind(self, address: Any) -> None:
+        """As the standard class's; a name is looked up on a native thread."""
+        self._sock.bind(_resolved(self._sock, address))
+
+    def listen(self, *backlog: int) -> None:
+        """As the standard class's."""
+        self._sock.listen(*backlog)
+
+    def _accept(self) -> tuple[int, Any]:
+        """The next connection's descriptor and address."""
+        sock = self._sock
+        return _core.socket_retry(sock.fileno(), _READ, self.timeout, sock._accept)
+
+    def accept(self) -> tuple["socket", Any]:
+        """Wait for a connection; its socket and the peer's address."""
+        fd, address = self._accept()
+        sock = self._sock
+        return socket(sock.family, sock.type, sock.proto, fd), address
+
+    def _connect(self, address: Any) -> int:
+        """Connect and wait until that is done; 0 or the error's number."""
+        sock = self._sock
+        timeout = self.timeout
+        if timeout == 0.0:
+            return sock.connect_ex(address)
+        address = _resolved(sock, address)
+        error = sock.connect_ex(address)
+        if error == errno.EAGAIN and sock.family == _stdlib.AF_UNIX:
+            return self._connect_when_room(address)
+        if error not in _IN_PROGRESS:
+            return error
+        wait_write(sock.fileno(), timeout)
+        return sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+
+    def _connect_when_room(self, address: Any) -> int:
+        """The peer's backlog is full, and nothing tells when it no longer is."""
+        end = None if self.timeout is None else _time.monotonic() + self.timeout
+        pause = 0.001
+        while (error := self._sock.connect_ex(address)) == errno.EAGAIN:
+            if end is not None and _time.monotonic() >= end:
+                raise _stdlib.timeout("timed out")
+            _core.sleep(pause)
+            pause = min(pause * 2, 0.1)
+        return error
+
+    def connect(self, address: Any) -> None:
+        """Connect to address; OSError of the connection's failure."""
+        error = self._connect(address)
+        if error:
+            raise OSError(error, os.strerror(error))
+
+    def connect_ex(self, address: Any) -> int:
+        """As connect, but returns the error's number, 0 for success."""
+        try:
+            return self._connect(address)
+        except _stdlib.timeout:
+            return errno.EAGAIN
+        except _stdlib.gaierror:
+            raise
+        except OSError as error:
+            if error.errno is None:
+                raise
+            return error.errno
+
+    def shutdown(self, how: int) -> None:
+        """As the standard class's."""
+        self._sock.shutdown(how)
+
+    def _real_close(self) -> None:
+        fd = self._sock.fileno()
+        if fd >= 0:
+            _core.fd_closed(fd)
+        self._sock.close()
+
+    def close(self) -> None:
+        """Close it, when the last file made by makefile is closed too."""
+        self._closed = True
+        if self._io_refs <= 0:
+            self._real_close()
+
+    def _decref_socketios(self) -> None:
+        """A file made by makefile was closed."""
+        if self._io_refs > 0:
+            self._io_refs -= 1
+        if self._closed:
+            self.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether close or detach was called."""
+        return self._closed
+
+    def detach(self) -> int:
+        """Give up the descriptor, which stays open, and return it."""
+        self._closed = True
+        return self._sock.detach()
+
+    def dup(self) -> "socket":
+        """Another socket for the same connection."""
+        sock = self._sock
+        copy = type(self)(sock.family, sock.type, sock.proto, _socket.dup(self.fileno()))
+        copy.timeout = self.timeout
+        return copy
+
+    # Receiving.
+
+    def recv(self, bufsize: int, flags: int = 0) -> bytes:
+        """Up to bufsize bytes; b"" at the end of the stream."""
+        return _core.socket_recv(self._sock.fileno(), bufsize, flags, self.timeout)
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        """Up to nbytes (0: as many as fit) into buffer; how many."""
+        return _core.socket_recv_into(
+            self._sock.fileno(), buffer, nbytes or 0, flags, self.timeout
+        )
+
+    def _reading(self, method: Callable, *args: Any) -> Any:
+        return _core.socket_retry(
+            self._sock.fileno(), _READ, self.timeout, method, *args
+        )
+
+    def _writing(self, method: Callable, *args: Any) -> Any:
+        return _core.socket_retry(
+            self._sock.fileno(), _WRITE, self.timeout, method, *args
+        )
+
+    def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
+        """As the standard class's."""
+        return self._reading(self._sock.recvfrom, bufsize, flags)
+
+    def recvfrom_into(
+        self, buffer: Any, nbytes: int = 0, flags: int = 0
+    ) -> tuple[int, Any]:
+        """As the standard class's."""
+        return self._reading(self._sock.recvfrom_into, buffer, nbytes, flags)
+
+    def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0) -> tuple:
+        """As the standard class's."""
+        return self._reading(self._sock.recvmsg, bufsize, ancbufsize, flags)
+
+    def recvmsg_into(self, buffers: Any, ancbufsize: int = 0, flags: int = 0) -> tuple:
+        """As the standard class's."""
+        # Read again and again, so it must not be an iterator.
+        return self._reading(
+            self._sock.recvmsg_into, list(buffers), ancbufsize, flags
+        )
+
+    # Sending.
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        """Send some of data; how many bytes."""
+        return _core.socket_send(self._sock.fileno(), data, flags, self.timeout)
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Send all of data, within the time-out."""
+        _core.socket_sendall(self._sock.fileno(), data, flags, self.timeout)
+
+    def sendto(self, data: Any, *flags_and_address: Any) -> int:
+        """sendto(data, [flags,] address), as the standard class's."""
+        if len(flags_and_address) in (1, 2):
+            *flags, address = flags_and_address
+            flags_and_address = (*flags, _resolved(self._sock, address))
+        return self._writing(self._sock.sendto, data, *flags_and_address)
+
+    def sendmsg(
+        self, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None
+    ) -> int:
+        """As the standard class's."""
+        return self._writing(
+            self._sock.sendmsg, list(buffers), list(ancdata), flags, address
+        )
+
+    def sendmsg_afalg(self, *args: Any, **kwargs: Any) -> int:
+        """As the standard class's."""
+        return self._sock.sendmsg_afalg(*args, **kwargs)
+
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        """Send a binary file from offset on; how many bytes.
+
+        Args:
+            file: open for reading in binary mode.
+            offset: where to begin.
+            count: bytes at most; None is to the end.
+        """
+        if self.timeout == 0.0:
+            raise ValueError("non-blocking sockets are not supported")
+        self._check_sendfile(file, offset, count)
+        if offset:
+            file.seek(offset)
+        total = 0
+        try:
+            while count is None or total < count:
+                size = 65536 if count is None else min(count - total, 65536)
+                block = memoryview(file.read(size))
+                if not block:
+                    break
+                self.sendall(block)
+                total += len(block)
+        finally:
+            if total > 0 and hasattr(file, "seek"):
+                file.seek(offset + total)
+        return total
+
+    def _check_sendfile(self, file: Any, offset: int, count: int | None) -> None:
+        if "b" not in getattr(file, "mode", "b"):
+            raise ValueError("file should be opened in binary mode")
+        if not self._sock.type & _socket.SOCK_STREAM:
+            raise ValueError("only SOCK_STREAM type sockets are supported")
+        if count is not None:
+            if not isinstance(count, int):
+                raise TypeError(f"count must be a positive integer (got {count!r})")
+            if count <= 0:
+                raise ValueError(f"count must be a positive integer (got {count!r})")
+
+    # As they are.
+
+    makefile = _StdSocket.makefile
+
+    def getpeername(self) -> Any:
+        """As the standard class's."""
+        return self._sock.getpeername()
+
+    def getsockname(self) -> Any:
+        """As the standard class's."""
+        return self._sock.getsockname()
+
+    def getsockopt(self, *args: Any) -> Any:
+        """As the standard class's."""
+        return self._sock.getsockopt(*args)
+
+    def setsockopt(self, *args: Any) -> None:
+        """As the standard class's."""
+        self._sock.setsockopt(*args)
+
+    def get_inheritable(self) -> bool:
+        """Whether a program that is executed keeps the descriptor."""
+        return os.get_inheritable(self.fileno())
+
+    def set_inheritable(self, inheritable: bool) -> None:
+        """Whether a program that is executed keeps the descriptor."""
+        os.set_inheritable(self.fileno(), inheritable)
+
+
+SocketType = socket
+
+
+# ---- functions of the standard module, on the names above ------------------
+
+for _name in (
+    "create_connection",
+    "create_server",
+    "fromfd",
+    "getfqdn",
+    "has_dualstack_ipv6",
+    "recv_fds",
+    "send_fds",
+    "socketpair",
+):
+    globals()[_name] = rebound(getattr(_stdlib, _name), globals())
+del _name

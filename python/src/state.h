@@ -1,0 +1,232 @@
+/*
+ * The interpreter's per-greenlet state, and how it is swapped: everything that
+ * differs between CPython versions is in this file.
+ *
+ * PyThreadState describes the running stack of Python frames as well as the
+ * thread. The former goes with the greenlet:
+ *
+ *   frames       cframe (3.11, 3.12), current_frame (3.13)
+ *   data stack   datastack_chunk, _top, _limit: where frames are allocated
+ *   recursion    as a depth, so that sys.setrecursionlimit applies to parked
+ *                greenlets, too; on 3.12 and 3.13 also the C counter
+ *   exc_info     the chain of exceptions being handled. Its bottom item lives
+ *                in struct py_state, so that only the pointer is swapped
+ *   context      contextvars
+ *   trashcan     nesting (3.11, 3.12), delete_later (3.13)
+ *
+ * The exception in flight is not: it is clear at a switch, but for a throw,
+ * where it crosses on purpose. Tracing, profiling, async generator hooks and
+ * the rest stay the thread's.
+ *
+ * The first chunk of a greenlet's data stack is in its own stack slot, above the
+ * record (STACK_HOST_AREA), where the interpreter takes it for a root chunk: it
+ * neither pops nor frees those. It is left unaligned to a page, so that even a
+ * thread that dies in a greenlet does not unmap it (munmap refuses).
+ */
+#ifndef GROVE_PYTHON_STATE_H
+#define GROVE_PYTHON_STATE_H
+
+#include <Python.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "fiber/stack.h"
+
+#if PY_VERSION_HEX < 0x030B0000 || PY_VERSION_HEX >= 0x030E0000
+#error "grove knows CPython 3.11, 3.12 and 3.13"
+#endif
+#ifdef Py_GIL_DISABLED
+#error "grove needs a CPython with the GIL"
+#endif
+
+#define STATE_HAS_CFRAME (PY_VERSION_HEX < 0x030D0000)
+#define STATE_HAS_C_RECURSION (PY_VERSION_HEX >= 0x030C0000)
+
+struct py_state {
+#if STATE_HAS_CFRAME
+    _PyCFrame *cframe;
+    _PyCFrame bottom; /* what cframe is when no frame runs */
+#else
+    struct _PyInterpreterFrame *current_frame;
+#endif
+    _PyStackChunk *chunk;
+    PyObject **chunk_top;
+    PyObject **chunk_limit;
+    _PyErr_StackItem *exc_info;
+    PyObject *context; /* owned while suspended */
+    _PyErr_StackItem exc_bottom;
+    int depth; /* of Python recursion */
+#if STATE_HAS_C_RECURSION
+    int c_remaining;
+#endif
+#if STATE_HAS_CFRAME
+    int trash_nesting;
+#else
+    PyObject *delete_later; /* a chain of dying objects: moved, never counted */
+#endif
+};
+
+static inline PyThreadState *state_current_tstate(void)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    return PyThreadState_GetUnchecked();
+#else
+    return _PyThreadState_UncheckedGet();
+#endif
+}
+
+#if PY_VERSION_HEX < 0x030C0000
+#define STATE_LIMIT(ts) ((ts)->recursion_limit)
+#define STATE_REMAINING(ts) ((ts)->recursion_remaining)
+#define STATE_TRASH_NESTING(ts) ((ts)->trash_delete_nesting)
+#else
+#define STATE_LIMIT(ts) ((ts)->py_recursion_limit)
+#define STATE_REMAINING(ts) ((ts)->py_recursion_remaining)
+#define STATE_TRASH_NESTING(ts) ((ts)->trash.delete_nesting)
+#endif
+
+/* The running greenlet's state goes to s. */
+static inline void state_save(PyThreadState *ts, struct py_state *s)
+{
+#if STATE_HAS_CFRAME
+    s->cframe = ts->cframe;
+    s->trash_nesting = STATE_TRASH_NESTING(ts);
+#else
+    s->current_frame = ts->current_frame;
+    s->delete_later = ts->delete_later;
+    ts->delete_later = NULL;
+#endif
+    s->chunk = ts->datastack_chunk;
+    s->chunk_top = ts->datastack_top;
+    s->chunk_limit = ts->datastack_limit;
+    s->exc_info = ts->exc_info;
+    s->context = ts->context;
+    s->depth = STATE_LIMIT(ts) - STATE_REMAINING(ts);
+#if STATE_HAS_C_RECURSION
+    s->c_remaining = ts->c_recursion_remaining;
+#endif
+}
+
+/* And from s to the thread. */
+static inline void state_load(PyThreadState *ts, struct py_state *s)
+{
+#if STATE_HAS_CFRAME
+#if PY_VERSION_HEX < 0x030C0000
+    s->cframe->use_tracing = ts->cframe->use_tracing; /* the thread's */
+#endif
+    ts->cframe = s->cframe;
+    STATE_TRASH_NESTING(ts) = s->trash_nesting;
+#else
+    ts->current_frame = s->current_frame;
+    ts->delete_later = s->delete_later;
+#endif
+    ts->datastack_chunk = s->chunk;
+    ts->datastack_top = s->chunk_top;
+    ts->datastack_limit = s->chunk_limit;
+    ts->exc_info = s->exc_info;
+    if (ts->context != s->context) {
+        ts->context = s->context;
+        ts->context_ver++; /* ContextVar.get caches by it */
+    }
+    s->context = NULL;
+    STATE_REMAINING(ts) = STATE_LIMIT(ts) - s->depth;
+#if STATE_HAS_C_RECURSION
+    ts->c_recursion_remaining = s->c_remaining;
+#endif
+}
+
+/* C recursion that a stack of size bytes has room for: 1.7 KiB a level at
+ * worst, and some room for what does not count. */
+static inline int state_c_levels(size_t size)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    int most = Py_C_RECURSION_LIMIT;
+#elif STATE_HAS_C_RECURSION
+    int most = C_RECURSION_LIMIT;
+#else
+    int most = 0;
+#endif
+    size_t room = (size - 16384) / 1740;
+    return room < (size_t)most ? (int)room : most;
+}
+
+/* A new greenlet's state, loaded into the thread: no frames, depth 0, the data
+ * stack's first chunk at area (STACK_HOST_AREA bytes), s->context (owned, may be
+ * NULL) as context. */
+static inline void state_begin(PyThreadState *ts, struct py_state *s,
+                               void *area, size_t stack_size)
+{
+    _PyStackChunk *chunk = area;
+    chunk->previous = NULL;
+    chunk->size = STACK_HOST_AREA;
+    chunk->top = 0;
+    s->chunk = chunk;
+    /* Not &data[0]: the interpreter knows a chunk's first frame by that address
+     * and would free the chunk when it is popped. */
+    s->chunk_top = &chunk->data[1];
+    s->chunk_limit = (PyObject **)((char *)chunk + STACK_HOST_AREA);
+#if STATE_HAS_CFRAME
+    memset(&s->bottom, 0, sizeof(s->bottom));
+    s->bottom.previous = &ts->root_cframe;
+    s->cframe = &s->bottom;
+    s->trash_nesting = 0;
+#else
+    s->current_frame = NULL;
+    s->delete_later = NULL;
+#endif
+    memset(&s->exc_bottom, 0, sizeof(s->exc_bottom));
+    s->exc_info = &s->exc_bottom;
+    s->depth = 0;
+#if STATE_HAS_C_RECURSION
+    s->c_remaining = state_c_levels(stack_size);
+#else
+    (void)stack_size;
+#endif
+    state_load(ts, s);
+}
+
+/* The greenlet is about to end: gives back what its state owns. Frames are gone;
+ * only the chunks above the first may be left, when the interpreter kept one. */
+static inline void state_end(PyThreadState *ts, struct py_state *s)
+{
+    PyObjectArenaAllocator arena;
+    _PyStackChunk *chunk = ts->datastack_chunk;
+    if (chunk && chunk->previous) {
+        PyObject_GetArenaAllocator(&arena);
+        while (chunk->previous) {
+            _PyStackChunk *previous = chunk->previous;
+            arena.free(arena.ctx, chunk, chunk->size);
+            chunk = previous;
+        }
+        ts->datastack_chunk = chunk;
+    }
+    s->context = ts->context; /* still to be had of a dead greenlet */
+    ts->context = NULL;
+    ts->context_ver++;
+    Py_CLEAR(s->exc_bottom.exc_value);
+}
+
+/* The top frame of a suspended greenlet: a new reference, or NULL (no frame, or
+ * MemoryError set). */
+static inline PyFrameObject *state_frame(PyThreadState *ts, struct py_state *s)
+{
+    /* Making the frame object must not run the collector meanwhile: it would
+     * walk the frames of a greenlet that is not running. */
+    int collecting = PyGC_Disable();
+#if STATE_HAS_CFRAME
+    _PyCFrame *running = ts->cframe;
+    ts->cframe = s->cframe;
+    PyFrameObject *frame = PyThreadState_GetFrame(ts);
+    ts->cframe = running;
+#else
+    struct _PyInterpreterFrame *running = ts->current_frame;
+    ts->current_frame = s->current_frame;
+    PyFrameObject *frame = PyThreadState_GetFrame(ts);
+    ts->current_frame = running;
+#endif
+    if (collecting)
+        PyGC_Enable();
+    return frame;
+}
+
+#endif

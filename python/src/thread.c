@@ -1,0 +1,118 @@
+/*
+ * What a Python thread has: its hub, its main greenlet, its current one.
+ *
+ * A thread is known by its PyThreadState. It gets a struct py_thread, and with
+ * it a hub, the first time it touches a greenlet, and loses it when its thread
+ * state is cleared: a capsule in the thread state's dict notices that. Greenlets
+ * may outlive their thread; they hold a reference to its struct, find it dead,
+ * and are dead themselves.
+ */
+#include "core.h"
+
+#define CAPSULE "grove.thread"
+
+struct py_thread *thread_cached;
+static struct py_thread *threads;
+
+void thread_unref(struct py_thread *t)
+{
+    if (--t->references == 0)
+        PyMem_Free(t);
+}
+
+/* The thread state is being cleared, on its thread, or after a fork for the
+ * threads that did not survive it. */
+static void on_thread_end(PyObject *capsule)
+{
+    struct py_thread *t = PyCapsule_GetPointer(capsule, CAPSULE);
+    for (struct py_thread **at = &threads; *at; at = &(*at)->next) {
+        if (*at == t) {
+            *at = t->next;
+            break;
+        }
+    }
+    if (thread_cached == t)
+        thread_cached = NULL;
+    t->dead = true;
+    if (t->hub && t->hub == hub_of_thread) {
+        t->hub->host = NULL;
+        t->hub->root.host = NULL;
+        /* Frames of suspended greenlets may be referred to from elsewhere. */
+        t->hub->keep_stacks = t->hub->fibers > 0;
+    }
+    t->hub = NULL;
+    Py_CLEAR(t->tracer);
+    Py_CLEAR(t->hub_object);
+    Py_CLEAR(t->doomed);
+    Py_CLEAR(t->left);
+    Py_CLEAR(t->current);
+    Py_CLEAR(t->main);
+    thread_unref(t);
+}
+
+static int watch_end(struct py_thread *t)
+{
+    PyObject *dict = PyThreadState_GetDict(); /* borrowed */
+    PyObject *capsule = PyCapsule_New(t, CAPSULE, on_thread_end);
+    if (!capsule)
+        return -1;
+    if (!dict || PyDict_SetItemString(dict, CAPSULE, capsule) < 0) {
+        PyCapsule_SetDestructor(capsule, NULL);
+        Py_DECREF(capsule);
+        if (!PyErr_Occurred())
+            PyErr_NoMemory();
+        return -1;
+    }
+    Py_DECREF(capsule);
+    return 0;
+}
+
+static struct py_thread *thread_new(PyThreadState *tstate)
+{
+    struct hub *hub = hub_self();
+    if (!hub) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return NULL;
+    }
+    struct py_thread *t = PyMem_Calloc(1, sizeof(*t));
+    if (!t) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    t->tstate = tstate;
+    t->hub = hub;
+    t->references = 1;
+    t->main = greenlet_new_main(t);
+    if (!t->main || watch_end(t) < 0) {
+        Py_CLEAR(t->main);
+        PyMem_Free(t);
+        return NULL;
+    }
+    t->current = (PyGreenlet *)Py_NewRef((PyObject *)t->main);
+    hub->root.host = t->main->green;
+    hub->host = &python_host;
+    t->next = threads;
+    threads = t;
+    return t;
+}
+
+struct py_thread *thread_find(PyThreadState *tstate)
+{
+    if (!tstate) {
+        PyErr_SetString(PyExc_RuntimeError, "no Python thread is running");
+        return NULL;
+    }
+    struct py_thread *t = threads;
+    while (t && t->tstate != tstate)
+        t = t->next;
+    if (!t) {
+        if (_Py_IsFinalizing()) {
+            PyErr_SetString(PyExc_RuntimeError, "greenlet is being finalized");
+            return NULL;
+        }
+        t = thread_new(tstate);
+    }
+    if (t)
+        thread_cached = t;
+    return t;
+}

@@ -1,0 +1,85 @@
+"""The manual pages: complete, clean, and their examples compile."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from build_tree import BUILD, ROOT
+
+PAGES = sorted((BUILD / "man").glob("*.[0-9]"))
+FULL_PAGES = [p for p in PAGES if not p.read_text().startswith(".so ")]
+
+
+def exported_symbols() -> list[str]:
+    listing = subprocess.check_output(
+        ["nm", "-D", "--defined-only", BUILD / "src" / "libgrove.so"], text=True
+    )
+    return re.findall(r" [A-Z] (grove_\w+)", listing)
+
+
+def write_examples(directory: Path) -> list[Path]:
+    """The examples of the pages, as the generator takes them out."""
+    subprocess.check_call(
+        [
+            ROOT / "tools" / "manpages",
+            ROOT / "man" / "manual.txt",
+            ROOT / "include" / "grove.h",
+            "--examples",
+            directory,
+        ]
+    )
+    return sorted(directory.glob("*.c"))
+
+
+def test_every_exported_function_has_a_page():
+    pages = {page.name for page in PAGES}
+    symbols = exported_symbols()
+    assert symbols
+    assert [s for s in symbols if f"{s}.3" not in pages] == []
+
+
+def test_aliases_name_a_page():
+    for page in PAGES:
+        if page not in FULL_PAGES:
+            _, section, name = re.split(r" man|/", page.read_text().strip())
+            assert BUILD / "man" / name in FULL_PAGES
+            assert name.endswith(f".{section}")
+
+
+@pytest.mark.parametrize("page", FULL_PAGES, ids=lambda page: page.name)
+def test_mandoc_finds_nothing(page: Path):
+    lint = subprocess.run(
+        ["mandoc", "-T", "lint", "-W", "warning", page],
+        capture_output=True,
+        text=True,
+    )
+    assert lint.stdout + lint.stderr == ""
+
+
+def test_examples_compile_and_are_laid_out(tmp_path: Path):
+    examples = write_examples(tmp_path)
+    assert examples
+    for example in examples:
+        subprocess.check_call(
+            ["cc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror"]
+            + ["-fsyntax-only", f"-I{ROOT / 'include'}", example]
+        )
+        subprocess.check_call(
+            ["clang-format", f"--style=file:{ROOT / '.clang-format'}"]
+            + ["--dry-run", "--Werror", example]
+        )
+
+
+def test_a_function_without_a_page_is_refused(tmp_path: Path):
+    header = tmp_path / "grove.h"
+    text = (ROOT / "include" / "grove.h").read_text()
+    header.write_text(text + "\nGROVE_API int grove_unheard_of(void);\n")
+    refused = subprocess.run(
+        [ROOT / "tools" / "manpages", ROOT / "man" / "manual.txt", header, "--list"],
+        capture_output=True,
+        text=True,
+    )
+    assert refused.returncode != 0
+    assert "grove_unheard_of is in the header, but has no page" in refused.stderr

@@ -1,0 +1,237 @@
+/* The heap of timers: order, removal, expiry; against a sorted array. */
+#include "unit.h"
+
+#include "hub/timer.h"
+
+struct numbered {
+    struct timer timer;
+    unsigned number;
+};
+
+static struct numbered *fired[4096];
+static size_t fired_count;
+
+static void note(struct timer *timer)
+{
+    assert_false(timer_pending(timer));
+    fired[fired_count++] = container_of(timer, struct numbered, timer);
+}
+
+static uint64_t random_state = 88172645463325252u;
+
+static unsigned rnd(unsigned below)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (unsigned)(random_state % below);
+}
+
+static void equal_deadlines_fire_in_the_order_added(void **state)
+{
+    (void)state;
+    struct timer_heap heap = {0};
+    struct numbered t[100] = {0};
+    for (unsigned i = 0; i < UNIT_COUNT(t); i++) {
+        t[i].number = i;
+        t[i].timer.fn = note;
+        timer_add(&heap, &t[i].timer, 7);
+    }
+    fired_count = 0;
+    assert_int_equal(timer_expire(&heap, 6), 0);
+    assert_int_equal(timer_expire(&heap, 7), UNIT_COUNT(t));
+    for (unsigned i = 0; i < UNIT_COUNT(t); i++)
+        assert_int_equal(fired[i]->number, i);
+    assert_int_equal(heap.count, 0);
+    assert_null(heap.root);
+}
+
+/* The model: pending timers in an array, sorted by deadline and order. */
+#define MODEL 512
+
+struct model {
+    struct numbered *due[MODEL];
+    size_t count;
+};
+
+static void model_add(struct model *m, struct numbered *t)
+{
+    size_t at = m->count++;
+    while (at > 0 && m->due[at - 1]->timer.deadline > t->timer.deadline) {
+        m->due[at] = m->due[at - 1];
+        at--;
+    }
+    m->due[at] = t;
+}
+
+static void model_remove(struct model *m, struct numbered *t)
+{
+    size_t at = 0;
+    while (m->due[at] != t)
+        at++;
+    m->count--;
+    memmove(&m->due[at], &m->due[at + 1], (m->count - at) * sizeof(m->due[0]));
+}
+
+static void random_operations_agree_with_a_sorted_array(void **state)
+{
+    (void)state;
+    struct timer_heap heap = {0};
+    struct model m = {.count = 0};
+    static struct numbered pool[MODEL];
+    int64_t now = 0;
+    for (size_t step = 0; step < unit_scale(200000, 20000); step++) {
+        struct numbered *t = &pool[rnd(MODEL)];
+        t->timer.fn = note;
+        unsigned what = rnd(10);
+        if (what == 0) {
+            now += rnd(50);
+            fired_count = 0;
+            size_t due = 0;
+            while (due < m.count && m.due[due]->timer.deadline <= now)
+                due++;
+            assert_int_equal(timer_expire(&heap, now), due);
+            assert_int_equal(fired_count, due);
+            assert_memory_equal(fired, m.due, due * sizeof(fired[0]));
+            m.count -= due;
+            memmove(m.due, m.due + due, m.count * sizeof(m.due[0]));
+        } else if (timer_pending(&t->timer)) {
+            timer_remove(&heap, &t->timer);
+            model_remove(&m, t);
+            assert_false(timer_pending(&t->timer));
+            timer_remove(&heap, &t->timer); /* again: nothing */
+        } else {
+            timer_add(&heap, &t->timer, now + rnd(400) - 20);
+            model_add(&m, t);
+        }
+        assert_int_equal(heap.count, m.count);
+        assert_ptr_equal(heap.root, m.count ? &m.due[0]->timer : NULL);
+    }
+}
+
+static size_t count;
+static int64_t last_deadline;
+
+static void note_order(struct timer *timer)
+{
+    if (timer->deadline < last_deadline)
+        fail_msg("%s", "out of order");
+    last_deadline = timer->deadline;
+    count++;
+}
+
+static void a_million_timers_live_and_expire_in_order(void **state)
+{
+    (void)state;
+    size_t n = unit_scale(1000000, 20000);
+    struct timer *t = calloc(n, sizeof(*t));
+    assert_non_null(t);
+    struct timer_heap heap = {0};
+    for (size_t i = 0; i < n; i++) {
+        t[i].fn = note_order;
+        timer_add(&heap, &t[i], rnd(1u << 30));
+    }
+    assert_int_equal(heap.count, n);
+    last_deadline = 0;
+    count = 0;
+    assert_int_equal(timer_expire(&heap, INT64_MAX), n);
+    assert_int_equal(count, n);
+    free(t);
+}
+
+static void any_order_of_removal_empties_the_heap(void **state)
+{
+    (void)state;
+    enum { N = 1000 };
+    static struct timer t[N];
+    unsigned order[N];
+    for (unsigned kind = 0; kind < 3; kind++) {
+        struct timer_heap heap = {0};
+        for (unsigned i = 0; i < N; i++) {
+            order[i] = kind == 0 ? i : N - 1 - i;
+            timer_add(&heap, &t[i], rnd(100));
+        }
+        for (unsigned i = N - 1; kind == 2 && i > 0; i--) {
+            unsigned j = rnd(i + 1), swap = order[i];
+            order[i] = order[j];
+            order[j] = swap;
+        }
+        for (unsigned i = 0; i < N; i++) {
+            timer_remove(&heap, &t[order[i]]);
+            assert_int_equal(heap.count, N - 1 - i);
+        }
+        assert_null(heap.root);
+    }
+}
+
+static struct timer_heap again_heap;
+
+static void add_again(struct timer *timer)
+{
+    count++;
+    timer_add(&again_heap, timer, INT64_MIN / 2);
+}
+
+static void note_count(struct timer *timer)
+{
+    (void)timer;
+    last_deadline = -1;
+}
+
+/* One that adds itself with a deadline long past comes once an expiry, and
+ * keeps no other from its turn. */
+static void a_timer_that_adds_itself_holds_up_nobody(void **state)
+{
+    (void)state;
+    struct timer again = {.fn = add_again};
+    struct timer other = {.fn = note_count};
+    again_heap = (struct timer_heap){0};
+    timer_add(&again_heap, &again, 1);
+    timer_add(&again_heap, &other, 5);
+    count = 0;
+    last_deadline = 0;
+    assert_int_equal(timer_expire(&again_heap, 10), 2);
+    assert_int_equal(count, 1);
+    assert_int_equal(last_deadline, -1);
+    timer_add(&again_heap, &other, 5);
+    assert_int_equal(timer_expire(&again_heap, 10), 2);
+    assert_int_equal(count, 2);
+    timer_remove(&again_heap, &again);
+    assert_null(again_heap.root);
+}
+
+static struct timer *victim;
+
+static void remove_victim(struct timer *timer)
+{
+    (void)timer;
+    timer_remove(&again_heap, victim);
+}
+
+static void a_timer_may_remove_one_that_is_due(void **state)
+{
+    (void)state;
+    again_heap = (struct timer_heap){0};
+    struct timer first = {.fn = remove_victim};
+    struct timer second = {.fn = note_count};
+    victim = &second;
+    last_deadline = 0;
+    timer_add(&again_heap, &first, 1);
+    timer_add(&again_heap, &second, 2);
+    assert_int_equal(timer_expire(&again_heap, 10), 1);
+    assert_int_equal(last_deadline, 0);
+    assert_null(again_heap.root);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_deadlines_fire_in_the_order_added),
+        cmocka_unit_test(random_operations_agree_with_a_sorted_array),
+        cmocka_unit_test(a_million_timers_live_and_expire_in_order),
+        cmocka_unit_test(any_order_of_removal_empties_the_heap),
+        cmocka_unit_test(a_timer_that_adds_itself_holds_up_nobody),
+        cmocka_unit_test(a_timer_may_remove_one_that_is_due),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

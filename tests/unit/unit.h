@@ -1,0 +1,116 @@
+/*
+ * What the unit tests of the core share: where they run, and how to look at a
+ * process that is expected to die.
+ */
+#ifndef TESTS_UNIT_UNIT_H
+#define TESTS_UNIT_UNIT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define UNIT_ASAN 1
+#else
+#define UNIT_ASAN 0
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define UNIT_TSAN 1
+#else
+#define UNIT_TSAN 0
+#endif
+
+/* Whether address space, speed and page counts are not those of the machine. */
+__attribute__((unused)) static bool unit_slow(void)
+{
+    return UNIT_ASAN || UNIT_TSAN || getenv("GROVE_UNDER_VALGRIND");
+}
+
+/* A value for many things, and one for few where they cost much more. */
+__attribute__((unused)) static size_t unit_scale(size_t many, size_t few)
+{
+    return unit_slow() ? few : many;
+}
+
+/* What came of a child process. */
+struct unit_child {
+    int status;      /* as wait has it */
+    char text[8192]; /* what it wrote to stderr, cut */
+};
+
+/* Run fn in a forked process that exits with what fn returns. */
+__attribute__((unused)) static void unit_in_child(struct unit_child *child,
+                                                  int (*fn)(void))
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        close(ends[0]);
+        close(ends[1]);
+        alarm(60);
+        /* cmocka's handlers are for tests. */
+        signal(SIGSEGV, SIG_DFL);
+        signal(SIGABRT, SIG_DFL);
+        _exit(fn());
+    }
+    close(ends[1]);
+    size_t n = 0;
+    char rest[1024];
+    for (;;) {
+        bool full = n >= sizeof(child->text) - 1;
+        ssize_t r = full ? read(ends[0], rest, sizeof(rest))
+                         : read(ends[0], child->text + n,
+                                sizeof(child->text) - 1 - n);
+        if (r <= 0)
+            break;
+        if (!full)
+            n += (size_t)r;
+    }
+    child->text[n] = '\0';
+    close(ends[0]);
+    assert_int_equal(waitpid(pid, &child->status, 0), pid);
+}
+
+__attribute__((unused)) static bool
+unit_died_of(const struct unit_child *child, int signum)
+{
+    return WIFSIGNALED(child->status) && WTERMSIG(child->status) == signum;
+}
+
+__attribute__((unused)) static void unit_assert_exit(struct unit_child *child)
+{
+    if (!WIFEXITED(child->status) || WEXITSTATUS(child->status) != 0)
+        fail_msg("the child ended with status %#x: %s",
+                 (unsigned)child->status, child->text);
+}
+
+/* For children, where cmocka's assertions would report to nobody: the line
+ * that failed becomes visible on stderr. */
+#define CHILD_CHECK(condition) \
+    do { \
+        if (!(condition)) { \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+            _exit(1); \
+        } \
+    } while (0)
+
+#define UNIT_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#endif
