@@ -47,11 +47,11 @@ static void *client(void *arg)
 
 int main(int argc, char **argv)
 {
-    if (argc < 2) {
+    int n = argc > 2 ? atoi(argv[2]) : 100;
+    if (argc < 2 || n < 1) {
         fprintf(stderr, "usage: echo_clients PORT [CLIENTS [REQUESTS]]\n");
         return EXIT_FAILURE;
     }
-    int n = argc > 2 ? atoi(argv[2]) : 100;
     if (argc > 3)
         requests = atoi(argv[3]);
     server.sin_port = htons((uint16_t)atoi(argv[1]));

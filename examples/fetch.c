@@ -60,13 +60,13 @@ static void *run(void *arg)
 }
 
 /* A line a fetch; true when all have succeeded. */
-static bool show(const char *title, const struct fetch *fs, int n,
+static bool show(const char *title, const struct fetch *fs, size_t n,
                  int64_t begin)
 {
     int64_t total = grove_now() - begin;
     bool ok = true;
     printf("%s: %" PRId64 " ms\n", title, total / GROVE_MILLISECOND);
-    for (int i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         int64_t from = fs[i].begin - begin, to = fs[i].end - begin;
         int first = (int)(from * WIDTH / total);
         int last = (int)(to * WIDTH / total);
@@ -80,23 +80,23 @@ static bool show(const char *title, const struct fetch *fs, int n,
     return ok;
 }
 
-static bool one_after_another(struct fetch *fs, int n)
+static bool one_after_another(struct fetch *fs, size_t n)
 {
     int64_t begin = grove_now();
-    for (int i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++)
         run(&fs[i]);
     return show("one after another", fs, n, begin);
 }
 
-static bool at_once(struct fetch *fs, int n)
+static bool at_once(struct fetch *fs, size_t n)
 {
-    grove_fiber **fibers = calloc((size_t)n, sizeof(*fibers));
+    grove_fiber **fibers = calloc(n, sizeof(*fibers));
     int64_t begin = grove_now();
-    for (int i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (grove_spawn(&fibers[i], run, &fs[i]) < 0)
             exit(EXIT_FAILURE);
     }
-    for (int i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         grove_join(fibers[i], NULL);
         grove_release(fibers[i]);
     }
@@ -106,9 +106,9 @@ static bool at_once(struct fetch *fs, int n)
 
 int main(int argc, char **argv)
 {
-    int n = argc - 1;
-    struct fetch *fs = calloc((size_t)argc, sizeof(*fs));
-    for (int i = 0; i < n; i++) {
+    size_t n = argc > 1 ? (size_t)argc - 1 : 0;
+    struct fetch *fs = calloc(n + 1, sizeof(*fs));
+    for (size_t i = 0; i < n; i++) {
         if (sscanf(argv[i + 1], "http://127.0.0.1:%d%255s", &fs[i].port,
                    fs[i].path) != 2 ||
             fs[i].path[0] != '/') {
@@ -119,6 +119,7 @@ int main(int argc, char **argv)
     }
     if (n == 0) {
         fprintf(stderr, "usage: fetch http://127.0.0.1:PORT/PATH...\n");
+        free(fs);
         return EXIT_FAILURE;
     }
     bool ok = one_after_another(fs, n);

@@ -64,8 +64,8 @@ static void *consume(void *name)
 int main(void)
 {
     grove_fiber *fibers[3];
-    grove_spawn(&fibers[0], consume, "Ann");
-    grove_spawn(&fibers[1], consume, "Bob");
+    grove_spawn(&fibers[0], consume, (void *)"Ann");
+    grove_spawn(&fibers[1], consume, (void *)"Bob");
     grove_spawn(&fibers[2], produce, NULL);
     grove_join_all(fibers, 3, 0);
     for (int i = 0; i < 3; i++)

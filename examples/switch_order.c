@@ -23,8 +23,8 @@ static void *work(void *name)
 int main(void)
 {
     grove_fiber *fibers[2];
-    grove_spawn(&fibers[0], work, "foo"); /* neither runs yet */
-    grove_spawn(&fibers[1], work, "bar");
+    grove_spawn(&fibers[0], work, (void *)"foo"); /* neither runs yet */
+    grove_spawn(&fibers[1], work, (void *)"bar");
     grove_join_all(fibers, 2, 0);
     grove_release(fibers[0]);
     grove_release(fibers[1]);
