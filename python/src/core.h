@@ -116,6 +116,13 @@ PyGreenlet *greenlet_new_main(struct py_thread *t);
 /* g runs: it is its thread's current greenlet, with a reference. host.c. */
 void host_become_current(struct py_thread *t, struct green *g);
 
+/* End the greenlets whose last reference another thread dropped. */
+static inline void end_doomed(struct py_thread *t)
+{
+    if (unlikely(t->doomed != NULL))
+        Py_CLEAR(t->doomed);
+}
+
 /* ---- switching -------------------------------------------------------------- */
 
 /* g.switch(): run the greenlet, delivering value (stolen; NULL: the exception

@@ -76,54 +76,15 @@ int loop_init(struct loop *loop)
     return open_kernel_objects(loop);
 }
 
-/* Calls fn for every record there is. */
-static void each_record(struct loop *loop,
-                        void (*fn)(struct loop_fd *chunk))
-{
-    for (size_t g = 0; g < LOOP_CHUNKS / GROUP; g++) {
-        for (size_t c = 0; loop->chunks[g] && c < GROUP; c++) {
-            if (loop->chunks[g][c])
-                fn(loop->chunks[g][c]);
-        }
-    }
-}
-
-static void chunk_free(struct loop_fd *chunk)
-{
-    free(chunk);
-}
-
-static void chunk_reset(struct loop_fd *chunk)
-{
-    for (size_t i = 0; i < LOOP_CHUNK; i++) {
-        struct loop_fd *fd = &chunk[i];
-        for (struct loop_wait *w = fd->readers.first; w; w = w->next)
-            w->back = NULL;
-        for (struct loop_wait *w = fd->writers.first; w; w = w->next)
-            w->back = NULL;
-        waits_init(&fd->readers);
-        waits_init(&fd->writers);
-        fd->registered = false;
-        fd->generation++;
-    }
-}
-
 void loop_destroy(struct loop *loop)
 {
-    each_record(loop, chunk_free);
-    for (size_t g = 0; g < LOOP_CHUNKS / GROUP; g++)
+    for (size_t g = 0; g < LOOP_CHUNKS / GROUP; g++) {
+        for (size_t c = 0; loop->chunks[g] && c < GROUP; c++)
+            free(loop->chunks[g][c]);
         free(loop->chunks[g]);
+    }
     close(loop->wakeup);
     close(loop->epoll);
-}
-
-int loop_renew(struct loop *loop)
-{
-    close(loop->wakeup);
-    close(loop->epoll);
-    each_record(loop, chunk_reset);
-    loop->waits = 0;
-    return open_kernel_objects(loop);
 }
 
 struct loop_fd *loop_fd_slow(struct loop *loop, int fd)
@@ -237,6 +198,53 @@ static void call_waits(struct loop *loop, struct loop_waits *waits, int result)
         loop_wait_remove(loop, wait);
         wait->fn(wait, result);
     }
+}
+
+static void drop_gone(struct loop *loop, struct loop_waits *waits,
+                      bool (*gone)(struct loop_wait *wait, void *arg),
+                      void *arg)
+{
+    struct loop_wait *next;
+    for (struct loop_wait *wait = waits->first; wait; wait = next) {
+        next = wait->next;
+        if (gone(wait, arg))
+            loop_wait_remove(loop, wait);
+    }
+}
+
+/* Registered anew if anybody waits; an edge tells at once what is ready. */
+static void renew_record(struct loop *loop, struct loop_fd *fd)
+{
+    fd->registered = false;
+    fd->generation++;
+    if (!fd->readers.first && !fd->writers.first)
+        return;
+    int r = loop_register(loop, fd);
+    if (r == 0 && !fd->always_ready)
+        return;
+    call_waits(loop, &fd->readers, r);
+    call_waits(loop, &fd->writers, r);
+}
+
+int loop_renew(struct loop *loop,
+               bool (*gone)(struct loop_wait *wait, void *arg), void *arg)
+{
+    close(loop->wakeup);
+    close(loop->epoll);
+    int r = open_kernel_objects(loop);
+    if (r < 0)
+        return r;
+    for (size_t g = 0; g < LOOP_CHUNKS / GROUP; g++) {
+        for (size_t c = 0; loop->chunks[g] && c < GROUP; c++) {
+            struct loop_fd *records = loop->chunks[g][c];
+            for (size_t i = 0; records && i < LOOP_CHUNK; i++) {
+                drop_gone(loop, &records[i].readers, gone, arg);
+                drop_gone(loop, &records[i].writers, gone, arg);
+                renew_record(loop, &records[i]);
+            }
+        }
+    }
+    return 0;
 }
 
 void loop_forget(struct loop *loop, int number)

@@ -77,8 +77,10 @@ int loop_init(struct loop *loop);
 void loop_destroy(struct loop *loop);
 
 /* In a forked child: a fresh kernel object instead of the one shared with the
- * parent. Whoever waited is forgotten. 0 or -errno. */
-int loop_renew(struct loop *loop);
+ * parent. Those who wait and have gone, as gone(wait, arg) tells, are unlinked;
+ * the others wait on. 0 or -errno. */
+int loop_renew(struct loop *loop,
+               bool (*gone)(struct loop_wait *wait, void *arg), void *arg);
 
 /* Wait for events until timeout nanoseconds have passed (0: do not wait; -1:
  * no limit) and call those who waited for them. The number of events, 0 also
