@@ -75,6 +75,24 @@ static inline PyThreadState *state_current_tstate(void)
 #endif
 }
 
+static inline int state_finalizing(void)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    return Py_IsFinalizing();
+#else
+    return _Py_IsFinalizing();
+#endif
+}
+
+static inline int state_long_as_int(PyObject *o)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    return PyLong_AsInt(o);
+#else
+    return _PyLong_AsInt(o);
+#endif
+}
+
 #if PY_VERSION_HEX < 0x030C0000
 #define STATE_LIMIT(ts) ((ts)->recursion_limit)
 #define STATE_REMAINING(ts) ((ts)->recursion_remaining)
