@@ -40,7 +40,12 @@ __all__ = [
 def _entry_points(group: str) -> tuple:
     from importlib.metadata import entry_points
 
-    return tuple(point.load() for point in entry_points(group=group))
+    # A gevent that is installed too has some of its own, for its own modules.
+    return tuple(
+        point.load()
+        for point in entry_points(group=group)
+        if not point.value.startswith("gevent.")
+    )
 
 
 def notify_and_call_entry_points(event: Any) -> None:

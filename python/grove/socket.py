@@ -10,13 +10,13 @@ import os
 import socket as _stdlib
 import time as _time
 from collections.abc import Callable
-from types import FunctionType
 from typing import Any
 
 import _socket
 from grove import _core
 from grove._core import get_hub, wait_read, wait_readwrite, wait_write
 from grove._offload import run_in_thread
+from grove._rebind import rebound
 from grove.timeout import Timeout
 
 __implements__ = [
@@ -230,9 +230,11 @@ class socket:
             )
             for word, name in (("laddr", "getsockname"), ("raddr", "getpeername")):
                 try:
-                    parts.append(f"{word}={getattr(self._sock, name)()}")
-                except (OSError, AttributeError):
-                    pass
+                    address = getattr(self._sock, name)()
+                except OSError:
+                    continue  # it has none
+                if address:
+                    parts.append(f"{word}={address}")
         return ", ".join(parts) + ">"
 
     def __enter__(self) -> "socket":
@@ -521,22 +523,6 @@ SocketType = socket
 
 # ---- functions of the standard module, on the names above ------------------
 
-
-def _rebound(function: Callable) -> Callable:
-    """function with this module's globals, so that it makes our sockets."""
-    copy = FunctionType(
-        function.__code__,
-        globals(),
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
-    )
-    copy.__kwdefaults__ = function.__kwdefaults__
-    copy.__doc__ = function.__doc__
-    copy.__annotations__ = function.__annotations__
-    return copy
-
-
 for _name in (
     "create_connection",
     "create_server",
@@ -547,5 +533,5 @@ for _name in (
     "send_fds",
     "socketpair",
 ):
-    globals()[_name] = _rebound(getattr(_stdlib, _name))
+    globals()[_name] = rebound(getattr(_stdlib, _name), globals())
 del _name

@@ -155,6 +155,10 @@ typedef PyObject *(*greenlet_body)(PyGreenlet *self);
  * exception. Borrowed. */
 PyObject *hub_object_make(struct py_thread *t) __attribute__((weak));
 
+/* Hand the exception that is set to the Hub's handle_error; context (borrowed,
+ * NULL: none) is what it befell. Nothing is set afterwards. May switch. hub.c. */
+void hub_object_report(struct py_thread *t, PyObject *context);
+
 /* Calls from the host, in the Hub greenlet (hub.c): nothing can wake anybody;
  * signal handlers may be due. */
 bool hub_object_deadlock(struct py_thread *t) __attribute__((weak));

@@ -278,8 +278,8 @@ static PyObject *switch_with(PyGreenlet *target, PyObject *args,
             continue; /* looking up run has started it */
         if (!of_thread(t, g) || start_fiber(t, target) < 0)
             goto fail;
-        g->start_args = args;
-        g->start_kwargs = kwargs;
+        Py_XSETREF(g->start_args, args);
+        Py_XSETREF(g->start_kwargs, kwargs);
         return go(t, target);
     }
     PyObject *value = packed(args, kwargs);
@@ -450,6 +450,11 @@ finish(struct py_thread *t, PyGreenlet *self, PyObject *result)
         result = exit_value();
     greenlet_drop_left(t);
     PyGreenlet *parent = g->parent;
+    if (unlikely(!result && (PyObject *)parent == t->hub_object)) {
+        /* The Hub may be anywhere, and could do nothing else about it. */
+        hub_object_report(t, (PyObject *)self);
+        result = Py_NewRef(Py_None);
+    }
     struct grove_fiber *next = NULL;
     if ((PyObject *)parent == t->hub_object && result && !t->tracer) {
         /* The Hub wants nothing of it: whoever is due runs next. */

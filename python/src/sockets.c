@@ -17,20 +17,22 @@
  * ends: fd_opened and fd_closed.
  */
 #include "core.h"
-
-#include <errno.h>
-#include <poll.h>
-#include <sys/socket.h>
+#include "net/net.h"
 
 struct call {
     struct py_thread *thread;
     int fd;
-    bool blocking; /* false: the time-out is 0 */
+    bool blocking; /* false: the time-out is 0, or it runs in the hub */
+    bool in_hub;
     bool has_timeout;
-    int64_t deadline; /* known once has_timeout */
+    int64_t deadline;
 };
 
-/* 0, or -1 with TypeError, ValueError, MemoryError. */
+/* The arguments of the OSError of whoever waited for a descriptor that another
+ * greenlet closed. */
+static PyObject *closed_elsewhere;
+
+/* 0, or -1 with TypeError, ValueError, MemoryError, BlockingSwitchOutError. */
 static int call_begin(struct call *call, int fd, PyObject *timeout)
 {
     call->fd = fd;
@@ -45,8 +47,16 @@ static int call_begin(struct call *call, int fd, PyObject *timeout)
         if (seconds == -1.0 && PyErr_Occurred())
             return -1;
         call->blocking = seconds > 0;
-        return core_deadline(timeout, &call->deadline);
+        if (core_deadline(timeout, &call->deadline) < 0)
+            return -1;
     }
+    /* The hub cannot wait; what need not wait may be called there. */
+    call->in_hub =
+        (PyObject *)call->thread->current == call->thread->hub_object;
+    if (call->blocking && !call->in_hub)
+        return core_before_wait(call->thread);
+    call->in_hub &= call->blocking;
+    call->blocking = false;
     return 0;
 }
 
@@ -56,51 +66,53 @@ static int raise_timeout(void)
     return -1;
 }
 
-/* Park until the descriptor may be ready. 0: try again; -1 with an exception.
- */
-static int call_wait(struct call *call, unsigned direction, const char *what)
+/* The exception of a call that failed with errno: -1. */
+static int call_raise(const struct call *call)
 {
-    switch (
-        core_wait_fd(call->thread, call->fd, direction, call->deadline, what)) {
-    case CORE_WOKEN:
-        return 0;
-    case CORE_TIMED_OUT:
+    if (errno == ETIMEDOUT && call->has_timeout &&
+        hub_clock() >= call->deadline)
         return raise_timeout();
-    default:
-        return -1;
-    }
-}
-
-/* A system call failed with errno. 0: try again, maybe after having waited; -1
- * with an exception. */
-static int call_failed(struct call *call, int flags, unsigned direction,
-                       const char *what)
-{
-    if (errno == EINTR)
-        return PyErr_CheckSignals();
-    bool would_block = errno == EAGAIN || errno == EWOULDBLOCK;
-    bool dont_wait =
-        !call->blocking || ((flags & MSG_DONTWAIT) && !call->has_timeout);
-    if (!would_block || dont_wait) {
+    if (errno == EAGAIN && call->in_hub)
+        return core_before_wait(call->thread);
+    if (errno == ECANCELED)
+        PyErr_SetNone(PyExc_GreenletExit);
+    else if (errno == ENOMEM)
+        PyErr_NoMemory();
+    else if (errno == EBADF && call->fd >= 0)
+        PyErr_SetObject(PyExc_OSError, closed_elsewhere);
+    else
         PyErr_SetFromErrno(PyExc_OSError);
-        return -1;
-    }
-    return call_wait(call, direction, what);
+    return -1;
 }
 
-/* ---- receiving -------------------------------------------------------------
+/* What a net_ function returned, or -1 with an exception. */
+static Py_ssize_t call_end(const struct call *call, ssize_t n)
+{
+    int error = errno;
+    if (call->blocking && core_after_wait(call->thread) < 0)
+        return -1;
+    errno = error;
+    return n >= 0 ? n : call_raise(call);
+}
+
+/* The flags for a call that may or may not wait. With a time-out MSG_DONTWAIT
+ * changes nothing, as with the standard sockets, which poll before they call.
  */
+static int call_flags(const struct call *call, int flags)
+{
+    if (!call->blocking)
+        return flags | MSG_DONTWAIT;
+    return call->has_timeout ? flags & ~MSG_DONTWAIT : flags;
+}
+
+/* ---- receiving ------------------------------------------------------------ */
 
 static Py_ssize_t receive(struct call *call, void *buffer, size_t size,
                           int flags)
 {
-    for (;;) {
-        ssize_t n = recv(call->fd, buffer, size, flags | MSG_DONTWAIT);
-        if (n >= 0)
-            return n;
-        if (call_failed(call, flags, LOOP_READ, "recv") < 0)
-            return -1;
-    }
+    return call_end(call,
+                    net_recv(call->fd, buffer, size, call_flags(call, flags),
+                             call->deadline, NET_PARK));
 }
 
 PyDoc_STRVAR(recv_doc, "socket_recv(fd, size, flags, timeout) -> bytes\n\n"
@@ -171,33 +183,54 @@ static PyObject *socket_recv_into(PyObject *module, PyObject *args)
     return result;
 }
 
-/* ---- sending
- * ----------------------------------------------------------------- */
-
-/* What one call sends, at least a byte unless size is 0; -1 with an exception.
+/* Park until the descriptor may be ready. 0: try again; -1 with an exception.
  */
-static Py_ssize_t send_some(struct call *call, const char *data, size_t size,
-                            int flags, const char *what)
+static int call_wait(struct call *call, unsigned direction, const char *what)
 {
+    switch (
+        core_wait_fd(call->thread, call->fd, direction, call->deadline, what)) {
+    case CORE_WOKEN:
+        return 0;
+    case CORE_TIMED_OUT:
+        return raise_timeout();
+    default:
+        return -1;
+    }
+}
+
+/* ---- sending -------------------------------------------------------------- */
+
+/* What there is room for, waiting for at least a byte's; -1 with an exception.
+ * (A blocking send of the kernel's, and net_send, take everything; users of a
+ * socket with a time-out are used to less.) */
+static Py_ssize_t send_some(struct call *call, const char *data, size_t size,
+                            int flags)
+{
+    flags = call_flags(call, flags) | MSG_NOSIGNAL;
     for (;;) {
-        ssize_t n =
-            send(call->fd, data, size, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t n = send(call->fd, data, size, flags | MSG_DONTWAIT);
         if (n >= 0)
             return n;
-        if (call_failed(call, flags, LOOP_WRITE, what) < 0)
+        if (errno != EAGAIN || (flags & MSG_DONTWAIT))
+            return call_raise(call);
+        if (call_wait(call, LOOP_WRITE, "send") < 0)
             return -1;
     }
 }
 
+/* All of it: size, or -1 with an exception. */
 static Py_ssize_t send_all(struct call *call, const char *data, size_t size,
                            int flags)
 {
+    flags = call_flags(call, flags) | MSG_NOSIGNAL;
     size_t sent = 0;
     do {
         Py_ssize_t n =
-            send_some(call, data + sent, size - sent, flags, "sendall");
+            call_end(call, net_send(call->fd, data + sent, size - sent, flags,
+                                    call->deadline, NET_PARK));
         if (n < 0)
             return -1;
+        /* Less than all: why, the next call tells. */
         sent += (size_t)n;
     } while (sent < size);
     return (Py_ssize_t)sent;
@@ -216,7 +249,7 @@ static PyObject *socket_send(PyObject *module, PyObject *args)
     struct call call;
     Py_ssize_t n = -1;
     if (call_begin(&call, fd, timeout) == 0)
-        n = send_some(&call, data.buf, (size_t)data.len, flags, "send");
+        n = send_some(&call, data.buf, (size_t)data.len, flags);
     PyBuffer_Release(&data);
     return n < 0 ? NULL : PyLong_FromSsize_t(n);
 }
@@ -241,8 +274,7 @@ static PyObject *socket_sendall(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* ---- through the wrapped socket
- * ------------------------------------------------- */
+/* ---- through the wrapped socket ------------------------------------------- */
 
 PyDoc_STRVAR(retry_doc,
              "socket_retry(fd, direction, timeout, method, *args)\n\n"
@@ -269,7 +301,7 @@ static PyObject *socket_retry(PyObject *module, PyObject *const *args,
     for (;;) {
         PyObject *result =
             PyObject_Vectorcall(args[3], args + 4, (size_t)nargs - 4, NULL);
-        if (result || !call.blocking ||
+        if (result || !(call.blocking || call.in_hub) ||
             !PyErr_ExceptionMatches(PyExc_BlockingIOError))
             return result;
         PyErr_Clear();
@@ -279,8 +311,7 @@ static PyObject *socket_retry(PyObject *module, PyObject *const *args,
     }
 }
 
-/* ---- descriptors of anybody
- * -------------------------------------------------------- */
+/* ---- descriptors of anybody ----------------------------------------------- */
 
 /* The calling thread's loop, if there is one: nothing is made for a call that
  * only forgets. */
@@ -328,110 +359,20 @@ static PyObject *fd_closed(PyObject *module, PyObject *arg)
     Py_RETURN_NONE;
 }
 
-/* One of those a poll waits for. */
-struct poll_wait {
-    struct loop_wait wait;
-    struct grove_fiber *fiber;
-    bool closed; /* its number may be another file's by now */
-};
-
-static void poll_ready(struct loop_wait *wait, int result)
-{
-    struct poll_wait *w = container_of(wait, struct poll_wait, wait);
-    w->closed = result < 0;
-    hub_wake(w->fiber, 0);
-}
-
-/* Link waits for the directions of fds[i]. 1, 0 when it cannot be waited for
- * (a file: always ready), -1 with an exception. */
-static int poll_link(struct hub *hub, const struct pollfd *fd,
-                     struct poll_wait *waits)
-{
-    if (fd->fd < 0)
-        return 1;
-    forget_unwaited(&hub->loop, fd->fd);
-    struct loop_fd *record = loop_fd(&hub->loop, fd->fd);
-    int r = record ? loop_register(&hub->loop, record) : -errno;
-    if (r == -EBADF || (r == 0 && record->always_ready))
-        return 0;
-    if (r < 0) {
-        errno = -r;
-        PyErr_SetFromErrno(PyExc_OSError);
-        return -1;
-    }
-    bool writes = fd->events & (POLLOUT | POLLWRNORM | POLLWRBAND);
-    bool reads = !writes || (fd->events & ~(POLLOUT | POLLWRNORM | POLLWRBAND));
-    for (unsigned i = 0; i < 2; i++) {
-        unsigned direction = i ? LOOP_WRITE : LOOP_READ;
-        if (i ? !writes : !reads)
-            continue;
-        waits[i].fiber = hub->current;
-        waits[i].wait.direction = direction;
-        waits[i].wait.fn = poll_ready;
-        loop_wait_add(&hub->loop, record, &waits[i].wait);
-    }
-    return 1;
-}
-
-/* Park until one of fds may be ready. As core_wait; also CORE_WOKEN at once
- * when one of them cannot be waited for. Those closed meanwhile get POLLNVAL;
- * *closed is how many. */
-static enum core_wait_result poll_park(struct py_thread *t, struct pollfd *fds,
-                                       size_t n, int64_t deadline,
-                                       const char *what, int *closed)
-{
-    struct poll_wait *waits = PyMem_Calloc(n ? 2 * n : 1, sizeof(*waits));
-    if (!waits) {
-        PyErr_NoMemory();
-        return CORE_FAILED;
-    }
-    int linked = 1;
-    for (size_t i = 0; i < n && linked == 1; i++)
-        linked = poll_link(t->hub, &fds[i], waits + 2 * i);
-    enum core_wait_result result = CORE_FAILED;
-    if (linked == 0)
-        result = CORE_WOKEN;
-    else if (linked == 1)
-        result = core_wait(t, deadline, what, n == 1 ? fds->fd : -1, NULL);
-    for (size_t i = 0; i < 2 * n; i++) {
-        loop_wait_remove(&t->hub->loop, &waits[i].wait);
-        if (waits[i].closed) {
-            *closed += fds[i / 2].revents != POLLNVAL;
-            fds[i / 2].revents = POLLNVAL;
-        }
-    }
-    PyMem_Free(waits);
-    return result;
-}
-
 /* poll(2) on behalf of a greenlet: how many are ready, 0 when the deadline
  * passed, -1 with an exception. */
-static int poll_until(struct py_thread *t, struct pollfd *fds, size_t n,
-                      int64_t deadline, bool blocking, const char *what)
+static int poll_until(struct call *call, struct pollfd *fds, size_t n)
 {
-    for (;;) {
-        int ready = poll(fds, n, 0);
-        if (ready < 0 && errno == EINTR)
-            continue;
-        if (ready < 0) {
-            PyErr_SetFromErrno(PyExc_OSError);
-            return -1;
-        }
-        if (ready || !blocking)
-            return ready;
-        int closed = 0;
-        enum core_wait_result r = poll_park(t, fds, n, deadline, what, &closed);
-        if (r == CORE_FAILED)
-            return -1;
-        if (closed)
-            return closed;
-        blocking = r == CORE_WOKEN;
-    }
+    int ready = poll(fds, n, 0);
+    if (ready < 0)
+        return call_raise(call);
+    if (ready || !call->blocking)
+        return ready;
+    struct loop *loop = &call->thread->hub->loop;
+    for (size_t i = 0; i < n; i++)
+        forget_unwaited(loop, fds[i].fd);
+    return (int)call_end(call, net_poll(fds, n, call->deadline));
 }
-
-/* The arguments of the OSError of whoever waited for a descriptor that another
- * greenlet closed. */
-static PyObject *closed_elsewhere;
 
 /* Raise exception, a class or an instance. */
 static void raise_object(PyObject *exception)
@@ -442,10 +383,10 @@ static void raise_object(PyObject *exception)
         PyErr_SetNone(exception);
 }
 
-static PyObject *wait_events(PyObject *args, PyObject *kwargs, short events,
-                             const char *what)
+static PyObject *wait_events(PyObject *args, PyObject *kwargs, short events)
 {
-    static char *names[] = {"fileno", "timeout", "timeout_exc", NULL};
+    static char *names[] = {(char *)"fileno", (char *)"timeout",
+                            (char *)"timeout_exc", NULL};
     int fd;
     PyObject *timeout = Py_None, *exception = NULL;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "i|OO", names, &fd, &timeout,
@@ -459,8 +400,7 @@ static PyObject *wait_events(PyObject *args, PyObject *kwargs, short events,
     if (call_begin(&call, fd, timeout) < 0)
         return NULL;
     struct pollfd pfd = {.fd = fd, .events = events};
-    int ready =
-        poll_until(call.thread, &pfd, 1, call.deadline, call.blocking, what);
+    int ready = poll_until(&call, &pfd, 1);
     if (ready < 0)
         return NULL;
     if (ready > 0 && (pfd.revents & POLLNVAL)) {
@@ -485,7 +425,7 @@ PyDoc_STRVAR(
 
 static PyObject *wait_read(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    return wait_events(args, kwargs, POLLIN, "wait_read");
+    return wait_events(args, kwargs, POLLIN);
 }
 
 PyDoc_STRVAR(wait_write_doc,
@@ -494,7 +434,7 @@ PyDoc_STRVAR(wait_write_doc,
 
 static PyObject *wait_write(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    return wait_events(args, kwargs, POLLOUT, "wait_write");
+    return wait_events(args, kwargs, POLLOUT);
 }
 
 PyDoc_STRVAR(wait_readwrite_doc,
@@ -504,7 +444,7 @@ PyDoc_STRVAR(wait_readwrite_doc,
 static PyObject *wait_readwrite(PyObject *module, PyObject *args,
                                 PyObject *kwargs)
 {
-    return wait_events(args, kwargs, POLLIN | POLLOUT, "wait_readwrite");
+    return wait_events(args, kwargs, POLLIN | POLLOUT);
 }
 
 /* fds[i] from a pair (descriptor, events). 0 or -1 with an exception. */
@@ -565,15 +505,13 @@ static PyObject *poll_pairs(PyObject *module, PyObject *args)
         ready = pollfd_from(&fds[i], PySequence_Fast_GET_ITEM(sequence, i));
     Py_DECREF(sequence);
     if (ready == 0)
-        ready = poll_until(call.thread, fds, (size_t)n, call.deadline,
-                           call.blocking, "poll");
+        ready = poll_until(&call, fds, (size_t)n);
     PyObject *list = ready < 0 ? NULL : list_of_ready(fds, n);
     PyMem_Free(fds);
     return list;
 }
 
-/* ---- the module
- * ------------------------------------------------------------------------ */
+/* ---- the module ----------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
     {"socket_recv", (PyCFunction)(void (*)(void))socket_recv, METH_FASTCALL,

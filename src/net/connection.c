@@ -66,6 +66,16 @@ int net_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags,
 
 /* ---- connect ----------------------------------------------------------- */
 
+static int try_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
+{
+    int old = set_nonblocking(fd);
+    if (old < 0)
+        return -1;
+    int r = connect(fd, addr, addrlen);
+    restore_flags(fd, old);
+    return r;
+}
+
 /* What has become of a connection under way: 0, its error, or EINPROGRESS. */
 static int connect_result(int fd)
 {
@@ -87,7 +97,8 @@ static int connect_result(int fd)
 }
 
 /* Wait for the connection under way. */
-static int finish_connect(struct net_op *op)
+static int finish_connect(struct net_op *op, const struct sockaddr *addr,
+                          socklen_t addrlen)
 {
     int fd = op->record->number;
     int result;
@@ -96,20 +107,14 @@ static int finish_connect(struct net_op *op)
             return -1;
         result = connect_result(fd);
     } while (result == EINPROGRESS && !op->last);
+    /* To TCP the attempt is over only when a connect has been told so: the next
+     * one, a new attempt, would get this one's outcome. */
+    if (op->record->stream && result != EINPROGRESS && result != ECONNABORTED)
+        try_connect(fd, addr, addrlen);
     if (result == 0)
         return 0;
     errno = result == EINPROGRESS ? ETIMEDOUT : result;
     return -1;
-}
-
-static int try_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
-{
-    int old = set_nonblocking(fd);
-    if (old < 0)
-        return -1;
-    int r = connect(fd, addr, addrlen);
-    restore_flags(fd, old);
-    return r;
 }
 
 int net_connect(int fd, const struct sockaddr *addr, socklen_t addrlen,
@@ -148,7 +153,7 @@ int net_connect(int fd, const struct sockaddr *addr, socklen_t addrlen,
         errno = error;
         return -1;
     }
-    return finish_connect(&op);
+    return finish_connect(&op, addr, addrlen);
 }
 
 /* ---- close ------------------------------------------------------------- */

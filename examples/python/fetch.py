@@ -1,0 +1,21 @@
+"""Fetch pages with requests, which knows nothing of greenlets.
+
+    python3 fetch.py URL...
+"""
+
+from grove import monkey
+
+monkey.patch_all()
+
+import sys  # noqa: E402
+
+import grove  # noqa: E402
+import requests  # noqa: E402
+
+
+def fetch(url: str) -> None:
+    page = requests.get(url)
+    print(f"{page.status_code} {len(page.content)} bytes from {url}")
+
+
+grove.joinall([grove.spawn(fetch, url) for url in sys.argv[1:]])

@@ -1,0 +1,23 @@
+"""A greenlet as a class of one's own: override _run."""
+
+import grove
+
+
+class Kettle(grove.Greenlet):
+    def __init__(self, name: str, seconds: float) -> None:
+        super().__init__()
+        self.name = name
+        self.seconds = seconds
+
+    def _run(self) -> str:
+        print(f"{self.name}: on")
+        grove.sleep(self.seconds)
+        print(f"{self.name}: boils")
+        return self.name
+
+
+kettles = [Kettle("large", 0.3), Kettle("small", 0.1)]
+for kettle in kettles:
+    kettle.start()
+print("first:", next(grove.iwait(kettles)).value)
+grove.joinall(kettles)

@@ -1,0 +1,12 @@
+"""Two greenlets that take turns: each sleep(0) lets the other one run."""
+
+import grove
+
+
+def speaker(name: str) -> None:
+    print(f"{name}: first words")
+    grove.sleep(0)
+    print(f"{name}: last words")
+
+
+grove.joinall([grove.spawn(speaker, "foo"), grove.spawn(speaker, "bar")])

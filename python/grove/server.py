@@ -1,0 +1,162 @@
+"""Servers: a handler called for each connection or datagram."""
+
+from collections.abc import Callable
+from typing import Any
+
+from grove import _core, socket
+from grove.baseserver import BaseServer
+
+__all__ = ["DatagramServer", "StreamServer"]
+
+
+class StreamServer(BaseServer):
+    """Calls handle(socket, address) in a greenlet for each connection.
+
+    The connection is closed when handle returns.
+    """
+
+    #: How many connections the kernel keeps until they are accepted.
+    backlog = 128
+    #: SO_REUSEADDR of the sockets that it makes.
+    reuse_addr = 1
+
+    def __init__(
+        self,
+        listener: Any,
+        handle: Callable | None = None,
+        backlog: int | None = None,
+        spawn: Any = "default",
+        **ssl_args: Any,
+    ) -> None:
+        """As BaseServer; with ssl_context=, or arguments for it, over TLS.
+
+        Args:
+            backlog: instead of the class's.
+            ssl_args: ssl_context, or certfile, keyfile and so on.
+        """
+        super().__init__(listener, handle, spawn)
+        if backlog is not None:
+            if hasattr(self, "socket"):
+                raise TypeError("backlog must be None when a socket is given")
+            self.backlog = backlog
+        self.ssl_args = ssl_args
+        self._wrap: Callable | None = None
+        if ssl_args:
+            self._wrap = self._wrapper(ssl_args)
+
+    @staticmethod
+    def _wrapper(ssl_args: dict[str, Any]) -> Callable:
+        from grove import ssl
+
+        ssl_args = dict(ssl_args)
+        context = ssl_args.pop("ssl_context", None)
+        ssl_args.setdefault("server_side", True)
+        if context is None:
+            return lambda sock: ssl.wrap_socket(sock, **ssl_args)
+        return lambda sock: context.wrap_socket(sock, **ssl_args)
+
+    @property
+    def ssl_enabled(self) -> bool:
+        """Whether connections are TLS."""
+        return self._wrap is not None
+
+    def init_socket(self) -> None:
+        if not hasattr(self, "socket"):
+            self.socket = self.get_listener(self.address, self.backlog, self.family)
+            self.address = self.socket.getsockname()
+
+    @classmethod
+    def get_listener(
+        cls, address: Any, backlog: int | None = None, family: int | None = None
+    ) -> socket.socket:
+        """A socket that listens on address; OSError when it cannot."""
+        family = socket.AF_INET if family is None else family
+        sock = socket.socket(family)
+        try:
+            if cls.reuse_addr is not None and family != socket.AF_UNIX:
+                sock.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_REUSEADDR, cls.reuse_addr
+                )
+            try:
+                sock.bind(address)
+            except OSError as error:
+                error.strerror = f"{error.strerror}: {address!r}"
+                raise
+            sock.listen(cls.backlog if backlog is None else backlog)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def do_read(self) -> tuple[socket.socket, Any]:
+        """Wait for a connection: its socket and the peer's address."""
+        listener = self.socket
+        raw = getattr(listener, "_sock", listener)
+        if raw.gettimeout() != 0:
+            raw.setblocking(False)
+        fd, address = _core.socket_retry(raw.fileno(), _core.READ, None, raw._accept)
+        return socket.socket(raw.family, raw.type, raw.proto, fd), address
+
+    def do_close(self, sock: socket.socket, *args: Any) -> None:
+        sock.close()
+
+    def do_handle(self, *args: Any) -> None:
+        if self._wrap is None:
+            super().do_handle(*args)
+        elif self._spawn is None:
+            self.wrap_socket_and_handle(*args)
+        else:
+            self._spawn(self.wrap_socket_and_handle, *args)
+
+    def wrap_socket(self, sock: socket.socket) -> socket.socket:
+        """The TLS socket of an accepted one, after its handshake."""
+        return self._wrap(sock)
+
+    def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
+        """Make the handshake, then call handle."""
+        try:
+            tls = self.wrap_socket(client_socket)
+        except OSError:
+            client_socket.close()  # not a TLS client, or one that went away
+            return
+        self._handle_and_close(tls, address)
+
+
+class DatagramServer(BaseServer):
+    """Calls handle(data, address) in a greenlet for each datagram."""
+
+    #: SO_REUSEADDR of the sockets that it makes.
+    reuse_addr = 1
+    #: Bytes of the largest datagram.
+    max_size = 8192
+
+    def init_socket(self) -> None:
+        if not hasattr(self, "socket"):
+            self.socket = self.get_listener(self.address, self.family)
+            self.address = self.socket.getsockname()
+        self._socket = self.socket
+
+    @classmethod
+    def get_listener(cls, address: Any, family: int | None = None) -> socket.socket:
+        """A datagram socket bound to address; OSError when it cannot be."""
+        sock = socket.socket(
+            socket.AF_INET if family is None else family, socket.SOCK_DGRAM
+        )
+        try:
+            if cls.reuse_addr is not None:
+                sock.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_REUSEADDR, cls.reuse_addr
+                )
+            sock.bind(address)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def do_read(self) -> tuple[bytes, Any]:
+        """Wait for a datagram: its bytes and the sender's address."""
+        return self.socket.recvfrom(self.max_size)
+
+    def sendto(self, *args: Any) -> int:
+        """As the socket's sendto."""
+        return self._socket.sendto(*args)

@@ -1,0 +1,533 @@
+"""The module ssl, with sockets that let other greenlets run while they wait.
+
+SSLSocket wraps one of this package's sockets; contexts are the standard ones
+but for the sockets they make.
+"""
+
+import errno
+import ssl as _stdlib
+import time as _time
+from collections.abc import Callable
+from typing import Any
+
+import _ssl
+from grove import _core
+from grove._rebind import rebound
+from grove.socket import (
+    SO_TYPE,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    create_connection,
+    socket,
+    timeout_default,
+)
+from grove.socket import timeout as _socket_timeout
+
+__implements__ = ["SSLContext", "SSLSocket", "get_server_certificate"]
+if hasattr(_stdlib, "wrap_socket"):
+    __implements__.append("wrap_socket")
+__extensions__: list[str] = []
+__imports__ = [
+    name
+    for name in dir(_stdlib)
+    if not name.startswith("__") and name not in (*__implements__, "create_connection")
+]
+globals().update(
+    {
+        name: getattr(_stdlib, name)
+        for name in __imports__
+        if name not in ("socket", "_ssl")
+    }
+)
+__all__ = [
+    *__implements__,
+    *(n for n in __imports__ if not n.startswith("_") and n != "socket"),
+]
+
+_StdContext = _stdlib.SSLContext
+_CContext = _ssl._SSLContext
+
+
+def _setting(name: str) -> property:
+    """A property read as the standard class reads it.
+
+    Its own setters look themselves up by the name SSLContext in the module,
+    which is this class once that is patched.
+    """
+    theirs = getattr(_StdContext, name)
+    ours = getattr(_CContext, name)
+    return property(theirs.fget, lambda self, value: ours.__set__(self, value))
+
+
+class SSLContext(_StdContext):
+    """A standard context whose wrap_socket makes cooperative sockets."""
+
+    options = _setting("options")
+    verify_flags = _setting("verify_flags")
+    verify_mode = _setting("verify_mode")
+    maximum_version = _setting("maximum_version")
+    _minimum = _setting("minimum_version")
+
+    @property
+    def minimum_version(self) -> _stdlib.TLSVersion:
+        """The lowest version of TLS that is accepted."""
+        return self._minimum
+
+    @minimum_version.setter
+    def minimum_version(self, value: Any) -> None:
+        if value == _stdlib.TLSVersion.SSLv3:
+            self.options &= ~_stdlib.Options.OP_NO_SSLv3
+        self._minimum = value
+
+    def wrap_socket(
+        self,
+        sock: socket,
+        server_side: bool = False,
+        do_handshake_on_connect: bool = True,
+        suppress_ragged_eofs: bool = True,
+        server_hostname: str | None = None,
+        session: Any = None,
+    ) -> "SSLSocket":
+        """As the standard class's."""
+        return self.sslsocket_class._create(
+            sock,
+            server_side,
+            do_handshake_on_connect,
+            suppress_ragged_eofs,
+            server_hostname,
+            context=self,
+            session=session,
+        )
+
+
+if hasattr(_StdContext, "_msg_callback"):
+    SSLContext._msg_callback = property(
+        _StdContext._msg_callback.fget,
+        lambda self, value: _with_module_name(
+            _StdContext._msg_callback.fset, self, value
+        ),
+    )
+
+
+def _with_module_name(setter: Callable, context: SSLContext, value: Any) -> None:
+    """Call a standard setter that looks for SSLContext in its module."""
+    patched, _stdlib.SSLContext = _stdlib.SSLContext, _StdContext
+    try:
+        setter(context, value)
+    finally:
+        _stdlib.SSLContext = patched
+
+
+class SSLSocket(socket):
+    """A TLS connection, or a listener of them; made by SSLContext.wrap_socket."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise TypeError(
+            f"{type(self).__name__} does not have a public constructor. "
+            "Instances are returned by SSLContext.wrap_socket()."
+        )
+
+    @classmethod
+    def _create(
+        cls,
+        sock: Any,
+        server_side: bool = False,
+        do_handshake_on_connect: bool = True,
+        suppress_ragged_eofs: bool = True,
+        server_hostname: str | None = None,
+        context: SSLContext | None = None,
+        session: Any = None,
+    ) -> "SSLSocket":
+        if sock.getsockopt(SOL_SOCKET, SO_TYPE) != SOCK_STREAM:
+            raise NotImplementedError("only stream sockets are supported")
+        if server_side and server_hostname:
+            raise ValueError("server_hostname can only be specified in client mode")
+        if server_side and session is not None:
+            raise ValueError("session can only be specified in client mode")
+        if context.check_hostname and not (server_side or server_hostname):
+            raise ValueError("check_hostname requires server_hostname")
+        connected = _is_connected(sock)
+        timeout = sock.gettimeout()
+        if connected and do_handshake_on_connect and timeout == 0.0:
+            raise ValueError(
+                "do_handshake_on_connect should not be specified for "
+                "non-blocking sockets"
+            )
+        self = cls.__new__(cls)
+        family, kind, proto = sock.family, sock.type, sock.proto
+        socket.__init__(self, family, kind, proto, sock.detach())
+        self.timeout = timeout
+        self._context = context
+        self._session = session
+        self._sslobj = None
+        self.server_side = server_side
+        self.server_hostname = context._encode_hostname(server_hostname)
+        self.do_handshake_on_connect = do_handshake_on_connect
+        self.suppress_ragged_eofs = suppress_ragged_eofs
+        self._connected = connected
+        if connected:
+            self._begin()
+        else:
+            self._refuse_early_data()
+        return self
+
+    def _refuse_early_data(self) -> None:
+        """The peer may be gone and have left data that no handshake vouches for."""
+        try:
+            data = self._sock.recv(1)
+        except OSError as error:
+            if error.errno in (errno.ENOTCONN, errno.EINVAL, errno.EAGAIN):
+                return
+            raise
+        if data:
+            self.close()
+            raise _stdlib.SSLError(
+                "Closed before TLS handshake with data in recv buffer."
+            )
+
+    def _begin(self) -> None:
+        """The connection stands: TLS on top of it."""
+        try:
+            self._sslobj = self._context._wrap_socket(
+                self._sock,
+                self.server_side,
+                self.server_hostname,
+                owner=self,
+                session=self._session,
+            )
+            if self.do_handshake_on_connect:
+                self.do_handshake()
+        except BaseException:
+            self._sslobj = None
+            self.close()
+            raise
+
+    def _repeat(
+        self, what: str, timeout: Any, function: Callable, *args: Any
+    ) -> Any:
+        """function(*args), waiting while TLS wants to read or write.
+
+        Args:
+            what: for the message when the time is up.
+            timeout: seconds; timeout_default is the socket's own.
+        """
+        if timeout is timeout_default:
+            timeout = self.timeout
+        end = None
+        while True:
+            try:
+                return function(*args)
+            except _stdlib.SSLWantReadError:
+                if timeout == 0.0:
+                    raise
+                wait = _core.wait_read
+            except _stdlib.SSLWantWriteError:
+                if timeout == 0.0:
+                    raise
+                wait = _core.wait_write
+            if timeout is not None:
+                end = end or _time.monotonic() + timeout
+                timeout = max(end - _time.monotonic(), 1e-9)
+            wait(self.fileno(), timeout, _socket_timeout(what))
+
+    # What TLS knows.
+
+    @property
+    def context(self) -> SSLContext:
+        """The context; another may be given while the handshake goes on."""
+        return self._context
+
+    @context.setter
+    def context(self, context: SSLContext) -> None:
+        self._context = context
+        self._sslobj.context = context
+
+    @property
+    def session(self) -> Any:
+        """The session, for resuming it later; None when there is none."""
+        return self._sslobj.session if self._sslobj is not None else None
+
+    @session.setter
+    def session(self, session: Any) -> None:
+        self._session = session
+        if self._sslobj is not None:
+            self._sslobj.session = session
+
+    @property
+    def session_reused(self) -> bool | None:
+        """Whether the session was resumed; None before the handshake."""
+        return self._sslobj.session_reused if self._sslobj is not None else None
+
+    def _checked(self) -> Any:
+        if self._sslobj is None:
+            self.getpeername()  # OSError ENOTCONN unless it is connected
+            raise ValueError("No SSL wrapper around " + str(self))
+        return self._sslobj
+
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        """The peer's certificate, as the standard class's."""
+        return self._checked().getpeercert(binary_form)
+
+    def get_verified_chain(self) -> list:
+        """As the standard class's."""
+        return list(self._checked().get_verified_chain() or ())
+
+    def get_unverified_chain(self) -> list:
+        """As the standard class's."""
+        return list(self._checked().get_unverified_chain() or ())
+
+    def selected_npn_protocol(self) -> None:
+        """None: NPN is no more."""
+
+    def selected_alpn_protocol(self) -> str | None:
+        """The protocol agreed on by ALPN."""
+        return self._sslobj.selected_alpn_protocol() if self._sslobj else None
+
+    def cipher(self) -> tuple | None:
+        """(name, protocol, bits) of the cipher."""
+        return self._sslobj.cipher() if self._sslobj else None
+
+    def shared_ciphers(self) -> list | None:
+        """What both sides can do."""
+        return self._sslobj.shared_ciphers() if self._sslobj else None
+
+    def compression(self) -> str | None:
+        """The compression."""
+        return self._sslobj.compression() if self._sslobj else None
+
+    def version(self) -> str | None:
+        """The version of TLS."""
+        return self._sslobj.version() if self._sslobj else None
+
+    def pending(self) -> int:
+        """Bytes that can be read without waiting."""
+        return self._sslobj.pending() if self._sslobj else 0
+
+    def get_channel_binding(self, cb_type: str = "tls-unique") -> bytes | None:
+        """As the standard class's."""
+        if cb_type not in _stdlib.CHANNEL_BINDING_TYPES:
+            raise ValueError(f"{cb_type} channel binding type not implemented")
+        return self._sslobj.get_channel_binding(cb_type) if self._sslobj else None
+
+    def verify_client_post_handshake(self) -> Any:
+        """As the standard class's."""
+        return self._checked().verify_client_post_handshake()
+
+    # Birth and end.
+
+    def do_handshake(self, block: bool = False) -> None:
+        """Make the handshake.
+
+        Args:
+            block: wait even if the socket's time-out is 0.
+        """
+        timeout = self.timeout
+        if timeout == 0.0 and block:
+            timeout = None
+        self._repeat(
+            "The handshake operation timed out", timeout, self._checked().do_handshake
+        )
+
+    def dup(self) -> "SSLSocket":
+        """Not there: one TLS connection has one state."""
+        raise NotImplementedError(f"Can't dup() {type(self).__name__} instances")
+
+    def _connect_tls(self, address: Any, connect: Callable) -> Any:
+        if self.server_side:
+            raise ValueError("can't connect in server-side mode")
+        if self._connected or self._sslobj is not None:
+            raise ValueError("attempt to connect already-connected SSLSocket!")
+        error = connect(address)
+        if not error:
+            self._connected = True
+            self._begin()
+        return error
+
+    def connect(self, address: Any) -> None:
+        """Connect, and make the handshake."""
+        self._connect_tls(address, super().connect)
+
+    def connect_ex(self, address: Any) -> int:
+        """As connect, but returns the connection's error number."""
+        return self._connect_tls(address, super().connect_ex)
+
+    def accept(self) -> tuple["SSLSocket", Any]:
+        """Wait for a connection, and make the handshake."""
+        plain, address = super().accept()
+        try:
+            tls = self._context.wrap_socket(
+                plain,
+                do_handshake_on_connect=self.do_handshake_on_connect,
+                suppress_ragged_eofs=self.suppress_ragged_eofs,
+                server_side=True,
+            )
+        except BaseException:
+            plain.close()
+            raise
+        return tls, address
+
+    def unwrap(self) -> socket:
+        """End TLS in order; the plain socket below."""
+        plain = self._repeat(
+            "The read operation timed out", timeout_default, self._checked().shutdown
+        )
+        self._sslobj = None
+        del plain  # the raw socket
+        rest = socket(self.family, self.type, self.proto, self.detach())
+        rest.timeout = self.timeout
+        return rest
+
+    def shutdown(self, how: int) -> None:
+        """Shut the connection down, without a word of TLS."""
+        self._sslobj = None
+        super().shutdown(how)
+
+    def _real_close(self) -> None:
+        self._sslobj = None
+        super()._real_close()
+
+    # Receiving and sending.
+
+    def read(self, len: int = 1024, buffer: Any = None) -> Any:
+        """Up to len bytes: returned, or put into buffer, and then how many."""
+        tls = self._checked()
+        args = (len,) if buffer is None else (len, buffer)
+        try:
+            return self._repeat(
+                "The read operation timed out", timeout_default, tls.read, *args
+            )
+        except _stdlib.SSLError as error:
+            if error.args[0] == _stdlib.SSL_ERROR_EOF and self.suppress_ragged_eofs:
+                return b"" if buffer is None else 0
+            raise
+
+    def write(self, data: Any) -> int:
+        """Send some of data; how many bytes."""
+        return self._repeat(
+            "The write operation timed out",
+            timeout_default,
+            self._checked().write,
+            data,
+        )
+
+    def _no_flags(self, flags: int, name: str) -> None:
+        if flags:
+            raise ValueError(f"non-zero flags not allowed in calls to {name}()")
+
+    def recv(self, bufsize: int = 1024, flags: int = 0) -> bytes:
+        """Up to bufsize bytes; b"" at the end of the stream."""
+        if self._sslobj is None:
+            return super().recv(bufsize, flags)
+        self._no_flags(flags, "recv")
+        return self.read(bufsize)
+
+    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
+        """Up to nbytes into buffer; how many."""
+        if self._sslobj is None:
+            return super().recv_into(buffer, nbytes or 0, flags)
+        self._no_flags(flags, "recv_into")
+        if not nbytes:
+            nbytes = memoryview(buffer).nbytes or 1024
+        return self.read(nbytes, buffer)
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        """Send some of data; how many bytes."""
+        if self._sslobj is None:
+            return super().send(data, flags)
+        self._no_flags(flags, "send")
+        return self.write(data)
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Send all of data."""
+        if self._sslobj is None:
+            super().sendall(data, flags)
+            return
+        self._no_flags(flags, "sendall")
+        with memoryview(data) as view, view.cast("B") as octets:
+            sent = 0
+            while sent < len(octets):
+                sent += self.write(octets[sent:])
+
+    def _only_plain(self, name: str) -> None:
+        if self._sslobj is not None:
+            raise ValueError(f"{name} not allowed on instances of {type(self)}")
+
+    def recvfrom(self, *args: Any) -> Any:
+        """ValueError, on a TLS connection."""
+        self._only_plain("recvfrom")
+        return super().recvfrom(*args)
+
+    def recvfrom_into(self, *args: Any) -> Any:
+        """ValueError, on a TLS connection."""
+        self._only_plain("recvfrom_into")
+        return super().recvfrom_into(*args)
+
+    def sendto(self, *args: Any) -> Any:
+        """ValueError, on a TLS connection."""
+        self._only_plain("sendto")
+        return super().sendto(*args)
+
+    def recvmsg(self, *args: Any, **kwargs: Any) -> Any:
+        """NotImplementedError."""
+        raise NotImplementedError(f"recvmsg not allowed on {type(self)}")
+
+    recvmsg_into = recvmsg
+    sendmsg = recvmsg
+
+
+SSLContext.sslsocket_class = SSLSocket
+
+
+def _is_connected(sock: Any) -> bool:
+    try:
+        sock.getpeername()
+    except OSError as error:
+        if error.errno != errno.ENOTCONN:
+            raise
+        return False
+    return True
+
+
+def wrap_socket(
+    sock: socket,
+    keyfile: Any = None,
+    certfile: Any = None,
+    server_side: bool = False,
+    cert_reqs: Any = _stdlib.CERT_NONE,
+    ssl_version: Any = None,
+    ca_certs: Any = None,
+    do_handshake_on_connect: bool = True,
+    suppress_ragged_eofs: bool = True,
+    ciphers: str | None = None,
+) -> SSLSocket:
+    """As ssl.wrap_socket, which newer versions of Python no longer have."""
+    if server_side and not certfile:
+        raise ValueError("certfile must be specified for server-side operations")
+    if keyfile and not certfile:
+        raise ValueError("certfile must be specified")
+    if ssl_version is None:
+        ssl_version = (
+            _stdlib.PROTOCOL_TLS_SERVER if server_side else _stdlib.PROTOCOL_TLS_CLIENT
+        )
+    context = SSLContext(ssl_version)
+    context.check_hostname = False
+    context.verify_mode = cert_reqs
+    if ca_certs:
+        context.load_verify_locations(ca_certs)
+    if certfile:
+        context.load_cert_chain(certfile, keyfile)
+    if ciphers:
+        context.set_ciphers(ciphers)
+    return context.wrap_socket(
+        sock,
+        server_side=server_side,
+        do_handshake_on_connect=do_handshake_on_connect,
+        suppress_ragged_eofs=suppress_ragged_eofs,
+    )
+
+
+create_default_context = rebound(_stdlib.create_default_context, globals())
+_create_unverified_context = rebound(_stdlib._create_unverified_context, globals())
+_create_stdlib_context = _create_unverified_context
+_create_default_https_context = create_default_context
+get_server_certificate = rebound(_stdlib.get_server_certificate, globals())
