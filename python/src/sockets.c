@@ -320,17 +320,10 @@ static struct loop *existing_loop(void)
     return hub_of_thread ? &hub_of_thread->loop : NULL;
 }
 
-static void forget_unwaited(struct loop *loop, int fd)
-{
-    struct loop_fd *record = fd >= 0 ? loop_fd(loop, fd) : NULL;
-    if (record && record->registered && !record->readers.first &&
-        !record->writers.first)
-        loop_forget(loop, fd);
-}
-
 PyDoc_STRVAR(fd_opened_doc,
              "fd_opened(fd)\n\n"
-             "The number fd now stands for a file that is new to the loop.");
+             "The caller has just opened fd, and will call fd_closed before\n"
+             "closing it: waits for it then cost no system call.");
 
 static PyObject *fd_opened(PyObject *module, PyObject *arg)
 {
@@ -339,7 +332,7 @@ static PyObject *fd_opened(PyObject *module, PyObject *arg)
         return NULL;
     struct loop *loop = existing_loop();
     if (loop)
-        forget_unwaited(loop, fd);
+        loop_own(loop, fd);
     Py_RETURN_NONE;
 }
 
@@ -368,9 +361,6 @@ static int poll_until(struct call *call, struct pollfd *fds, size_t n)
         return call_raise(call);
     if (ready || !call->blocking)
         return ready;
-    struct loop *loop = &call->thread->hub->loop;
-    for (size_t i = 0; i < n; i++)
-        forget_unwaited(loop, fds[i].fd);
     return (int)call_end(call, net_poll(fds, n, call->deadline));
 }
 
