@@ -43,8 +43,7 @@ static void resumed(struct py_thread *t)
 {
     if (unlikely(t->left != NULL))
         greenlet_drop_left(t);
-    if (unlikely(t->doomed != NULL))
-        Py_CLEAR(t->doomed);
+    end_doomed(t);
     if (unlikely(t->tracer != NULL))
         greenlet_trace_hub(t);
 }

@@ -116,6 +116,13 @@ PyGreenlet *greenlet_new_main(struct py_thread *t);
 /* g runs: it is its thread's current greenlet, with a reference. host.c. */
 void host_become_current(struct py_thread *t, struct green *g);
 
+/* End the greenlets whose last reference another thread dropped. */
+static inline void end_doomed(struct py_thread *t)
+{
+    if (unlikely(t->doomed != NULL))
+        Py_CLEAR(t->doomed);
+}
+
 /* ---- switching -------------------------------------------------------------- */
 
 /* g.switch(): run the greenlet, delivering value (stolen; NULL: the exception
@@ -147,6 +154,10 @@ typedef PyObject *(*greenlet_body)(PyGreenlet *self);
 /* Creates the Hub of the calling thread, t->hub_object (hub.c). NULL with an
  * exception. Borrowed. */
 PyObject *hub_object_make(struct py_thread *t) __attribute__((weak));
+
+/* Hand the exception that is set to the Hub's handle_error; context (borrowed,
+ * NULL: none) is what it befell. Nothing is set afterwards. May switch. hub.c. */
+void hub_object_report(struct py_thread *t, PyObject *context);
 
 /* Calls from the host, in the Hub greenlet (hub.c): nothing can wake anybody;
  * signal handlers may be due. */

@@ -160,6 +160,16 @@ static void settle_thread(struct green *g)
     }
 }
 
+/* Whether g may be switched to from thread t; sets greenlet.error otherwise. */
+static bool of_thread(struct py_thread *t, struct green *g)
+{
+    if (g->phase == GREEN_UNSTARTED)
+        settle_thread(g);
+    if (g->thread != t)
+        refuse_thread(t, g);
+    return g->thread == t;
+}
+
 /* g, or its first ancestor that is not dead; NULL when all are. */
 static PyGreenlet *first_living(PyGreenlet *g)
 {
@@ -249,6 +259,7 @@ static PyObject *switch_with(PyGreenlet *target, PyObject *args,
     if (!t)
         goto fail;
     greenlet_drop_left(t);
+    end_doomed(t);
     for (;;) {
         PyGreenlet *living = first_living(target);
         if (!living) {
@@ -257,22 +268,18 @@ static PyObject *switch_with(PyGreenlet *target, PyObject *args,
         }
         target = living;
         struct green *g = target->green;
-        if (g->phase == GREEN_UNSTARTED)
-            settle_thread(g);
-        if (g->thread != t) {
-            refuse_thread(t, g);
+        if (!of_thread(t, g))
             goto fail;
-        }
         if (g->phase == GREEN_ACTIVE)
             break;
         if (fetch_run(target) < 0)
             goto fail;
         if (g->phase != GREEN_UNSTARTED)
             continue; /* looking up run has started it */
-        if (start_fiber(t, target) < 0)
+        if (!of_thread(t, g) || start_fiber(t, target) < 0)
             goto fail;
-        g->start_args = args;
-        g->start_kwargs = kwargs;
+        Py_XSETREF(g->start_args, args);
+        Py_XSETREF(g->start_kwargs, kwargs);
         return go(t, target);
     }
     PyObject *value = packed(args, kwargs);
@@ -429,7 +436,7 @@ static PyGreenlet *heir(struct py_thread *t, PyGreenlet *parent,
         }
         Py_XDECREF(args);
         Py_CLEAR(*result);
-        p->phase = GREEN_DEAD;
+        parent = p->parent;
     }
 }
 
@@ -443,6 +450,11 @@ finish(struct py_thread *t, PyGreenlet *self, PyObject *result)
         result = exit_value();
     greenlet_drop_left(t);
     PyGreenlet *parent = g->parent;
+    if (unlikely(!result && (PyObject *)parent == t->hub_object)) {
+        /* The Hub may be anywhere, and could do nothing else about it. */
+        hub_object_report(t, (PyObject *)self);
+        result = Py_NewRef(Py_None);
+    }
     struct grove_fiber *next = NULL;
     if ((PyObject *)parent == t->hub_object && result && !t->tracer) {
         /* The Hub wants nothing of it: whoever is due runs next. */
@@ -538,6 +550,9 @@ static PyObject *greenlet_new(PyTypeObject *type, PyObject *args,
     struct py_thread *t = thread_self();
     if (!t)
         return NULL;
+    if (unlikely(type->tp_flags & Py_TPFLAGS_IS_ABSTRACT))
+        return PyBaseObject_Type.tp_new(type, no_args, NULL); /* TypeError */
+    end_doomed(t);
     PyGreenlet *self = greenlet_alloc(type, t);
     if (self)
         self->green->parent = (PyGreenlet *)Py_NewRef((PyObject *)t->current);
@@ -557,7 +572,7 @@ static int greenlet_init_object(PyObject *self, PyObject *args,
         return -1;
     if (make_dict((PyGreenlet *)self) < 0)
         return -1;
-    if (run && run != Py_None && set_run(self, run, NULL) < 0)
+    if (run && set_run(self, run, NULL) < 0)
         return -1;
     if (parent && parent != Py_None && set_parent(self, parent, NULL) < 0)
         return -1;
@@ -690,7 +705,7 @@ static int greenlet_traverse(PyObject *o, visitproc visit, void *arg)
 static int greenlet_is_gc(PyObject *o)
 {
     struct green *g = ((PyGreenlet *)o)->green;
-    return !g || g->phase != GREEN_ACTIVE;
+    return !g || g->phase != GREEN_ACTIVE || g->thread->dead;
 }
 
 static bool is_current(struct green *g)
@@ -712,11 +727,12 @@ static PyObject *greenlet_repr(PyObject *o)
                                     o, g->thread,
                                     g->thread->dead ? "(thread exited) " : "");
     bool active = g->phase == GREEN_ACTIVE;
+    bool here = g->thread->hub == hub_of_thread;
     return PyUnicode_FromFormat(
         "<%s object at %p (otid=%p)%s%s%s%s>", name, o, g->thread,
-        is_current(g) ? " current"
-        : active      ? " suspended"
-                      : "",
+        here && is_current(g) ? " current"
+        : active              ? " suspended"
+                              : "",
         active ? " active" : " pending", active ? " started" : "",
         g->is_main ? " main" : "");
 }
@@ -911,7 +927,8 @@ static PyObject *get_gr_frame(PyObject *o, void *closure)
     struct py_thread *t = thread_self();
     if (!t)
         return NULL;
-    if (g->phase != GREEN_ACTIVE || is_current(g) || g->thread != t)
+    if (g->phase != GREEN_ACTIVE || is_current(g) ||
+        (g->thread != t && !g->thread->dead))
         Py_RETURN_NONE;
     PyFrameObject *frame = state_frame(t->tstate, &g->state);
     if (!frame && PyErr_Occurred())
@@ -972,7 +989,7 @@ static PyObject *get_stack_saved(PyObject *o, void *closure)
 {
     (void)closure;
     struct green *g = ((PyGreenlet *)o)->green;
-    bool suspended = g->phase == GREEN_ACTIVE && !g->is_main && !is_current(g);
+    bool suspended = g->phase == GREEN_ACTIVE && !is_current(g);
     return PyLong_FromLong(suspended);
 }
 
@@ -1027,8 +1044,7 @@ static PyObject *module_getcurrent(PyObject *module, PyObject *ignored)
     struct py_thread *t = thread_self();
     if (!t)
         return NULL;
-    if (unlikely(t->doomed != NULL))
-        Py_CLEAR(t->doomed);
+    end_doomed(t);
     return Py_NewRef((PyObject *)t->current);
 }
 

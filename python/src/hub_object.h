@@ -25,10 +25,6 @@ static inline PyObject *hub_object(struct py_thread *t)
     return likely(t->hub_object != NULL) ? t->hub_object : hub_object_make(t);
 }
 
-/* Hand the exception that is set to the Hub's handle_error; context (borrowed,
- * NULL: none) is what it befell. Nothing is set afterwards. May switch. */
-void hub_object_report(struct py_thread *t, PyObject *context);
-
 /* 0 when t is the calling thread; else -1 with InvalidThreadUseError. */
 int hub_object_check_thread(struct py_thread *t);
 

@@ -200,7 +200,8 @@ static inline void state_end(PyThreadState *ts, struct py_state *s)
         }
         ts->datastack_chunk = chunk;
     }
-    Py_CLEAR(ts->context);
+    s->context = ts->context; /* still to be had of a dead greenlet */
+    ts->context = NULL;
     ts->context_ver++;
     Py_CLEAR(s->exc_bottom.exc_value);
 }

@@ -37,6 +37,8 @@ static void on_thread_end(PyObject *capsule)
     if (t->hub && t->hub == hub_of_thread) {
         t->hub->host = NULL;
         t->hub->root.host = NULL;
+        /* Frames of suspended greenlets may be referred to from elsewhere. */
+        t->hub->keep_stacks = t->hub->fibers > 0;
     }
     t->hub = NULL;
     Py_CLEAR(t->tracer);

@@ -44,7 +44,8 @@ static void hub_destroy(void *arg)
         locals->destroy(locals);
     overflow_unwatch();
     loop_destroy(&hub->loop);
-    stack_pool_destroy(&hub->stacks);
+    if (!hub->keep_stacks)
+        stack_pool_destroy(&hub->stacks);
     hub_of_thread = NULL;
     free(hub);
 }

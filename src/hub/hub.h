@@ -110,6 +110,7 @@ struct hub {
     int budget;       /* switches left in this pass; 0 inside a callback */
     bool in_callback; /* the loop fiber is inside a callback */
     const struct grove_host *host;
+    bool keep_stacks; /* when the thread ends: a host's objects point there */
     struct grove_fiber *loop_fiber;
     int64_t now;      /* the clock when last looked at */
     struct timer_heap timers;

@@ -1,0 +1,212 @@
+"""kill, killall and throw."""
+
+import grove
+import pytest
+from grove import Greenlet
+
+
+@pytest.fixture
+def errors():
+    hub = grove.get_hub()
+    seen = []
+    hub.handle_error = lambda *args: seen.append(args)
+    yield seen
+    del hub.handle_error
+
+
+def stubborn():
+    while True:
+        try:
+            grove.sleep(10)
+        except grove.GreenletExit:
+            pass
+
+
+def end(g):
+    g.kill(SystemError("no more"))
+
+
+def test_kill_a_parked_one():
+    g = grove.spawn(grove.sleep, 10)
+    grove.sleep(0)
+    assert g.kill() is None
+    assert g.dead and g.successful() and isinstance(g.value, grove.GreenletExit)
+    assert g.kill() is None
+
+
+def test_kill_before_the_start():
+    ran, links = [], []
+    g = Greenlet(ran.append, 1)
+    g.rawlink(links.append)
+    g.kill()
+    assert g.dead and g.ready() and g.successful() and not g.started
+    g.start()
+    grove.sleep(0)
+    grove.sleep(0)
+    assert not ran and links == [g]
+
+
+@pytest.mark.parametrize("spawn", [grove.spawn, lambda f, x: grove.spawn_later(0.001, f, x)])
+def test_kill_before_its_turn(spawn):
+    ran, links = [], []
+    g = spawn(ran.append, 1)
+    g.link(links.append)
+    g.kill()
+    grove.sleep(0.01)
+    assert not ran and links == [g] and g.dead
+
+
+def test_kill_never_raises(errors):
+    g = grove.spawn(stubborn)
+    grove.sleep(0)
+    assert g.kill(timeout=0.01) is None
+    assert not g.dead
+    assert g.kill(block=False) is None
+    assert g.kill(3, timeout=0.01) is None
+    assert issubclass(errors[-1][1], TypeError)
+    g.kill(ValueError)
+    assert isinstance(g.exception, ValueError)
+
+
+def test_kill_by_any_exception(errors):
+    for spec, cls in [
+        (ValueError, ValueError),
+        (ValueError("x"), ValueError),
+        ((ValueError, ValueError("x"), None), ValueError),
+    ]:
+        g = grove.spawn(grove.sleep, 10)
+        grove.sleep(0)
+        g.kill(spec)
+        assert isinstance(g.exception, cls)
+        early = grove.spawn(grove.sleep, 10)
+        early.kill(spec)
+        assert isinstance(early.exception, cls)
+    assert len(errors) == 6
+
+
+def test_kill_oneself():
+    def f():
+        try:
+            grove.getcurrent().kill()
+        except grove.GreenletExit:
+            return "killed"
+
+    assert grove.spawn(f).get() == "killed"
+
+
+def test_kill_without_waiting():
+    g = grove.spawn(grove.sleep, 10)
+    grove.sleep(0)
+    g.kill(block=False)
+    assert not g.dead
+    grove.sleep(0)
+    assert g.dead
+
+
+def test_kill_function():
+    g = grove.spawn(grove.sleep, 10)
+    raw = grove.spawn_raw(grove.sleep, 10)
+    early = grove.spawn_raw(grove.sleep, 10)
+    grove.kill(early)
+    grove.sleep(0)
+    assert grove.kill(g) is None and grove.kill(raw) is None
+    grove.sleep(0)
+    assert g.dead and raw.dead and early.dead
+    grove.kill(raw)
+    with pytest.raises(TypeError):
+        grove.kill(3)
+
+
+def test_killall():
+    ran = []
+    gs = [grove.spawn(grove.sleep, 10) for _ in range(3)]
+    grove.sleep(0)
+    gs.append(grove.spawn(ran.append, 1))
+    gs.append(Greenlet(ran.append, 1))
+    assert grove.killall(iter(gs)) is None
+    assert all(g.dead for g in gs) and not ran
+    assert grove.killall([]) is None
+    assert grove.killall(gs) is None
+
+
+def test_killall_of_raw_ones():
+    gs = [grove.spawn_raw(grove.sleep, 10) for _ in range(3)]
+    grove.sleep(0)
+    grove.killall(gs)
+    grove.sleep(0)
+    assert all(g.dead for g in gs)
+
+
+def test_killall_without_waiting():
+    gs = [grove.spawn(grove.sleep, 10) for _ in range(3)]
+    grove.sleep(0)
+    grove.killall(gs, block=False)
+    assert not any(g.dead for g in gs)
+    grove.sleep(0)
+    assert all(g.dead for g in gs)
+
+
+def test_killall_raises_timeout(errors):
+    g = grove.spawn(stubborn)
+    grove.sleep(0)
+    with pytest.raises(grove.Timeout):
+        grove.killall([g], timeout=0.01)
+    assert not g.dead
+    end(g)
+    assert g.dead
+
+
+def test_throw_before_the_start(errors):
+    ran, links = [], []
+    g = grove.spawn(ran.append, 1)
+    g.rawlink(links.append)
+    g.throw(ValueError("x"))
+    assert g.dead and isinstance(g.exception, ValueError)
+    grove.sleep(0)
+    assert not ran and links == [g]
+    h = Greenlet(ran.append, 1)
+    h.throw()
+    assert h.dead and isinstance(h.value, grove.GreenletExit)
+
+
+def test_throw_from_the_hub():
+    caught = []
+
+    def f():
+        try:
+            grove.sleep(10)
+        except ValueError as e:
+            caught.append(e)
+
+    g = grove.spawn(f)
+    grove.sleep(0)
+    grove.get_hub().loop.run_callback(g.throw, ValueError("x"))
+    g.join()
+    assert len(caught) == 1 and g.successful()
+
+
+def test_killed_while_it_joins():
+    inner = grove.spawn(grove.sleep, 0.01)
+    outer = grove.spawn(inner.join)
+    grove.sleep(0)
+    outer.kill()
+    inner.join()
+    assert inner.successful()
+
+
+def test_killing_a_woken_one():
+    """It was made ready by one, and is killed by another before its turn."""
+    seen = []
+
+    def f():
+        try:
+            first.join()
+            grove.sleep(10)
+        except grove.GreenletExit:
+            seen.append("exit")
+
+    first = grove.spawn(lambda: None)
+    g = grove.spawn(f)
+    grove.sleep(0)
+    g.kill()
+    assert seen == ["exit"]

@@ -1,0 +1,188 @@
+"""joinall, wait and iwait."""
+
+import time
+
+import grove
+import pytest
+
+
+@pytest.fixture
+def quiet():
+    hub = grove.get_hub()
+    hub.handle_error = lambda *args: None
+    yield
+    del hub.handle_error
+
+
+def sleeper(seconds):
+    grove.sleep(seconds)
+    return seconds
+
+
+def bad():
+    grove.sleep(0.001)
+    raise ValueError("x")
+
+
+class Linked:
+    """Anything with rawlink can be waited for."""
+
+    def __init__(self, seconds, exception=None):
+        self.links = []
+        self.exception = exception
+        grove.spawn_later(seconds, self.fire)
+
+    def fire(self):
+        for link in self.links:
+            link(self)
+
+    def rawlink(self, link):
+        self.links.append(link)
+
+    def unlink(self, link):
+        self.links.remove(link)
+
+
+def test_in_the_order_they_end():
+    gs = [grove.spawn(sleeper, s) for s in (0.03, 0.01, 0.02)]
+    assert [g.value for g in grove.joinall(gs)] == [0.01, 0.02, 0.03]
+    assert grove.joinall(gs) == gs
+    assert grove.joinall([]) == []
+
+
+def test_any_iterable():
+    gs = [grove.spawn(sleeper, 0) for _ in range(3)]
+    assert grove.joinall(iter(gs)) == gs
+    assert sorted(map(id, grove.joinall(set(gs)))) == sorted(map(id, gs))
+
+
+def test_twice_the_same():
+    a, b = grove.spawn(sleeper, 0), grove.spawn(sleeper, 0)
+    assert grove.joinall([a, a, b]) == [a, a, b]
+
+
+def test_count():
+    gs = [grove.spawn(sleeper, s) for s in (0.2, 0.01, 0.02)]
+    assert [g.value for g in grove.joinall(gs, count=1)] == [0.01]
+    assert [g.value for g in grove.wait(gs, count=2)] == [0.01, 0.02]
+    assert grove.joinall(gs, count=0) == []
+    assert len(grove.joinall(gs, count=10)) == 3
+
+
+def test_timeout():
+    gs = [grove.spawn(sleeper, s) for s in (5, 0.001)]
+    start = time.perf_counter()
+    assert grove.joinall(gs, timeout=0.02) == [gs[1]]
+    assert time.perf_counter() - start < 1
+    assert grove.joinall(gs, timeout=0) == [gs[1]]
+    grove.killall(gs)
+    g = grove.spawn(lambda: 1)
+    assert grove.wait([g], timeout=0) == [g]
+
+
+def test_raise_error(quiet):
+    gs = [grove.spawn(sleeper, 0.5), grove.spawn(bad)]
+    start = time.perf_counter()
+    with pytest.raises(ValueError):
+        grove.joinall(gs, raise_error=True)
+    assert time.perf_counter() - start < 0.4
+    assert not gs[0].ready()
+    gs[0].kill()
+    assert grove.joinall(gs) == [gs[0], gs[1]] or len(gs) == 2
+
+
+def test_no_links_are_left(quiet):
+    g = grove.spawn(sleeper, 5)
+    for _ in range(100):
+        grove.wait([g], timeout=0)
+        with grove.iwait([g], timeout=0) as it:
+            assert list(it) == []
+    g.kill()
+
+
+def test_iwait():
+    gs = [grove.spawn(sleeper, s) for s in (0.02, 0.01)]
+    assert list(grove.iwait(gs)) == [gs[1], gs[0]]
+    gs = [grove.spawn(sleeper, s) for s in (0.02, 0.001)]
+    with grove.iwait(gs) as it:
+        assert next(it) is gs[1]
+    assert list(it) == []
+    grove.joinall(gs)
+
+
+def test_iwait_count_and_timeout():
+    gs = [grove.spawn(sleeper, s) for s in (0.001, 0.002, 5)]
+    assert len(list(grove.iwait(gs, count=2))) == 2
+    start = time.perf_counter()
+    assert len(list(grove.iwait(gs, timeout=0.02))) == 2
+    assert time.perf_counter() - start < 1
+    grove.killall(gs)
+
+
+def test_iwait_dropped():
+    g = grove.spawn(sleeper, 0.005)
+    it = grove.iwait([g])
+    del it
+    g.join()
+
+
+def test_iwait_two_at_once():
+    g = grove.spawn(sleeper, 0.01)
+    it = grove.iwait([g])
+    first = grove.spawn(next, it)
+    grove.sleep(0)
+    with pytest.raises(grove.hub.ConcurrentObjectUseError):
+        next(it)
+    assert first.get() is g
+
+
+def test_objects_with_rawlink():
+    a, b = Linked(0.01), Linked(0.002)
+    g = grove.spawn(sleeper, 0.005)
+    assert grove.wait([a, b, g]) == [b, g, a]
+    c = Linked(5)
+    assert grove.wait([c], timeout=0.001) == []
+    assert c.links == []
+    with pytest.raises(KeyError):
+        grove.joinall([Linked(0.001, KeyError())], raise_error=True)
+
+
+def test_what_cannot_be_waited_for():
+    g = grove.spawn(sleeper, 0)
+    with pytest.raises(AttributeError):
+        grove.joinall([g, 3])
+    with pytest.raises(TypeError):
+        grove.joinall(3)
+    with pytest.raises(TypeError):
+        grove.joinall()
+    g.join()
+
+
+def test_for_everything():
+    gs = [grove.spawn(sleeper, s) for s in (0.001, 0.01)]
+    assert grove.wait() is True
+    assert all(g.ready() for g in gs)
+    g = grove.spawn(sleeper, 5)
+    assert grove.wait(timeout=0.01) is False
+    g.kill()
+    start = time.perf_counter()
+    assert grove.wait(timeout=5) is True
+    assert time.perf_counter() - start < 1
+
+
+def test_main_only():
+    g = grove.spawn(grove.wait)
+    hub = grove.get_hub()
+    hub.handle_error = lambda *args: None
+    with pytest.raises(AssertionError):
+        g.get()
+    del hub.handle_error
+
+
+def test_killed_while_waiting():
+    gs = [grove.spawn(sleeper, 0.02) for _ in range(10)]
+    waiter = grove.spawn(grove.joinall, gs)
+    grove.sleep(0.001)
+    waiter.kill()
+    grove.joinall(gs)
+    assert isinstance(waiter.value, grove.GreenletExit)
