@@ -75,7 +75,8 @@ static inline PyThreadState *state_current_tstate(void)
 #endif
 }
 
-static inline int state_finalizing(void)
+/* What 3.13 has given public names to. */
+static inline int state_is_finalizing(void)
 {
 #if PY_VERSION_HEX >= 0x030D0000
     return Py_IsFinalizing();
@@ -84,7 +85,8 @@ static inline int state_finalizing(void)
 #endif
 }
 
-static inline int state_long_as_int(PyObject *o)
+/* A Python int as a C int: -1 with an exception when it is none or too large. */
+static inline int state_as_int(PyObject *o)
 {
 #if PY_VERSION_HEX >= 0x030D0000
     return PyLong_AsInt(o);

@@ -366,17 +366,6 @@ static void io_event(struct loop_wait *wait, int result)
     io_due(io, wait->direction);
 }
 
-/* The descriptor may have been closed, and its number given to another file,
- * without the loop being told: unless somebody waits for it, it is registered
- * anew. */
-static void io_renew(IoWatcher *io)
-{
-    struct hub *hub = hub_of(&io->base);
-    struct loop_fd *record = loop_fd(&hub->loop, io->fd);
-    if (record && !record->readers.first && !record->writers.first)
-        loop_forget(&hub->loop, io->fd);
-}
-
 /* Due at once or when the loop says so. -1 with OSError. */
 static int io_arm(IoWatcher *io)
 {
@@ -478,7 +467,6 @@ static PyObject *io_start(PyObject *self, PyObject *args, PyObject *kwargs)
     if (io->base.active)
         Py_RETURN_NONE;
     activate(&io->base);
-    io_renew(io);
     if (io_arm(io) < 0) {
         deactivate(&io->base);
         return NULL;

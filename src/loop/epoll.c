@@ -127,13 +127,33 @@ static void forget_kind(struct loop_fd *fd)
     fd->no_nowait = 0;
 }
 
-int loop_register(struct loop *loop, struct loop_fd *fd)
+static struct epoll_event event_of(const struct loop_fd *fd)
 {
-    if (likely(fd->registered))
-        return 0;
-    struct epoll_event event = {
+    return (struct epoll_event){
         .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
         .data.u64 = (uint64_t)fd->generation << 32 | (uint32_t)fd->number};
+}
+
+/* Whether the registered fd still stands for the file that was registered: the
+ * kernel knows a registration by file and number. That it is made anew is an
+ * edge of its own if it is ready, so nothing is missed. */
+static bool still_registered(struct loop *loop, const struct loop_fd *fd)
+{
+    struct epoll_event event = event_of(fd);
+    return fd->owned || (!fd->always_ready &&
+                         epoll_ctl(loop->epoll, EPOLL_CTL_MOD, fd->number,
+                                   &event) == 0);
+}
+
+int loop_register(struct loop *loop, struct loop_fd *fd)
+{
+    if (likely(fd->registered)) {
+        if (likely(still_registered(loop, fd)))
+            return 0;
+        fd->registered = false;
+        fd->generation++;
+    }
+    struct epoll_event event = event_of(fd);
     fd->always_ready = false;
     if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd->number, &event) < 0) {
         /* Left by a dup of the file that had this number: take it over. */
@@ -247,6 +267,15 @@ int loop_renew(struct loop *loop,
     return 0;
 }
 
+void loop_own(struct loop *loop, int number)
+{
+    struct loop_fd *fd = loop_fd(loop, number);
+    if (!fd || fd->readers.first || fd->writers.first)
+        return; /* no memory; another view of a descriptor in use */
+    loop_forget(loop, number);
+    fd->owned = true;
+}
+
 void loop_forget(struct loop *loop, int number)
 {
     if (number < 0 || number >= LOOP_CHUNK * LOOP_CHUNKS)
@@ -264,6 +293,7 @@ void loop_forget(struct loop *loop, int number)
         fd->registered = false;
         fd->generation++;
     }
+    fd->owned = false;
     forget_kind(fd);
     call_waits(loop, &fd->readers, -EBADF);
     call_waits(loop, &fd->writers, -EBADF);

@@ -58,9 +58,8 @@ int net_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags,
     do {
         r = try_accept(&op, addr, addrlen, flags);
     } while (r < 0 && net_retry(&op));
-    /* The number's last file may have been closed behind our back. */
     if (r >= 0)
-        loop_forget(&op.hub->loop, r);
+        loop_own(&op.hub->loop, r);
     return r;
 }
 
@@ -125,12 +124,10 @@ int net_connect(int fd, const struct sockaddr *addr, socklen_t addrlen,
                         .mode = mode,
                         .direction = LOOP_WRITE};
     struct hub *hub = hub_self();
-    struct loop_fd *record = hub ? loop_fd(&hub->loop, fd) : NULL;
     /* A socket that connects is new as a rule: what is known of its number may
      * be of a file that was closed behind our back. */
-    if (record && record->registered && !record->readers.first &&
-        !record->writers.first)
-        loop_forget(&hub->loop, fd);
+    if (hub)
+        loop_own(&hub->loop, fd);
     op.no_wait = true; /* what the hints say is not about connecting */
     if (!net_begin(&op, fd))
         return -1;

@@ -26,7 +26,7 @@ static bool holds_up_thread(struct net_op *op)
 {
     const struct loop_fd *record = op->record;
     struct stat st;
-    if (record->registered)
+    if (record->registered && (record->owned || !record->always_ready))
         op->no_wait = record->always_ready;
     else
         op->no_wait = fstat(record->number, &st) == 0 &&
