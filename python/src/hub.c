@@ -245,7 +245,8 @@ static PyObject *hub_object_handle_error(PyObject *self, PyObject *const *args,
     if (system < 0)
         return NULL;
     PyObject *result;
-    if (!quiet) {
+    /* What has no context and goes to main is main's to tell of. */
+    if (!quiet && !(system && context == Py_None)) {
         result = PyObject_CallMethod(self, "print_exception", "OOOO", context,
                                      type, value, args[3]);
         if (!result)
