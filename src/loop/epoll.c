@@ -60,7 +60,8 @@ static int open_kernel_objects(struct loop *loop)
 
     int error;
 fail_wakeup:
-    error = errno;
+    /* fs.epoll.max_user_watches: memory that the kernel does not grant. */
+    error = errno == ENOSPC ? ENOMEM : errno;
     close(loop->wakeup);
     errno = error;
 fail_epoll:
@@ -336,8 +337,8 @@ static int wait_events(struct loop *loop, struct epoll_event *events,
         struct timespec ts = {.tv_sec = timeout / 1000000000,
                               .tv_nsec = timeout % 1000000000};
         int n = epoll_pwait2(loop->epoll, events, EVENTS, &ts, NULL);
-        if (n >= 0 || errno != ENOSYS)
-            return n;
+        if (n >= 0 || (errno != ENOSYS && errno != EPERM))
+            return n; /* EPERM: what older filters of system calls say */
         loop->has_pwait2 = false;
     }
     return epoll_wait(loop->epoll, events, EVENTS, milliseconds(timeout));
