@@ -125,11 +125,11 @@ static PyObject *socket_recv(PyObject *module, PyObject *const *args,
         PyErr_SetString(PyExc_TypeError, "socket_recv takes 4 arguments");
         return NULL;
     }
-    int fd = _PyLong_AsInt(args[0]);
+    int fd = state_as_int(args[0]);
     Py_ssize_t size = PyNumber_AsSsize_t(args[1], PyExc_OverflowError);
     if (PyErr_Occurred())
         return NULL;
-    int flags = _PyLong_AsInt(args[2]);
+    int flags = state_as_int(args[2]);
     if (PyErr_Occurred())
         return NULL;
     if (size < 0) {
@@ -289,7 +289,7 @@ static PyObject *socket_retry(PyObject *module, PyObject *const *args,
         PyErr_SetString(PyExc_TypeError, "socket_retry takes 4 arguments");
         return NULL;
     }
-    int fd = _PyLong_AsInt(args[0]);
+    int fd = state_as_int(args[0]);
     if (fd == -1 && PyErr_Occurred())
         return NULL;
     unsigned direction = (unsigned)PyLong_AsUnsignedLong(args[1]);
@@ -327,7 +327,7 @@ PyDoc_STRVAR(fd_opened_doc,
 
 static PyObject *fd_opened(PyObject *module, PyObject *arg)
 {
-    int fd = _PyLong_AsInt(arg);
+    int fd = state_as_int(arg);
     if (fd == -1 && PyErr_Occurred())
         return NULL;
     struct loop *loop = existing_loop();
@@ -343,7 +343,7 @@ PyDoc_STRVAR(
 
 static PyObject *fd_closed(PyObject *module, PyObject *arg)
 {
-    int fd = _PyLong_AsInt(arg);
+    int fd = state_as_int(arg);
     if (fd == -1 && PyErr_Occurred())
         return NULL;
     struct loop *loop = existing_loop();

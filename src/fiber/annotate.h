@@ -44,7 +44,7 @@ struct annotation {
                                birth on this stack, when it surely was left */
 #endif
 #if !FIBER_ANNOTATED
-    char none[0];
+    __extension__ char none[0];
 #endif
 };
 

@@ -60,7 +60,8 @@ static int open_kernel_objects(struct loop *loop)
 
     int error;
 fail_wakeup:
-    error = errno;
+    /* fs.epoll.max_user_watches: memory that the kernel does not grant. */
+    error = errno == ENOSPC ? ENOMEM : errno;
     close(loop->wakeup);
     errno = error;
 fail_epoll:

@@ -109,7 +109,7 @@ bool net_retry(struct net_op *op)
     }
     int r = loop_register(&op->hub->loop, op->record);
     if (unlikely(r < 0))
-        return net_waited(r);
+        return net_waited(r); /* false */
     if (!net_may_wait(op)) {
         errno = EAGAIN;
         return false;
