@@ -302,7 +302,7 @@ static PyObject *describe(PyObject *self, PyObject *context)
 {
     if (PyUnicode_Check(context))
         return Py_NewRef(context);
-    PyObject *text = PyObject_CallMethod(self, "format_context", "O", context);
+    PyObject *text = PyObject_CallMethod(self, "format_context", "(O)", context);
     if (text)
         return text;
     last_resort(context);
@@ -519,7 +519,7 @@ static PyObject *cancel_wait_now(PyObject *self, PyObject *const *args,
                                 : NULL;
     Py_XDECREF(wake);
     if (who) {
-        PyObject *result = PyObject_CallMethod(who, "throw", "O", error);
+        PyObject *result = PyObject_CallMethod(who, "throw", "(O)", error);
         Py_DECREF(who);
         if (!result)
             return NULL;
