@@ -20,7 +20,8 @@ extern "C" {
 
 #include "grove.h"
 
-namespace {
+namespace
+{
 
 /* Catches, lets others do so meanwhile, and throws again what it caught. */
 void *rethrow_own(void *arg)

@@ -336,8 +336,8 @@ static void a_renewed_loop_keeps_those_who_have_not_gone(void **state)
 {
     (void)state;
     int s[2];
-    struct noted r[4] = {{.number = 0}, {.number = 1}, {.number = 2},
-                         {.number = 3}};
+    struct noted r[4] = {
+        {.number = 0}, {.number = 1}, {.number = 2}, {.number = 3}};
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
     own(s[0]);
     drain();
