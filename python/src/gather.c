@@ -101,9 +101,8 @@ int gather_begin(struct gather *g, struct py_thread *t, PyObject *objects)
         node->gather = g;
         node->object = Py_NewRef(object);
         g->n++;
-        int r = greenlet_is_green(object)
-                    ? add_green(node, (Greenlet *)object)
-                    : add_other(node, object);
+        int r = greenlet_is_green(object) ? add_green(node, (Greenlet *)object)
+                                          : add_other(node, object);
         if (r < 0) {
             gather_end(g);
             return -1;

@@ -71,16 +71,17 @@ typedef struct Greenlet {
     PyObject *links;     /* list of callables; NULL: none */
     PyObject *name;      /* NULL: not set and not asked for */
     struct green_delay *delay;
-    uint32_t ident;      /* minimal_ident + 1; 0: not asked for */
-    bool begun;          /* start() was called, or it runs */
-    bool finished;       /* value or exception is what it will be */
+    uint32_t ident; /* minimal_ident + 1; 0: not asked for */
+    bool begun;     /* start() was called, or it runs */
+    bool finished;  /* value or exception is what it will be */
 } Greenlet;
 
 extern PyTypeObject Greenlet_Type;
 
 static inline bool greenlet_is_green(PyObject *o)
 {
-    return Py_TYPE(o) == &Greenlet_Type || PyObject_TypeCheck(o, &Greenlet_Type);
+    return Py_TYPE(o) == &Greenlet_Type ||
+           PyObject_TypeCheck(o, &Greenlet_Type);
 }
 
 static inline PyGreenlet *green_base(Greenlet *g)
@@ -139,7 +140,7 @@ int green_throw_later(PyGreenlet *g, PyObject *exception);
 /* If g never ran: end it now, as kill does. Whether that is so. */
 bool green_kill_unstarted(Greenlet *g, PyObject *exception);
 
-extern PyMethodDef green_methods[];   /* green_methods.c */
+extern PyMethodDef green_methods[];     /* green_methods.c */
 int green_links_init(PyObject *module); /* links.c */
 PyObject *green_rawlink(PyObject *self, PyObject *callback);
 PyObject *green_link(PyObject *self, PyObject *const *args, Py_ssize_t n,

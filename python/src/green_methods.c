@@ -196,11 +196,11 @@ int green_throw_later(PyGreenlet *g, PyObject *exception)
         PyErr_NoMemory();
         return -1;
     }
-    *later = (struct throw_later){
-        .run = {.call = on_turn},
-        .post = {.fn = on_post},
-        .target = (PyGreenlet *)Py_NewRef((PyObject *)g),
-        .exception = Py_NewRef(exception)};
+    *later =
+        (struct throw_later){.run = {.call = on_turn},
+                             .post = {.fn = on_post},
+                             .target = (PyGreenlet *)Py_NewRef((PyObject *)g),
+                             .exception = Py_NewRef(exception)};
     if (mine == t)
         hub_queue(t->hub, &later->run);
     else
@@ -218,8 +218,8 @@ static PyObject *green_throw(PyObject *self, PyObject *args)
         return greenlet_throw(green_base(g), type, value, tb);
     if (hub_object_check_thread(green_state(g)->thread) < 0)
         return NULL;
-    PyObject *spec = PyTuple_Pack(3, type, value ? value : Py_None,
-                                  tb ? tb : Py_None);
+    PyObject *spec =
+        PyTuple_Pack(3, type, value ? value : Py_None, tb ? tb : Py_None);
     PyObject *exception = spec ? green_exception(spec) : NULL;
     Py_XDECREF(spec);
     if (!exception)
@@ -322,7 +322,8 @@ PyMethodDef green_methods[] = {
      "kill(exception=GreenletExit, block=True, timeout=None): raise it there, "
      "and wait for the end."},
     {"throw", green_throw, METH_VARARGS,
-     "throw(type=GreenletExit, value=None, tb=None): switch to it now and raise "
+     "throw(type=GreenletExit, value=None, tb=None): switch to it now and "
+     "raise "
      "there."},
     {"ready", green_ready_method, METH_NOARGS, "Whether it has ended."},
     {"successful", green_successful, METH_NOARGS,

@@ -152,10 +152,10 @@ static PyMethodDef callback_methods[] = {
     {"close", callback_stop, METH_NOARGS, "The same as stop()."},
     {NULL}};
 
-static PyGetSetDef callback_getset[] = {
-    {"pending", callback_pending, NULL, "Whether it is yet to be called.",
-     NULL},
-    {NULL}};
+static PyGetSetDef callback_getset[] = {{"pending", callback_pending, NULL,
+                                         "Whether it is yet to be called.",
+                                         NULL},
+                                        {NULL}};
 
 static PyMemberDef callback_members[] = {
     {"callback", T_OBJECT, offsetof(Callback, fn), READONLY, NULL},

@@ -33,9 +33,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EVENTS 256          /* taken from the kernel at once */
+#define EVENTS 256           /* taken from the kernel at once */
 #define INTERRUPT UINT64_MAX /* the eventfd's event */
-#define GROUP 64            /* chunks a group */
+#define GROUP 64             /* chunks a group */
 
 static void waits_init(struct loop_waits *waits)
 {
@@ -141,9 +141,9 @@ static struct epoll_event event_of(const struct loop_fd *fd)
 static bool still_registered(struct loop *loop, const struct loop_fd *fd)
 {
     struct epoll_event event = event_of(fd);
-    return fd->owned || (!fd->always_ready &&
-                         epoll_ctl(loop->epoll, EPOLL_CTL_MOD, fd->number,
-                                   &event) == 0);
+    return fd->owned ||
+           (!fd->always_ready &&
+            epoll_ctl(loop->epoll, EPOLL_CTL_MOD, fd->number, &event) == 0);
 }
 
 int loop_register(struct loop *loop, struct loop_fd *fd)
@@ -158,8 +158,8 @@ int loop_register(struct loop *loop, struct loop_fd *fd)
     fd->always_ready = false;
     if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd->number, &event) < 0) {
         /* Left by a dup of the file that had this number: take it over. */
-        if (errno == EEXIST && epoll_ctl(loop->epoll, EPOLL_CTL_MOD, fd->number,
-                                         &event) == 0)
+        if (errno == EEXIST &&
+            epoll_ctl(loop->epoll, EPOLL_CTL_MOD, fd->number, &event) == 0)
             goto registered;
         if (errno != EPERM)
             return -errno;
@@ -282,8 +282,7 @@ void loop_forget(struct loop *loop, int number)
     if (number < 0 || number >= LOOP_CHUNK * LOOP_CHUNKS)
         return;
     struct loop_fd **group = loop->chunks[number / LOOP_CHUNK / GROUP];
-    struct loop_fd *records =
-        group ? group[number / LOOP_CHUNK % GROUP] : NULL;
+    struct loop_fd *records = group ? group[number / LOOP_CHUNK % GROUP] : NULL;
     if (!records)
         return;
     struct loop_fd *fd = &records[number % LOOP_CHUNK];

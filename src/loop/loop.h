@@ -22,7 +22,7 @@ struct loop_wait {
     struct loop_wait *next;
     struct loop_wait **back; /* NULL: not linked */
     struct loop_fd *fd;
-    unsigned direction;      /* LOOP_READ or LOOP_WRITE */
+    unsigned direction; /* LOOP_READ or LOOP_WRITE */
     /* Called, unlinked, when the direction may be ready (0) or the descriptor
      * was closed (-EBADF). It must not wait and may add itself again. */
     void (*fn)(struct loop_wait *wait, int result);
@@ -71,7 +71,7 @@ struct loop_fd {
 
 struct loop {
     int epoll;
-    int wakeup; /* an eventfd, written to by loop_interrupt */
+    int wakeup;   /* an eventfd, written to by loop_interrupt */
     size_t waits; /* linked struct loop_wait */
     struct loop_fd **chunks[LOOP_CHUNKS / 64]; /* see loop_fd_slow */
     bool has_pwait2; /* epoll_pwait2 works: time-outs in nanoseconds */
