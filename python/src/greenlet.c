@@ -616,7 +616,7 @@ bool greenlet_revived(PyGreenlet *self)
 {
     struct green *g = self->green;
     if (!g || g->phase != GREEN_ACTIVE || g->is_main || g->thread->dead ||
-        _Py_IsFinalizing())
+        state_is_finalizing())
         return false;
     struct py_thread *t = thread_self();
     if (!t) {

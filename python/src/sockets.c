@@ -145,11 +145,11 @@ static PyObject *socket_recv(PyObject *module, PyObject *const *args,
         PyErr_SetString(PyExc_TypeError, "socket_recv takes 4 arguments");
         return NULL;
     }
-    int fd = _PyLong_AsInt(args[0]);
+    int fd = state_as_int(args[0]);
     Py_ssize_t size = PyNumber_AsSsize_t(args[1], PyExc_OverflowError);
     if (PyErr_Occurred())
         return NULL;
-    int flags = _PyLong_AsInt(args[2]);
+    int flags = state_as_int(args[2]);
     if (PyErr_Occurred())
         return NULL;
     if (size < 0) {
@@ -309,7 +309,7 @@ static PyObject *socket_retry(PyObject *module, PyObject *const *args,
         PyErr_SetString(PyExc_TypeError, "socket_retry takes 4 arguments");
         return NULL;
     }
-    int fd = _PyLong_AsInt(args[0]);
+    int fd = state_as_int(args[0]);
     if (fd == -1 && PyErr_Occurred())
         return NULL;
     unsigned direction = (unsigned)PyLong_AsUnsignedLong(args[1]);
@@ -340,26 +340,19 @@ static struct loop *existing_loop(void)
     return hub_of_thread ? &hub_of_thread->loop : NULL;
 }
 
-static void forget_unwaited(struct loop *loop, int fd)
-{
-    struct loop_fd *record = fd >= 0 ? loop_fd(loop, fd) : NULL;
-    if (record && record->registered && !record->readers.first &&
-        !record->writers.first)
-        loop_forget(loop, fd);
-}
-
 PyDoc_STRVAR(fd_opened_doc,
              "fd_opened(fd)\n\n"
-             "The number fd now stands for a file that is new to the loop.");
+             "The caller has just opened fd, and will call fd_closed before\n"
+             "closing it: waits for it then cost no system call.");
 
 static PyObject *fd_opened(PyObject *module, PyObject *arg)
 {
-    int fd = _PyLong_AsInt(arg);
+    int fd = state_as_int(arg);
     if (fd == -1 && PyErr_Occurred())
         return NULL;
     struct loop *loop = existing_loop();
     if (loop)
-        forget_unwaited(loop, fd);
+        loop_own(loop, fd);
     Py_RETURN_NONE;
 }
 
@@ -370,7 +363,7 @@ PyDoc_STRVAR(
 
 static PyObject *fd_closed(PyObject *module, PyObject *arg)
 {
-    int fd = _PyLong_AsInt(arg);
+    int fd = state_as_int(arg);
     if (fd == -1 && PyErr_Occurred())
         return NULL;
     struct loop *loop = existing_loop();
@@ -388,9 +381,6 @@ static int poll_until(struct call *call, struct pollfd *fds, size_t n)
         return call_raise(call);
     if (ready || !call->blocking)
         return ready;
-    struct loop *loop = &call->thread->hub->loop;
-    for (size_t i = 0; i < n; i++)
-        forget_unwaited(loop, fds[i].fd);
     return (int)call_end(call, net_poll(fds, n, call->deadline));
 }
 

@@ -75,6 +75,26 @@ static inline PyThreadState *state_current_tstate(void)
 #endif
 }
 
+/* What 3.13 has given public names to. */
+static inline int state_is_finalizing(void)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    return Py_IsFinalizing();
+#else
+    return _Py_IsFinalizing();
+#endif
+}
+
+/* A Python int as a C int: -1 with an exception when it is none or too large. */
+static inline int state_as_int(PyObject *o)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    return PyLong_AsInt(o);
+#else
+    return _PyLong_AsInt(o);
+#endif
+}
+
 #if PY_VERSION_HEX < 0x030C0000
 #define STATE_LIMIT(ts) ((ts)->recursion_limit)
 #define STATE_REMAINING(ts) ((ts)->recursion_remaining)

@@ -106,7 +106,7 @@ struct py_thread *thread_find(PyThreadState *tstate)
     while (t && t->tstate != tstate)
         t = t->next;
     if (!t) {
-        if (_Py_IsFinalizing()) {
+        if (state_is_finalizing()) {
             PyErr_SetString(PyExc_RuntimeError, "greenlet is being finalized");
             return NULL;
         }

@@ -25,6 +25,13 @@
 #define FIBER_ANNOTATED 0
 #endif
 
+/* Whether annotate_stack_gone does anything. */
+#if FIBER_ANNOTATED || defined(GROVE_VALGRIND)
+#define STACKS_ANNOTATED 1
+#else
+#define STACKS_ANNOTATED 0
+#endif
+
 /* A fiber's part; empty in a plain build. */
 struct annotation {
 #if defined(__SANITIZE_ADDRESS__)
@@ -37,7 +44,7 @@ struct annotation {
                                birth on this stack, when it surely was left */
 #endif
 #if !FIBER_ANNOTATED
-    char none[0];
+    __extension__ char none[0];
 #endif
 };
 
@@ -53,11 +60,24 @@ static inline unsigned annotate_stack(void *low, void *high)
 #endif
 }
 
-static inline void annotate_stack_gone(unsigned id)
+/* Its pages are about to be given back; a is the last fiber's on it. */
+static inline void annotate_stack_gone(unsigned id, struct annotation *a,
+                                       void *low, void *high)
 {
     (void)id;
+    (void)a;
+    (void)low;
+    (void)high;
 #if defined(GROVE_VALGRIND)
     VALGRIND_STACK_DEREGISTER(id);
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+    __asan_unpoison_memory_region(low, (size_t)((char *)high - (char *)low));
+#endif
+#if defined(__SANITIZE_THREAD__)
+    if (a->tsan)
+        __tsan_destroy_fiber(a->tsan);
+    a->tsan = NULL;
 #endif
 }
 

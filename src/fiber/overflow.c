@@ -79,12 +79,17 @@ static void report(const struct fiber *f)
 
 static void pass_on(int signum, siginfo_t *info, void *context)
 {
+    bool sent = info->si_code <= 0; /* by somebody: it will not recur */
+    if (previous.sa_flags & SA_RESETHAND)
+        signal(signum, SIG_DFL);
     if (previous.sa_flags & SA_SIGINFO) {
         previous.sa_sigaction(signum, info, context);
+    } else if (previous.sa_handler == SIG_IGN && sent) {
+        return; /* a fault cannot be ignored; this can */
     } else if (previous.sa_handler == SIG_DFL ||
                previous.sa_handler == SIG_IGN) {
         signal(signum, SIG_DFL);
-        if (info->si_code <= 0) /* sent by somebody: it will not recur */
+        if (sent)
             raise(signum);
     } else {
         previous.sa_handler(signum);
@@ -105,10 +110,14 @@ static void on_fault(int signum, siginfo_t *info, void *context)
 
 static void install(void)
 {
-    struct sigaction action = {.sa_sigaction = on_fault,
-                               .sa_flags = SA_SIGINFO | SA_ONSTACK};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGSEGV, &action, &previous);
+    /* Known before ours can be called; its mask and flags hold for it still. */
+    sigaction(SIGSEGV, NULL, &previous);
+    struct sigaction action = {
+        .sa_sigaction = on_fault,
+        .sa_mask = previous.sa_mask,
+        .sa_flags = SA_SIGINFO | SA_ONSTACK |
+                    (previous.sa_flags & (SA_NODEFER | SA_RESTART))};
+    sigaction(SIGSEGV, &action, NULL);
 }
 
 int overflow_watch(const struct stack_pool *pool)

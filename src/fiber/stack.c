@@ -33,8 +33,8 @@
  */
 #include "fiber/stack.h"
 
-#include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +43,7 @@
 #include <unistd.h>
 
 #include "fiber/annotate.h"
+#include "fiber/fiber.h"
 
 #define PAGE ((size_t)4096)
 #define SLAB_MIN ((size_t)16 << 20)
@@ -59,11 +60,15 @@
 /* Mappings left to the rest of the process when guards cost mappings. */
 #define MAPPING_RESERVE 4096
 
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
 
-static _Atomic int guard_mode = -1;
+static pthread_once_t guard_once = PTHREAD_ONCE_INIT;
+static enum stack_guard guard_mode;
 static _Atomic long guard_budget; /* mprotect guards still allowed */
 
 unsigned stack_shift(size_t size)
@@ -88,57 +93,56 @@ static long mprotect_budget(void)
                                        : limit / 4;
 }
 
+/* Emulators accept advice that they do not know, so the guard is tried out:
+ * populating a guarded page fails. */
 static bool guard_regions_work(void)
 {
     void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED)
         return false;
-    bool works = madvise(page, PAGE, MADV_GUARD_INSTALL) == 0;
+    bool works = madvise(page, PAGE, MADV_GUARD_INSTALL) == 0 &&
+                 madvise(page, PAGE, MADV_POPULATE_READ) < 0 &&
+                 errno == EFAULT;
     munmap(page, PAGE);
     return works;
 }
 
+static void choose_guard(void)
+{
+    const char *wish = getenv("GROVE_GUARD");
+    bool regions =
+        !(wish && strcmp(wish, "mprotect") == 0) && guard_regions_work();
+    guard_mode = regions ? STACK_GUARD_REGION : STACK_GUARD_MPROTECT;
+    atomic_store(&guard_budget, mprotect_budget());
+}
+
 enum stack_guard stack_guard_mode(void)
 {
-    int mode = atomic_load_explicit(&guard_mode, memory_order_acquire);
-    if (mode >= 0)
-        return (enum stack_guard)mode;
-    const char *wish = getenv("GROVE_GUARD");
-    mode = (wish && strcmp(wish, "mprotect") == 0) || !guard_regions_work()
-               ? STACK_GUARD_MPROTECT
-               : STACK_GUARD_REGION;
-    int unset = -1;
-    if (mode == STACK_GUARD_MPROTECT)
-        atomic_store(&guard_budget, mprotect_budget());
-    atomic_compare_exchange_strong(&guard_mode, &unset, mode);
-    return (enum stack_guard)atomic_load(&guard_mode);
+    pthread_once(&guard_once, choose_guard);
+    return guard_mode;
 }
 
-/* A region that cannot be guarded so (locked memory: EINVAL) gets an mprotect
- * guard, within the budget. */
-static int guard_by_mprotect(char *base)
+static int guard_by_mprotect(struct slab *slab, char *base)
 {
-    if (atomic_load(&guard_mode) == STACK_GUARD_REGION)
-        return mprotect(base, PAGE, PROT_NONE) == 0 ? 0 : -ENOMEM;
-    if (atomic_fetch_sub(&guard_budget, 1) <= 0) {
-        atomic_fetch_add(&guard_budget, 1);
-        return -ENOMEM;
-    }
-    if (mprotect(base, PAGE, PROT_NONE) < 0) {
-        atomic_fetch_add(&guard_budget, 1);
-        return -ENOMEM;
-    }
-    return 0;
-}
-
-static int guard_install(char *base)
-{
-    if (stack_guard_mode() == STACK_GUARD_MPROTECT)
-        return guard_by_mprotect(base);
-    if (madvise(base, PAGE, MADV_GUARD_INSTALL) == 0)
+    if (atomic_fetch_sub(&guard_budget, 1) > 0 &&
+        mprotect(base, PAGE, PROT_NONE) == 0) {
+        slab->protected_guards++;
         return 0;
-    return errno == EINVAL ? guard_by_mprotect(base) : -ENOMEM;
+    }
+    atomic_fetch_add(&guard_budget, 1);
+    return -ENOMEM;
+}
+
+static int guard_install(struct slab *slab, char *base)
+{
+    if (stack_guard_mode() == STACK_GUARD_REGION) {
+        if (madvise(base, PAGE, MADV_GUARD_INSTALL) == 0)
+            return 0;
+        if (errno != EINVAL) /* which says that the memory is locked */
+            return -ENOMEM;
+    }
+    return guard_by_mprotect(slab, base);
 }
 
 static char *map_aligned(size_t size, size_t align)
@@ -206,28 +210,32 @@ static struct stack *record_of(const struct stack_pool *pool,
     return (struct stack *)((hot & ~(uintptr_t)63) - pool->hot_offset);
 }
 
-/* A cold slot, or one never used. */
+static char *cold_slot_take(struct stack_class *class)
+{
+    struct slab *s = class->slabs;
+    while (!s->colds)
+        s = s->next;
+    size_t i = s->cold[--s->colds];
+    s->is_cold[i / 64] &= ~(UINT64_C(1) << (i % 64));
+    class->cold_count--;
+    return s->base + (i << class->shift);
+}
+
+/* A cold slot, which has its guard, or one never used. */
 static char *slot_take(struct stack_class *class)
 {
-    for (struct slab *s = class->slabs; s; s = s->next) {
-        if (s->colds) {
-            size_t i = s->cold[--s->colds];
-            s->is_cold[i / 64] &= ~(UINT64_C(1) << (i % 64));
-            return s->base + (i << class->shift);
-        }
-        if (s == class->slabs && s->used < s->slots) {
-            char *base = s->base + (s->used << class->shift);
-            if (guard_install(base) < 0)
-                return NULL;
-            s->used++;
-            return base;
-        }
-    }
-    struct slab *s = slab_new(class);
-    if (!s || guard_install(s->base) < 0)
+    if (class->cold_count)
+        return cold_slot_take(class);
+    struct slab *s = class->slabs;
+    if (!s || s->used == s->slots)
+        s = slab_new(class);
+    if (!s)
         return NULL;
-    s->used = 1;
-    return s->base;
+    char *base = s->base + (s->used << class->shift);
+    if (guard_install(s, base) < 0)
+        return NULL;
+    s->used++;
+    return base;
 }
 
 struct stack *stack_get_cold(struct stack_pool *pool,
@@ -245,6 +253,9 @@ struct stack *stack_get_cold(struct stack_pool *pool,
         class->shift = (unsigned)(index % STACK_SHIFTS) + STACK_SHIFT_MIN;
         class->kind = (enum stack_kind)(index / STACK_SHIFTS);
     }
+    if (class->kind == STACK_HOSTED &&
+        (size_t)1 << class->shift < 2 * STACK_HOST_AREA)
+        return NULL; /* no room for a stack below the host's area */
     char *base = slot_take(class);
     if (!base)
         return NULL;
@@ -273,22 +284,32 @@ static bool deep_pages(const struct stack *stack, char *top_page)
     return false;
 }
 
+static struct slab *slab_of(const struct stack_class *class, const char *base)
+{
+    struct slab *s = class->slabs;
+    while (base < s->base || base >= s->base + (s->slots << class->shift))
+        s = s->next;
+    return s;
+}
+
+static void forget_annotations(struct stack *stack)
+{
+    annotate_stack_gone(stack->valgrind_id,
+                        &((struct fiber *)stack)->annotation,
+                        stack->base + PAGE, stack);
+}
+
 static void make_cold(struct stack_class *class, struct stack *stack)
 {
     char *base = stack->base;
-    size_t size = (size_t)1 << class->shift;
-    for (struct slab *s = class->slabs; s; s = s->next) {
-        if (base < s->base || base >= s->base + (s->slots << class->shift))
-            continue;
-        size_t i = (size_t)(base - s->base) >> class->shift;
-        annotate_stack_gone(stack->valgrind_id);
-        if (madvise(base + PAGE, size - PAGE, MADV_DONTNEED) < 0)
-            break;
-        s->cold[s->colds++] = (uint32_t)i;
-        s->is_cold[i / 64] |= UINT64_C(1) << (i % 64);
-        return;
-    }
-    assert(!"a pooled stack lies in a slab");
+    struct slab *s = slab_of(class, base);
+    size_t i = (size_t)(base - s->base) >> class->shift;
+    forget_annotations(stack);
+    /* Should it fail, the slot is as good, but its pages stay. */
+    madvise(base + PAGE, ((size_t)1 << class->shift) - PAGE, MADV_DONTNEED);
+    s->cold[s->colds++] = (uint32_t)i;
+    s->is_cold[i / 64] |= UINT64_C(1) << (i % 64);
+    class->cold_count++;
 }
 
 static void class_trim(struct stack_class *class, unsigned *max)
@@ -333,8 +354,33 @@ void stack_pool_init(struct stack_pool *pool, size_t record_size,
     pool->hot_offset = hot_offset;
 }
 
+/* Calls fn for every slot that has a record, live or pooled. */
+static void each_record(const struct stack_pool *pool,
+                        void (*fn)(struct stack *stack, void *arg), void *arg)
+{
+    const struct stack_class *class = &pool->classes[0][0];
+    const struct stack_class *end = class + STACK_KINDS * STACK_SHIFTS;
+    for (; class < end; class++) {
+        for (struct slab *s = class->slabs; s; s = s->next) {
+            for (size_t i = 0; i < s->used; i++) {
+                if (!(s->is_cold[i / 64] >> (i % 64) & 1))
+                    fn(record_of(pool, class, s->base + (i << class->shift)),
+                       arg);
+            }
+        }
+    }
+}
+
+static void forget_slot(struct stack *stack, void *arg)
+{
+    (void)arg;
+    forget_annotations(stack);
+}
+
 void stack_pool_destroy(struct stack_pool *pool)
 {
+    if (STACKS_ANNOTATED)
+        each_record(pool, forget_slot, NULL);
     struct stack_class *class = &pool->classes[0][0];
     struct stack_class *end = class + STACK_KINDS * STACK_SHIFTS;
     for (; class < end; class++) {
@@ -342,8 +388,7 @@ void stack_pool_destroy(struct stack_pool *pool)
             struct slab *s = class->slabs;
             class->slabs = s->next;
             munmap(s->base, s->slots << class->shift);
-            if (stack_guard_mode() == STACK_GUARD_MPROTECT)
-                atomic_fetch_add(&guard_budget, (long)s->used);
+            atomic_fetch_add(&guard_budget, (long)s->protected_guards);
             free(s->cold);
             free(s);
         }
@@ -351,7 +396,7 @@ void stack_pool_destroy(struct stack_pool *pool)
     stack_pool_init(pool, pool->record_size, pool->hot_offset);
 }
 
-struct stack *stack_by_guard(const struct stack_pool *pool, const void *addr)
+struct stack *stack_by_address(const struct stack_pool *pool, const void *addr)
 {
     const char *at = addr;
     const struct stack_class *class = &pool->classes[0][0];
@@ -361,31 +406,37 @@ struct stack *stack_by_guard(const struct stack_pool *pool, const void *addr)
             if (at < s->base || at >= s->base + (s->used << class->shift))
                 continue;
             size_t i = (size_t)(at - s->base) >> class->shift;
-            char *base = s->base + (i << class->shift);
-            if (at >= base + PAGE || (s->is_cold[i / 64] >> (i % 64) & 1))
+            if (s->is_cold[i / 64] >> (i % 64) & 1)
                 return NULL;
-            struct stack *stack = record_of(pool, class, base);
+            struct stack *stack =
+                record_of(pool, class, s->base + (i << class->shift));
             return stack->live ? stack : NULL;
         }
     }
     return NULL;
 }
 
+struct stack *stack_by_guard(const struct stack_pool *pool, const void *addr)
+{
+    struct stack *stack = stack_by_address(pool, addr);
+    return stack && (const char *)addr < stack->base + PAGE ? stack : NULL;
+}
+
+struct live_only {
+    void (*fn)(struct stack *stack, void *arg);
+    void *arg;
+};
+
+static void call_if_live(struct stack *stack, void *arg)
+{
+    const struct live_only *l = arg;
+    if (stack->live)
+        l->fn(stack, l->arg);
+}
+
 void stack_each(const struct stack_pool *pool,
                 void (*fn)(struct stack *stack, void *arg), void *arg)
 {
-    const struct stack_class *class = &pool->classes[0][0];
-    const struct stack_class *end = class + STACK_KINDS * STACK_SHIFTS;
-    for (; class < end; class++) {
-        for (struct slab *s = class->slabs; s; s = s->next) {
-            for (size_t i = 0; i < s->used; i++) {
-                if (s->is_cold[i / 64] >> (i % 64) & 1)
-                    continue;
-                char *base = s->base + (i << class->shift);
-                struct stack *stack = record_of(pool, class, base);
-                if (stack->live)
-                    fn(stack, arg);
-            }
-        }
-    }
+    struct live_only l = {fn, arg};
+    each_record(pool, call_if_live, &l);
 }

@@ -47,6 +47,7 @@ struct slab {
     uint32_t *cold; /* a stack of slot numbers whose pages were given back */
     size_t colds;
     uint64_t *is_cold; /* a bit a slot: its record is not to be read */
+    size_t protected_guards; /* those that cost mappings */
 };
 
 /* The slots of one size and kind. */
@@ -56,6 +57,7 @@ struct stack_class {
     struct slab *slabs;   /* newest first; only the first has unused slots */
     size_t fresh_count;
     size_t clean_count;
+    size_t cold_count; /* in all slabs */
     unsigned shift;       /* log2 of the slot's size; 0 before first use */
     enum stack_kind kind;
 };
@@ -88,7 +90,10 @@ GROVE_HOST_API struct stack *stack_get_cold(struct stack_pool *pool,
  * page; beyond a reserve give back that page, too. True when more is left. */
 GROVE_HOST_API bool stack_pool_trim(struct stack_pool *pool, unsigned max);
 
-/* The live stack whose guard page holds addr, or NULL. Async-signal-safe. */
+/* The live stack in whose slot addr lies, or NULL. Async-signal-safe. */
+struct stack *stack_by_address(const struct stack_pool *pool, const void *addr);
+
+/* The same if addr lies in the slot's guard page. */
 struct stack *stack_by_guard(const struct stack_pool *pool, const void *addr);
 
 /* Calls fn for every live stack. */

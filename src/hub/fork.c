@@ -3,9 +3,12 @@
  * fresh loop.
  *
  * Every other fiber of C ends there and then with -ECANCELED: nobody must find
- * two processes doing the same work. A host's fibers stay as they are, since
- * the host's objects refer to them, but what they waited for is gone. Hubs of
- * other threads do not exist in the child; their memory stays, unused.
+ * two processes doing the same work. Their stacks are never used again in the
+ * child: whatever they waited in (an event, a list of the user's) may still
+ * point there, and finds a fiber that has ended. A host's fibers stay as they
+ * are, since the host's objects refer to them; they and the thread's own stack
+ * go on waiting for what they waited for, timers and descriptors included.
+ * Hubs of other threads do not exist in the child; their memory stays, unused.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -14,32 +17,24 @@
 
 #include "hub/hub.h"
 
-/* Fibers to end: collected first, because ending one gives back its stack. */
+/* Fibers to end: first all are taken out of the hub, then all are ended, as the
+ * end of one may concern another. */
 struct victims {
-    struct grove_fiber *first; /* linked by run.next, as run is unqueued */
+    struct grove_fiber *first; /* linked by fn, which they need no more */
 };
 
 static void collect(struct grove_fiber *f, void *arg)
 {
     struct victims *v = arg;
-    timer_remove(&f->hub->timers, &f->timer);
-    if (f->host || f == f->hub->current)
+    struct hub *hub = f->hub;
+    if (f->host || f == hub->current)
         return;
+    if (run_queued(&f->run))
+        run_queue_remove(&f->run);
+    timer_remove(&hub->timers, &f->timer);
+    f->state = FIBER_ENDED; /* nothing wakes it from here on */
     f->fn = (void *(*)(void *))(uintptr_t)v->first;
     v->first = f;
-}
-
-static void forget_queue(struct hub *hub)
-{
-    while (!run_queue_empty(&hub->queue)) {
-        struct run *run = hub->queue.ends.next;
-        run_queue_remove(run);
-        if (run->call || run->birth)
-            continue;
-        struct grove_fiber *f = container_of(run, struct grove_fiber, run);
-        if (f->state == FIBER_READY)
-            f->state = FIBER_PARKED;
-    }
 }
 
 static void end_victims(struct hub *hub, struct victims *v)
@@ -49,9 +44,39 @@ static void end_victims(struct hub *hub, struct victims *v)
         v->first = (struct grove_fiber *)(uintptr_t)f->fn;
         f->locals = NULL; /* its destructors are the parent's business */
         hub_fiber_complete(hub, f, -ECANCELED);
-        hub->fibers--;
-        hub_fiber_unref(f);
+        hub->fibers--; /* and its reference stays, so that its stack does */
     }
+}
+
+/* Whether who waits so has ended. One whose node is not on its stack is not
+ * found out: its wake will come to nothing. */
+static bool has_ended(struct loop_wait *wait, void *arg)
+{
+    struct hub *hub = arg;
+    struct stack *stack = stack_by_address(&hub->stacks, wait);
+    return stack && ((struct grove_fiber *)stack)->state == FIBER_ENDED;
+}
+
+/* Posts come from other threads, which the child does not have. */
+static void forget_posts(grove_post *post)
+{
+    while (post) {
+        grove_post *next = post->next;
+        __atomic_store_n(&post->posted, 0, __ATOMIC_SEQ_CST);
+        post = next;
+    }
+}
+
+static void renew_loop(struct hub *hub)
+{
+    int r = loop_renew(&hub->loop, has_ended, hub);
+    if (r == 0)
+        return;
+    static const char message[] =
+        "grove: no event loop for the forked process\n";
+    ssize_t n = write(STDERR_FILENO, message, sizeof(message) - 1);
+    (void)n;
+    abort();
 }
 
 static void in_child(void)
@@ -59,24 +84,15 @@ static void in_child(void)
     struct hub *hub = hub_of_thread;
     if (!hub)
         return;
-    forget_queue(hub);
-    hub->timers = (struct timer_heap){0};
-    atomic_store(&hub->mailbox, NULL);
+    forget_posts(hub->mail);
+    forget_posts(atomic_exchange(&hub->mailbox, NULL));
     hub->mail = NULL;
     hub->holds = 0;
-    int r = loop_renew(&hub->loop);
-    if (r < 0) {
-        static const char message[] =
-            "grove: no event loop for the forked process\n";
-        ssize_t n = write(STDERR_FILENO, message, sizeof(message) - 1);
-        (void)n;
-        abort();
-    }
-    struct victims v = {NULL};
-    hub_each(hub, collect, &v);
-    hub->root.timer.prev = NULL;
     /* A fork inside a callback leaves the loop fiber where it is; elsewhere it
      * is parked between two passes, in a poll or in giving way. */
+    struct victims v = {NULL};
+    hub_each(hub, collect, &v);
+    renew_loop(hub);
     end_victims(hub, &v);
     if (hub->host)
         hub->host->forked(hub);

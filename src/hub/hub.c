@@ -204,8 +204,8 @@ static int64_t sleep_limit(struct hub *hub)
     struct timer *first = hub->timers.root;
     if (!first)
         return -1;
-    int64_t left = first->deadline - hub_clock();
-    return left > 0 ? left : 0;
+    int64_t now = hub_clock();
+    return first->deadline > now ? first->deadline - now : 0;
 }
 
 /* No timer runs, nobody waits for a descriptor, no post is expected, but for
@@ -260,6 +260,8 @@ static void look_around(struct hub *hub)
     hub->switches += (uint64_t)(HUB_PASS - hub->budget);
     hub_take_mail(hub);
     int64_t timeout = sleep_limit(hub);
+    if (hub->budget <= 0) /* a full pass: busy, it may be long till a sleep */
+        fiber_thread_refresh(&hub->thread);
     if (timeout == 0) {
         if (hub->loop.waits)
             loop_poll(&hub->loop, 0);
@@ -273,6 +275,8 @@ static void look_around(struct hub *hub)
     if (hub->timers.root) {
         hub->now = hub_clock();
         timer_expire(&hub->timers, hub->now);
+    } else {
+        hub->now = hub_clock_coarse(); /* only told to people: cheap will do */
     }
 }
 

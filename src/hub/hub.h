@@ -150,6 +150,14 @@ static inline int64_t hub_clock(void)
     return (int64_t)ts.tv_sec * GROVE_SECOND + ts.tv_nsec;
 }
 
+/* Behind by a few milliseconds at most, for a quarter of the cost. */
+static inline int64_t hub_clock_coarse(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+    return (int64_t)ts.tv_sec * GROVE_SECOND + ts.tv_nsec;
+}
+
 /* now + ns, at most GROVE_NEVER. */
 static inline int64_t hub_deadline(int64_t ns)
 {

@@ -55,7 +55,7 @@ static void call_posts(struct run *run)
 
 bool hub_take_mail(struct hub *hub)
 {
-    if (!atomic_load_explicit(&hub->mailbox, memory_order_relaxed))
+    if (!atomic_load(&hub->mailbox))
         return false;
     grove_post *first = turned(atomic_exchange(&hub->mailbox, NULL));
     grove_post **last = &hub->mail;
@@ -76,5 +76,7 @@ void grove_hub_hold(grove_hub *handle)
 
 void grove_hub_unhold(grove_hub *handle)
 {
-    ((struct hub *)handle)->holds--;
+    struct hub *hub = (struct hub *)handle;
+    if (hub->holds) /* a fork may have let go since */
+        hub->holds--;
 }

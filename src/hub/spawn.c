@@ -86,8 +86,12 @@ int grove_stack_size_set_default(size_t size)
 struct grove_fiber *hub_fiber_new(struct hub *hub, enum stack_kind kind,
                                   unsigned shift, void (*entry)(void *))
 {
-    struct stack *stack =
-        stack_get(&hub->stacks, stack_class_of(&hub->stacks, kind, shift));
+    struct stack_class *class = stack_class_of(&hub->stacks, kind, shift);
+    /* A program that loads C++ code and then spawns fibers for it comes by here
+     * before they run; a look is cheap against a stack from a slab. */
+    if (unlikely(!class->fresh))
+        fiber_thread_refresh(&hub->thread);
+    struct stack *stack = stack_get(&hub->stacks, class);
     if (unlikely(!stack))
         return NULL;
     struct grove_fiber *f = (struct grove_fiber *)stack;

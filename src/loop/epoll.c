@@ -60,7 +60,8 @@ static int open_kernel_objects(struct loop *loop)
 
     int error;
 fail_wakeup:
-    error = errno;
+    /* fs.epoll.max_user_watches: memory that the kernel does not grant. */
+    error = errno == ENOSPC ? ENOMEM : errno;
     close(loop->wakeup);
     errno = error;
 fail_epoll:
@@ -76,54 +77,15 @@ int loop_init(struct loop *loop)
     return open_kernel_objects(loop);
 }
 
-/* Calls fn for every record there is. */
-static void each_record(struct loop *loop,
-                        void (*fn)(struct loop_fd *chunk))
-{
-    for (size_t g = 0; g < LOOP_CHUNKS / GROUP; g++) {
-        for (size_t c = 0; loop->chunks[g] && c < GROUP; c++) {
-            if (loop->chunks[g][c])
-                fn(loop->chunks[g][c]);
-        }
-    }
-}
-
-static void chunk_free(struct loop_fd *chunk)
-{
-    free(chunk);
-}
-
-static void chunk_reset(struct loop_fd *chunk)
-{
-    for (size_t i = 0; i < LOOP_CHUNK; i++) {
-        struct loop_fd *fd = &chunk[i];
-        for (struct loop_wait *w = fd->readers.first; w; w = w->next)
-            w->back = NULL;
-        for (struct loop_wait *w = fd->writers.first; w; w = w->next)
-            w->back = NULL;
-        waits_init(&fd->readers);
-        waits_init(&fd->writers);
-        fd->registered = false;
-        fd->generation++;
-    }
-}
-
 void loop_destroy(struct loop *loop)
 {
-    each_record(loop, chunk_free);
-    for (size_t g = 0; g < LOOP_CHUNKS / GROUP; g++)
+    for (size_t g = 0; g < LOOP_CHUNKS / GROUP; g++) {
+        for (size_t c = 0; loop->chunks[g] && c < GROUP; c++)
+            free(loop->chunks[g][c]);
         free(loop->chunks[g]);
+    }
     close(loop->wakeup);
     close(loop->epoll);
-}
-
-int loop_renew(struct loop *loop)
-{
-    close(loop->wakeup);
-    close(loop->epoll);
-    each_record(loop, chunk_reset);
-    loop->waits = 0;
-    return open_kernel_objects(loop);
 }
 
 struct loop_fd *loop_fd_slow(struct loop *loop, int fd)
@@ -166,13 +128,33 @@ static void forget_kind(struct loop_fd *fd)
     fd->no_nowait = 0;
 }
 
-int loop_register(struct loop *loop, struct loop_fd *fd)
+static struct epoll_event event_of(const struct loop_fd *fd)
 {
-    if (likely(fd->registered))
-        return 0;
-    struct epoll_event event = {
+    return (struct epoll_event){
         .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
         .data.u64 = (uint64_t)fd->generation << 32 | (uint32_t)fd->number};
+}
+
+/* Whether the registered fd still stands for the file that was registered: the
+ * kernel knows a registration by file and number. That it is made anew is an
+ * edge of its own if it is ready, so nothing is missed. */
+static bool still_registered(struct loop *loop, const struct loop_fd *fd)
+{
+    struct epoll_event event = event_of(fd);
+    return fd->owned || (!fd->always_ready &&
+                         epoll_ctl(loop->epoll, EPOLL_CTL_MOD, fd->number,
+                                   &event) == 0);
+}
+
+int loop_register(struct loop *loop, struct loop_fd *fd)
+{
+    if (likely(fd->registered)) {
+        if (likely(still_registered(loop, fd)))
+            return 0;
+        fd->registered = false;
+        fd->generation++;
+    }
+    struct epoll_event event = event_of(fd);
     fd->always_ready = false;
     if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd->number, &event) < 0) {
         /* Left by a dup of the file that had this number: take it over. */
@@ -239,6 +221,62 @@ static void call_waits(struct loop *loop, struct loop_waits *waits, int result)
     }
 }
 
+static void drop_gone(struct loop *loop, struct loop_waits *waits,
+                      bool (*gone)(struct loop_wait *wait, void *arg),
+                      void *arg)
+{
+    struct loop_wait *next;
+    for (struct loop_wait *wait = waits->first; wait; wait = next) {
+        next = wait->next;
+        if (gone(wait, arg))
+            loop_wait_remove(loop, wait);
+    }
+}
+
+/* Registered anew if anybody waits; an edge tells at once what is ready. */
+static void renew_record(struct loop *loop, struct loop_fd *fd)
+{
+    fd->registered = false;
+    fd->generation++;
+    if (!fd->readers.first && !fd->writers.first)
+        return;
+    int r = loop_register(loop, fd);
+    if (r == 0 && !fd->always_ready)
+        return;
+    call_waits(loop, &fd->readers, r);
+    call_waits(loop, &fd->writers, r);
+}
+
+int loop_renew(struct loop *loop,
+               bool (*gone)(struct loop_wait *wait, void *arg), void *arg)
+{
+    close(loop->wakeup);
+    close(loop->epoll);
+    int r = open_kernel_objects(loop);
+    if (r < 0)
+        return r;
+    for (size_t g = 0; g < LOOP_CHUNKS / GROUP; g++) {
+        for (size_t c = 0; loop->chunks[g] && c < GROUP; c++) {
+            struct loop_fd *records = loop->chunks[g][c];
+            for (size_t i = 0; records && i < LOOP_CHUNK; i++) {
+                drop_gone(loop, &records[i].readers, gone, arg);
+                drop_gone(loop, &records[i].writers, gone, arg);
+                renew_record(loop, &records[i]);
+            }
+        }
+    }
+    return 0;
+}
+
+void loop_own(struct loop *loop, int number)
+{
+    struct loop_fd *fd = loop_fd(loop, number);
+    if (!fd || fd->readers.first || fd->writers.first)
+        return; /* no memory; another view of a descriptor in use */
+    loop_forget(loop, number);
+    fd->owned = true;
+}
+
 void loop_forget(struct loop *loop, int number)
 {
     if (number < 0 || number >= LOOP_CHUNK * LOOP_CHUNKS)
@@ -256,6 +294,7 @@ void loop_forget(struct loop *loop, int number)
         fd->registered = false;
         fd->generation++;
     }
+    fd->owned = false;
     forget_kind(fd);
     call_waits(loop, &fd->readers, -EBADF);
     call_waits(loop, &fd->writers, -EBADF);
@@ -298,8 +337,8 @@ static int wait_events(struct loop *loop, struct epoll_event *events,
         struct timespec ts = {.tv_sec = timeout / 1000000000,
                               .tv_nsec = timeout % 1000000000};
         int n = epoll_pwait2(loop->epoll, events, EVENTS, &ts, NULL);
-        if (n >= 0 || errno != ENOSYS)
-            return n;
+        if (n >= 0 || (errno != ENOSYS && errno != EPERM))
+            return n; /* EPERM: what older filters of system calls say */
         loop->has_pwait2 = false;
     }
     return epoll_wait(loop->epoll, events, EVENTS, milliseconds(timeout));

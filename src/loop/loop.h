@@ -42,6 +42,11 @@ struct loop_fd {
     /* Registered with the kernel, edge-triggered, from the first wait to the
      * descriptor's end. */
     bool registered;
+    /* The runtime opened it and is told of its end (loop_own, loop_forget).
+     * Others may be closed behind our back and their number given to another
+     * file, which is then not registered: what is known of those is checked
+     * before every wait (loop_register). */
+    bool owned;
     bool always_ready; /* a file that cannot be polled */
     /* Hints: false means that nothing has come since it was last exhausted, so
      * that a call would say EAGAIN. Only meaningful while registered. */
@@ -77,8 +82,10 @@ int loop_init(struct loop *loop);
 void loop_destroy(struct loop *loop);
 
 /* In a forked child: a fresh kernel object instead of the one shared with the
- * parent. Whoever waited is forgotten. 0 or -errno. */
-int loop_renew(struct loop *loop);
+ * parent. Those who wait and have gone, as gone(wait, arg) tells, are unlinked;
+ * the others wait on. 0 or -errno. */
+int loop_renew(struct loop *loop,
+               bool (*gone)(struct loop_wait *wait, void *arg), void *arg);
 
 /* Wait for events until timeout nanoseconds have passed (0: do not wait; -1:
  * no limit) and call those who waited for them. The number of events, 0 also
@@ -104,8 +111,10 @@ static inline struct loop_fd *loop_fd(struct loop *loop, int fd)
     return loop_fd_slow(loop, fd);
 }
 
-/* Register fd with the kernel if it is not. 0 or -errno (EBADF, ENOMEM,
- * ENOSPC). A file that cannot be polled becomes always_ready. */
+/* To be called before waiting: register fd with the kernel if it is not, or no
+ * longer. Costs a system call for a registered one that is not owned. 0 or
+ * -errno (EBADF, ENOMEM, ENOSPC). A file that cannot be polled becomes
+ * always_ready. */
 GROVE_HOST_API int loop_register(struct loop *loop, struct loop_fd *fd);
 
 /* Link wait, whose direction and fn are set, behind those who wait for the
@@ -114,6 +123,10 @@ GROVE_HOST_API void loop_wait_add(struct loop *loop, struct loop_fd *fd,
                                   struct loop_wait *wait);
 /* Unlink it; nothing if it is not linked. */
 GROVE_HOST_API void loop_wait_remove(struct loop *loop, struct loop_wait *wait);
+
+/* fd was opened just now by somebody who will call loop_forget before closing
+ * it: waits for it cost no system call once it is registered. */
+GROVE_HOST_API void loop_own(struct loop *loop, int fd);
 
 /* fd is about to be closed, or its number now stands for another file: who
  * waits is called with -EBADF, the registration ends. */

@@ -58,13 +58,22 @@ int net_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags,
     do {
         r = try_accept(&op, addr, addrlen, flags);
     } while (r < 0 && net_retry(&op));
-    /* The number's last file may have been closed behind our back. */
     if (r >= 0)
-        loop_forget(&op.hub->loop, r);
+        loop_own(&op.hub->loop, r);
     return r;
 }
 
 /* ---- connect ----------------------------------------------------------- */
+
+static int try_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
+{
+    int old = set_nonblocking(fd);
+    if (old < 0)
+        return -1;
+    int r = connect(fd, addr, addrlen);
+    restore_flags(fd, old);
+    return r;
+}
 
 /* What has become of a connection under way: 0, its error, or EINPROGRESS. */
 static int connect_result(int fd)
@@ -87,7 +96,8 @@ static int connect_result(int fd)
 }
 
 /* Wait for the connection under way. */
-static int finish_connect(struct net_op *op)
+static int finish_connect(struct net_op *op, const struct sockaddr *addr,
+                          socklen_t addrlen)
 {
     int fd = op->record->number;
     int result;
@@ -96,20 +106,14 @@ static int finish_connect(struct net_op *op)
             return -1;
         result = connect_result(fd);
     } while (result == EINPROGRESS && !op->last);
+    /* To TCP the attempt is over only when a connect has been told so: the next
+     * one, a new attempt, would get this one's outcome. */
+    if (op->record->stream && result != EINPROGRESS && result != ECONNABORTED)
+        try_connect(fd, addr, addrlen);
     if (result == 0)
         return 0;
     errno = result == EINPROGRESS ? ETIMEDOUT : result;
     return -1;
-}
-
-static int try_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
-{
-    int old = set_nonblocking(fd);
-    if (old < 0)
-        return -1;
-    int r = connect(fd, addr, addrlen);
-    restore_flags(fd, old);
-    return r;
 }
 
 int net_connect(int fd, const struct sockaddr *addr, socklen_t addrlen,
@@ -118,17 +122,14 @@ int net_connect(int fd, const struct sockaddr *addr, socklen_t addrlen,
     struct net_op op = {.deadline = deadline,
                         .what = "connect",
                         .mode = mode,
-                        .direction = LOOP_WRITE};
-    struct hub *hub = hub_self();
-    struct loop_fd *record = hub ? loop_fd(&hub->loop, fd) : NULL;
-    /* A socket that connects is new as a rule: what is known of its number may
-     * be of a file that was closed behind our back. */
-    if (record && record->registered && !record->readers.first &&
-        !record->writers.first)
-        loop_forget(&hub->loop, fd);
-    op.no_wait = true; /* what the hints say is not about connecting */
+                        .direction = LOOP_WRITE,
+                        /* What the hints say is not about connecting. */
+                        .no_wait = true};
     if (!net_begin(&op, fd))
         return -1;
+    /* A socket that connects is new as a rule: what is known of its number may
+     * be of a file that was closed behind our back. */
+    loop_own(&op.hub->loop, fd);
     int r;
     do {
         r = try_connect(fd, addr, addrlen);
@@ -141,14 +142,16 @@ int net_connect(int fd, const struct sockaddr *addr, socklen_t addrlen,
 
     int error = errno;
     op.no_wait = false;
-    r = loop_register(&hub->loop, op.record);
-    if (r < 0)
-        return net_waited(r) ? 0 : -1;
+    r = loop_register(&op.hub->loop, op.record);
+    if (r < 0) {
+        net_waited(r);
+        return -1;
+    }
     if (!net_may_wait(&op)) {
         errno = error;
         return -1;
     }
-    return finish_connect(&op);
+    return finish_connect(&op, addr, addrlen);
 }
 
 /* ---- close ------------------------------------------------------------- */

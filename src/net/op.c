@@ -91,7 +91,10 @@ bool net_begin(struct net_op *op, int fd)
             errno = error;
         return false;
     }
-    if (!op->record->registered || hint(op) || !net_may_wait(op))
+    /* Only of an owned descriptor is what the hints say known to be of this
+     * file. */
+    if (!op->record->registered || !op->record->owned || hint(op) ||
+        !net_may_wait(op))
         return true;
     return net_wait(op);
 }
@@ -106,7 +109,7 @@ bool net_retry(struct net_op *op)
     }
     int r = loop_register(&op->hub->loop, op->record);
     if (unlikely(r < 0))
-        return net_waited(r);
+        return net_waited(r); /* false */
     if (!net_may_wait(op)) {
         errno = EAGAIN;
         return false;

@@ -230,9 +230,12 @@ static void control_words_belong_to_the_fiber(void **state)
     set_control(before);
 }
 
-static void a_fiber_begins_with_its_spawners_control_words(void **state)
+static void a_fiber_begins_with_the_usual_control_words(void **state)
 {
     (void)state;
+#if defined(GROVE_CONTEXT_UCONTEXT) /* which takes the spawner's */
+    skip();
+#endif
     uint64_t before = control(), seen = 0;
     grove_fiber *f;
     set_control(controls[1]);
@@ -241,7 +244,7 @@ static void a_fiber_begins_with_its_spawners_control_words(void **state)
     assert_int_equal(r, 0);
     assert_int_equal(grove_join(f, NULL), 0);
     grove_release(f);
-    assert_true(seen == controls[1]);
+    assert_true(seen == before);
     assert_true(control() == before);
 }
 
@@ -409,7 +412,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_switch_keeps_the_callers_registers),
         cmocka_unit_test(control_words_belong_to_the_fiber),
-        cmocka_unit_test(a_fiber_begins_with_its_spawners_control_words),
+        cmocka_unit_test(a_fiber_begins_with_the_usual_control_words),
         cmocka_unit_test(a_stack_begins_aligned),
         cmocka_unit_test(deep_stacks_do_not_meet),
         cmocka_unit_test(unwinding_ends_at_the_root),

@@ -1,0 +1,336 @@
+/*
+ * The echo server's cost: processor time of the server's process a request, as
+ * its scheduler counts it, with grove and written by hand around epoll.
+ *
+ *   echo CONNECTIONS          microseconds a request, and the ratio
+ *   echo CONNECTIONS calls    system calls a request, counted by the kernel
+ *   echo CONNECTIONS strace   the same counted by strace, which needs no rights
+ *                             but slows the server, so that it finds more
+ *                             requests at once
+ *
+ * Server and clients have a processor each where there are two. Each connection
+ * has one request of 64 bytes under way. Both servers live throughout, and the
+ * clients turn from one to the other; the value is the median of all rounds.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/perf_event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+#define MESSAGE 64
+#define ROUNDS 41
+#define EVENTS 256
+#define REQUESTS 20000 /* of which calls are counted */
+
+struct server {
+    pid_t child; /* the server, or strace */
+    pid_t pid;
+    int port;
+    int epoll; /* the clients' */
+    int *clients;
+};
+
+static int connections;
+
+/* ---- processors ------------------------------------------------------------ */
+
+/* Onto the i-th of the processors that this process may use. */
+static void pin(int i)
+{
+    static cpu_set_t all;
+    if (CPU_COUNT(&all) == 0)
+        sched_getaffinity(0, sizeof(all), &all);
+    i %= CPU_COUNT(&all);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, &all) && i-- == 0) {
+            cpu_set_t one;
+            CPU_ZERO(&one);
+            CPU_SET(cpu, &one);
+            sched_setaffinity(0, sizeof(one), &one);
+        }
+    }
+}
+
+/* Nanoseconds that process pid has run. */
+static double cpu_time(pid_t pid)
+{
+    char path[64];
+    unsigned long long ns = 0;
+    snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (!file || fscanf(file, "%llu", &ns) != 1)
+        bench_check(EIO, path);
+    fclose(file);
+    return (double)ns;
+}
+
+/* ---- the server's process ---------------------------------------------------- */
+
+static void exec_server(const char *kind, const char *log)
+{
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 16);
+    char *name = n > 0 ? memrchr(path, '/', (size_t)n) : NULL;
+    if (!name)
+        bench_check(errno, "readlink");
+    strcpy(name, "/echo_server");
+    if (log)
+        execlp("strace", "strace", "-f", "-c", "-U", "name,calls", "-o", log,
+               path, kind, (char *)NULL);
+    else
+        execl(path, path, kind, (char *)NULL);
+    perror(log ? "strace" : path);
+    _exit(127);
+}
+
+/* With log, under strace, which writes its counts there. */
+static void start(struct server *server, const char *kind, const char *log)
+{
+    int out[2];
+    if (pipe2(out, O_CLOEXEC) < 0)
+        bench_check(errno, "pipe");
+    server->child = fork();
+    if (server->child < 0)
+        bench_check(errno, "fork");
+    if (server->child == 0) {
+        pin(0);
+        dup2(out[1], STDOUT_FILENO);
+        exec_server(kind, log);
+    }
+    close(out[1]);
+    FILE *line = fdopen(out[0], "r");
+    if (!line || fscanf(line, "%d %d", &server->port, &server->pid) != 2)
+        bench_check(EIO, "the server's port");
+    fclose(line);
+}
+
+static void stop(struct server *server)
+{
+    for (int i = 0; i < connections; i++)
+        close(server->clients[i]);
+    close(server->epoll);
+    free(server->clients);
+    kill(server->pid, SIGTERM);
+    waitpid(server->child, NULL, 0);
+}
+
+/* ---- the clients -------------------------------------------------------------- */
+
+static int connect_client(int port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int one = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 ||
+        connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0)
+        bench_check(errno, "connect");
+    return fd;
+}
+
+static void connect_all(struct server *server)
+{
+    server->epoll = epoll_create1(EPOLL_CLOEXEC);
+    server->clients = calloc((size_t)connections, sizeof(int));
+    for (int i = 0; i < connections; i++) {
+        int fd = connect_client(server->port);
+        struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+        if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+            bench_check(errno, "epoll_ctl");
+        server->clients[i] = fd;
+    }
+}
+
+static void request(int fd)
+{
+    static const char message[MESSAGE] = "ping";
+    if (send(fd, message, MESSAGE, MSG_NOSIGNAL) != MESSAGE)
+        bench_check(EPIPE, "send");
+}
+
+static void reply(int fd)
+{
+    char message[MESSAGE];
+    if (recv(fd, message, MESSAGE, MSG_WAITALL) != MESSAGE)
+        bench_check(EPIPE, "recv");
+}
+
+/* Make so many requests, and have all their replies. */
+static void make_requests(struct server *server, int count)
+{
+    int sent = 0;
+    int done = 0;
+    for (; sent < count && sent < connections; sent++)
+        request(server->clients[sent]);
+    while (done < count) {
+        struct epoll_event events[EVENTS];
+        int n = epoll_wait(server->epoll, events, EVENTS, -1);
+        for (int i = 0; i < n; i++, done++) {
+            reply(events[i].data.fd);
+            if (sent < count) {
+                request(events[i].data.fd);
+                sent++;
+            }
+        }
+    }
+}
+
+/* ---- figures -------------------------------------------------------------------- */
+
+/* Microseconds a request. */
+static double turn(struct server *server)
+{
+    int count = connections < 1000 ? 4000 : 10000;
+    double before = cpu_time(server->pid);
+    make_requests(server, count);
+    return (cpu_time(server->pid) - before) / count / 1000;
+}
+
+static void compare(void)
+{
+    struct server ours, peer;
+    double times[ROUNDS];
+    double ratios[ROUNDS];
+    start(&ours, "grove", NULL);
+    start(&peer, "epoll", NULL);
+    pin(1);
+    connect_all(&ours);
+    connect_all(&peer);
+    turn(&ours);
+    turn(&peer);
+    for (int i = 0; i < ROUNDS; i++) {
+        times[i] = turn(&ours);
+        ratios[i] = times[i] / turn(&peer);
+    }
+    char name[32];
+    snprintf(name, sizeof(name), "echo_%d", connections);
+    bench_print_ratio(name, bench_median(times, ROUNDS), "us-cpu",
+                      bench_median(ratios, ROUNDS), "epoll server");
+    stop(&ours);
+    stop(&peer);
+}
+
+/* A count of the system calls that process pid makes from now on; -1 where
+ * tracing is not allowed. */
+static int open_counter(pid_t pid)
+{
+    struct perf_event_attr attr = {.type = PERF_TYPE_TRACEPOINT,
+                                   .size = sizeof(attr)};
+    unsigned long long id;
+    FILE *file =
+        fopen("/sys/kernel/tracing/events/raw_syscalls/sys_enter/id", "re");
+    if (!file)
+        return -1;
+    int found = fscanf(file, "%llu", &id);
+    fclose(file);
+    attr.config = id;
+    return found == 1 ? (int)syscall(SYS_perf_event_open, &attr, pid, -1, -1, 0)
+                      : -1;
+}
+
+/* System calls a request, or 0 where they cannot be counted. */
+static double counted_calls(const char *kind)
+{
+    struct server server;
+    start(&server, kind, NULL);
+    pin(1);
+    connect_all(&server);
+    turn(&server);
+    int counter = open_counter(server.pid);
+    make_requests(&server, REQUESTS);
+    uint64_t calls = 0;
+    if (read(counter, &calls, sizeof(calls)) != sizeof(calls))
+        calls = 0;
+    close(counter);
+    stop(&server);
+    return (double)calls / REQUESTS;
+}
+
+/* The total of what strace has counted. */
+static double read_total(const char *log)
+{
+    FILE *file = fopen(log, "re");
+    char line[256];
+    double total = 0;
+    while (file && fgets(line, sizeof(line), file)) {
+        if (strncmp(line, "total", 5) == 0)
+            total = atof(line + 5);
+    }
+    if (file)
+        fclose(file);
+    if (total == 0)
+        bench_check(EIO, "strace's counts");
+    return total;
+}
+
+/* System calls of a server that answers so many requests and no more. */
+static double calls_of(const char *kind, int requests)
+{
+    char log[] = "/tmp/echo-XXXXXX";
+    int fd = mkstemp(log);
+    if (fd < 0)
+        bench_check(errno, "mkstemp");
+    close(fd);
+    struct server server;
+    start(&server, kind, log);
+    pin(1);
+    connect_all(&server);
+    make_requests(&server, requests);
+    stop(&server);
+    double total = read_total(log);
+    unlink(log);
+    return total;
+}
+
+/* The difference of two lengths is what requests cost. */
+static double straced_calls(const char *kind)
+{
+    int few = 2 * connections;
+    return (calls_of(kind, few + REQUESTS) - calls_of(kind, few)) / REQUESTS;
+}
+
+static void compare_calls(double (*calls)(const char *kind))
+{
+    char name[32];
+    snprintf(name, sizeof(name), "echo_%d_calls", connections);
+    double ours = calls("grove");
+    double peer = calls("epoll");
+    if (peer == 0)
+        fprintf(stderr, "bench: %s: skipped, tracing is not allowed\n", name);
+    else
+        bench_print_ratio(name, ours, "calls", ours / peer, "epoll server");
+}
+
+int main(int argc, char **argv)
+{
+    connections = (int)bench_argument(argc, argv, 1, 100);
+    struct rlimit files;
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    const char *what = argc > 2 ? argv[2] : "";
+    if (strcmp(what, "calls") == 0)
+        compare_calls(counted_calls);
+    else if (strcmp(what, "strace") == 0)
+        compare_calls(straced_calls);
+    else
+        compare();
+    return 0;
+}
