@@ -5,7 +5,7 @@
  */
 #include "gather.h"
 
-/* ---- the callable ------------------------------------------------------------------ */
+/* ---- the callable -------------------------------------------------------- */
 
 typedef struct GatherLink {
     PyObject_HEAD
@@ -47,7 +47,7 @@ static PyTypeObject GatherLink_Type = {
     .tp_call = link_call,
 };
 
-/* ---- linking ------------------------------------------------------------------------- */
+/* ---- linking ------------------------------------------------------------- */
 
 static void on_green_end(struct green_node *node)
 {
@@ -143,7 +143,7 @@ void gather_end(struct gather *g)
     PyErr_Restore(type, value, tb);
 }
 
-/* ---- waiting -------------------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------- */
 
 int gather_wait(struct gather *g, size_t wanted, int64_t deadline)
 {

@@ -21,7 +21,7 @@ static PyObject *no_args;  /* () */
 static PyObject *base_run; /* Greenlet.run, to see whether it is overridden */
 static PyObject *spawn_callbacks; /* a set; NULL: none */
 
-/* ---- numbers, for names ---------------------------------------------------------- */
+/* ---- numbers, for names -------------------------------------------------- */
 
 /* Numbers in use are small: one that is given back is given out first, the
  * smallest of several. A binary heap. */
@@ -67,7 +67,7 @@ static void ident_give(uint32_t ident)
     free_idents[at] = ident;
 }
 
-/* ---- who waits ---------------------------------------------------------------------- */
+/* ---- who waits ----------------------------------------------------------- */
 
 void green_node_add(Greenlet *g, struct green_node *node)
 {
@@ -96,7 +96,7 @@ void green_node_remove(Greenlet *g, struct green_node *node)
     node->next = NULL;
 }
 
-/* ---- the end ------------------------------------------------------------------------ */
+/* ---- the end ------------------------------------------------------------- */
 
 /* value or exception is set. What it ran is let go of by forget_call. */
 static void finished(Greenlet *g)
@@ -153,7 +153,7 @@ void green_end_unrun(Greenlet *g, PyObject *exception)
     Py_DECREF(g);
 }
 
-/* ---- what it runs ---------------------------------------------------------------------- */
+/* ---- what it runs -------------------------------------------------------- */
 
 static PyObject *call_fn(Greenlet *g)
 {
@@ -228,7 +228,7 @@ static PyObject *green_body(PyGreenlet *self)
     Py_RETURN_NONE;
 }
 
-/* ---- the start ------------------------------------------------------------------------- */
+/* ---- the start ----------------------------------------------------------- */
 
 struct green_delay {
     struct timer timer;
@@ -322,7 +322,7 @@ static PyObject *green_start_later(PyObject *self, PyObject *seconds)
     Py_RETURN_NONE;
 }
 
-/* ---- the object ------------------------------------------------------------------------- */
+/* ---- the object ---------------------------------------------------------- */
 
 static PyObject *green_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -443,7 +443,7 @@ static void green_dealloc(PyObject *self)
     PyGreenlet_Type.tp_dealloc(self);
 }
 
-/* ---- spawning ------------------------------------------------------------------------------ */
+/* ---- spawning ------------------------------------------------------------ */
 
 /* The arguments behind the function. */
 static int keep_call(Greenlet *g, PyObject *const *args, Py_ssize_t n,
@@ -527,7 +527,7 @@ static PyObject *green_spawn_later(PyObject *cls, PyObject *const *args,
     PyObject *self = make(cls, args + 1, n - 1, names);
     if (!self)
         return NULL;
-    PyObject *result = PyObject_CallMethod(self, "start_later", "O", args[0]);
+    PyObject *result = PyObject_CallMethod(self, "start_later", "(O)", args[0]);
     Py_XDECREF(result);
     if (!result)
         Py_CLEAR(self);
@@ -554,7 +554,7 @@ static PyObject *remove_spawn_callback(PyObject *none, PyObject *callback)
     Py_RETURN_NONE;
 }
 
-/* ---- attributes ------------------------------------------------------------------------------- */
+/* ---- attributes ---------------------------------------------------------- */
 
 static PyObject *or_none(PyObject *o)
 {
@@ -773,7 +773,7 @@ static PyObject *green_repr(PyObject *self)
     return text;
 }
 
-/* ---- the type ------------------------------------------------------------------------------------ */
+/* ---- the type ------------------------------------------------------------ */
 
 static PyMethodDef birth_methods[] = {
     {"run", green_run, METH_NOARGS,

@@ -6,7 +6,7 @@
 
 #include "hub_object.h"
 
-/* ---- spawned greenlets --------------------------------------------------------- */
+/* ---- spawned greenlets --------------------------------------------------- */
 
 /* What every greenlet has that the hub starts: spawn_raw's and Greenlet. */
 typedef struct Spawned {
@@ -44,7 +44,7 @@ int spawned_set_locals(PyObject *self, PyObject *value, void *closure);
 /* The loop object of its Hub, for tp_getset. */
 PyObject *spawned_get_loop(PyObject *self, void *closure);
 
-/* ---- Greenlet ------------------------------------------------------------------ */
+/* ---- Greenlet ------------------------------------------------------------ */
 
 /* Somebody in C who waits for a Greenlet's end. In place: on a stack, or in a
  * larger wait. fired is called, unlinked, where the Greenlet ends: it must only
@@ -153,7 +153,7 @@ PyObject *green_has_links(PyObject *self, PyObject *none);
 
 int spawned_init(PyObject *module);
 
-/* ---- waiting ------------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------- */
 
 /* Let those who are due run first. -1 with an exception. */
 int wait_turn(struct py_thread *t);

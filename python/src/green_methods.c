@@ -7,7 +7,7 @@
  */
 #include "green.h"
 
-/* ---- waiting for one ---------------------------------------------------------- */
+/* ---- waiting for one ----------------------------------------------------- */
 
 struct joiner {
     struct green_node node;
@@ -114,7 +114,7 @@ static PyObject *green_successful(PyObject *self, PyObject *none)
     return PyBool_FromLong(g->finished && !g->exception);
 }
 
-/* ---- throwing ------------------------------------------------------------------- */
+/* ---- throwing ------------------------------------------------------------ */
 
 PyObject *green_exception(PyObject *spec)
 {
@@ -229,7 +229,7 @@ static PyObject *green_throw(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* ---- killing ------------------------------------------------------------------------ */
+/* ---- killing ------------------------------------------------------------- */
 
 /* What cannot be thrown is reported, as it would be by the throw. */
 static PyObject *exception_to_kill(Greenlet *g, PyObject *spec)
@@ -286,7 +286,7 @@ static PyObject *maybe_kill_before_start(PyObject *self, PyObject *spec)
     return PyBool_FromLong(killed);
 }
 
-/* ---- with -------------------------------------------------------------------------------- */
+/* ---- with ---------------------------------------------------------------- */
 
 static PyObject *green_enter(PyObject *self, PyObject *none)
 {

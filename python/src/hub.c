@@ -35,7 +35,7 @@ static PyTypeObject *hub_class = &Hub_Type;
 /* The default of exception_stream is sys.stderr as it is at that time. */
 static PyObject *default_stream; /* a sentinel */
 
-/* ---- birth ------------------------------------------------------------------ */
+/* ---- birth --------------------------------------------------------------- */
 
 static bool on_main_thread(void)
 {
@@ -139,7 +139,7 @@ int hub_object_check_thread(struct py_thread *t)
     return -1;
 }
 
-/* ---- switching ---------------------------------------------------------------- */
+/* ---- switching ----------------------------------------------------------- */
 
 static PyObject *hub_object_switch_out(PyObject *self, PyObject *none)
 {
@@ -181,7 +181,7 @@ static PyObject *hub_object_switch(PyObject *self, PyObject *none)
     return value ? value : Py_NewRef(Py_None);
 }
 
-/* ---- errors ------------------------------------------------------------------- */
+/* ---- errors -------------------------------------------------------------- */
 
 /* Nothing else can be done about the exception that is set. */
 static void last_resort(PyObject *context)
@@ -303,7 +303,8 @@ static PyObject *describe(PyObject *self, PyObject *context)
 {
     if (PyUnicode_Check(context))
         return Py_NewRef(context);
-    PyObject *text = PyObject_CallMethod(self, "format_context", "(O)", context);
+    PyObject *text =
+        PyObject_CallMethod(self, "format_context", "(O)", context);
     if (text)
         return text;
     last_resort(context);
@@ -383,7 +384,7 @@ static PyObject *hub_object_format_context(PyObject *self, PyObject *context)
     return PyObject_Repr(context);
 }
 
-/* ---- the end of everything ------------------------------------------------------ */
+/* ---- the end of everything ----------------------------------------------- */
 
 void hub_object_set_loop_exit(struct py_thread *t)
 {
@@ -465,7 +466,7 @@ static PyObject *hub_object_destroy(PyObject *self, PyObject *const *args,
     Py_RETURN_NONE;
 }
 
-/* ---- watchers -------------------------------------------------------------------- */
+/* ---- watchers ------------------------------------------------------------ */
 
 /* hub.wait(watcher): until it fires. */
 static PyObject *hub_object_wait(PyObject *self, PyObject *watcher)
@@ -565,7 +566,7 @@ static PyObject *hub_object_cancel_wait(PyObject *self, PyObject *const *args,
     Py_RETURN_NONE;
 }
 
-/* ---- the type ---------------------------------------------------------------------- */
+/* ---- the type ------------------------------------------------------------ */
 
 static PyObject *hub_object_repr(PyObject *self)
 {
@@ -663,7 +664,7 @@ PyTypeObject Hub_Type = {
     .tp_members = hub_members,
 };
 
-/* ---- functions of the module ---------------------------------------------------------- */
+/* ---- functions of the module --------------------------------------------- */
 
 static PyObject *get_hub(PyObject *module, PyObject *none)
 {
@@ -705,7 +706,7 @@ static PyMethodDef functions[] = {
      "The class of Hubs made from now on."},
     {NULL}};
 
-/* ---- exceptions ------------------------------------------------------------------------- */
+/* ---- exceptions ---------------------------------------------------------- */
 
 static PyObject *loop_exit_str(PyObject *self)
 {

@@ -10,7 +10,7 @@
 
 #include <structmember.h>
 
-/* ---- calling ------------------------------------------------------------------- */
+/* ---- calling ------------------------------------------------------------- */
 
 static void call_link(Greenlet *g, PyObject *link)
 {
@@ -51,7 +51,7 @@ void green_queue_links(Greenlet *g)
     hub_queue(green_state(g)->thread->hub, &g->base.run);
 }
 
-/* ---- linking ---------------------------------------------------------------------- */
+/* ---- linking ------------------------------------------------------------- */
 
 static int refuse_callback(PyObject *callback)
 {
@@ -139,7 +139,7 @@ PyObject *green_has_links(PyObject *self, PyObject *none)
     return PyBool_FromLong(links && PyList_GET_SIZE(links));
 }
 
-/* ---- SpawnedLink ---------------------------------------------------------------------- */
+/* ---- SpawnedLink --------------------------------------------------------- */
 
 typedef struct SpawnedLink {
     PyObject_HEAD

@@ -28,7 +28,7 @@ typedef struct Callback {
 
 static PyTypeObject Callback_Type;
 
-/* ---- callbacks --------------------------------------------------------------- */
+/* ---- callbacks ----------------------------------------------------------- */
 
 /* Consumes the queue's reference. */
 static void callback_call(Callback *cb)
@@ -180,7 +180,7 @@ static PyTypeObject Callback_Type = {
     .tp_members = callback_members,
 };
 
-/* ---- the loop ----------------------------------------------------------------- */
+/* ---- the loop ------------------------------------------------------------ */
 
 PyObject *loop_object_new(struct py_thread *t)
 {

@@ -26,7 +26,7 @@ typedef struct Timeout {
     bool ref; /* keeps the loop going */
 } Timeout;
 
-/* ---- waiting ---------------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------- */
 
 int wait_turn(struct py_thread *t)
 {
@@ -113,7 +113,7 @@ static PyObject *timeout_sleep(PyObject *module, PyObject *const *args,
     return ref < 0 ? NULL : sleep_for(t, given[0], ref);
 }
 
-/* ---- the life of a Timeout -------------------------------------------------------------- */
+/* ---- the life of a Timeout ----------------------------------------------- */
 
 static bool is_pending(Timeout *self)
 {
@@ -207,7 +207,7 @@ static int start(Timeout *self)
     return 0;
 }
 
-/* ---- the object --------------------------------------------------------------------------- */
+/* ---- the object ---------------------------------------------------------- */
 
 static PyTypeObject *base_type(void)
 {
@@ -440,7 +440,7 @@ PyTypeObject Timeout_Type = {
     .tp_getset = timeout_getset,
 };
 
-/* ---- with_timeout ---------------------------------------------------------------------------- */
+/* ---- with_timeout -------------------------------------------------------- */
 
 /* Takes timeout_value out of the keyword arguments; the rest is a new dict or
  * NULL. */

@@ -54,7 +54,7 @@ static struct hub *hub_of(Watcher *w)
     return loop_thread(w->loop)->hub;
 }
 
-/* ---- common ---------------------------------------------------------------------- */
+/* ---- common -------------------------------------------------------------- */
 
 static int watcher_traverse(PyObject *self, visitproc visit, void *arg)
 {
@@ -176,7 +176,7 @@ static PyMemberDef watcher_members[] = {
      "Whether it keeps the loop going."},
     {NULL}};
 
-/* ---- timer ------------------------------------------------------------------------- */
+/* ---- timer --------------------------------------------------------------- */
 
 static void timer_disarm(TimerWatcher *t)
 {
@@ -318,7 +318,7 @@ PyTypeObject TimerWatcher_Type = {
     .tp_members = watcher_members,
 };
 
-/* ---- io ------------------------------------------------------------------------------- */
+/* ---- io ------------------------------------------------------------------ */
 
 static void io_disarm(IoWatcher *io)
 {
