@@ -464,8 +464,9 @@ finish(struct py_thread *t, PyGreenlet *self, PyObject *result)
         result = Py_NewRef(Py_None);
     }
     struct grove_fiber *next = NULL;
-    if ((PyObject *)parent == t->hub_object && result && !t->tracer) {
-        /* The Hub wants nothing of it: whoever is due runs next. */
+    if ((PyObject *)parent == t->hub_object) {
+        /* The Hub wants nothing of it, and may be waiting for something else:
+         * whoever is due runs next. */
         Py_DECREF(result);
         state_end(t->tstate, &g->state);
         t->left = self;
