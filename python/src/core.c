@@ -122,9 +122,9 @@ int core_deadline(PyObject *seconds, int64_t *deadline)
                         "seconds");
         return -1;
     }
-    *deadline = s >= 9.2e9    ? GROVE_NEVER
-                : s <= 0      ? 0
-                              : hub_deadline((int64_t)ceil(s * 1e9));
+    *deadline = s >= 9.2e9 ? GROVE_NEVER
+                : s <= 0   ? 0
+                           : hub_deadline((int64_t)ceil(s * 1e9));
     return 0;
 }
 

@@ -62,8 +62,8 @@ struct green {
     PyObject *(*body)(PyGreenlet *self); /* see greenlet_body; NULL: default */
     enum green_phase phase;
     bool is_main;
-    bool parked;               /* suspended by the hub, which then holds the
-                                  reference that the thread held */
+    bool parked; /* suspended by the hub, which then holds the
+                    reference that the thread held */
 };
 
 extern PyTypeObject PyGreenlet_Type;
@@ -95,6 +95,8 @@ struct py_thread {
     PyObject *hub_object;   /* owned; the Hub greenlet; NULL: none yet */
     struct py_thread *next; /* of all threads */
     bool dead;              /* its Python thread has ended */
+    bool takes_signals;     /* Python's signal handlers run in it */
+    sigset_t mask;          /* its signal mask, while the hub sleeps */
     PyObject *doomed;       /* owned list of greenlets whose last reference
                                another thread dropped; NULL: none */
 };
@@ -160,7 +162,8 @@ typedef PyObject *(*greenlet_body)(PyGreenlet *self);
 PyObject *hub_object_make(struct py_thread *t);
 
 /* Hand the exception that is set to the Hub's handle_error; context (borrowed,
- * NULL: none) is what it befell. Nothing is set afterwards. May switch. hub.c. */
+ * NULL: none) is what it befell. Nothing is set afterwards. May switch. hub.c.
+ */
 void hub_object_report(struct py_thread *t, PyObject *context);
 
 /* Calls from the host, in the Hub greenlet (hub.c): nothing can wake anybody;

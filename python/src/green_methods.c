@@ -240,7 +240,8 @@ static PyObject *exception_to_kill(Greenlet *g, PyObject *spec)
     return exception;
 }
 
-static int kill(Greenlet *g, PyObject *spec, int block, PyObject *timeout)
+static int kill_greenlet(Greenlet *g, PyObject *spec, int block,
+                         PyObject *timeout)
 {
     struct py_thread *t = green_state(g)->thread;
     if (green_ready(g))
@@ -271,7 +272,8 @@ static PyObject *green_kill_method(PyObject *self, PyObject *const *args,
     if (arguments("kill", args, n, names, keywords, 0, given) < 0)
         return NULL;
     int block = PyObject_IsTrue(given[1]);
-    if (block < 0 || kill((Greenlet *)self, given[0], block, given[2]) < 0)
+    if (block < 0 ||
+        kill_greenlet((Greenlet *)self, given[0], block, given[2]) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -304,7 +306,7 @@ static PyObject *green_exit(PyObject *self, PyObject *const *args, Py_ssize_t n)
         spec = args[1] != Py_None ? args[1] : args[0];
     else if (join_checked(g, Py_None) < 0)
         return NULL;
-    if (kill(g, spec, 1, Py_None) < 0)
+    if (kill_greenlet(g, spec, 1, Py_None) < 0)
         return NULL;
     Py_RETURN_NONE;
 }

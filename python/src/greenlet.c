@@ -3,9 +3,10 @@
  * it any more, its type, and the functions of the module.
  *
  * An active greenlet is nothing the collector may judge: it does not see what a
- * suspended stack refers to. When the last reference to one goes, GreenletExit is
- * thrown into it, while it lives on for as long as that takes; one of another
- * thread waits for its thread to do that; one whose thread has ended is dead.
+ * suspended stack refers to. When the last reference to one goes, GreenletExit
+ * is thrown into it, while it lives on for as long as that takes; one of
+ * another thread waits for its thread to do that; one whose thread has ended is
+ * dead.
  */
 #include "greenlet.h"
 
@@ -72,7 +73,8 @@ static PyObject *greenlet_new(PyTypeObject *type, PyObject *args,
     if (!t)
         return NULL;
     if (unlikely(type->tp_flags & Py_TPFLAGS_IS_ABSTRACT))
-        return PyBaseObject_Type.tp_new(type, greenlet_no_args, NULL); /* TypeError */
+        return PyBaseObject_Type.tp_new(type, greenlet_no_args,
+                                        NULL); /* TypeError */
     end_doomed(t);
     PyGreenlet *self = greenlet_alloc(type, t);
     if (self)
@@ -92,7 +94,8 @@ static int greenlet_init_object(PyObject *self, PyObject *args,
         return -1;
     if (run && greenlet_set_run(self, run, NULL) < 0)
         return -1;
-    if (parent && parent != Py_None && greenlet_set_parent(self, parent, NULL) < 0)
+    if (parent && parent != Py_None &&
+        greenlet_set_parent(self, parent, NULL) < 0)
         return -1;
     return 0;
 }
@@ -239,8 +242,8 @@ static PyObject *greenlet_repr(PyObject *o)
     return PyUnicode_FromFormat(
         "<%s object at %p (otid=%p)%s%s%s%s>", name, o, g->thread,
         here && greenlet_is_current(g) ? " current"
-        : active              ? " suspended"
-                              : "",
+        : active                       ? " suspended"
+                                       : "",
         active ? " active" : " pending", active ? " started" : "",
         g->is_main ? " main" : "");
 }
@@ -259,8 +262,7 @@ static PyObject *method_getstate(PyObject *self, PyObject *ignored)
 
 static PyObject *module_getcurrent(PyObject *module, PyObject *ignored);
 
-PyDoc_STRVAR(getcurrent_doc,
-"getcurrent()\n--\n\nThe greenlet that runs.");
+PyDoc_STRVAR(getcurrent_doc, "getcurrent()\n--\n\nThe greenlet that runs.");
 
 static PyMethodDef methods[] = {
     {"switch", (PyCFunction)(void (*)(void))greenlet_method_switch,
@@ -272,14 +274,13 @@ static PyMethodDef methods[] = {
     {NULL}};
 static PyNumberMethods as_number = {.nb_bool = greenlet_bool};
 
-PyDoc_STRVAR(greenlet_doc,
-"greenlet(run=None, parent=None)\n--\n\n"
-"A coroutine with a stack of its own, run by switch(). parent, by default the\n"
-"current greenlet, gets the result.");
+PyDoc_STRVAR(greenlet_doc, "greenlet(run=None, parent=None)\n--\n\n"
+                           "A coroutine with a stack of its own, run by "
+                           "switch(). parent, by default the\n"
+                           "current greenlet, gets the result.");
 
 PyTypeObject PyGreenlet_Type = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "greenlet.greenlet",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "greenlet.greenlet",
     .tp_basicsize = sizeof(PyGreenlet),
     .tp_dealloc = greenlet_dealloc,
     .tp_repr = greenlet_repr,
@@ -312,11 +313,12 @@ static PyObject *module_getcurrent(PyObject *module, PyObject *ignored)
     return Py_NewRef((PyObject *)t->current);
 }
 
-PyDoc_STRVAR(settrace_doc,
-"settrace(callback)\n--\n\n"
-"Have callback(event, (origin, target)) called in target after each switch of\n"
-"this thread; event is 'switch' or 'throw'. None: nobody. Returns the previous\n"
-"one, or None.");
+PyDoc_STRVAR(settrace_doc, "settrace(callback)\n--\n\n"
+                           "Have callback(event, (origin, target)) called in "
+                           "target after each switch of\n"
+                           "this thread; event is 'switch' or 'throw'. None: "
+                           "nobody. Returns the previous\n"
+                           "one, or None.");
 
 static PyObject *module_settrace(PyObject *module, PyObject *tracer)
 {
@@ -341,12 +343,14 @@ static PyObject *module_gettrace(PyObject *module, PyObject *ignored)
     return Py_NewRef(t->tracer ? t->tracer : Py_None);
 }
 
-PyDoc_STRVAR(stack_size_doc,
-"stack_size([size])\n--\n\n"
-"The bytes of address space that a new greenlet's stack gets, as they were;\n"
-"with size, they are set from now on, rounded up to a power of two. ValueError\n"
-"when it is not within 65536 and 67108864. The environment's GROVE_STACK_SIZE\n"
-"sets them at start.");
+PyDoc_STRVAR(stack_size_doc, "stack_size([size])\n--\n\n"
+                             "The bytes of address space that a new greenlet's "
+                             "stack gets, as they were;\n"
+                             "with size, they are set from now on, rounded up "
+                             "to a power of two. ValueError\n"
+                             "when it is not within 65536 and 67108864. The "
+                             "environment's GROVE_STACK_SIZE\n"
+                             "sets them at start.");
 
 #define STACK_SIZE_MIN (1u << 16)
 

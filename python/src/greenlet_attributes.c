@@ -1,6 +1,6 @@
 /*
- * The attributes of a greenlet: its run and parent, what can be seen of it while
- * it is suspended, its context.
+ * The attributes of a greenlet: its run and parent, what can be seen of it
+ * while it is suspended, its context.
  */
 #include "greenlet.h"
 
@@ -60,8 +60,10 @@ int greenlet_set_parent(PyObject *o, PyObject *parent, void *closure)
         return -1;
     }
     if (!greenlet_check(parent)) {
-        PyErr_Format(PyExc_TypeError, "GreenletChecker: Expected any type of "
-                     "greenlet, not %s", Py_TYPE(parent)->tp_name);
+        PyErr_Format(PyExc_TypeError,
+                     "GreenletChecker: Expected any type of "
+                     "greenlet, not %s",
+                     Py_TYPE(parent)->tp_name);
         return -1;
     }
     if (g->is_main) {
@@ -145,7 +147,8 @@ static int set_gr_context(PyObject *o, PyObject *value, void *closure)
     else if (!PyContext_CheckExact(value)) {
         PyErr_Format(PyExc_TypeError,
                      "greenlet context must be a contextvars.Context or None, "
-                     "not %s", Py_TYPE(value)->tp_name);
+                     "not %s",
+                     Py_TYPE(value)->tp_name);
         return -1;
     }
     PyObject **context = context_of(((PyGreenlet *)o)->green);
@@ -169,7 +172,8 @@ static PyObject *get_stack_saved(PyObject *o, void *closure)
 
 PyGetSetDef greenlet_attributes[] = {
     {"__dict__", get_dict, set_dict, NULL, NULL},
-    {"run", get_run, greenlet_set_run, "What it runs; gone once it has started.", NULL},
+    {"run", get_run, greenlet_set_run,
+     "What it runs; gone once it has started.", NULL},
     {"parent", get_parent, greenlet_set_parent,
      "Who gets its result, or the exception that ends it.", NULL},
     {"dead", get_dead, NULL, "Whether it has ended.", NULL},

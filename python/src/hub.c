@@ -570,9 +570,9 @@ static PyObject *hub_object_cancel_wait(PyObject *self, PyObject *const *args,
 
 static PyObject *hub_object_repr(PyObject *self)
 {
-    return PyUnicode_FromFormat("<%s at %p thread_ident=0x%lx>",
+    return PyUnicode_FromFormat("<%s at %p thread_ident=%p>",
                                 type_name(Py_TYPE(self)), self,
-                                ((HubObject *)self)->thread_ident);
+                                (void *)((HubObject *)self)->thread_ident);
 }
 
 static PyObject *get_main_hub(PyObject *self, void *closure)

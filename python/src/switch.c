@@ -8,11 +8,11 @@
  *       +--------------------- throw ---------------------------------------+
  *
  * Who owns a running greenlet: its thread holds a reference to the current one.
- * At a switch the target gets one and the origin's is given up. When that is the
- * last, it is left in thread->left, for the target to let go of once it runs:
- * GreenletExit is then thrown into the origin, so no value or exception of the
- * switch may be lost by it. A value crosses in the target's green.value, an
- * exception in the thread state.
+ * At a switch the target gets one and the origin's is given up. When that is
+ * the last, it is left in thread->left, for the target to let go of once it
+ * runs: GreenletExit is then thrown into the origin, so no value or exception
+ * of the switch may be lost by it. A value crosses in the target's green.value,
+ * an exception in the thread state.
  *
  * A switch, in order: save the interpreter's state, switch stacks, load the
  * state. Nothing in between touches a Python object.
@@ -61,9 +61,9 @@ static PyObject *trace(struct py_thread *t, PyGreenlet *origin, PyObject *value)
     PyErr_Fetch(&type, &exc, &tb);
     PyObject *tracer = Py_NewRef(t->tracer);
     PyThreadState_EnterTracing(t->tstate);
-    PyObject *r = PyObject_CallFunction(
-        tracer, "O(OO)", value ? str_switch : str_throw, (PyObject *)origin,
-        (PyObject *)t->current);
+    PyObject *r =
+        PyObject_CallFunction(tracer, "O(OO)", value ? str_switch : str_throw,
+                              (PyObject *)origin, (PyObject *)t->current);
     PyThreadState_LeaveTracing(t->tstate);
     Py_DECREF(tracer);
     if (r) {
@@ -120,8 +120,8 @@ static inline void make_current(struct py_thread *t, PyGreenlet *target)
 
 /* From the current greenlet to target, whose value is set. Returns what the
  * current one is given when it is switched back to. */
-__attribute__((always_inline)) static inline PyObject *
-go(struct py_thread *t, PyGreenlet *target)
+__attribute__((always_inline)) static inline PyObject *go(struct py_thread *t,
+                                                          PyGreenlet *target)
 {
     PyGreenlet *origin = t->current;
     struct green *o = origin->green;
@@ -222,8 +222,8 @@ void greenlet_adopt(PyGreenlet *self, struct grove_fiber *f)
     f->host = g;
 }
 
-/* The value that switch(*args, **kwargs) delivers to a suspended greenlet. Steals
- * both; kwargs may be NULL. */
+/* The value that switch(*args, **kwargs) delivers to a suspended greenlet.
+ * Steals both; kwargs may be NULL. */
 static PyObject *packed(PyObject *args, PyObject *kwargs)
 {
     if (!kwargs) {
@@ -259,7 +259,8 @@ static int fetch_run(PyGreenlet *self)
     return 0;
 }
 
-/* Switch with unpacked arguments; steals args (a tuple) and kwargs (or NULL). */
+/* Switch with unpacked arguments; steals args (a tuple) and kwargs (or NULL).
+ */
 static PyObject *switch_with(PyGreenlet *target, PyObject *args,
                              PyObject *kwargs)
 {
@@ -337,8 +338,7 @@ PyObject *greenlet_throw_in(PyGreenlet *target)
     return go(t, living);
 }
 
-PyObject *greenlet_switch(PyGreenlet *target, PyObject *value,
-                          PyObject *kwargs)
+PyObject *greenlet_switch(PyGreenlet *target, PyObject *value, PyObject *kwargs)
 {
     if (!value)
         return greenlet_throw_in(target);
@@ -503,8 +503,8 @@ static void green_entry(void *arg)
 
 /* Anything but the usual case of greenlet_method_switch. */
 static PyObject *__attribute__((noinline, cold))
-switch_slow(PyObject *self, PyObject *const *args,
-                             Py_ssize_t nargs, PyObject *names)
+switch_slow(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+            PyObject *names)
 {
     PyObject *tuple = PyTuple_New(nargs), *kwargs = NULL;
     if (!tuple)
@@ -527,16 +527,20 @@ fail:
 }
 
 const char greenlet_switch_doc[] =
-"switch(*args, **kwargs)\n--\n\n"
-"Switch to this greenlet. An unstarted one runs run(*args, **kwargs); in a\n"
-"suspended one its own switch() returns: the empty tuple for no argument, the\n"
-"argument for one, a tuple for several, a dict for keywords only, a pair of\n"
-"both. A dead one stands for its first living ancestor. Returns what is passed\n"
-"when something switches back, and raises what is thrown in.\n"
-"Raises greenlet.error for a greenlet of another thread.";
+    "switch(*args, **kwargs)\n--\n\n"
+    "Switch to this greenlet. An unstarted one runs run(*args, **kwargs); in "
+    "a\n"
+    "suspended one its own switch() returns: the empty tuple for no argument, "
+    "the\n"
+    "argument for one, a tuple for several, a dict for keywords only, a pair "
+    "of\n"
+    "both. A dead one stands for its first living ancestor. Returns what is "
+    "passed\n"
+    "when something switches back, and raises what is thrown in.\n"
+    "Raises greenlet.error for a greenlet of another thread.";
 
 PyObject *greenlet_method_switch(PyObject *self, PyObject *const *args,
-                               Py_ssize_t nargs, PyObject *names)
+                                 Py_ssize_t nargs, PyObject *names)
 {
     struct green *g = ((PyGreenlet *)self)->green;
     struct py_thread *t = g->thread;
@@ -551,9 +555,10 @@ PyObject *greenlet_method_switch(PyObject *self, PyObject *const *args,
 }
 
 const char greenlet_throw_doc[] =
-"throw([type[, value[, traceback]]])\n--\n\n"
-"Switch to this greenlet and raise there; GreenletExit without arguments. An\n"
-"unstarted one dies at once, and the exception goes to its parent.";
+    "throw([type[, value[, traceback]]])\n--\n\n"
+    "Switch to this greenlet and raise there; GreenletExit without arguments. "
+    "An\n"
+    "unstarted one dies at once, and the exception goes to its parent.";
 
 PyObject *greenlet_method_throw(PyObject *self, PyObject *args)
 {

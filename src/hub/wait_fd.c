@@ -13,8 +13,8 @@ static void wake_waiter(struct loop_wait *wait, int result)
     hub_wake(container_of(wait, struct fd_wait, wait)->fiber, result);
 }
 
-int hub_wait_record(struct hub *hub, struct loop_fd *record,
-                    unsigned direction, int64_t deadline, const char *what)
+int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
+                    int64_t deadline, const char *what)
 {
     if (unlikely(record->always_ready))
         return 0;

@@ -33,7 +33,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EVENTS 256           /* taken from the kernel at once */
 #define INTERRUPT UINT64_MAX /* the eventfd's event */
 #define GROUP 64             /* chunks a group */
 
@@ -329,27 +328,42 @@ static int milliseconds(int64_t ns)
 }
 
 static int wait_events(struct loop *loop, struct epoll_event *events,
-                       int64_t timeout)
+                       int64_t timeout, const sigset_t *mask)
 {
     if (timeout > 0 && loop->has_pwait2) {
         struct timespec ts = {.tv_sec = timeout / 1000000000,
                               .tv_nsec = timeout % 1000000000};
-        int n = epoll_pwait2(loop->epoll, events, EVENTS, &ts, NULL);
+        int n = epoll_pwait2(loop->epoll, events, LOOP_EVENTS, &ts, mask);
         if (n >= 0 || (errno != ENOSYS && errno != EPERM))
             return n; /* EPERM: what older filters of system calls say */
         loop->has_pwait2 = false;
     }
-    return epoll_wait(loop->epoll, events, EVENTS, milliseconds(timeout));
+    if (mask)
+        return epoll_pwait(loop->epoll, events, LOOP_EVENTS,
+                           milliseconds(timeout), mask);
+    return epoll_wait(loop->epoll, events, LOOP_EVENTS, milliseconds(timeout));
+}
+
+int loop_wait(struct loop *loop, struct loop_events *events, int64_t timeout,
+              const sigset_t *mask)
+{
+    int n = wait_events(loop, events->event, timeout, mask);
+    if (n >= 0)
+        return n;
+    return errno == EINTR ? -EINTR : 0;
+}
+
+void loop_dispatch(struct loop *loop, const struct loop_events *events, int n)
+{
+    for (int i = 0; i < n; i++)
+        on_event(loop, &events->event[i]);
 }
 
 int loop_poll(struct loop *loop, int64_t timeout)
 {
-    struct epoll_event events[EVENTS];
-    int n = wait_events(loop, events, timeout);
-    if (n < 0)
-        return errno == EINTR ? -EINTR : 0;
-    for (int i = 0; i < n; i++)
-        on_event(loop, &events[i]);
+    struct loop_events events;
+    int n = loop_wait(loop, &events, timeout, NULL);
+    loop_dispatch(loop, &events, n);
     return n;
 }
 

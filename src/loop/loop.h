@@ -6,9 +6,11 @@
 #ifndef GROVE_LOOP_LOOP_H
 #define GROVE_LOOP_LOOP_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 
 #include "fiber/visibility.h"
 
@@ -91,6 +93,18 @@ int loop_renew(struct loop *loop,
  * no limit) and call those who waited for them. The number of events, 0 also
  * when interrupted, or -EINTR when a signal came. */
 int loop_poll(struct loop *loop, int64_t timeout);
+
+/* loop_poll in two halves, for one who must do something in between. The first
+ * only waits; mask is the thread's signal mask meanwhile (NULL: as it is), as
+ * in epoll_pwait(2). Returns as loop_poll. */
+#define LOOP_EVENTS 256
+struct loop_events {
+    struct epoll_event event[LOOP_EVENTS];
+};
+int loop_wait(struct loop *loop, struct loop_events *events, int64_t timeout,
+              const sigset_t *mask);
+/* The second calls those who waited for the n events of the first. */
+void loop_dispatch(struct loop *loop, const struct loop_events *events, int n);
 
 /* Make the present or next loop_poll return early. From any thread or signal
  * handler. */
