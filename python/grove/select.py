@@ -23,7 +23,10 @@ _WRITABLE = _stdlib.POLLOUT | _stdlib.POLLERR
 
 def _fileno(file: Any) -> int:
     """The descriptor of file, an int or an object with a method fileno."""
-    fd = file if isinstance(file, int) else file.fileno()
+    fd = file
+    if not isinstance(file, int):
+        fileno = getattr(file, "fileno", None)
+        fd = fileno() if fileno else None
     if not isinstance(fd, int):
         raise TypeError("argument must be an int, or have a fileno() method.")
     if fd < 0:
@@ -45,7 +48,9 @@ def select(
     """
     if timeout is not None and timeout < 0:
         raise ValueError("timeout must be non-negative")
-    lists = [[(_fileno(file), file) for file in files] for files in (rlist, wlist, xlist)]
+    lists = [
+        [(_fileno(file), file) for file in files] for files in (rlist, wlist, xlist)
+    ]
     events: dict[int, int] = {}
     wanted = (_stdlib.POLLIN, _stdlib.POLLOUT, _stdlib.POLLPRI)
     for files, event in zip(lists, wanted):

@@ -40,22 +40,19 @@ struct dump {
     int64_t now;
 };
 
+/* The line is cut where a name of the host's is too long for it. */
 static void dump_fiber(struct grove_fiber *f, void *arg)
 {
     const struct dump *d = arg;
-    char line[192];
-    int n = snprintf(line, sizeof(line), "fiber %" PRIu64 " \"%s\" %s",
-                     f->fiber.id, f->fiber.name, state_name(f));
+    char where[128] = "", on[40] = "", line[256];
     if (f->state == FIBER_PARKED && f->waiting) {
-        n += snprintf(line + n, sizeof(line) - (size_t)n, " in %s",
-                      f->reason.what);
         if (f->reason.fd >= 0)
-            n += snprintf(line + n, sizeof(line) - (size_t)n,
-                          " on descriptor %d", f->reason.fd);
-        n += snprintf(line + n, sizeof(line) - (size_t)n, " for %.3f s",
-                      (double)(d->now - f->reason.since) / 1e9);
+            snprintf(on, sizeof(on), " on descriptor %d", f->reason.fd);
+        snprintf(where, sizeof(where), " in %.40s%s for %.3f s", f->reason.what,
+                 on, (double)(d->now - f->reason.since) / 1e9);
     }
-    line[n++] = '\n';
+    int n = snprintf(line, sizeof(line), "fiber %" PRIu64 " \"%s\" %s%s\n",
+                     f->fiber.id, f->fiber.name, state_name(f), where);
     ssize_t written = write(d->fd, line, (size_t)n);
     (void)written;
 }

@@ -56,8 +56,7 @@ static unsigned shift_from_environment(void)
 
 static unsigned stack_shift_default(void)
 {
-    unsigned shift =
-        atomic_load_explicit(&default_shift, memory_order_relaxed);
+    unsigned shift = atomic_load_explicit(&default_shift, memory_order_relaxed);
     if (unlikely(!shift)) {
         unsigned unset = 0;
         shift = shift_from_environment();
@@ -86,8 +85,12 @@ int grove_stack_size_set_default(size_t size)
 struct grove_fiber *hub_fiber_new(struct hub *hub, enum stack_kind kind,
                                   unsigned shift, void (*entry)(void *))
 {
-    struct stack *stack =
-        stack_get(&hub->stacks, stack_class_of(&hub->stacks, kind, shift));
+    struct stack_class *class = stack_class_of(&hub->stacks, kind, shift);
+    /* A program that loads C++ code and then spawns fibers for it comes by here
+     * before they run; a look is cheap against a stack from a slab. */
+    if (unlikely(!class->fresh))
+        fiber_thread_refresh(&hub->thread);
+    struct stack *stack = stack_get(&hub->stacks, class);
     if (unlikely(!stack))
         return NULL;
     struct grove_fiber *f = (struct grove_fiber *)stack;

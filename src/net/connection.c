@@ -122,15 +122,15 @@ int net_connect(int fd, const struct sockaddr *addr, socklen_t addrlen,
     struct net_op op = {.deadline = deadline,
                         .what = "connect",
                         .mode = mode,
-                        .direction = LOOP_WRITE};
-    struct hub *hub = hub_self();
-    /* A socket that connects is new as a rule: what is known of its number may
-     * be of a file that was closed behind our back. */
-    if (hub)
-        loop_own(&hub->loop, fd);
-    op.no_wait = true; /* what the hints say is not about connecting */
+                        .direction = LOOP_WRITE,
+                        /* What the hints say is not about connecting. */
+                        .no_wait = true};
     if (!net_begin(&op, fd))
         return -1;
+    /* A socket that connects is new as a rule: what is known of its number may
+     * be of a file that was closed behind our back. */
+    if (!loop_waited(op.record))
+        loop_own(&op.hub->loop, fd);
     int r;
     do {
         r = try_connect(fd, addr, addrlen);
@@ -143,9 +143,11 @@ int net_connect(int fd, const struct sockaddr *addr, socklen_t addrlen,
 
     int error = errno;
     op.no_wait = false;
-    r = loop_register(&hub->loop, op.record);
-    if (r < 0)
-        return net_waited(r) ? 0 : -1;
+    r = loop_register(&op.hub->loop, op.record);
+    if (r < 0) {
+        net_waited(r);
+        return -1;
+    }
     if (!net_may_wait(&op)) {
         errno = error;
         return -1;

@@ -85,8 +85,10 @@ static int poll_waiting(struct hub *hub, struct pollfd *fds, nfds_t nfds,
         const struct grove_timeout *scope = hub->current->scope;
         bool scoped = scope && scope->effective < deadline;
         int r = wait_any(hub, fds, nfds, waits, deadline);
-        if (r != 0 && r != -ETIMEDOUT)
-            return net_waited(r) ? 0 : -1;
+        if (r != 0 && r != -ETIMEDOUT) {
+            net_waited(r);
+            return -1;
+        }
         int n = poll(fds, nfds, 0);
         if (n != 0)
             return n;

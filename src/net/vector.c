@@ -7,8 +7,8 @@
  *   block device      RWF_NOWAIT would give up at the first page not in memory
  *   pipe, eventfd...  preadv2 and pwritev2 with RWF_NOWAIT at offset -1, which
  *                     means the file's own position
- *   the rest (ttys,   poll, then a plain call; a write besides with O_NONBLOCK
- *   FIFOs)            set for that one call, since writable is not room for all
+ *   the rest (ttys,   poll, then a plain read; a write with O_NONBLOCK set for
+ *   FIFOs)            that one call, since writable is not room for all
  *
  * What was found out stands in the descriptor's record as hints, each of which
  * only saves trying.
@@ -35,9 +35,9 @@ static bool holds_up_thread(struct net_op *op)
 }
 
 /* As poll(2): ready, or an error or hang-up that the call itself will tell. */
-static bool is_ready(int fd, short events)
+static bool is_readable(int fd)
 {
-    struct pollfd p = {.fd = fd, .events = events};
+    struct pollfd p = {.fd = fd, .events = POLLIN};
     if (poll(&p, 1, 0) != 0)
         return true;
     errno = EAGAIN;
@@ -99,7 +99,7 @@ static ssize_t try_read(struct net_op *op, const struct net_iov *v)
         if (n >= 0 || !nowait_refused(op))
             return n;
     }
-    return is_ready(fd, POLLIN) ? readv(fd, v->at, count) : -1;
+    return is_readable(fd) ? readv(fd, v->at, count) : -1;
 }
 
 ssize_t net_readv(int fd, const struct iovec *iov, int count, int64_t deadline,
@@ -180,7 +180,7 @@ static ssize_t try_write(struct net_op *op, const struct net_iov *v)
         if (n >= 0 || !nowait_refused(op))
             return n;
     }
-    return is_ready(fd, POLLOUT) ? write_nonblocking(fd, v) : -1;
+    return write_nonblocking(fd, v);
 }
 
 ssize_t net_writev(int fd, const struct iovec *iov, int count, int64_t deadline,

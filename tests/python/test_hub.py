@@ -226,14 +226,15 @@ def test_spawn_raw():
 
 def test_raw_one_switched_to_before_its_turn():
     seen = []
-    g = grove.spawn_raw(lambda x: seen.append(x), 1)
 
     def switcher():
+        g = grove.spawn_raw(seen.append, 1)
         grove.get_hub().loop.run_callback(grove.getcurrent().switch)
         g.switch(2)
+        return g
 
-    grove.spawn(switcher).join()
-    assert seen == [2] and g.dead
+    assert grove.spawn(switcher).get().dead
+    assert seen == [2]
 
 
 # ---- watchers
@@ -410,7 +411,7 @@ def test_waiter_as_a_link(errors):
 
 def test_waiting_in_the_hub(errors):
     grove.get_hub().loop.run_callback(Waiter().get)
-    grove.get_hub().loop.run_callback(grove.spawn(lambda: 1).join)
+    grove.get_hub().loop.run_callback(grove.spawn(grove.sleep, 0.01).join)
     grove.sleep(0)
     assert [e[1] for e in errors] == [BlockingSwitchOutError] * 2
 

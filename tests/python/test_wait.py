@@ -140,7 +140,7 @@ def test_objects_with_rawlink():
     a, b = Linked(0.01), Linked(0.002)
     g = grove.spawn(sleeper, 0.005)
     assert grove.wait([a, b, g]) == [b, g, a]
-    c = Linked(5)
+    c = Linked(0.05)
     assert grove.wait([c], timeout=0.001) == []
     assert c.links == []
     with pytest.raises(KeyError):

@@ -27,6 +27,9 @@
 
 #include <grove.h>
 
+/* Not every test uses each. */
+#define HELPER __attribute__((unused)) static
+
 #define MS GROVE_MILLISECOND
 
 /* Long enough to mean that something hangs, for waits that should not. */
@@ -51,14 +54,14 @@ struct pair {
     int out; /* the other */
 };
 
-__attribute__((unused)) static struct sockaddr_in loopback(void)
+HELPER struct sockaddr_in loopback(void)
 {
     return (struct sockaddr_in){.sin_family = AF_INET,
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
 /* A socket bound to a free port of the loopback, and its address. */
-static int bound(int type, struct sockaddr_in *addr)
+HELPER int bound(int type, struct sockaddr_in *addr)
 {
     int fd = socket(AF_INET, type, 0);
     socklen_t size = sizeof(*addr);
@@ -69,14 +72,14 @@ static int bound(int type, struct sockaddr_in *addr)
     return fd;
 }
 
-__attribute__((unused)) static int listener(struct sockaddr_in *addr)
+HELPER int listener(struct sockaddr_in *addr)
 {
     int fd = bound(SOCK_STREAM, addr);
     assert_int_equal(listen(fd, 64), 0);
     return fd;
 }
 
-static struct pair tcp_pair(void)
+HELPER struct pair tcp_pair(void)
 {
     struct sockaddr_in addr;
     int server = listener(&addr);
@@ -91,7 +94,7 @@ static struct pair tcp_pair(void)
     return p;
 }
 
-static struct pair udp_pair(void)
+HELPER struct pair udp_pair(void)
 {
     struct sockaddr_in a, b;
     struct pair p = {.in = bound(SOCK_DGRAM, &a), .out = bound(SOCK_DGRAM, &b)};
@@ -100,7 +103,7 @@ static struct pair udp_pair(void)
     return p;
 }
 
-static struct pair pair_of(enum kind kind)
+HELPER struct pair pair_of(enum kind kind)
 {
     static const int types[] = {[UNIX_STREAM] = SOCK_STREAM,
                                 [UNIX_PACKET] = SOCK_SEQPACKET,
@@ -117,25 +120,25 @@ static struct pair pair_of(enum kind kind)
     return (struct pair){.in = fds[0], .out = fds[1]};
 }
 
-__attribute__((unused)) static void pair_close(struct pair p)
+HELPER void pair_close(struct pair p)
 {
     assert_int_equal(grove_close(p.in), 0);
     assert_int_equal(grove_close(p.out), 0);
 }
 
-__attribute__((unused)) static void set_nonblocking(int fd)
+HELPER void set_nonblocking(int fd)
 {
     assert_int_equal(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK), 0);
 }
 
 /* Nothing may leave O_NONBLOCK changed. */
-__attribute__((unused)) static void assert_blocking(int fd)
+HELPER void assert_blocking(int fd)
 {
     assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
 }
 
 /* Write to a blocking descriptor until it takes no more; how much it took. */
-__attribute__((unused)) static size_t fill(int fd)
+HELPER size_t fill(int fd)
 {
     static const char block[4096];
     int flags = fcntl(fd, F_GETFL);
@@ -182,7 +185,7 @@ static void *call_entry(void *arg)
 }
 
 /* Spawn the call and let it come as far as it does without waiting. */
-static void call_start(struct call *c)
+HELPER void call_start(struct call *c)
 {
     c->finished = false;
     if (!c->deadline)
@@ -191,7 +194,7 @@ static void call_start(struct call *c)
     grove_yield();
 }
 
-static void call_finish(struct call *c)
+HELPER void call_finish(struct call *c)
 {
     int r = grove_join_until(c->fiber, NULL, grove_now() + HANG);
     if (r == -ETIMEDOUT)
@@ -200,13 +203,13 @@ static void call_finish(struct call *c)
     grove_release(c->fiber);
 }
 
-__attribute__((unused)) static void expect_parked(const struct call *c)
+HELPER void expect_parked(const struct call *c)
 {
     check(!c->finished, "%s did not wait: %zd, errno %d", c->name, c->result,
           c->error);
 }
 
-__attribute__((unused)) static void expect_error(struct call *c, int error)
+HELPER void expect_error(struct call *c, int error)
 {
     call_finish(c);
     check(c->result == -1 && c->error == error,
@@ -214,7 +217,7 @@ __attribute__((unused)) static void expect_error(struct call *c, int error)
           error);
 }
 
-__attribute__((unused)) static void expect_result(struct call *c, ssize_t n)
+HELPER void expect_result(struct call *c, ssize_t n)
 {
     call_finish(c);
     check(c->result == n, "%s: %zd, errno %d, expected %zd", c->name, c->result,
@@ -222,7 +225,7 @@ __attribute__((unused)) static void expect_result(struct call *c, ssize_t n)
 }
 
 /* Every descriptor that a test opened was closed: how many are open. */
-__attribute__((unused)) static int open_descriptors(void)
+HELPER int open_descriptors(void)
 {
     int n = 0;
     for (int fd = 0; fd < 1024; fd++)

@@ -71,7 +71,7 @@ static void regular_files_are_always_ready(void **state)
 static void directories_cannot_be_read(void **state)
 {
     int fd = open("/", O_RDONLY | O_DIRECTORY);
-    char c;
+    char c = 0;
     assert_int_equal(grove_read(fd, &c, 1), -1);
     assert_int_equal(errno, EISDIR);
     assert_int_equal(grove_write(fd, &c, 1), -1);

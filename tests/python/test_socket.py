@@ -1,0 +1,590 @@
+"""grove.socket: what waits, and that it does not hold up others."""
+
+import _thread
+import array
+import errno
+import gc
+import os
+import pickle
+import socket as stdlib
+import time
+import weakref
+
+import grove
+import pytest
+from grove import socket
+
+
+@pytest.fixture
+def pair():
+    a, b = socket.socketpair()
+    yield a, b
+    a.close()
+    b.close()
+
+
+@pytest.fixture
+def listener():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen(10)
+        yield sock
+
+
+def fill(sock):
+    """Send until nothing more fits."""
+    sock.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            sock.send(b"x" * 65536)
+    sock.setblocking(True)
+
+
+# ---- what it is ------------------------------------------------------------
+
+
+def test_is_a_wrapper(pair):
+    assert not isinstance(pair[0], stdlib.socket)
+    assert isinstance(pair[0]._sock, stdlib.SocketType)
+    assert os.get_blocking(pair[0].fileno()) is False
+    assert socket.SocketType is socket.socket
+
+
+def test_has_every_method_of_the_standard_class(pair):
+    missing = [n for n in dir(stdlib.socket) if not n.startswith("_")]
+    assert [n for n in missing if not hasattr(pair[0], n)] == []
+
+
+def test_every_name_of_the_standard_module():
+    assert [n for n in stdlib.__all__ if not hasattr(socket, n)] == []
+    assert socket.AF_INET is stdlib.AF_INET
+    assert set(socket.__dns__) <= set(socket.__implements__) <= set(socket.__all__)
+
+
+def test_properties():
+    with socket.socket(
+        stdlib.AF_INET, stdlib.SOCK_STREAM | stdlib.SOCK_NONBLOCK
+    ) as sock:
+        assert sock.family is stdlib.AF_INET
+        assert sock.type is stdlib.SOCK_STREAM
+        assert sock.proto == 0
+        assert sock.gettimeout() == 0.0 and not sock.getblocking()
+        assert not sock.get_inheritable()
+        sock.set_inheritable(True)
+        assert sock.get_inheritable()
+
+
+def test_repr_and_close():
+    sock = socket.socket()
+    assert f"fd={sock.fileno()}" in repr(sock)
+    sock.close()
+    sock.close()
+    assert "[closed]" in repr(sock)
+    assert sock.fileno() == -1 and sock.closed
+    with pytest.raises(OSError) as caught:
+        sock.recv(1)
+    assert caught.value.errno == errno.EBADF
+
+
+def test_weak_reference_and_pickle(pair):
+    assert weakref.ref(pair[0])() is pair[0]
+    with pytest.raises(TypeError, match="cannot pickle"):
+        pickle.dumps(pair[0])
+
+
+def test_default_timeout():
+    stdlib.setdefaulttimeout(3.5)
+    try:
+        with socket.socket() as sock:
+            assert sock.gettimeout() == 3.5
+    finally:
+        stdlib.setdefaulttimeout(None)
+
+
+def test_settimeout(pair):
+    pair[0].settimeout(2)
+    assert pair[0].gettimeout() == 2.0 and pair[0].timeout == 2.0
+    pair[0].setblocking(False)
+    assert pair[0].gettimeout() == 0.0
+    pair[0].settimeout(None)
+    assert pair[0].getblocking()
+    with pytest.raises(ValueError):
+        pair[0].settimeout(-1)
+
+
+def test_unknown_family():
+    with pytest.raises(OSError):
+        socket.socket(9999)
+
+
+def test_dup_and_detach(pair):
+    a, b = pair
+    copy = a.dup()
+    assert type(copy) is socket.socket and copy.fileno() != a.fileno()
+    copy.sendall(b"x")
+    assert b.recv(1) == b"x"
+    fd = copy.detach()
+    assert copy.fileno() == -1
+    other = socket.socket(fileno=fd)
+    other.sendall(b"y")
+    assert b.recv(1) == b"y"
+    other.close()
+
+
+def test_fromfd(pair):
+    copy = socket.fromfd(pair[0].fileno(), stdlib.AF_UNIX, stdlib.SOCK_STREAM)
+    assert type(copy) is socket.socket
+    copy.sendall(b"x")
+    assert pair[1].recv(1) == b"x"
+    copy.close()
+
+
+def test_closed_with_its_last_reference():
+    a, b = socket.socketpair()
+    with pytest.warns(ResourceWarning):
+        del a
+        gc.collect()
+    assert b.recv(1) == b""
+    b.close()
+
+
+# ---- receiving and sending -------------------------------------------------
+
+
+def test_recv_lets_others_run(pair):
+    a, b = pair
+    reader = grove.spawn(a.recv, 10)
+    grove.sleep(0)
+    assert not reader.ready()
+    b.send(b"hello")
+    assert reader.get(timeout=1) == b"hello"
+
+
+def test_recv_sizes(pair):
+    a, b = pair
+    b.sendall(b"abcdef")
+    assert a.recv(0) == b""
+    assert a.recv(2, stdlib.MSG_PEEK) == b"ab"
+    assert a.recv(3) == b"abc"
+    with pytest.raises(ValueError):
+        a.recv(-1)
+    with pytest.raises(TypeError):
+        a.recv("1")
+
+
+def test_recv_into(pair):
+    a, b = pair
+    b.sendall(b"abcdef")
+    buffer = bytearray(4)
+    assert a.recv_into(buffer, 2) == 2 and buffer == b"ab\0\0"
+    assert a.recv_into(memoryview(buffer)) == 4 and buffer == b"cdef"
+    with pytest.raises(ValueError):
+        a.recv_into(buffer, 5)
+    with pytest.raises(ValueError):
+        a.recv_into(buffer, -1)
+    with pytest.raises((TypeError, BufferError)):
+        a.recv_into(b"readonly")
+
+
+def test_sendall_of_much(pair):
+    a, b = pair
+    data = os.urandom(3_000_000)
+    sender = grove.spawn(a.sendall, array.array("B", data))
+    received = bytearray()
+    while len(received) < len(data):
+        received += b.recv(100_000)
+    assert received == data
+    assert sender.get(timeout=1) is None
+
+
+def test_send_takes_what_there_is_room_for(pair):
+    assert 0 < pair[0].send(b"x" * 10_000_000) < 10_000_000
+
+
+def test_sendall_keeps_to_its_timeout_as_a_whole(pair):
+    a, b = pair
+    a.settimeout(0.15)
+
+    def trickle():
+        for _ in range(50):
+            grove.sleep(0.05)
+            b.recv(1000)
+
+    reader = grove.spawn(trickle)
+    start = time.monotonic()
+    with pytest.raises(socket.timeout):
+        a.sendall(b"x" * 10_000_000)
+    assert 0.14 < time.monotonic() - start < 1
+    reader.kill()
+
+
+def test_makefile(pair):
+    a, b = pair
+    writer = b.makefile("w", encoding="utf-8")
+    reader = a.makefile("r", encoding="utf-8")
+    lines = grove.spawn(reader.readlines)
+    writer.write("first\nsecond\n")
+    writer.close()
+    b.close()
+    assert lines.get(timeout=1) == ["first\n", "second\n"]
+    a.close()
+    assert a.fileno() >= 0  # the file still has it
+    reader.close()
+    assert a.fileno() == -1
+
+
+def test_datagrams():
+    with socket.socket(type=stdlib.SOCK_DGRAM) as a:
+        with socket.socket(type=stdlib.SOCK_DGRAM) as b:
+            a.bind(("127.0.0.1", 0))
+            reader = grove.spawn(a.recvfrom, 100)
+            grove.sleep(0)
+            b.sendto(b"one", a.getsockname())
+            assert reader.get(timeout=1) == (
+                b"one",
+                ("127.0.0.1", b.getsockname()[1]),
+            )
+            b.sendto(b"two", 0, ("localhost", a.getsockname()[1]))
+            buffer = bytearray(10)
+            assert a.recvfrom_into(buffer)[0] == 3
+            with pytest.raises(TypeError):
+                b.sendto(b"x")
+
+
+def test_messages(pair):
+    a, b = pair
+    reader = grove.spawn(a.recvmsg, 100)
+    grove.sleep(0)
+    assert b.sendmsg([b"ab", b"cd"]) == 4
+    assert reader.get(timeout=1)[0] == b"abcd"
+    b.sendmsg(iter([b"xyz"]))
+    first, second = bytearray(2), bytearray(2)
+    assert a.recvmsg_into([first, second])[0] == 3
+    assert (first, second) == (b"xy", b"z\0")
+
+
+def test_passing_descriptors(pair):
+    read, write = os.pipe()
+    socket.send_fds(pair[0], [b"fd"], [write])
+    data, fds, *_ = socket.recv_fds(pair[1], 10, 2)
+    os.write(fds[0], b"x")
+    assert os.read(read, 1) == b"x"
+    for fd in (read, write, *fds):
+        os.close(fd)
+
+
+def test_sendfile(pair, tmp_path):
+    a, b = pair
+    path = tmp_path / "file"
+    path.write_bytes(b"0123456789" * 10)
+    with path.open("rb") as file:
+        assert a.sendfile(file, offset=5, count=10) == 10
+        assert file.tell() == 15
+        assert b.recv(100) == b"5678901234"
+        with pytest.raises(ValueError):
+            a.sendfile(file, count=0)
+    with path.open("r") as file, pytest.raises(ValueError):
+        a.sendfile(file)
+
+
+def test_two_readers_of_one_socket(pair):
+    a, b = pair
+    readers = [grove.spawn(a.recv, 1) for _ in range(3)]
+    grove.sleep(0)
+    b.send(b"1")
+    grove.sleep(0.01)
+    b.send(b"23")
+    grove.joinall(readers, timeout=1, raise_error=True)
+    assert sorted(r.value for r in readers) == [b"1", b"2", b"3"]
+
+
+def test_reader_that_never_waits_does_not_starve_others(pair):
+    a, b = pair
+    b.close()
+    turns = []
+
+    def spin():
+        while not turns:
+            a.recv(1)  # b"" at once, for ever
+
+    spinner = grove.spawn(spin)
+    grove.spawn_later(0.01, turns.append, 1)
+    spinner.get(timeout=5)
+
+
+# ---- time-outs, kills and closing ------------------------------------------
+
+
+def test_timeout(pair):
+    pair[0].settimeout(0.05)
+    start = time.monotonic()
+    with pytest.raises(stdlib.timeout, match="timed out"):
+        pair[0].recv(1)
+    assert 0.05 <= time.monotonic() - start < 1
+
+
+def test_zero_timeout(pair):
+    pair[0].setblocking(False)
+    for call in (
+        lambda: pair[0].recv(1),
+        lambda: pair[0].recv_into(bytearray(1)),
+        lambda: pair[0].recvfrom(1),
+        lambda: pair[0].recvmsg(1),
+    ):
+        with pytest.raises(BlockingIOError):
+            call()
+
+
+def test_dont_wait(pair):
+    with pytest.raises(BlockingIOError):
+        pair[0].recv(1, stdlib.MSG_DONTWAIT)
+
+
+def test_send_waits_for_room(pair):
+    a, b = pair
+    fill(a)
+    sender = grove.spawn(a.send, b"y")
+    grove.sleep(0.01)
+    assert not sender.ready()
+    while b.recv(1 << 20)[-1:] != b"y":
+        pass
+    assert sender.get(timeout=1) == 1
+
+
+def test_gevent_timeout_around_it(pair):
+    with pytest.raises(grove.Timeout), grove.Timeout(0.01):
+        pair[0].recv(1)
+    pair[1].send(b"x")
+    assert pair[0].recv(1) == b"x"
+
+
+def test_kill_while_it_waits(pair):
+    reader = grove.spawn(pair[0].recv, 1)
+    grove.sleep(0)
+    reader.kill()
+    assert isinstance(reader.value, grove.GreenletExit)
+    pair[1].send(b"x")
+    assert pair[0].recv(1) == b"x"
+
+
+@pytest.mark.parametrize("wait", ["recv", "recvfrom", "send"])
+def test_close_wakes_who_waits(pair, wait):
+    a = pair[0]
+    if wait == "send":
+        fill(a)
+    waiter = grove.spawn(getattr(a, wait), b"x" if wait == "send" else 1)
+    grove.sleep(0.01)
+    a.close()
+    with pytest.raises(OSError) as caught:
+        waiter.get(timeout=1)
+    assert caught.value.errno == errno.EBADF
+
+
+def test_number_of_a_closed_socket_comes_back():
+    # Closed behind our back: the kernel forgets what the loop registered.
+    a, b = socket.socketpair()
+    reader = grove.spawn(a.recv, 1)
+    grove.sleep(0)
+    b.send(b"x")
+    reader.get(timeout=1)
+    number = a.fileno()
+    os.close(a.detach())
+    b.close()
+    a, b = socket.socketpair()
+    assert number in (a.fileno(), b.fileno())
+    for one, other in ((a, b), (b, a)):
+        reader = grove.spawn(one.recv, 1)
+        grove.sleep(0)
+        other.send(b"x")
+        assert reader.get(timeout=1) == b"x"
+    a.close()
+    b.close()
+
+
+def test_shutdown_wakes_who_reads(pair):
+    reader = grove.spawn(pair[0].recv, 1)
+    grove.sleep(0)
+    pair[0].shutdown(stdlib.SHUT_RD)
+    assert reader.get(timeout=1) == b""
+
+
+def test_waiting_in_the_hub_is_refused(pair):
+    from grove.exceptions import BlockingSwitchOutError
+
+    raised = []
+
+    def callback():
+        for call in (lambda: pair[0].recv(1), lambda: pair[0].recvfrom(1)):
+            try:
+                call()
+            except BaseException as error:
+                raised.append(type(error))
+        raised.append(pair[1].send(b"x"))
+
+    grove.get_hub().loop.run_callback(callback)
+    grove.sleep(0.01)
+    assert raised == [BlockingSwitchOutError, BlockingSwitchOutError, 1]
+
+
+# ---- connections -----------------------------------------------------------
+
+
+def test_accept_and_connect(listener):
+    server = grove.spawn(listener.accept)
+    client = socket.create_connection(listener.getsockname(), timeout=2)
+    peer, address = server.get(timeout=1)
+    assert type(peer) is socket.socket
+    assert address == client.getsockname()
+    peer.sendall(b"x")
+    assert client.recv(1) == b"x"
+    peer.close()
+    client.close()
+
+
+def test_accept_times_out(listener):
+    listener.settimeout(0.02)
+    with pytest.raises(socket.timeout):
+        listener.accept()
+
+
+def test_refused():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        address = sock.getsockname()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+    with socket.socket() as sock:
+        assert sock.connect_ex(address) == errno.ECONNREFUSED
+
+
+def test_connect_of_a_non_blocking_socket(listener):
+    with socket.socket() as sock:
+        sock.setblocking(False)
+        assert sock.connect_ex(listener.getsockname()) in (0, errno.EINPROGRESS)
+
+
+def test_connect_waits_for_a_full_unix_backlog(tmp_path):
+    path = str(tmp_path / "socket")
+    with socket.socket(stdlib.AF_UNIX) as server:
+        server.bind(path)
+        server.listen(0)
+        clients = [socket.socket(stdlib.AF_UNIX) for _ in range(3)]
+        connects = [grove.spawn(c.connect, path) for c in clients]
+        grove.sleep(0.01)
+        assert not all(c.ready() for c in connects)
+        clients[2].settimeout(0.01)
+        for _ in clients:
+            server.accept()[0].close()
+        grove.joinall(connects, timeout=2, raise_error=True)
+        for client in clients:
+            client.close()
+
+
+def test_create_server():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert type(server) is socket.socket
+
+
+# ---- names -----------------------------------------------------------------
+
+
+def test_numeric_addresses_need_no_thread():
+    before = _thread._count()
+    assert socket.getaddrinfo("127.0.0.1", 80) == stdlib.getaddrinfo("127.0.0.1", 80)
+    assert socket.getaddrinfo("::1", 80)[0][4][0] == "::1"
+    assert socket.getaddrinfo(None, 80)
+    assert socket.gethostbyname("127.0.0.1") == "127.0.0.1"
+    assert socket.getnameinfo(("127.0.0.1", 80), stdlib.NI_NUMERICHOST)
+    assert _thread._count() == before
+
+
+def test_names_are_looked_up_meanwhile(monkeypatch):
+    from grove._offload import run_in_thread
+
+    order = []
+    look_up = grove.spawn(run_in_thread, lambda: (time.sleep(0.05), order.append(2)))
+    grove.spawn(order.append, 1)
+    look_up.get(timeout=2)
+    assert order == [1, 2]
+    assert socket.gethostbyname("localhost") == "127.0.0.1"
+    assert socket.getaddrinfo("localhost", 80) == stdlib.getaddrinfo("localhost", 80)
+
+
+def test_unknown_name():
+    with pytest.raises(socket.gaierror):
+        socket.getaddrinfo("no-such-name.invalid", 80)
+
+
+def test_look_up_given_up():
+    from grove._offload import run_in_thread
+
+    with pytest.raises(grove.Timeout), grove.Timeout(0.01):
+        run_in_thread(time.sleep, 0.1)
+    # Its late answer disturbs nobody.
+    a, b = socket.socketpair()
+    grove.sleep(0.15)
+    a.settimeout(0.01)
+    with pytest.raises(socket.timeout):
+        a.recv(1)
+    a.close()
+    b.close()
+
+
+def test_more_look_ups_than_threads():
+    from grove._offload import MAX_THREADS, run_in_thread
+
+    count = 3 * MAX_THREADS
+    jobs = [grove.spawn(run_in_thread, lambda i=i: i) for i in range(count)]
+    grove.joinall(jobs, timeout=5, raise_error=True)
+    assert [job.value for job in jobs] == list(range(count))
+
+
+# ---- waiting for any descriptor --------------------------------------------
+
+
+def test_wait_read_and_write():
+    read, write = os.pipe()
+    socket.wait_write(write)
+    with pytest.raises(socket.timeout):
+        socket.wait_read(read, timeout=0.01)
+    with pytest.raises(KeyError):
+        socket.wait_read(read, timeout=0.01, timeout_exc=KeyError("x"))
+    waiter = grove.spawn(socket.wait_read, read)
+    grove.sleep(0)
+    os.write(write, b"x")
+    assert waiter.get(timeout=1) is None
+    # Ready all along, and told again and again.
+    socket.wait_read(read, timeout=1)
+    socket.wait_readwrite(write, timeout=1)
+    os.close(read)
+    os.close(write)
+    with pytest.raises(OSError):
+        socket.wait_read(read, timeout=1)
+    with pytest.raises(ValueError):
+        socket.wait_read(-1)
+
+
+def test_wait_for_a_number_that_came_back():
+    for _ in range(3):
+        read, write = os.pipe()
+        waiter = grove.spawn(socket.wait_read, read, timeout=2)
+        grove.sleep(0)
+        os.write(write, b"x")
+        waiter.get(timeout=1)
+        os.close(read)
+        os.close(write)
+
+
+def test_wait_for_a_watcher(pair):
+    io_watcher = grove.get_hub().loop.io(pair[0].fileno(), 1)
+    grove.spawn_later(0.01, pair[1].send, b"x")
+    socket.wait(io_watcher, timeout=1)
+    pair[0].recv(1)
+    with pytest.raises(socket.timeout):
+        socket.wait(io_watcher, timeout=0.01)
+    waiter = grove.spawn(socket.wait, io_watcher)
+    grove.sleep(0)
+    socket.cancel_wait(io_watcher)
+    with pytest.raises(OSError) as caught:
+        waiter.get(timeout=1)
+    assert caught.value is socket.cancel_wait_ex

@@ -1,0 +1,103 @@
+/* Nothing is left that could wake anybody: who is told, and what is printed. */
+#include "unit.h"
+
+#include "grove.h"
+#include "hub/hub.h"
+
+static void *forever(void *arg)
+{
+    return (void *)(intptr_t)(arg ? grove_join(arg, NULL)
+                                  : grove_sleep_until(GROVE_NEVER));
+}
+
+static void *nap(void *arg)
+{
+    return grove_sleep(GROVE_MILLISECOND) == 0 ? arg : NULL;
+}
+
+static int deadlock_then_work(void)
+{
+    grove_attr first = {.name = "sleeper"}, second = {.name = "joiner"};
+    grove_fiber *a, *b, *f;
+    void *value;
+    CHILD_CHECK(grove_spawn_with(&a, &first, forever, NULL) == 0);
+    CHILD_CHECK(grove_spawn_with(&b, &second, forever, a) == 0);
+    CHILD_CHECK(grove_join(b, &value) == -EDEADLK && !value);
+    fprintf(stderr, "told once\n");
+    /* The hub goes on, and so do they. */
+    CHILD_CHECK(grove_spawn(&f, nap, &f) == 0);
+    CHILD_CHECK(grove_join(f, &value) == 0 && value == &f);
+    CHILD_CHECK(grove_result(a, NULL) == -EAGAIN);
+    CHILD_CHECK(grove_kill(a) == 0);
+    CHILD_CHECK(grove_join(b, &value) == 0 && value == NULL);
+    CHILD_CHECK(grove_join(a, &value) == 0 && value == (void *)-ECANCELED);
+    return 0;
+}
+
+static void main_is_told_and_the_fibers_are_listed(void **state)
+{
+    (void)state;
+    struct unit_child child;
+    unit_in_child(&child, deadlock_then_work);
+    unit_assert_exit(&child);
+    const char *end = strstr(child.text, "told once");
+    assert_non_null(end);
+    const char *head = strstr(child.text, "grove: deadlock");
+    const char *root = strstr(child.text, "fiber 1 \"main\" parked in join");
+    const char *a = strstr(child.text, "\"sleeper\" parked in sleep for ");
+    const char *b = strstr(child.text, "\"joiner\" parked in join for ");
+    assert_true(head && root && a && b);
+    assert_true(head < root && root < a && a < end && b < end);
+    assert_null(strstr(end, "deadlock"));
+}
+
+static int every_wait_of_main(void)
+{
+    grove_fiber *f;
+    grove_event e = GROVE_EVENT_INIT;
+    CHILD_CHECK(grove_spawn(&f, forever, NULL) == 0);
+    for (int i = 0; i < 3; i++) {
+        CHILD_CHECK(grove_sleep_until(GROVE_NEVER) == -EDEADLK);
+        CHILD_CHECK(grove_join(f, NULL) == -EDEADLK);
+        CHILD_CHECK(grove_join_all(&f, 1, 1) == -EDEADLK);
+        CHILD_CHECK(grove_event_wait(&e) == -EDEADLK);
+    }
+    CHILD_CHECK(f->links.next == &f->links);
+    return 0;
+}
+
+static void every_wait_of_main_ends_so(void **state)
+{
+    (void)state;
+    struct unit_child child;
+    unit_in_child(&child, every_wait_of_main);
+    unit_assert_exit(&child);
+}
+
+static void a_deadline_is_no_deadlock(void **state)
+{
+    (void)state;
+    grove_fiber *f;
+    assert_int_equal(grove_spawn(&f, forever, NULL), 0);
+    assert_int_equal(grove_join_until(f, NULL, grove_now() + GROVE_MILLISECOND),
+                     -ETIMEDOUT);
+    grove_timeout t;
+    grove_timeout_begin(&t, grove_now() + GROVE_MILLISECOND);
+    assert_int_equal(grove_join(f, NULL), -ETIMEDOUT);
+    assert_int_equal(grove_timeout_end(&t), -ETIMEDOUT);
+    assert_int_equal(grove_kill(f), 0);
+    assert_int_equal(grove_join(f, NULL), 0);
+    grove_release(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(main_is_told_and_the_fibers_are_listed),
+        cmocka_unit_test(every_wait_of_main_ends_so),
+        cmocka_unit_test(a_deadline_is_no_deadlock),
+    };
+    if (UNIT_TSAN) /* all of it in forked processes */
+        return 77;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,471 @@
+/*
+ * Every call that may fail for want of memory, mappings or descriptors, made
+ * to fail at each of the places where it could: it must say so with a
+ * documented error, leak nothing, and work when it is made again.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "faults.h"
+#include "net_help.h"
+
+#define MEMORY \
+    (FAULT_malloc | FAULT_calloc | FAULT_realloc | FAULT_posix_memalign)
+#define MAPPINGS (FAULT_mmap64 | FAULT_madvise | FAULT_mprotect)
+
+/* What is made to fail. Each runs on a thread of its own, so that the hub's
+ * tables are empty. */
+struct scenario {
+    const char *name;
+    /* Makes what op needs, without failures. */
+    void (*prepare)(void);
+    /* 0 or a positive errno; to be made again after a failure. */
+    int (*op)(void);
+    void (*clean)(void);
+};
+
+struct trial {
+    const struct scenario *scenario;
+    unsigned mask;
+    int nth, error;
+    int first, second; /* what the two calls of op returned */
+    bool hit;
+};
+
+static void *run_trial(void *arg)
+{
+    struct trial *t = arg;
+    const struct scenario *s = t->scenario;
+    if (s->prepare)
+        s->prepare();
+    fault_arm(t->mask, t->nth, t->error);
+    t->first = s->op();
+    t->hit = fault_disarm();
+    t->second = s->op();
+    if (s->clean)
+        s->clean();
+    return NULL;
+}
+
+/* Make the nth call of those in mask fail, for each nth there is. A failure
+ * must be reported as `expected`, or be of no consequence. How many were
+ * reported. */
+static int each_failure(const struct scenario *s, unsigned mask, int error,
+                        int expected)
+{
+    int reported = 0;
+    int before = open_descriptors();
+    for (int nth = 1;; nth++) {
+        struct trial t = {s, mask, nth, error, 0, 0, false};
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, run_trial, &t), 0);
+        pthread_join(thread, NULL);
+        check(t.first == 0 || t.first == expected,
+              "%s, failure %d with errno %d: errno %d", s->name, nth, error,
+              t.first);
+        check(t.second == 0, "%s after failure %d with errno %d: errno %d",
+              s->name, nth, error, t.second);
+        check(open_descriptors() == before,
+              "%s, failure %d with errno %d: leaks descriptors", s->name, nth,
+              error);
+        if (!t.hit) {
+            assert_int_equal(t.first, 0);
+            return reported;
+        }
+        reported += t.first != 0;
+    }
+}
+
+/* ---- the runtime's calls ----------------------------------------------- */
+
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+static int join(grove_fiber *f)
+{
+    int r = grove_join(f, NULL);
+    grove_release(f);
+    return -r;
+}
+
+static int make_hub(void)
+{
+    grove_hub *hub = grove_hub_self();
+    return hub ? 0 : errno;
+}
+
+static int spawn(void)
+{
+    grove_fiber *f;
+    int r = grove_spawn(&f, nothing, NULL);
+    return r < 0 ? -r : join(f);
+}
+
+/* Of a size that has no stack pooled. */
+static int spawn_large(void)
+{
+    grove_fiber *f;
+    grove_attr attr = {.name = "large", .stack_size = 1 << 20};
+    int r = grove_spawn_with(&f, &attr, nothing, NULL);
+    return r < 0 ? -r : join(f);
+}
+
+/* More than one slab's worth at once. */
+static int spawn_many(void)
+{
+    enum { MANY = 300 };
+    static grove_fiber *fs[MANY];
+    int n = 0, r = 0;
+    while (n < MANY && r == 0) {
+        r = grove_spawn(&fs[n], nothing, NULL);
+        n += r == 0;
+    }
+    for (int i = 0; i < n; i++) {
+        int joined = join(fs[i]);
+        if (joined)
+            return joined;
+    }
+    return -r;
+}
+
+static int join_all(void)
+{
+    grove_fiber *fs[3];
+    int n = 0;
+    ssize_t r = 0;
+    while (n < 3 && r == 0) {
+        r = grove_spawn(&fs[n], nothing, NULL);
+        n += r == 0;
+    }
+    if (r == 0)
+        r = grove_join_all(fs, 3, 0);
+    for (int i = 0; i < n; i++)
+        join(fs[i]);
+    return r < 0 ? (int)-r : 0;
+}
+
+static grove_local low_key, high_key;
+
+static int set_locals(void)
+{
+    static int value;
+    int r = grove_local_set(low_key, &value);
+    if (r == 0) {
+        r = grove_local_set(high_key, &value);
+        if (grove_local_get(low_key) != &value)
+            return EINVAL; /* lost */
+    }
+    return -r;
+}
+
+static int sleep_a_little(void)
+{
+    return -grove_sleep(1);
+}
+
+static void hubs_are_made_or_not(void **state)
+{
+    const struct scenario s = {"hub", NULL, make_hub, NULL};
+    assert_true(each_failure(&s, MEMORY, ENOMEM, ENOMEM) > 0);
+    assert_true(each_failure(&s, MAPPINGS, ENOMEM, ENOMEM) > 0);
+    unsigned kernel = FAULT_epoll_create1 | FAULT_eventfd;
+    assert_int_equal(each_failure(&s, kernel, EMFILE, EMFILE), 2);
+    assert_int_equal(each_failure(&s, kernel, ENFILE, ENFILE), 2);
+    assert_int_equal(each_failure(&s, kernel, ENOMEM, ENOMEM), 2);
+    assert_int_equal(each_failure(&s, FAULT_epoll_ctl, ENOMEM, ENOMEM), 1);
+    assert_int_equal(each_failure(&s, FAULT_epoll_ctl, ENOSPC, ENOMEM), 1);
+}
+
+static void a_first_call_reports_that_there_is_no_hub(void **state)
+{
+    const struct scenario all[] = {{"spawn", NULL, spawn, NULL},
+                                   {"sleep", NULL, sleep_a_little, NULL},
+                                   {"local", NULL, set_locals, NULL}};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(each_failure(&all[i], FAULT_eventfd, EMFILE, EMFILE),
+                         1);
+    }
+}
+
+static void spawn_reports_no_memory(void **state)
+{
+    const struct scenario all[] = {{"spawn", NULL, spawn, NULL},
+                                   {"spawn_with", NULL, spawn_large, NULL},
+                                   {"spawn many", NULL, spawn_many, NULL}};
+    for (int i = 0; i < 3; i++) {
+        assert_true(each_failure(&all[i], MEMORY, ENOMEM, ENOMEM) > 0);
+        assert_true(each_failure(&all[i], MAPPINGS, ENOMEM, ENOMEM) > 0);
+    }
+}
+
+static void join_all_reports_no_memory(void **state)
+{
+    const struct scenario s = {"join_all", NULL, join_all, NULL};
+    assert_true(each_failure(&s, MEMORY, ENOMEM, ENOMEM) > 0);
+}
+
+static void local_set_reports_no_memory_and_loses_nothing(void **state)
+{
+    const struct scenario s = {"local_set", NULL, set_locals, NULL};
+    assert_int_equal(each_failure(&s, FAULT_realloc, ENOMEM, ENOMEM), 2);
+}
+
+/* ---- descriptors ------------------------------------------------------- */
+
+static struct pair pair;
+static int server;
+static struct sockaddr_in server_addr;
+
+static void prepare_pair(void)
+{
+    pair = pair_of(TCP);
+}
+
+static void clean_pair(void)
+{
+    pair_close(pair);
+}
+
+static void *late_write(void *arg)
+{
+    int fd = *(int *)arg;
+    ssize_t n = write(fd, "x", 1);
+    (void)n;
+    return NULL;
+}
+
+/* A byte that comes only while it is waited for. */
+static int receive(void)
+{
+    grove_fiber *f;
+    char c;
+    int r = grove_spawn(&f, late_write, &pair.out);
+    if (r < 0)
+        return -r;
+    r = grove_recv(pair.in, &c, 1, 0) == 1 ? 0 : errno;
+    join(f);
+    if (r)
+        assert_int_equal(recv(pair.in, &c, 1, MSG_DONTWAIT), 1);
+    return r;
+}
+
+static void *late_drain(void *arg)
+{
+    int fd = *(int *)arg;
+    static char block[65536];
+    while (recv(fd, block, sizeof(block), MSG_DONTWAIT) > 0)
+        ;
+    return NULL;
+}
+
+static int send_late(void)
+{
+    grove_fiber *f;
+    int r = grove_spawn(&f, late_drain, &pair.in);
+    if (r < 0)
+        return -r;
+    fill(pair.out);
+    r = grove_send(pair.out, "x", 1, 0) == 1 ? 0 : errno;
+    return join(f) ? EINVAL : r;
+}
+
+static int poll_many(void)
+{
+    enum { MANY = 20 };
+    struct pollfd fds[MANY];
+    for (int i = 0; i < MANY; i++)
+        fds[i] = (struct pollfd){pair.in, POLLIN, 0};
+    grove_fiber *f;
+    char c;
+    int r = grove_spawn(&f, late_write, &pair.out);
+    if (r < 0)
+        return -r;
+    r = grove_poll(fds, MANY, -1) == MANY ? 0 : errno;
+    join(f);
+    assert_int_equal(recv(pair.in, &c, 1, MSG_DONTWAIT), 1);
+    return r;
+}
+
+static void prepare_server(void)
+{
+    server = listener(&server_addr);
+}
+
+static void clean_server(void)
+{
+    grove_close(server);
+}
+
+static void *late_connect(void *arg)
+{
+    int fd = *(int *)arg;
+    /* Not the wrapped one: it is the other side's. */
+    __real_connect(fd, (struct sockaddr *)&server_addr, sizeof(server_addr));
+    return NULL;
+}
+
+static int accept_late(void)
+{
+    int client = socket(AF_INET, SOCK_STREAM, 0);
+    grove_fiber *f;
+    int r = grove_spawn(&f, late_connect, &client);
+    if (r == 0) {
+        int fd = grove_accept4(server, NULL, NULL, 0);
+        r = fd < 0 ? -errno : 0;
+        join(f);
+        if (fd < 0)
+            fd = __real_accept4(server, NULL, NULL, 0);
+        grove_close(fd);
+    }
+    close(client);
+    assert_blocking(server);
+    return -r;
+}
+
+/* To a listener that does not accept: waits, until its deadline. */
+static int fillers[3];
+
+static void prepare_full_server(void)
+{
+    server = bound(SOCK_STREAM, &server_addr);
+    listen(server, 0);
+    for (int i = 0; i < 3; i++) {
+        fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        connect(fillers[i], (struct sockaddr *)&server_addr,
+                sizeof(server_addr));
+    }
+}
+
+static void clean_full_server(void)
+{
+    for (int i = 0; i < 3; i++)
+        grove_close(fillers[i]);
+    grove_close(server);
+}
+
+static int connect_late(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int r = grove_connect_until(fd, (struct sockaddr *)&server_addr,
+                                sizeof(server_addr), grove_now() + MS / 10);
+    r = r == 0 || errno == ETIMEDOUT ? 0 : errno;
+    assert_blocking(fd);
+    grove_close(fd);
+    return r;
+}
+
+static const struct scenario receiving = {"recv", prepare_pair, receive,
+                                          clean_pair};
+static const struct scenario sending = {"send", prepare_pair, send_late,
+                                        clean_pair};
+static const struct scenario polling = {"poll", prepare_pair, poll_many,
+                                        clean_pair};
+static const struct scenario accepting = {"accept", prepare_server, accept_late,
+                                          clean_server};
+static const struct scenario connecting = {"connect", prepare_full_server,
+                                           connect_late, clean_full_server};
+
+static const struct scenario *const waits[] = {&receiving, &sending, &polling,
+                                               &accepting, &connecting};
+
+static void waits_report_no_memory(void **state)
+{
+    for (int i = 0; i < 5; i++) {
+        assert_true(each_failure(waits[i], MEMORY, ENOMEM, ENOMEM) > 0);
+        /* The hub's own registration, then the descriptor's. */
+        assert_true(each_failure(waits[i], FAULT_epoll_ctl, ENOMEM, ENOMEM) >
+                    1);
+        assert_true(each_failure(waits[i], FAULT_epoll_ctl, ENOSPC, ENOMEM) >
+                    1);
+    }
+}
+
+static void the_kernels_errors_are_passed_on(void **state)
+{
+    static const int errors[] = {ENOMEM, ENOBUFS, EMFILE, ENFILE};
+    for (int i = 0; i < 4; i++) {
+        int e = errors[i];
+        assert_true(each_failure(&accepting, FAULT_accept4, e, e) > 0);
+        assert_true(each_failure(&connecting, FAULT_connect, e, e) >= 0);
+        assert_true(each_failure(&receiving, FAULT_recvfrom, e, e) > 0);
+        assert_true(each_failure(&sending, FAULT_sendto, e, e) > 0);
+    }
+}
+
+/* Setting O_NONBLOCK may fail; putting it back is not made to. */
+static int fcntl_then_accept(void)
+{
+    int client = socket(AF_INET, SOCK_STREAM, 0);
+    __real_connect(client, (struct sockaddr *)&server_addr,
+                   sizeof(server_addr));
+    int fd = grove_accept4(server, NULL, NULL, 0);
+    int r = fd < 0 ? errno : 0;
+    if (fd < 0)
+        fd = __real_accept4(server, NULL, NULL, 0);
+    grove_close(fd);
+    close(client);
+    return r;
+}
+
+static void flags_that_cannot_be_set(void **state)
+{
+    for (int nth = 1; nth <= 2; nth++) {
+        prepare_server();
+        fault_arm(FAULT_fcntl64, nth, EPERM);
+        assert_int_equal(fcntl_then_accept(), EPERM);
+        assert_true(fault_disarm());
+        assert_int_equal(fcntl_then_accept(), 0);
+        assert_blocking(server);
+        clean_server();
+    }
+}
+
+/* No memory for what is left of a long array: the part is the result. */
+static void a_part_is_sent_when_there_is_no_memory(void **state)
+{
+    enum { PARTS = 64, PART = 256 << 10 };
+    struct pair p = pair_of(UNIX_STREAM);
+    struct iovec iov[PARTS];
+    char *data = calloc(1, PART);
+    for (int i = 0; i < PARTS; i++)
+        iov[i] = (struct iovec){data, PART};
+    fault_arm(FAULT_malloc, 1, ENOMEM);
+    ssize_t n = grove_writev(p.out, iov, PARTS);
+    assert_true(fault_disarm());
+    assert_true(n > 0 && n < (ssize_t)PARTS * PART);
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = PARTS};
+    late_drain(&p.in);
+    fault_arm(FAULT_malloc, 1, ENOMEM);
+    n = grove_sendmsg(p.out, &msg, 0);
+    assert_true(fault_disarm());
+    assert_true(n > 0 && n < (ssize_t)PARTS * PART);
+    free(data);
+    pair_close(p);
+}
+
+static int setup(void **state)
+{
+    grove_local rest;
+    int r = grove_local_create(&low_key, NULL);
+    for (int i = 0; i < 20 && r == 0; i++)
+        r = grove_local_create(&rest, NULL);
+    return r || grove_local_create(&high_key, NULL) || !grove_hub_self();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hubs_are_made_or_not),
+        cmocka_unit_test(a_first_call_reports_that_there_is_no_hub),
+        cmocka_unit_test(spawn_reports_no_memory),
+        cmocka_unit_test(join_all_reports_no_memory),
+        cmocka_unit_test(local_set_reports_no_memory_and_loses_nothing),
+        cmocka_unit_test(waits_report_no_memory),
+        cmocka_unit_test(the_kernels_errors_are_passed_on),
+        cmocka_unit_test(flags_that_cannot_be_set),
+        cmocka_unit_test(a_part_is_sent_when_there_is_no_memory),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
