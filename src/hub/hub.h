@@ -190,21 +190,30 @@ hub_switch(struct hub *hub, struct grove_fiber *from, struct grove_fiber *to)
         hub->host->resume(from);
 }
 
+/* Cache lines of a parked stack that its fiber comes back through: after a
+ * yield, and after a wait inside a call of net/. */
+#define HUB_LINES_YIELD 2
+#define HUB_LINES_WAIT 8
+
 /* With many fibers each one's words and stack have left the cache when its turn
  * comes. So one switch ahead the stack of the next is asked for (its record
  * came with the switch before), and the record of the one after. Inlined by
  * force: gcc 12 takes a function that only prefetches for one without effect
  * and leaves out calls of it. */
-__attribute__((always_inline)) static inline void
-hub_prefetch(struct run *next)
+__attribute__((always_inline)) static inline void hub_prefetch(struct run *next)
 {
     struct run *after = next->next;
     __builtin_prefetch(after);
     __builtin_prefetch((char *)after + 64);
     if (likely(!next->call && !next->birth)) {
         struct grove_fiber *f = container_of(next, struct grove_fiber, run);
-        __builtin_prefetch(context_sp(&f->fiber.context));
-        __builtin_prefetch((char *)context_sp(&f->fiber.context) + 64);
+        char *sp = context_sp(&f->fiber.context);
+        for (int i = 0; i < HUB_LINES_YIELD; i++)
+            __builtin_prefetch(sp + 64 * i);
+        if (f->waiting) {
+            for (int i = HUB_LINES_YIELD; i < HUB_LINES_WAIT; i++)
+                __builtin_prefetch(sp + 64 * i);
+        }
     }
 }
 
