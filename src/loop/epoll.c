@@ -343,12 +343,25 @@ static int wait_events(struct loop *loop, struct epoll_event *events,
     return epoll_wait(loop->epoll, events, EVENTS, milliseconds(timeout));
 }
 
+/* The program closed a descriptor that is not its own (all of them, say): no
+ * event would ever come again, and the hub would spin. */
+static __attribute__((noreturn, cold)) void die_of_lost_epoll(void)
+{
+    static const char message[] =
+        "grove: the event loop's descriptor was closed by the program\n";
+    ssize_t n = write(STDERR_FILENO, message, sizeof(message) - 1);
+    (void)n;
+    abort();
+}
+
 int loop_poll(struct loop *loop, int64_t timeout)
 {
     struct epoll_event events[EVENTS];
     int n = wait_events(loop, events, timeout);
+    if (n < 0 && errno == EINTR)
+        return -EINTR;
     if (n < 0)
-        return errno == EINTR ? -EINTR : 0;
+        die_of_lost_epoll();
     for (int i = 0; i < n; i++)
         on_event(loop, &events[i]);
     return n;
