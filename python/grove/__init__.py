@@ -25,6 +25,7 @@ from grove._core import (
     wait,
     with_timeout,
 )
+from grove import greenlet, hub, timeout
 from grove._names import install_as_gevent
 from grove.hub import reinit
 

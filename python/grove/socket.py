@@ -163,6 +163,12 @@ def _resolved(sock: _socket.socket, address: Any) -> Any:
 # ---- the class -------------------------------------------------------------
 
 
+class _RawSocket(_socket.socket):
+    """What is wrapped; TLS connections want weak references to theirs."""
+
+    __slots__ = ("__weakref__",)
+
+
 class socket:
     """A socket whose waits let other greenlets run.
 
@@ -187,7 +193,7 @@ class socket:
         self._io_refs = 0
         self._closed = False
         self.timeout = 0.0 if self._non_blocking(type) else _socket.getdefaulttimeout()
-        self._sock = _socket.socket(family, type, proto, fileno)
+        self._sock = _RawSocket(family, type, proto, fileno)
         _core.fd_opened(self._sock.fileno())
         self._sock.setblocking(False)
 

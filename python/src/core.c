@@ -162,7 +162,7 @@ PyMODINIT_FUNC PyInit__core(void)
                                                green_init,    timeout_init,
                                                wait_init,     sockets_init};
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        if (parts[i] && parts[i](module) < 0) {
+        if (parts[i](module) < 0) {
             Py_DECREF(module);
             return NULL;
         }

@@ -308,6 +308,11 @@ GROVE_HOST_API void hub_run(struct hub *hub) __attribute__((noreturn));
 GROVE_HOST_API int hub_wait_fd(struct hub *hub, int fd, unsigned direction,
                                int64_t deadline, const char *what);
 
+/* The same for a record that loop_register has just seen to, or that is owned
+ * and registered. */
+int hub_wait_record(struct hub *hub, struct loop_fd *record,
+                    unsigned direction, int64_t deadline, const char *what);
+
 /* ---- between the files of hub/ -------------------------------------------- */
 
 /* f has ended with result: wakes joiners, queues links, forgets its locals. */

@@ -270,11 +270,10 @@ int loop_renew(struct loop *loop,
 
 void loop_own(struct loop *loop, int number)
 {
-    struct loop_fd *fd = loop_fd(loop, number);
-    if (!fd || fd->readers.first || fd->writers.first)
-        return; /* no memory; another view of a descriptor in use */
     loop_forget(loop, number);
-    fd->owned = true;
+    struct loop_fd *fd = loop_fd(loop, number);
+    if (fd) /* without memory it is checked before waits, as others are */
+        fd->owned = true;
 }
 
 void loop_forget(struct loop *loop, int number)

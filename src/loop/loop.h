@@ -111,6 +111,12 @@ static inline struct loop_fd *loop_fd(struct loop *loop, int fd)
     return loop_fd_slow(loop, fd);
 }
 
+/* Whether anybody waits for fd. */
+static inline bool loop_waited(const struct loop_fd *fd)
+{
+    return fd->readers.first || fd->writers.first;
+}
+
 /* To be called before waiting: register fd with the kernel if it is not, or no
  * longer. Costs a system call for a registered one that is not owned. 0 or
  * -errno (EBADF, ENOMEM, ENOSPC). A file that cannot be polled becomes
@@ -124,8 +130,9 @@ GROVE_HOST_API void loop_wait_add(struct loop *loop, struct loop_fd *fd,
 /* Unlink it; nothing if it is not linked. */
 GROVE_HOST_API void loop_wait_remove(struct loop *loop, struct loop_wait *wait);
 
-/* fd was opened just now by somebody who will call loop_forget before closing
- * it: waits for it cost no system call once it is registered. */
+/* fd was opened just now, by somebody who will call loop_forget before closing
+ * it: waits for it cost no system call once it is registered. Whoever still
+ * waits for the number's last file is told as by loop_forget. */
 GROVE_HOST_API void loop_own(struct loop *loop, int fd);
 
 /* fd is about to be closed, or its number now stands for another file: who

@@ -1,0 +1,210 @@
+"""Patching, each case in a process of its own."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+
+def run(source):
+    """Run source; it must say nothing on standard error."""
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(source)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_patch_time_and_get_original():
+    run("""
+        import time
+        original = time.sleep
+        import grove
+        from grove import monkey
+        assert not monkey.is_anything_patched()
+        assert monkey.get_original("time", "sleep") is original
+        assert monkey.patch_time()
+        assert time.sleep is grove.sleep
+        assert monkey.get_original("time", "sleep") is original
+        assert monkey.get_original(["no_such", "time"], ["sleep", "time"]) == [
+            original, time.time]
+        assert monkey.is_module_patched("time")
+        assert monkey.is_object_patched("time", "sleep")
+        assert not monkey.is_object_patched("time", "time")
+        assert not monkey.is_module_patched("socket")
+        assert monkey.saved == {"time": {"sleep": original}}
+    """)
+
+
+def test_patch_socket_without_dns():
+    run("""
+        import socket
+        look_up, cls = socket.getaddrinfo, socket.socket
+        from grove import monkey, socket as ours
+        assert monkey.patch_socket(dns=False)
+        assert socket.socket is ours.socket is not cls
+        assert socket.getaddrinfo is look_up
+        assert monkey.patch_dns()
+        assert socket.getaddrinfo is ours.getaddrinfo
+    """)
+
+
+def test_patch_all_and_again():
+    run("""
+        import socket, select, selectors, time, ssl, warnings
+        from grove import monkey
+        assert monkey.patch_all() is True
+        import grove, grove.socket, grove.select, grove.ssl
+        assert socket.socket is grove.socket.socket
+        assert select.select is grove.select.select
+        assert not hasattr(select, "epoll")
+        assert not hasattr(selectors, "EpollSelector")
+        assert ssl.SSLContext is grove.ssl.SSLContext
+        assert time.sleep is grove.sleep
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert monkey.patch_all() is None
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            assert monkey.patch_all(sys=True) is True
+        assert [w.category for w in caught] == [monkey.MonkeyPatchWarning]
+    """)
+
+
+def test_parts_left_out():
+    run("""
+        import socket, time
+        cls = socket.socket
+        from grove import monkey
+        monkey.patch_all(socket=False, ssl=False, select=False)
+        import grove
+        assert socket.socket is cls and time.sleep is grove.sleep
+    """)
+
+
+def test_events_in_order():
+    run("""
+        from grove import events, monkey
+        seen = []
+        events.subscribers.append(seen.append)
+        monkey.patch_all(extra=1)
+        names = [type(e).__name__ for e in seen]
+        assert names[0] == "GeventWillPatchAllEvent"
+        assert names[-2:] == [
+            "GeventDidPatchBuiltinModulesEvent", "GeventDidPatchAllEvent"]
+        assert names[1:-2] == [
+            "GeventWillPatchModuleEvent", "GeventDidPatchModuleEvent"
+        ] * (len(names[1:-2]) // 2)
+        modules = [e.module_name for e in seen[1:-2:2]]
+        assert modules == ["time", "socket", "select", "selectors", "ssl"]
+        assert seen[0].patch_all_kwargs == {"extra": 1}
+        assert seen[0].will_patch_module("socket")
+        assert not seen[0].will_patch_module("sys")
+    """)
+
+
+def test_listeners_can_prevent_it():
+    run("""
+        import time
+        original = time.sleep
+        from grove import events, monkey
+        def refuse(event):
+            if isinstance(event, kinds):
+                raise events.DoNotPatch
+        events.subscribers.append(refuse)
+        kinds = events.GeventWillPatchAllEvent
+        assert monkey.patch_all() is False
+        kinds = events.GeventWillPatchModuleEvent
+        assert monkey.patch_time() is False
+        assert time.sleep is original
+    """)
+
+
+def test_patch_module():
+    run("""
+        import types
+        from grove import monkey
+        target, source = types.ModuleType("target"), types.ModuleType("source")
+        target.a, source.a, source.b = 1, 2, 3
+        try:
+            monkey.patch_module(target, source)
+        except AttributeError:
+            pass
+        else:
+            raise SystemExit("__implements__ is missing")
+        source.__implements__ = ["a"]
+        assert monkey.patch_module(target, source)
+        assert target.a == 2 and monkey.saved["target"] == {"a": 1}
+        monkey.patch_module(target, source, items=["b"])
+        assert target.b == 3
+        monkey.patch_item(target, "a", 4)
+        assert monkey.saved["target"] == {"a": 1}
+        monkey.remove_item(target, "b")
+        assert not hasattr(target, "b")
+    """)
+
+
+def test_standard_library_on_patched_sockets():
+    out = run("""
+        from grove import monkey; monkey.patch_all()
+        import http.server, threading, time, urllib.request
+        import grove
+
+        class Page(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                time.sleep(0.2)
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"page")
+            def log_message(self, *args):
+                pass
+
+        class Server(http.server.HTTPServer):
+            def process_request(self, request, address):
+                grove.spawn(self.answer, request, address)
+            def answer(self, request, address):
+                self.finish_request(request, address)
+                self.shutdown_request(request)
+
+        server = Server(("127.0.0.1", 0), Page)
+        grove.spawn(server.serve_forever)
+        url = f"http://127.0.0.1:{server.server_port}/"
+        start = time.monotonic()
+        pages = [grove.spawn(lambda: urllib.request.urlopen(url).read())
+                 for _ in range(10)]
+        grove.joinall(pages, raise_error=True)
+        print(all(p.value == b"page" for p in pages),
+              time.monotonic() - start < 1.5)
+    """)
+    assert out == "True True\n"
+
+
+def test_python_m_monkey(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("import sys, time; print(time.sleep.__module__, sys.argv[1:])")
+
+    def monkey(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "grove.monkey", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    assert monkey(str(program), "x").stdout.split() == ["grove._core", "['x']"]
+    assert monkey("--no-time", str(program)).stdout.split() == ["time", "[]"]
+    assert monkey("--socket", str(program)).stdout.split() == ["time", "[]"]
+    assert "usage" in monkey().stdout
+    assert "Cannot patch" in monkey("--bogus").stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    "os thread sys subprocess signal queue builtins contextvars ssl select".split(),
+)
+def test_every_part_has_its_function(name):
+    run(f"from grove import monkey; monkey.patch_{name}()")

@@ -1,0 +1,167 @@
+"""The names gevent and greenlet, and python -m grove."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import grove
+import pytest
+
+BUILD = Path(grove.__file__).parents[2]
+
+
+def python(*arguments, path="python", **kwargs):
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(BUILD / path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        **kwargs,
+    )
+
+
+CHECK = """
+    import gevent, greenlet
+    import gevent.socket
+    from gevent import event
+    from gevent.pool import Pool
+    import grove, grove.event, grove.pool
+    assert gevent is grove
+    assert gevent.socket is grove.socket
+    assert event is grove.event
+    assert Pool is grove.pool.Pool
+    assert gevent.socket.__name__ == gevent.socket.__spec__.name == "grove.socket"
+    assert greenlet.greenlet is grove._core.greenlet
+    assert gevent.getcurrent is greenlet.getcurrent
+    assert gevent.greenlet is not greenlet
+    assert issubclass(gevent.Greenlet, greenlet.greenlet)
+    assert greenlet.GreenletExit is gevent.GreenletExit
+    try:
+        import gevent.no_such_module
+    except ModuleNotFoundError as error:
+        assert error.name == "gevent.no_such_module"
+    else:
+        raise SystemExit("imported what is not there")
+    print("good")
+"""
+
+
+def test_install_as_gevent():
+    source = "import grove; grove.install_as_gevent(); grove.install_as_gevent()\n"
+    result = python("-c", source + textwrap.dedent(CHECK))
+    assert result.stdout == "good\n", result.stderr
+
+
+def test_not_installed_by_itself():
+    result = python("-I", "-S", "-c", "import greenlet")
+    assert "ModuleNotFoundError" in result.stderr
+
+
+def test_compat_path():
+    result = python("-c", textwrap.dedent(CHECK), path="compat")
+    assert result.stdout == "good\n", result.stderr
+
+
+def test_compat_greenlet_first():
+    source = "from greenlet import greenlet; import gevent; print(gevent.__name__)"
+    assert python("-c", source, path="compat").stdout == "grove\n"
+
+
+def test_refuses_when_another_is_there():
+    source = """
+        import sys, types, grove
+        sys.modules["greenlet"] = types.ModuleType("greenlet")
+        grove.install_as_gevent()
+    """
+    result = python("-c", textwrap.dedent(source))
+    assert "RuntimeError: another greenlet" in result.stderr
+
+
+def test_python_m_gevent_monkey(tmp_path):
+    (tmp_path / "program.py").write_text("import time; print(time.sleep.__module__)")
+    result = python("-m", "gevent.monkey", tmp_path / "program.py", path="compat")
+    assert result.stdout == "grove._core\n", result.stderr
+
+
+def test_version_is_what_programs_look_for():
+    assert tuple(map(int, grove.__version__.split("."))) >= (24, 10, 1)
+    assert grove.version_info[:3] == tuple(map(int, grove.__version__.split(".")))
+    assert set(grove.__all__) <= set(dir(grove))
+
+
+# ---- python -m grove -------------------------------------------------------
+
+
+def write(tmp_path, source):
+    path = tmp_path / "app.py"
+    path.write_text(textwrap.dedent(source))
+    return path
+
+
+def test_runs_as_main(tmp_path):
+    app = write(
+        tmp_path,
+        """
+        import __main__, sys, gevent
+        assert __name__ == "__main__"
+        print(sys.argv, sys.path[0], __file__)
+        print(__main__.__dict__ is globals())
+        """,
+    )
+    result = python("-m", "grove", app, "-x", "--version")
+    assert result.stdout == (
+        f"{[str(app), '-x', '--version']} {tmp_path} {app}\nTrue\n"
+    ), result.stderr
+
+
+def test_runs_modules(tmp_path):
+    write(tmp_path, "import sys, gevent; print(__name__, sys.argv[1:])")
+    result = python("-m", "grove", "-m", "app", "x", cwd=tmp_path)
+    assert result.stdout == "__main__ ['x']\n", result.stderr
+
+
+def test_tracebacks_show_the_program_only(tmp_path):
+    app = write(tmp_path, "def f():\n    1 / 0\nf()\n")
+    result = python("-m", "grove", app)
+    assert result.returncode == 1
+    lines = result.stderr.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[1] == f'  File "{app}", line 3, in <module>'
+    assert "runpy" not in result.stderr and "__main__.py" not in result.stderr
+
+
+def test_syntax_error(tmp_path):
+    result = python("-m", "grove", write(tmp_path, "1 +\n"))
+    assert result.returncode == 1
+    assert "SyntaxError" in result.stderr and "runpy" not in result.stderr
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_exit_status(tmp_path, code):
+    app = write(tmp_path, f"raise SystemExit({code})")
+    assert python("-m", "grove", app).returncode == code
+
+
+def test_keyboard_interrupt(tmp_path):
+    app = write(tmp_path, "raise KeyboardInterrupt")
+    result = python("-m", "grove", app)
+    assert result.returncode == -signal.SIGINT
+    assert result.stderr.endswith("KeyboardInterrupt\n")
+
+
+def test_bad_command_lines(tmp_path):
+    result = python("-m", "grove", "no-such.py")
+    assert result.returncode == 2
+    assert "can't open file 'no-such.py': No such file or directory" in result.stderr
+    result = python("-m", "grove", "-m", "no_such")
+    assert result.returncode == 2 and "No module named 'no_such'" in result.stderr
+    result = python("-m", "grove")
+    assert result.returncode == 2 and "usage:" in result.stderr
+    result = python("-m", "grove", "--bogus")
+    assert result.returncode == 2 and "--bogus" in result.stderr
+    assert python("-m", "grove", "--help").stdout.startswith("usage:")
+    assert "grove" in python("-m", "grove", "--version").stdout

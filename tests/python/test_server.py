@@ -1,0 +1,181 @@
+"""StreamServer, DatagramServer and parse_address."""
+
+import errno
+import socket as stdlib
+
+import grove
+import pytest
+from grove import socket
+from grove.baseserver import parse_address
+from grove.pool import Pool
+from grove.server import DatagramServer, StreamServer
+
+
+def echo(sock, address):
+    while data := sock.recv(1000):
+        sock.sendall(data)
+
+
+def talk(server, text=b"hello"):
+    with socket.create_connection(server.address, timeout=5) as sock:
+        sock.sendall(text)
+        return sock.recv(1000)
+
+
+def test_serves_and_stops():
+    server = StreamServer(("127.0.0.1", 0), echo)
+    assert not server.started
+    with server:
+        assert server.started and server.server_port > 0
+        assert server.server_host == "127.0.0.1"
+        clients = [grove.spawn(talk, server, b"%d" % i) for i in range(20)]
+        grove.joinall(clients, timeout=5, raise_error=True)
+        assert [c.value for c in clients] == [b"%d" % i for i in range(20)]
+        address = server.address
+    assert not server.started and server.closed
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+    server.stop()
+
+
+def test_connection_is_closed_after_the_handler():
+    with StreamServer(("127.0.0.1", 0), lambda sock, address: None) as server:
+        with socket.create_connection(server.address, timeout=5) as sock:
+            assert sock.recv(1) == b""
+
+
+def test_failing_handler_is_told_of(capsys):
+    def fail(sock, address):
+        sock.recv(1000)
+        raise KeyError("in the handler")
+
+    with StreamServer(("127.0.0.1", 0), fail) as server:
+        assert talk(server) == b""
+        assert talk(server) == b""
+    assert "in the handler" in capsys.readouterr().err
+
+
+def test_pool_bounds_it():
+    inside = []
+    highest = []
+
+    def handle(sock, address):
+        inside.append(sock)
+        highest.append(len(inside))
+        grove.sleep(0.01)
+        sock.sendall(b"x")
+        inside.remove(sock)
+
+    server = StreamServer(("127.0.0.1", 0), handle, spawn=2)
+    assert isinstance(server.pool, Pool)
+    with server:
+        clients = [grove.spawn(talk, server) for _ in range(6)]
+        grove.joinall(clients, timeout=5, raise_error=True)
+    assert max(highest) == 2
+
+
+@pytest.mark.parametrize("spawn", [None, grove.spawn, grove.spawn_raw, Pool(5)])
+def test_ways_to_spawn(spawn):
+    with StreamServer(("127.0.0.1", 0), echo, spawn=spawn) as server:
+        assert talk(server) == b"hello"
+
+
+def test_stop_lets_handlers_finish_then_kills():
+    ended = []
+
+    def handle(sock, address):
+        try:
+            grove.sleep(0.02 if not ended else 10)
+            ended.append("finished")
+        except grove.GreenletExit:
+            ended.append("killed")
+
+    server = StreamServer(("127.0.0.1", 0), handle, spawn=Pool(5))
+    for _ in range(2):
+        server.start()
+        with socket.create_connection(server.address):
+            grove.sleep(0.005)
+            server.stop(timeout=0.1)
+        server = StreamServer(("127.0.0.1", 0), handle, spawn=Pool(5))
+    assert ended == ["finished", "killed"]
+
+
+def test_serve_forever():
+    server = StreamServer(("127.0.0.1", 0), echo)
+    serving = grove.spawn(server.serve_forever)
+    grove.sleep(0.01)
+    assert talk(server) == b"hello"
+    server.stop()
+    serving.get(timeout=2)
+
+
+@pytest.mark.parametrize("module", [stdlib, socket])
+def test_given_socket(module):
+    sock = module.socket()
+    sock.bind(("127.0.0.1", 0))
+    sock.listen()
+    with StreamServer(sock, echo) as server:
+        assert server.address == sock.getsockname()
+        assert talk(server) == b"hello"
+
+
+def test_address_in_use():
+    with StreamServer(("127.0.0.1", 0), echo) as server:
+        with pytest.raises(OSError) as caught:
+            StreamServer(server.address, echo).start()
+    assert caught.value.errno == errno.EADDRINUSE
+
+
+def test_unix_socket(tmp_path):
+    path = str(tmp_path / "socket")
+    with StreamServer(path, echo):
+        with socket.socket(stdlib.AF_UNIX) as sock:
+            sock.connect(path)
+            sock.sendall(b"x")
+            assert sock.recv(1) == b"x"
+
+
+def test_stops_and_starts_accepting():
+    with StreamServer(("127.0.0.1", 0), echo) as server:
+        assert talk(server) == b"hello"
+        server.stop_accepting()
+        grove.sleep(0)
+        waiting = grove.spawn(talk, server)
+        waiting.join(timeout=0.02)
+        assert not waiting.ready()
+        server.start_accepting()
+        assert waiting.get(timeout=2) == b"hello"
+
+
+def test_handle_is_needed():
+    with pytest.raises(TypeError):
+        StreamServer(("127.0.0.1", 0))
+
+
+def test_datagrams():
+    got = []
+
+    def handle(data, address):
+        got.append(data)
+        server.sendto(data.upper(), address)
+
+    with DatagramServer(("127.0.0.1", 0), handle) as server:
+        with socket.socket(type=stdlib.SOCK_DGRAM) as sock:
+            sock.settimeout(5)
+            sock.sendto(b"abc", server.address)
+            assert sock.recv(10) == b"ABC"
+    assert got == [b"abc"]
+
+
+def test_parse_address():
+    inet, inet6 = stdlib.AF_INET, stdlib.AF_INET6
+    assert parse_address(("h", 1)) == (inet, ("h", 1))
+    assert parse_address(("::1", 1)) == (inet6, ("::1", 1))
+    assert parse_address("h:1") == (inet, ("h", 1))
+    assert parse_address("[::1]:2") == (inet6, ("::1", 2))
+    assert parse_address(":8080") == (inet, ("", 8080))
+    assert parse_address(8080) == parse_address("8080") == (inet, ("", 8080))
+    assert parse_address("/run/x") == (stdlib.AF_UNIX, "/run/x")
+    for bad in ("nonsense", "h:x", object()):
+        with pytest.raises(ValueError):
+            parse_address(bad)

@@ -1,0 +1,215 @@
+"""TLS on cooperative sockets."""
+
+import shutil
+import ssl as stdlib
+import subprocess
+import sys
+import textwrap
+
+import grove
+import pytest
+from grove import socket, ssl
+from grove.server import StreamServer
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    if shutil.which("openssl") is None:
+        pytest.skip("the command openssl, which makes the certificate, is missing")
+    folder = tmp_path_factory.mktemp("tls")
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+        + ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+        + ["-keyout", str(key), "-out", str(cert)],
+        check=True,
+        capture_output=True,
+    )
+    return str(cert), str(key)
+
+
+@pytest.fixture
+def server(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+
+    def echo(sock, address):
+        while data := sock.recv(65536):
+            sock.sendall(data)
+
+    with StreamServer(("127.0.0.1", 0), echo, ssl_context=context) as running:
+        yield running
+
+
+@pytest.fixture
+def context(certificate):
+    return ssl.create_default_context(cafile=certificate[0])
+
+
+def connect(server, context, **kwargs):
+    sock = socket.create_connection(server.address, timeout=5)
+    return context.wrap_socket(sock, server_hostname="localhost", **kwargs)
+
+
+def test_echo(server, context):
+    with connect(server, context) as sock:
+        assert isinstance(sock, ssl.SSLSocket) and isinstance(sock, socket.socket)
+        assert sock.version().startswith("TLS") and sock.cipher()
+        assert sock.getpeercert()["subject"][0][0] == ("commonName", "localhost")
+        data = bytes(range(256)) * 4000
+        sender = grove.spawn(sock.sendall, data)
+        received = bytearray()
+        while len(received) < len(data):
+            received += sock.recv(65536)
+        sender.get(timeout=5)
+        assert received == data
+
+
+def test_many_at_once(server, context):
+    def talk(i):
+        with connect(server, context) as sock:
+            sock.sendall(b"%d" % i)
+            return sock.recv(100)
+
+    jobs = [grove.spawn(talk, i) for i in range(10)]
+    grove.joinall(jobs, timeout=10, raise_error=True)
+    assert [job.value for job in jobs] == [b"%d" % i for i in range(10)]
+
+
+def test_makefile_and_recv_into(server, context):
+    with connect(server, context) as sock:
+        file = sock.makefile("rwb")
+        file.write(b"line\n")
+        file.flush()
+        assert file.readline() == b"line\n"
+        sock.sendall(b"abc")
+        buffer = bytearray(10)
+        assert sock.recv_into(buffer) == 3 and buffer[:3] == b"abc"
+        file.close()
+
+
+def test_time_outs(server, context):
+    with connect(server, context) as sock:
+        sock.settimeout(0.05)
+        with pytest.raises(socket.timeout, match="The read operation timed out"):
+            sock.recv(1)
+        sock.setblocking(False)
+        with pytest.raises(ssl.SSLWantReadError):
+            sock.recv(1)
+
+
+def test_handshake_times_out(context):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        sock = socket.create_connection(silent.getsockname(), timeout=0.05)
+        with pytest.raises(socket.timeout, match="handshake operation timed out"):
+            context.wrap_socket(sock, server_hostname="localhost")
+
+
+def test_wrong_host_name(server, context):
+    sock = socket.create_connection(server.address, timeout=5)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        context.wrap_socket(sock, server_hostname="elsewhere")
+
+
+def test_later_handshake_and_connect(server, context):
+    plain = socket.socket()
+    sock = context.wrap_socket(
+        plain, server_hostname="localhost", do_handshake_on_connect=False
+    )
+    sock.connect(server.address)
+    sock.do_handshake()
+    sock.sendall(b"x")
+    assert sock.recv(1) == b"x"
+    sock.close()
+
+
+def test_server_that_speaks_no_tls_is_told(server):
+    with socket.create_connection(server.address, timeout=5) as sock:
+        sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        try:
+            while sock.recv(1000):
+                pass
+        except ConnectionResetError:
+            pass  # part of the request was not read
+
+
+def test_unwrap(certificate, context):
+    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_context.load_cert_chain(*certificate)
+    a, b = socket.socketpair()
+    accepting = grove.spawn(server_context.wrap_socket, a, server_side=True)
+    client = context.wrap_socket(b, server_hostname="localhost")
+    server = accepting.get(timeout=5)
+    ending = grove.spawn(server.unwrap)
+    plain = client.unwrap()
+    other = ending.get(timeout=5)
+    plain.sendall(b"plain")
+    assert other.recv(10) == b"plain"
+    plain.close()
+    other.close()
+
+
+def test_settings_of_a_context():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.maximum_version = ssl.TLSVersion.TLSv1_3
+    assert context.minimum_version is stdlib.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_TICKET
+    assert context.options & ssl.OP_NO_TICKET
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    assert context.verify_mode is stdlib.CERT_NONE
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+
+
+def test_refusals(context):
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        with pytest.raises(NotImplementedError):
+            context.wrap_socket(sock, server_hostname="x")
+    with socket.socket() as sock:
+        with pytest.raises(ValueError):
+            context.wrap_socket(sock)
+    with pytest.raises(TypeError):
+        ssl.SSLSocket()
+
+
+HTTPS = """
+    import sys
+    {first}
+    from grove import monkey
+    monkey.{patch}()
+    import http.server, ssl, threading, time, urllib.request
+    import grove
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain({certificate!r}, {key!r})
+    from grove.pywsgi import WSGIServer
+
+    def application(environ, start_response):
+        time.sleep(0.1)
+        start_response("200 OK", [])
+        return [environ["wsgi.url_scheme"].encode()]
+
+    server = WSGIServer(("127.0.0.1", 0), application, log=None, ssl_context=context)
+    server.start()
+    url = f"https://localhost:{{server.server_port}}/"
+    trust = ssl.create_default_context(cafile={certificate!r})
+    def fetch():
+        return urllib.request.urlopen(url, context=trust).read()
+    jobs = [grove.spawn(fetch) for _ in range(5)]
+    grove.joinall(jobs, timeout=5, raise_error=True)
+    print([job.value for job in jobs] == [b"https"] * 5)
+"""
+
+
+@pytest.mark.parametrize("first", ["", "import ssl, urllib.request"])
+def test_https_in_a_patched_process(certificate, first):
+    source = textwrap.dedent(HTTPS).format(
+        first=first, patch="patch_all", certificate=certificate[0], key=certificate[1]
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, timeout=60
+    )
+    assert result.stdout == "True\n", result.stderr
