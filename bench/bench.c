@@ -44,7 +44,7 @@ void bench_print(const char *name, double value, const char *unit)
 void bench_print_ratio(const char *name, double value, const char *unit,
                        double ratio, const char *peer_name)
 {
-    printf("%-18s %10.2f %s %.3f %s\n", name, value, unit, ratio, peer_name);
+    printf("%-18s %10.2f %s, %.3f x %s\n", name, value, unit, ratio, peer_name);
     fflush(stdout);
 }
 

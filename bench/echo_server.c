@@ -25,7 +25,7 @@
 #include "bench.h"
 #include "grove.h"
 
-#define BUFFER 4096
+#define BUFFER 1024
 #define EVENTS 256
 
 static void no_delay(int fd)

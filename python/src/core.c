@@ -122,9 +122,9 @@ int core_deadline(PyObject *seconds, int64_t *deadline)
                         "seconds");
         return -1;
     }
-    *deadline = s >= 9.2e9    ? GROVE_NEVER
-                : s <= 0      ? 0
-                              : hub_deadline((int64_t)ceil(s * 1e9));
+    *deadline = s >= 9.2e9 ? GROVE_NEVER
+                : s <= 0   ? 0
+                           : hub_deadline((int64_t)ceil(s * 1e9));
     return 0;
 }
 
@@ -162,7 +162,7 @@ PyMODINIT_FUNC PyInit__core(void)
                                                green_init,    timeout_init,
                                                wait_init,     sockets_init};
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        if (parts[i] && parts[i](module) < 0) {
+        if (parts[i](module) < 0) {
             Py_DECREF(module);
             return NULL;
         }

@@ -1,17 +1,20 @@
 /*
  * What the C files of the Python package share.
  *
- *   core.c       the module grove._core: puts the parts together
- *   greenlet.c   the raw greenlet type: switch, throw, birth, death
- *   thread.c     what a Python thread has: its hub, its current greenlet
- *   state.c      the interpreter's state that is swapped; all that differs
- *                between CPython versions is in state_*.h
- *   host.c       struct grove_host for CPython
- *   hub.c        Hub, the loop seen from Python, Waiter, LoopExit
- *   green.c      Greenlet: spawn, join, get, kill, links
- *   timeout.c    Timeout, sleep, with_timeout
- *   wait.c       wait, iwait, joinall, killall
- *   sockets.c    the waiting part of sockets
+ *   core.c        the module grove._core; what all parts wait with
+ *   switch.c      switching between greenlets, their birth and death
+ *   greenlet.c    the raw greenlet as an object; greenlet_attributes.c
+ *   thread.c      what a Python thread has: its hub, its current greenlet
+ *   state.h       the interpreter's state that is swapped, and all else that
+ *                 differs between CPython versions
+ *   host.c        struct grove_host for CPython
+ *   hub.c         Hub, the loop seen from Python (loop_object.c, watchers.c),
+ *                 Waiter (waiter.c)
+ *   green.c       Greenlet; its methods (green_methods.c), links (links.c), and
+ *                 what it shares with spawn_raw's (spawned.c)
+ *   timeout.c     Timeout, sleep, with_timeout
+ *   wait.c        wait, iwait, joinall, killall, on gather.c
+ *   sockets.c     the waiting part of sockets
  *
  * Rules. Everything runs with the GIL held and on the thread that owns the
  * greenlets it touches. Between saving and loading the interpreter's state no
@@ -59,8 +62,8 @@ struct green {
     PyObject *(*body)(PyGreenlet *self); /* see greenlet_body; NULL: default */
     enum green_phase phase;
     bool is_main;
-    bool parked;               /* suspended by the hub, which then holds the
-                                  reference that the thread held */
+    bool parked; /* suspended by the hub, which then holds the
+                    reference that the thread held */
 };
 
 extern PyTypeObject PyGreenlet_Type;
@@ -85,12 +88,15 @@ struct py_thread {
     PyGreenlet *current;    /* owned */
     PyGreenlet *main;       /* owned */
     PyObject *tracer;       /* owned; settrace's; NULL: none */
-    PyGreenlet *left;       /* owned; the last one switched away from: it is
-                               let go of by the one that runs */
+    PyGreenlet *left;       /* owned; the one switched away from, when that
+                               reference is its last, or for the tracer: the
+                               one that runs lets go of it */
     uint64_t references;    /* greens, and one while the thread lives */
     PyObject *hub_object;   /* owned; the Hub greenlet; NULL: none yet */
     struct py_thread *next; /* of all threads */
     bool dead;              /* its Python thread has ended */
+    bool takes_signals;     /* Python's signal handlers run in it */
+    sigset_t mask;          /* its signal mask, while the hub sleeps */
     PyObject *doomed;       /* owned list of greenlets whose last reference
                                another thread dropped; NULL: none */
 };
@@ -153,17 +159,18 @@ typedef PyObject *(*greenlet_body)(PyGreenlet *self);
 
 /* Creates the Hub of the calling thread, t->hub_object (hub.c). NULL with an
  * exception. Borrowed. */
-PyObject *hub_object_make(struct py_thread *t) __attribute__((weak));
+PyObject *hub_object_make(struct py_thread *t);
 
 /* Hand the exception that is set to the Hub's handle_error; context (borrowed,
- * NULL: none) is what it befell. Nothing is set afterwards. May switch. hub.c. */
+ * NULL: none) is what it befell. Nothing is set afterwards. May switch. hub.c.
+ */
 void hub_object_report(struct py_thread *t, PyObject *context);
 
 /* Calls from the host, in the Hub greenlet (hub.c): nothing can wake anybody;
  * signal handlers may be due. */
-bool hub_object_deadlock(struct py_thread *t) __attribute__((weak));
-void hub_object_signals(struct py_thread *t) __attribute__((weak));
-void hub_object_forked(struct py_thread *t) __attribute__((weak));
+bool hub_object_deadlock(struct py_thread *t);
+void hub_object_signals(struct py_thread *t);
+void hub_object_forked(struct py_thread *t);
 
 /* The default stack size of greenlets, as log2. */
 extern unsigned greenlet_stack_shift;
@@ -219,10 +226,10 @@ int core_deadline(PyObject *seconds, int64_t *deadline);
 extern const struct grove_host python_host; /* host.c */
 
 int greenlet_init(PyObject *module);
-int hub_init(PyObject *module) __attribute__((weak));
-int green_init(PyObject *module) __attribute__((weak));
-int timeout_init(PyObject *module) __attribute__((weak));
-int wait_init(PyObject *module) __attribute__((weak));
-int sockets_init(PyObject *module) __attribute__((weak));
+int hub_init(PyObject *module);
+int green_init(PyObject *module);
+int timeout_init(PyObject *module);
+int wait_init(PyObject *module);
+int sockets_init(PyObject *module);
 
 #endif

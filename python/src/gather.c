@@ -5,7 +5,7 @@
  */
 #include "gather.h"
 
-/* ---- the callable ------------------------------------------------------------------ */
+/* ---- the callable -------------------------------------------------------- */
 
 typedef struct GatherLink {
     PyObject_HEAD
@@ -47,7 +47,7 @@ static PyTypeObject GatherLink_Type = {
     .tp_call = link_call,
 };
 
-/* ---- linking ------------------------------------------------------------------------- */
+/* ---- linking ------------------------------------------------------------- */
 
 static void on_green_end(struct green_node *node)
 {
@@ -101,9 +101,8 @@ int gather_begin(struct gather *g, struct py_thread *t, PyObject *objects)
         node->gather = g;
         node->object = Py_NewRef(object);
         g->n++;
-        int r = greenlet_is_green(object)
-                    ? add_green(node, (Greenlet *)object)
-                    : add_other(node, object);
+        int r = greenlet_is_green(object) ? add_green(node, (Greenlet *)object)
+                                          : add_other(node, object);
         if (r < 0) {
             gather_end(g);
             return -1;
@@ -144,7 +143,7 @@ void gather_end(struct gather *g)
     PyErr_Restore(type, value, tb);
 }
 
-/* ---- waiting -------------------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------- */
 
 int gather_wait(struct gather *g, size_t wanted, int64_t deadline)
 {

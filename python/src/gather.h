@@ -13,8 +13,8 @@ struct gather;
 struct gather_node {
     struct green_node node; /* linked to it when it is a Greenlet */
     struct gather *gather;
-    PyObject *object;       /* owned */
-    PyObject *link;         /* owned: what any other object's rawlink got */
+    PyObject *object; /* owned */
+    PyObject *link;   /* owned: what any other object's rawlink got */
 };
 
 /* In place; its nodes are not. */
@@ -25,7 +25,7 @@ struct gather {
     size_t done;               /* of them, how many are ready */
     size_t wanted;             /* how many done wake the fiber */
     struct gather_node *nodes;
-    uint32_t *order;           /* indices of nodes, in the order they got ready */
+    uint32_t *order; /* indices of nodes, in the order they got ready */
 };
 
 /* Link to every object of the sequence. -1 with an exception: nothing is
@@ -45,7 +45,8 @@ static inline PyObject *gather_get(const struct gather *gather, size_t i)
     return gather->nodes[gather->order[i]].object;
 }
 
-/* The argument count (None: all) as a number of at most n. -1 with TypeError. */
+/* The argument count (None: all) as a number of at most n. -1 with TypeError.
+ */
 int gather_count(PyObject *count, size_t n, size_t *wanted);
 
 int gather_init(PyObject *module);

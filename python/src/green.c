@@ -5,22 +5,23 @@
  *          start                 its turn             run returns or raises
  *   made ---------> begun, queued ---------> running -----------------------+
  *    |                    |                                                 v
- *    +--- kill, throw ----+--------------------------------------------> finished
+ *    +--- kill, throw ----+-------------------------------------------->
+ * finished
  *
- * When a Greenlet finishes, those who wait for it in C are woken on the spot, its
- * links are queued for the Hub, and its fiber goes on to whoever is due: the Hub
- * does not run in between.
+ * When a Greenlet finishes, those who wait for it in C are woken on the spot,
+ * its links are queued for the Hub, and its fiber goes on to whoever is due:
+ * the Hub does not run in between.
  */
 #include "green.h"
 
 #include <structmember.h>
 
 static PyObject *str_run, *str__run, *str_start, *str_name;
-static PyObject *no_args;         /* () */
-static PyObject *base_run;        /* Greenlet.run, to see whether it is overridden */
+static PyObject *no_args;  /* () */
+static PyObject *base_run; /* Greenlet.run, to see whether it is overridden */
 static PyObject *spawn_callbacks; /* a set; NULL: none */
 
-/* ---- numbers, for names ---------------------------------------------------------- */
+/* ---- numbers, for names -------------------------------------------------- */
 
 /* Numbers in use are small: one that is given back is given out first, the
  * smallest of several. A binary heap. */
@@ -37,7 +38,8 @@ static uint32_t ident_take(void)
     size_t at = 0;
     for (;;) {
         size_t child = 2 * at + 1;
-        if (child + 1 < free_count && free_idents[child + 1] < free_idents[child])
+        if (child + 1 < free_count &&
+            free_idents[child + 1] < free_idents[child])
             child++;
         if (child >= free_count || free_idents[child] >= moved)
             break;
@@ -65,7 +67,7 @@ static void ident_give(uint32_t ident)
     free_idents[at] = ident;
 }
 
-/* ---- who waits ---------------------------------------------------------------------- */
+/* ---- who waits ----------------------------------------------------------- */
 
 void green_node_add(Greenlet *g, struct green_node *node)
 {
@@ -94,7 +96,7 @@ void green_node_remove(Greenlet *g, struct green_node *node)
     node->next = NULL;
 }
 
-/* ---- the end ------------------------------------------------------------------------ */
+/* ---- the end ------------------------------------------------------------- */
 
 /* value or exception is set. What it ran is let go of by forget_call. */
 static void finished(Greenlet *g)
@@ -151,12 +153,12 @@ void green_end_unrun(Greenlet *g, PyObject *exception)
     Py_DECREF(g);
 }
 
-/* ---- what it runs ---------------------------------------------------------------------- */
+/* ---- what it runs -------------------------------------------------------- */
 
 static PyObject *call_fn(Greenlet *g)
 {
-    PyObject *fn = g->fn ? Py_NewRef(g->fn)
-                         : PyObject_GetAttr((PyObject *)g, str__run);
+    PyObject *fn =
+        g->fn ? Py_NewRef(g->fn) : PyObject_GetAttr((PyObject *)g, str__run);
     if (!fn)
         return NULL;
     PyObject *result;
@@ -226,7 +228,7 @@ static PyObject *green_body(PyGreenlet *self)
     Py_RETURN_NONE;
 }
 
-/* ---- the start ------------------------------------------------------------------------- */
+/* ---- the start ----------------------------------------------------------- */
 
 struct green_delay {
     struct timer timer;
@@ -320,7 +322,7 @@ static PyObject *green_start_later(PyObject *self, PyObject *seconds)
     Py_RETURN_NONE;
 }
 
-/* ---- the object ------------------------------------------------------------------------- */
+/* ---- the object ---------------------------------------------------------- */
 
 static PyObject *green_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -380,8 +382,8 @@ static int green_init_object(PyObject *self, PyObject *args, PyObject *kwargs)
     PyObject *rest = n > 1 ? PyTuple_GetSlice(args, 1, n) : NULL;
     if (n > 1 && !rest)
         return -1;
-    PyObject *named = kwargs && PyDict_GET_SIZE(kwargs) ? PyDict_Copy(kwargs)
-                                                        : NULL;
+    PyObject *named =
+        kwargs && PyDict_GET_SIZE(kwargs) ? PyDict_Copy(kwargs) : NULL;
     PyObject *as_keyword = NULL; /* Greenlet(run=...) */
     if (named && !fn && (as_keyword = PyDict_GetItem(named, str_run))) {
         fn = Py_NewRef(as_keyword);
@@ -441,7 +443,7 @@ static void green_dealloc(PyObject *self)
     PyGreenlet_Type.tp_dealloc(self);
 }
 
-/* ---- spawning ------------------------------------------------------------------------------ */
+/* ---- spawning ------------------------------------------------------------ */
 
 /* The arguments behind the function. */
 static int keep_call(Greenlet *g, PyObject *const *args, Py_ssize_t n,
@@ -461,8 +463,8 @@ static int keep_call(Greenlet *g, PyObject *const *args, Py_ssize_t n,
     if (!g->kwargs)
         return -1;
     for (Py_ssize_t i = 0; i < named; i++) {
-        if (PyDict_SetItem(g->kwargs, PyTuple_GET_ITEM(names, i),
-                           args[n + i]) < 0)
+        if (PyDict_SetItem(g->kwargs, PyTuple_GET_ITEM(names, i), args[n + i]) <
+            0)
             return -1;
     }
     return 0;
@@ -525,8 +527,7 @@ static PyObject *green_spawn_later(PyObject *cls, PyObject *const *args,
     PyObject *self = make(cls, args + 1, n - 1, names);
     if (!self)
         return NULL;
-    PyObject *result =
-        PyObject_CallMethod(self, "start_later", "O", args[0]);
+    PyObject *result = PyObject_CallMethod(self, "start_later", "(O)", args[0]);
     Py_XDECREF(result);
     if (!result)
         Py_CLEAR(self);
@@ -553,7 +554,7 @@ static PyObject *remove_spawn_callback(PyObject *none, PyObject *callback)
     Py_RETURN_NONE;
 }
 
-/* ---- attributes ------------------------------------------------------------------------------- */
+/* ---- attributes ---------------------------------------------------------- */
 
 static PyObject *or_none(PyObject *o)
 {
@@ -733,7 +734,8 @@ static PyObject *describe_args(Greenlet *g)
         Py_XDECREF(part);
     }
     PyObject *key, *value;
-    for (Py_ssize_t i = 0; g->kwargs && PyDict_Next(g->kwargs, &i, &key, &value);) {
+    for (Py_ssize_t i = 0;
+         g->kwargs && PyDict_Next(g->kwargs, &i, &key, &value);) {
         PyObject *part = PyUnicode_FromFormat("%S=%R", key, value);
         if (!part || PyList_Append(parts, part) < 0)
             PyErr_Clear();
@@ -771,7 +773,7 @@ static PyObject *green_repr(PyObject *self)
     return text;
 }
 
-/* ---- the type ------------------------------------------------------------------------------------ */
+/* ---- the type ------------------------------------------------------------ */
 
 static PyMethodDef birth_methods[] = {
     {"run", green_run, METH_NOARGS,
@@ -794,10 +796,10 @@ static PyMethodDef birth_methods[] = {
 
 static PyNumberMethods green_number = {.nb_bool = green_bool};
 
-PyDoc_STRVAR(green_doc,
-"Greenlet(run=None, *args, **kwargs)\n--\n\n"
-"A greenlet that the hub runs. Subclasses may override _run instead of passing\n"
-"a function.");
+PyDoc_STRVAR(green_doc, "Greenlet(run=None, *args, **kwargs)\n--\n\n"
+                        "A greenlet that the hub runs. Subclasses may override "
+                        "_run instead of passing\n"
+                        "a function.");
 
 PyTypeObject Greenlet_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.greenlet.Greenlet",
@@ -821,8 +823,8 @@ static int add_methods(PyMethodDef *methods)
 {
     for (PyMethodDef *m = methods; m->ml_name; m++) {
         PyObject *method = PyDescr_NewMethod(&Greenlet_Type, m);
-        if (!method ||
-            PyDict_SetItemString(Greenlet_Type.tp_dict, m->ml_name, method) < 0) {
+        if (!method || PyDict_SetItemString(Greenlet_Type.tp_dict, m->ml_name,
+                                            method) < 0) {
             Py_XDECREF(method);
             return -1;
         }
@@ -862,8 +864,8 @@ int green_init(PyObject *module)
         add_methods(green_methods) < 0 ||
         PyDict_SetItemString(Greenlet_Type.tp_dict, "spawning_stack_limit",
                              limit) < 0 ||
-        PyDict_SetItemString(Greenlet_Type.tp_dict, "spawning_stack",
-                             Py_None) < 0)
+        PyDict_SetItemString(Greenlet_Type.tp_dict, "spawning_stack", Py_None) <
+            0)
         return -1;
     Py_DECREF(limit);
     base_run = PyDict_GetItemWithError(Greenlet_Type.tp_dict, str_run);

@@ -6,7 +6,7 @@
 
 #include "hub_object.h"
 
-/* ---- spawned greenlets --------------------------------------------------------- */
+/* ---- spawned greenlets --------------------------------------------------- */
 
 /* What every greenlet has that the hub starts: spawn_raw's and Greenlet. */
 typedef struct Spawned {
@@ -44,7 +44,7 @@ int spawned_set_locals(PyObject *self, PyObject *value, void *closure);
 /* The loop object of its Hub, for tp_getset. */
 PyObject *spawned_get_loop(PyObject *self, void *closure);
 
-/* ---- Greenlet ------------------------------------------------------------------ */
+/* ---- Greenlet ------------------------------------------------------------ */
 
 /* Somebody in C who waits for a Greenlet's end. In place: on a stack, or in a
  * larger wait. fired is called, unlinked, where the Greenlet ends: it must only
@@ -71,16 +71,17 @@ typedef struct Greenlet {
     PyObject *links;     /* list of callables; NULL: none */
     PyObject *name;      /* NULL: not set and not asked for */
     struct green_delay *delay;
-    uint32_t ident;      /* minimal_ident + 1; 0: not asked for */
-    bool begun;          /* start() was called, or it runs */
-    bool finished;       /* value or exception is what it will be */
+    uint32_t ident; /* minimal_ident + 1; 0: not asked for */
+    bool begun;     /* start() was called, or it runs */
+    bool finished;  /* value or exception is what it will be */
 } Greenlet;
 
 extern PyTypeObject Greenlet_Type;
 
 static inline bool greenlet_is_green(PyObject *o)
 {
-    return Py_TYPE(o) == &Greenlet_Type || PyObject_TypeCheck(o, &Greenlet_Type);
+    return Py_TYPE(o) == &Greenlet_Type ||
+           PyObject_TypeCheck(o, &Greenlet_Type);
 }
 
 static inline PyGreenlet *green_base(Greenlet *g)
@@ -139,7 +140,7 @@ int green_throw_later(PyGreenlet *g, PyObject *exception);
 /* If g never ran: end it now, as kill does. Whether that is so. */
 bool green_kill_unstarted(Greenlet *g, PyObject *exception);
 
-extern PyMethodDef green_methods[];   /* green_methods.c */
+extern PyMethodDef green_methods[];     /* green_methods.c */
 int green_links_init(PyObject *module); /* links.c */
 PyObject *green_rawlink(PyObject *self, PyObject *callback);
 PyObject *green_link(PyObject *self, PyObject *const *args, Py_ssize_t n,
@@ -152,7 +153,7 @@ PyObject *green_has_links(PyObject *self, PyObject *none);
 
 int spawned_init(PyObject *module);
 
-/* ---- waiting ------------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------- */
 
 /* Let those who are due run first. -1 with an exception. */
 int wait_turn(struct py_thread *t);

@@ -7,7 +7,7 @@
  */
 #include "green.h"
 
-/* ---- waiting for one ---------------------------------------------------------- */
+/* ---- waiting for one ----------------------------------------------------- */
 
 struct joiner {
     struct green_node node;
@@ -114,7 +114,7 @@ static PyObject *green_successful(PyObject *self, PyObject *none)
     return PyBool_FromLong(g->finished && !g->exception);
 }
 
-/* ---- throwing ------------------------------------------------------------------- */
+/* ---- throwing ------------------------------------------------------------ */
 
 PyObject *green_exception(PyObject *spec)
 {
@@ -196,11 +196,11 @@ int green_throw_later(PyGreenlet *g, PyObject *exception)
         PyErr_NoMemory();
         return -1;
     }
-    *later = (struct throw_later){
-        .run = {.call = on_turn},
-        .post = {.fn = on_post},
-        .target = (PyGreenlet *)Py_NewRef((PyObject *)g),
-        .exception = Py_NewRef(exception)};
+    *later =
+        (struct throw_later){.run = {.call = on_turn},
+                             .post = {.fn = on_post},
+                             .target = (PyGreenlet *)Py_NewRef((PyObject *)g),
+                             .exception = Py_NewRef(exception)};
     if (mine == t)
         hub_queue(t->hub, &later->run);
     else
@@ -218,8 +218,8 @@ static PyObject *green_throw(PyObject *self, PyObject *args)
         return greenlet_throw(green_base(g), type, value, tb);
     if (hub_object_check_thread(green_state(g)->thread) < 0)
         return NULL;
-    PyObject *spec = PyTuple_Pack(3, type, value ? value : Py_None,
-                                  tb ? tb : Py_None);
+    PyObject *spec =
+        PyTuple_Pack(3, type, value ? value : Py_None, tb ? tb : Py_None);
     PyObject *exception = spec ? green_exception(spec) : NULL;
     Py_XDECREF(spec);
     if (!exception)
@@ -229,7 +229,7 @@ static PyObject *green_throw(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* ---- killing ------------------------------------------------------------------------ */
+/* ---- killing ------------------------------------------------------------- */
 
 /* What cannot be thrown is reported, as it would be by the throw. */
 static PyObject *exception_to_kill(Greenlet *g, PyObject *spec)
@@ -240,7 +240,8 @@ static PyObject *exception_to_kill(Greenlet *g, PyObject *spec)
     return exception;
 }
 
-static int kill(Greenlet *g, PyObject *spec, int block, PyObject *timeout)
+static int kill_greenlet(Greenlet *g, PyObject *spec, int block,
+                         PyObject *timeout)
 {
     struct py_thread *t = green_state(g)->thread;
     if (green_ready(g))
@@ -271,7 +272,8 @@ static PyObject *green_kill_method(PyObject *self, PyObject *const *args,
     if (arguments("kill", args, n, names, keywords, 0, given) < 0)
         return NULL;
     int block = PyObject_IsTrue(given[1]);
-    if (block < 0 || kill((Greenlet *)self, given[0], block, given[2]) < 0)
+    if (block < 0 ||
+        kill_greenlet((Greenlet *)self, given[0], block, given[2]) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -286,7 +288,7 @@ static PyObject *maybe_kill_before_start(PyObject *self, PyObject *spec)
     return PyBool_FromLong(killed);
 }
 
-/* ---- with -------------------------------------------------------------------------------- */
+/* ---- with ---------------------------------------------------------------- */
 
 static PyObject *green_enter(PyObject *self, PyObject *none)
 {
@@ -304,7 +306,7 @@ static PyObject *green_exit(PyObject *self, PyObject *const *args, Py_ssize_t n)
         spec = args[1] != Py_None ? args[1] : args[0];
     else if (join_checked(g, Py_None) < 0)
         return NULL;
-    if (kill(g, spec, 1, Py_None) < 0)
+    if (kill_greenlet(g, spec, 1, Py_None) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -322,7 +324,8 @@ PyMethodDef green_methods[] = {
      "kill(exception=GreenletExit, block=True, timeout=None): raise it there, "
      "and wait for the end."},
     {"throw", green_throw, METH_VARARGS,
-     "throw(type=GreenletExit, value=None, tb=None): switch to it now and raise "
+     "throw(type=GreenletExit, value=None, tb=None): switch to it now and "
+     "raise "
      "there."},
     {"ready", green_ready_method, METH_NOARGS, "Whether it has ended."},
     {"successful", green_successful, METH_NOARGS,

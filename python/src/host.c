@@ -52,16 +52,34 @@ static struct py_thread *thread_of(struct hub *hub)
     return ((struct green *)hub->root.host)->thread;
 }
 
-static void host_poll_begin(struct hub *hub)
+/* Python runs its signal handlers in the main thread, some time after a signal
+ * has come. One that came between the last look and the poll would be seen only
+ * at the next event: so signals are blocked from here on, and let in by the
+ * poll itself. */
+static const sigset_t *host_poll_prepare(struct hub *hub)
 {
     struct py_thread *t = thread_of(hub);
     greenlet_drop_left(t);
+    if (!t->takes_signals)
+        return NULL;
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &t->mask);
+    hub_object_signals(t);
+    return &t->mask;
+}
+
+static void host_poll_begin(struct hub *hub)
+{
+    (void)hub;
     PyEval_SaveThread();
 }
 
 static void host_poll_end(struct hub *hub, bool interrupted)
 {
     struct py_thread *t = thread_of(hub);
+    if (t->takes_signals)
+        pthread_sigmask(SIG_SETMASK, &t->mask, NULL);
     PyEval_RestoreThread(t->tstate);
     thread_cached = t;
     if (interrupted)
@@ -75,6 +93,7 @@ static bool host_deadlock(struct hub *hub)
 
 static void host_forked(struct hub *hub)
 {
+    thread_of(hub)->takes_signals = true; /* the only one there is */
     hub_object_forked(thread_of(hub));
 }
 
@@ -82,6 +101,7 @@ const struct grove_host python_host = {
     .suspend = host_suspend,
     .resume = host_resume,
     .begin = host_begin,
+    .poll_prepare = host_poll_prepare,
     .poll_begin = host_poll_begin,
     .poll_end = host_poll_end,
     .deadlock = host_deadlock,

@@ -35,14 +35,13 @@ static PyTypeObject *hub_class = &Hub_Type;
 /* The default of exception_stream is sys.stderr as it is at that time. */
 static PyObject *default_stream; /* a sentinel */
 
-/* ---- birth ------------------------------------------------------------------ */
+/* ---- birth --------------------------------------------------------------- */
 
 static bool on_main_thread(void)
 {
     PyObject *threading = PyImport_ImportModule("threading");
-    PyObject *main = threading
-                         ? PyObject_CallMethod(threading, "main_thread", NULL)
-                         : NULL;
+    PyObject *main =
+        threading ? PyObject_CallMethod(threading, "main_thread", NULL) : NULL;
     PyObject *ident = main ? PyObject_GetAttrString(main, "ident") : NULL;
     bool same = ident && PyLong_Check(ident) &&
                 PyLong_AsUnsignedLong(ident) == PyThread_get_thread_ident();
@@ -140,7 +139,7 @@ int hub_object_check_thread(struct py_thread *t)
     return -1;
 }
 
-/* ---- switching ---------------------------------------------------------------- */
+/* ---- switching ----------------------------------------------------------- */
 
 static PyObject *hub_object_switch_out(PyObject *self, PyObject *none)
 {
@@ -182,7 +181,7 @@ static PyObject *hub_object_switch(PyObject *self, PyObject *none)
     return value ? value : Py_NewRef(Py_None);
 }
 
-/* ---- errors ------------------------------------------------------------------- */
+/* ---- errors -------------------------------------------------------------- */
 
 /* Nothing else can be done about the exception that is set. */
 static void last_resort(PyObject *context)
@@ -245,7 +244,8 @@ static PyObject *hub_object_handle_error(PyObject *self, PyObject *const *args,
     if (system < 0)
         return NULL;
     PyObject *result;
-    if (!quiet) {
+    /* What has no context and goes to main is main's to tell of. */
+    if (!quiet && !(system && context == Py_None)) {
         result = PyObject_CallMethod(self, "print_exception", "OOOO", context,
                                      type, value, args[3]);
         if (!result)
@@ -272,8 +272,8 @@ static PyObject *hub_object_handle_system_error(PyObject *self,
         return NULL;
     struct py_thread *t = green_of(self)->thread;
     PyObject *tb = n == 3 && args[2] != Py_None ? args[2] : NULL;
-    PyObject *value = args[1] == Py_None || PyType_Check(args[1]) ? NULL
-                                                                 : args[1];
+    PyObject *value =
+        args[1] == Py_None || PyType_Check(args[1]) ? NULL : args[1];
     PyObject *current = (PyObject *)t->current;
     if (current != self && current != (PyObject *)t->main) {
         PyObject *go_on = PyObject_GetAttrString(current, "switch");
@@ -291,7 +291,8 @@ static PyObject *hub_object_handle_system_error(PyObject *self,
     Py_RETURN_NONE;
 }
 
-/* sys.stderr, or what exception_stream was set to. New reference, may be None. */
+/* sys.stderr, or what exception_stream was set to. New reference, may be None.
+ */
 static PyObject *stream_of(PyObject *self)
 {
     PyObject *stream = PyObject_GetAttrString(self, "exception_stream");
@@ -302,7 +303,8 @@ static PyObject *describe(PyObject *self, PyObject *context)
 {
     if (PyUnicode_Check(context))
         return Py_NewRef(context);
-    PyObject *text = PyObject_CallMethod(self, "format_context", "(O)", context);
+    PyObject *text =
+        PyObject_CallMethod(self, "format_context", "(O)", context);
     if (text)
         return text;
     last_resort(context);
@@ -342,9 +344,8 @@ static int write_traceback(PyObject *stream, PyObject *type, PyObject *value,
         Py_XDECREF(text);
     } else {
         PyObject *module = PyImport_ImportModule("traceback");
-        PyObject *print = module ? PyObject_GetAttrString(
-                                       module, "print_exception")
-                                 : NULL;
+        PyObject *print =
+            module ? PyObject_GetAttrString(module, "print_exception") : NULL;
         PyObject *args = print ? PyTuple_Pack(3, type, value, tb) : NULL;
         PyObject *kwargs = args ? Py_BuildValue("{sO}", "file", stream) : NULL;
         if (kwargs)
@@ -359,8 +360,7 @@ static int write_traceback(PyObject *stream, PyObject *type, PyObject *value,
 }
 
 static PyObject *hub_object_print_exception(PyObject *self,
-                                            PyObject *const *args,
-                                            Py_ssize_t n)
+                                            PyObject *const *args, Py_ssize_t n)
 {
     if (arguments_count("print_exception", n, 4, 4) < 0)
         return NULL;
@@ -384,7 +384,7 @@ static PyObject *hub_object_format_context(PyObject *self, PyObject *context)
     return PyObject_Repr(context);
 }
 
-/* ---- the end of everything ------------------------------------------------------ */
+/* ---- the end of everything ----------------------------------------------- */
 
 void hub_object_set_loop_exit(struct py_thread *t)
 {
@@ -466,7 +466,7 @@ static PyObject *hub_object_destroy(PyObject *self, PyObject *const *args,
     Py_RETURN_NONE;
 }
 
-/* ---- watchers -------------------------------------------------------------------- */
+/* ---- watchers ------------------------------------------------------------ */
 
 /* hub.wait(watcher): until it fires. */
 static PyObject *hub_object_wait(PyObject *self, PyObject *watcher)
@@ -514,9 +514,9 @@ static PyObject *cancel_wait_now(PyObject *self, PyObject *const *args,
 {
     PyObject *watcher = args[0], *error = args[1];
     PyObject *wake = PyObject_GetAttrString(watcher, "callback");
-    PyObject *who =
-        wake && wake != Py_None ? PyObject_GetAttrString(wake, "__self__")
-                                : NULL;
+    PyObject *who = wake && wake != Py_None
+                        ? PyObject_GetAttrString(wake, "__self__")
+                        : NULL;
     Py_XDECREF(wake);
     if (who) {
         PyObject *result = PyObject_CallMethod(who, "throw", "(O)", error);
@@ -566,13 +566,13 @@ static PyObject *hub_object_cancel_wait(PyObject *self, PyObject *const *args,
     Py_RETURN_NONE;
 }
 
-/* ---- the type ---------------------------------------------------------------------- */
+/* ---- the type ------------------------------------------------------------ */
 
 static PyObject *hub_object_repr(PyObject *self)
 {
-    return PyUnicode_FromFormat("<%s at %p thread_ident=0x%lx>",
+    return PyUnicode_FromFormat("<%s at %p thread_ident=%p>",
                                 type_name(Py_TYPE(self)), self,
-                                ((HubObject *)self)->thread_ident);
+                                (void *)((HubObject *)self)->thread_ident);
 }
 
 static PyObject *get_main_hub(PyObject *self, void *closure)
@@ -582,11 +582,10 @@ static PyObject *get_main_hub(PyObject *self, void *closure)
 
 static PyObject *get_exception_stream(PyObject *self, void *closure)
 {
-    PyObject *stream =
-        ((PyGreenlet *)self)->dict
-            ? PyDict_GetItemWithError(((PyGreenlet *)self)->dict,
-                                      default_stream)
-            : NULL;
+    PyObject *stream = ((PyGreenlet *)self)->dict
+                           ? PyDict_GetItemWithError(((PyGreenlet *)self)->dict,
+                                                     default_stream)
+                           : NULL;
     if (!stream)
         stream = PySys_GetObject("stderr");
     return Py_NewRef(stream ? stream : Py_None);
@@ -665,7 +664,7 @@ PyTypeObject Hub_Type = {
     .tp_members = hub_members,
 };
 
-/* ---- functions of the module ---------------------------------------------------------- */
+/* ---- functions of the module --------------------------------------------- */
 
 static PyObject *get_hub(PyObject *module, PyObject *none)
 {
@@ -707,17 +706,16 @@ static PyMethodDef functions[] = {
      "The class of Hubs made from now on."},
     {NULL}};
 
-/* ---- exceptions ------------------------------------------------------------------------- */
+/* ---- exceptions ---------------------------------------------------------- */
 
 static PyObject *loop_exit_str(PyObject *self)
 {
     PyObject *args = ((PyBaseExceptionObject *)self)->args;
     if (PyTuple_GET_SIZE(args) != 3)
         return ((PyTypeObject *)PyExc_Exception)->tp_str(self);
-    return PyUnicode_FromFormat("%S\n\tHub: %R\n\tHandles:\n%R",
-                                PyTuple_GET_ITEM(args, 0),
-                                PyTuple_GET_ITEM(args, 1),
-                                PyTuple_GET_ITEM(args, 2));
+    return PyUnicode_FromFormat(
+        "%S\n\tHub: %R\n\tHandles:\n%R", PyTuple_GET_ITEM(args, 0),
+        PyTuple_GET_ITEM(args, 1), PyTuple_GET_ITEM(args, 2));
 }
 
 static PyTypeObject LoopExit_Type = {

@@ -72,7 +72,7 @@ int arguments(const char *function, PyObject *const *args, Py_ssize_t n,
 int arguments_count(const char *function, Py_ssize_t n, Py_ssize_t least,
                     Py_ssize_t most);
 
-/* ---- exceptions as single objects ------------------------------------------ */
+/* ---- exceptions as single objects ---------------------------------------- */
 
 /* The exception that is set, normalised and with its traceback: a new
  * reference. Nothing is set afterwards. */

@@ -10,7 +10,7 @@
 
 #include <structmember.h>
 
-/* ---- calling ------------------------------------------------------------------- */
+/* ---- calling ------------------------------------------------------------- */
 
 static void call_link(Greenlet *g, PyObject *link)
 {
@@ -51,7 +51,7 @@ void green_queue_links(Greenlet *g)
     hub_queue(green_state(g)->thread->hub, &g->base.run);
 }
 
-/* ---- linking ---------------------------------------------------------------------- */
+/* ---- linking ------------------------------------------------------------- */
 
 static int refuse_callback(PyObject *callback)
 {
@@ -139,7 +139,7 @@ PyObject *green_has_links(PyObject *self, PyObject *none)
     return PyBool_FromLong(links && PyList_GET_SIZE(links));
 }
 
-/* ---- SpawnedLink ---------------------------------------------------------------------- */
+/* ---- SpawnedLink --------------------------------------------------------- */
 
 typedef struct SpawnedLink {
     PyObject_HEAD
@@ -186,9 +186,9 @@ static PyObject *spawn_link(PyObject *self, PyObject *source)
     PyObject *hub = t ? hub_object(t) : NULL;
     if (!hub)
         return NULL;
-    PyObject *g =
-        PyObject_CallFunctionObjArgs((PyObject *)&PyGreenlet_Type,
-                                     ((SpawnedLink *)self)->callback, hub, NULL);
+    PyObject *g = PyObject_CallFunctionObjArgs((PyObject *)&PyGreenlet_Type,
+                                               ((SpawnedLink *)self)->callback,
+                                               hub, NULL);
     PyObject *args = g ? PyTuple_Pack(1, source) : NULL;
     PyObject *result =
         args ? greenlet_switch((PyGreenlet *)g, args, NULL) : NULL;
@@ -281,7 +281,8 @@ static PyTypeObject SpawnedLink_Type = {
 };
 
 static PyTypeObject SuccessLink_Type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.greenlet.SuccessSpawnedLink",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name =
+        "grove.greenlet.SuccessSpawnedLink",
     .tp_doc = "A SpawnedLink for a greenlet that returned.",
     .tp_basicsize = sizeof(SpawnedLink),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
@@ -292,7 +293,8 @@ static PyTypeObject SuccessLink_Type = {
 };
 
 static PyTypeObject FailureLink_Type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.greenlet.FailureSpawnedLink",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name =
+        "grove.greenlet.FailureSpawnedLink",
     .tp_doc = "A SpawnedLink for a greenlet that failed.",
     .tp_basicsize = sizeof(SpawnedLink),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,

@@ -28,7 +28,7 @@ typedef struct Callback {
 
 static PyTypeObject Callback_Type;
 
-/* ---- callbacks --------------------------------------------------------------- */
+/* ---- callbacks ----------------------------------------------------------- */
 
 /* Consumes the queue's reference. */
 static void callback_call(Callback *cb)
@@ -152,10 +152,10 @@ static PyMethodDef callback_methods[] = {
     {"close", callback_stop, METH_NOARGS, "The same as stop()."},
     {NULL}};
 
-static PyGetSetDef callback_getset[] = {
-    {"pending", callback_pending, NULL, "Whether it is yet to be called.",
-     NULL},
-    {NULL}};
+static PyGetSetDef callback_getset[] = {{"pending", callback_pending, NULL,
+                                         "Whether it is yet to be called.",
+                                         NULL},
+                                        {NULL}};
 
 static PyMemberDef callback_members[] = {
     {"callback", T_OBJECT, offsetof(Callback, fn), READONLY, NULL},
@@ -180,7 +180,7 @@ static PyTypeObject Callback_Type = {
     .tp_members = callback_members,
 };
 
-/* ---- the loop ----------------------------------------------------------------- */
+/* ---- the loop ------------------------------------------------------------ */
 
 PyObject *loop_object_new(struct py_thread *t)
 {

@@ -351,7 +351,9 @@ static PyObject *fd_opened(PyObject *module, PyObject *arg)
     if (fd == -1 && PyErr_Occurred())
         return NULL;
     struct loop *loop = existing_loop();
-    if (loop)
+    struct loop_fd *record = loop ? loop_fd(loop, fd) : NULL;
+    /* One that is waited for is another view of a socket in use. */
+    if (record && !loop_waited(record))
         loop_own(loop, fd);
     Py_RETURN_NONE;
 }

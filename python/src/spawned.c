@@ -8,7 +8,7 @@
  */
 #include "green.h"
 
-/* ---- the queue ------------------------------------------------------------------ */
+/* ---- the queue ----------------------------------------------------------- */
 
 /* It did not come to a birth: the queue's reference is given up where code may
  * run. */
@@ -68,7 +68,7 @@ void spawned_unqueue(Spawned *s)
     Py_DECREF(s);
 }
 
-/* ---- the tree --------------------------------------------------------------------- */
+/* ---- the tree ------------------------------------------------------------ */
 
 static bool is_spawned(PyObject *g)
 {
@@ -137,7 +137,7 @@ void spawned_clear_fields(Spawned *s)
     Py_CLEAR(s->locals);
 }
 
-/* ---- spawn_raw ---------------------------------------------------------------------- */
+/* ---- spawn_raw ----------------------------------------------------------- */
 
 static int raw_traverse(PyObject *self, visitproc visit, void *arg)
 {

@@ -18,10 +18,11 @@
  * where it crosses on purpose. Tracing, profiling, async generator hooks and
  * the rest stay the thread's.
  *
- * The first chunk of a greenlet's data stack is in its own stack slot, above the
- * record (STACK_HOST_AREA), where the interpreter takes it for a root chunk: it
- * neither pops nor frees those. It is left unaligned to a page, so that even a
- * thread that dies in a greenlet does not unmap it (munmap refuses).
+ * The first chunk of a greenlet's data stack is in its own stack slot, above
+ * the record (STACK_HOST_AREA), where the interpreter takes it for a root
+ * chunk: it neither pops nor frees those. It is left unaligned to a page, so
+ * that even a thread that dies in a greenlet does not unmap it (munmap
+ * refuses).
  */
 #ifndef GROVE_PYTHON_STATE_H
 #define GROVE_PYTHON_STATE_H
@@ -85,7 +86,8 @@ static inline int state_is_finalizing(void)
 #endif
 }
 
-/* A Python int as a C int: -1 with an exception when it is none or too large. */
+/* A Python int as a C int: -1 with an exception when it is none or too large.
+ */
 static inline int state_as_int(PyObject *o)
 {
 #if PY_VERSION_HEX >= 0x030D0000
@@ -171,8 +173,8 @@ static inline int state_c_levels(size_t size)
 }
 
 /* A new greenlet's state, loaded into the thread: no frames, depth 0, the data
- * stack's first chunk at area (STACK_HOST_AREA bytes), s->context (owned, may be
- * NULL) as context. */
+ * stack's first chunk at area (STACK_HOST_AREA bytes), s->context (owned, may
+ * be NULL) as context. */
 static inline void state_begin(PyThreadState *ts, struct py_state *s,
                                void *area, size_t stack_size)
 {
@@ -205,8 +207,9 @@ static inline void state_begin(PyThreadState *ts, struct py_state *s,
     state_load(ts, s);
 }
 
-/* The greenlet is about to end: gives back what its state owns. Frames are gone;
- * only the chunks above the first may be left, when the interpreter kept one. */
+/* The greenlet is about to end: gives back what its state owns. Frames are
+ * gone; only the chunks above the first may be left, when the interpreter kept
+ * one. */
 static inline void state_end(PyThreadState *ts, struct py_state *s)
 {
     PyObjectArenaAllocator arena;

@@ -3,11 +3,13 @@
  *
  * A thread is known by its PyThreadState. It gets a struct py_thread, and with
  * it a hub, the first time it touches a greenlet, and loses it when its thread
- * state is cleared: a capsule in the thread state's dict notices that. Greenlets
- * may outlive their thread; they hold a reference to its struct, find it dead,
- * and are dead themselves.
+ * state is cleared: a capsule in the thread state's dict notices that.
+ * Greenlets may outlive their thread; they hold a reference to its struct, find
+ * it dead, and are dead themselves.
  */
 #include "core.h"
+
+#include <unistd.h>
 
 #define CAPSULE "grove.thread"
 
@@ -82,6 +84,7 @@ static struct py_thread *thread_new(PyThreadState *tstate)
     t->tstate = tstate;
     t->hub = hub;
     t->references = 1;
+    t->takes_signals = gettid() == getpid();
     t->main = greenlet_new_main(t);
     if (!t->main || watch_end(t) < 0) {
         Py_CLEAR(t->main);

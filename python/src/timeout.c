@@ -3,14 +3,14 @@
  * with_timeout.
  *
  *            start                  deadline                 its turn
- *   idle -------------> timer armed ----------> queued -------------------> idle
- *    ^                      |                      |     thrown from the Hub
+ *   idle -------------> timer armed ----------> queued ------------------->
+ * idle ^                      |                      |     thrown from the Hub
  *    +----------------------+----------------------+
  *                         cancel
  *
- * A pending Timeout holds a reference to itself and to the greenlet that started
- * it. Cancelled in time, which includes the way from the timer to the Hub, it is
- * never raised.
+ * A pending Timeout holds a reference to itself and to the greenlet that
+ * started it. Cancelled in time, which includes the way from the timer to the
+ * Hub, it is never raised.
  */
 #include "green.h"
 
@@ -26,7 +26,7 @@ typedef struct Timeout {
     bool ref; /* keeps the loop going */
 } Timeout;
 
-/* ---- waiting ---------------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------- */
 
 int wait_turn(struct py_thread *t)
 {
@@ -61,9 +61,9 @@ void timeout_raise(PyObject *seconds)
         PyErr_SetObject((PyObject *)&Timeout_Type, seconds);
         return;
     }
-    PyObject *e =
-        seconds ? PyObject_CallOneArg((PyObject *)&Timeout_Type, seconds)
-                : PyObject_CallNoArgs((PyObject *)&Timeout_Type);
+    PyObject *e = seconds
+                      ? PyObject_CallOneArg((PyObject *)&Timeout_Type, seconds)
+                      : PyObject_CallNoArgs((PyObject *)&Timeout_Type);
     if (e)
         exception_set(e);
 }
@@ -113,7 +113,7 @@ static PyObject *timeout_sleep(PyObject *module, PyObject *const *args,
     return ref < 0 ? NULL : sleep_for(t, given[0], ref);
 }
 
-/* ---- the life of a Timeout -------------------------------------------------------------- */
+/* ---- the life of a Timeout ----------------------------------------------- */
 
 static bool is_pending(Timeout *self)
 {
@@ -207,7 +207,7 @@ static int start(Timeout *self)
     return 0;
 }
 
-/* ---- the object --------------------------------------------------------------------------- */
+/* ---- the object ---------------------------------------------------------- */
 
 static PyTypeObject *base_type(void)
 {
@@ -415,10 +415,12 @@ static PyGetSetDef timeout_getset[] = {
     {"pending", timeout_get_pending, NULL, "Whether it is counting.", NULL},
     {NULL}};
 
-PyDoc_STRVAR(timeout_doc,
-"Timeout(seconds=None, exception=None, ref=True, priority=-1)\n--\n\n"
-"Raises itself, or exception, in the greenlet that started it, after seconds.\n"
-"With exception=False a with statement ends quietly when it is raised.");
+PyDoc_STRVAR(
+    timeout_doc,
+    "Timeout(seconds=None, exception=None, ref=True, priority=-1)\n--\n\n"
+    "Raises itself, or exception, in the greenlet that started it, after "
+    "seconds.\n"
+    "With exception=False a with statement ends quietly when it is raised.");
 
 PyTypeObject Timeout_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.timeout.Timeout",
@@ -438,7 +440,7 @@ PyTypeObject Timeout_Type = {
     .tp_getset = timeout_getset,
 };
 
-/* ---- with_timeout ---------------------------------------------------------------------------- */
+/* ---- with_timeout -------------------------------------------------------- */
 
 /* Takes timeout_value out of the keyword arguments; the rest is a new dict or
  * NULL. */
@@ -510,7 +512,8 @@ static PyMethodDef functions[] = {
      "sleep(seconds=0, ref=True): let others run, at least for that time."},
     {"with_timeout", (PyCFunction)(void (*)(void))with_timeout,
      METH_FASTCALL | METH_KEYWORDS,
-     "with_timeout(seconds, function, *args, timeout_value=..., **kwargs): call "
+     "with_timeout(seconds, function, *args, timeout_value=..., **kwargs): "
+     "call "
      "it; timeout_value, or Timeout raised, when it takes longer."},
     {NULL}};
 

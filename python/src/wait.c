@@ -4,7 +4,7 @@
  */
 #include "gather.h"
 
-/* ---- joinall, wait ---------------------------------------------------------------- */
+/* ---- joinall, wait ------------------------------------------------------- */
 
 /* A list or tuple of the iterable's items; new reference. */
 static PyObject *items_of(PyObject *objects)
@@ -98,7 +98,7 @@ static PyObject *join_hub(PyObject *timeout)
 {
     struct py_thread *t = thread_self();
     PyObject *hub = t ? hub_object(t) : NULL;
-    return hub ? PyObject_CallMethod(hub, "join", "O", timeout) : NULL;
+    return hub ? PyObject_CallMethod(hub, "join", "(O)", timeout) : NULL;
 }
 
 static PyObject *joinall(PyObject *module, PyObject *const *args, Py_ssize_t n,
@@ -127,7 +127,7 @@ static PyObject *wait_function(PyObject *module, PyObject *const *args,
     return wait_for(given[0], given[1], given[2], false);
 }
 
-/* ---- iwait ---------------------------------------------------------------------------- */
+/* ---- iwait --------------------------------------------------------------- */
 
 typedef struct Iwait {
     PyObject_HEAD
@@ -243,7 +243,7 @@ static PyTypeObject Iwait_Type = {
     .tp_methods = iwait_methods,
 };
 
-/* ---- kill, killall ----------------------------------------------------------------------- */
+/* ---- kill, killall ------------------------------------------------------- */
 
 static int check_greenlet(PyObject *g)
 {

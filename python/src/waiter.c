@@ -222,8 +222,8 @@ static PyObject *get_exc_info(PyObject *self, void *closure)
     if (!e)
         Py_RETURN_NONE;
     PyObject *tb = PyException_GetTraceback(e);
-    PyObject *info = PyTuple_Pack(3, (PyObject *)Py_TYPE(e), e,
-                                  tb ? tb : Py_None);
+    PyObject *info =
+        PyTuple_Pack(3, (PyObject *)Py_TYPE(e), e, tb ? tb : Py_None);
     Py_XDECREF(tb);
     return info;
 }

@@ -54,7 +54,7 @@ static struct hub *hub_of(Watcher *w)
     return loop_thread(w->loop)->hub;
 }
 
-/* ---- common ---------------------------------------------------------------------- */
+/* ---- common -------------------------------------------------------------- */
 
 static int watcher_traverse(PyObject *self, visitproc visit, void *arg)
 {
@@ -176,7 +176,7 @@ static PyMemberDef watcher_members[] = {
      "Whether it keeps the loop going."},
     {NULL}};
 
-/* ---- timer ------------------------------------------------------------------------- */
+/* ---- timer --------------------------------------------------------------- */
 
 static void timer_disarm(TimerWatcher *t)
 {
@@ -188,9 +188,9 @@ static void timer_disarm(TimerWatcher *t)
 
 static void timer_arm(TimerWatcher *t, double seconds)
 {
-    int64_t ns = seconds <= 0        ? 0
+    int64_t ns = seconds <= 0       ? 0
                  : seconds >= 9.2e9 ? GROVE_NEVER
-                                     : (int64_t)(seconds * 1e9);
+                                    : (int64_t)(seconds * 1e9);
     timer_disarm(t);
     timer_add(&hub_of(&t->base)->timers, &t->timer, hub_deadline(ns));
     hub_of(&t->base)->unref += !t->base.ref;
@@ -222,8 +222,8 @@ static void timer_call(struct run *run)
 static PyObject *timer_watcher_new(PyTypeObject *type, PyObject *args,
                                    PyObject *kwargs)
 {
-    static char *names[] = {(char *)"loop",   (char *)"after",
-                            (char *)"repeat", (char *)"ref",
+    static char *names[] = {(char *)"loop",     (char *)"after",
+                            (char *)"repeat",   (char *)"ref",
                             (char *)"priority", NULL};
     PyObject *loop, *priority;
     double after = 0, repeat = 0;
@@ -232,8 +232,7 @@ static PyObject *timer_watcher_new(PyTypeObject *type, PyObject *args,
                                      &after, &repeat, &ref, &priority))
         return NULL;
     if (repeat < 0) {
-        PyErr_SetString(PyExc_ValueError,
-                        "repeat must be positive or zero");
+        PyErr_SetString(PyExc_ValueError, "repeat must be positive or zero");
         return NULL;
     }
     TimerWatcher *t = (TimerWatcher *)watcher_new(type, loop, ref);
@@ -319,7 +318,7 @@ PyTypeObject TimerWatcher_Type = {
     .tp_members = watcher_members,
 };
 
-/* ---- io ------------------------------------------------------------------------------- */
+/* ---- io ------------------------------------------------------------------ */
 
 static void io_disarm(IoWatcher *io)
 {
@@ -426,8 +425,8 @@ static void io_call(struct run *run)
 static PyObject *io_watcher_new(PyTypeObject *type, PyObject *args,
                                 PyObject *kwargs)
 {
-    static char *names[] = {(char *)"loop",   (char *)"fd",
-                            (char *)"events", (char *)"ref",
+    static char *names[] = {(char *)"loop",     (char *)"fd",
+                            (char *)"events",   (char *)"ref",
                             (char *)"priority", NULL};
     PyObject *loop, *priority;
     int fd, events, ref = 1;

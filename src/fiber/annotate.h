@@ -35,13 +35,13 @@
 /* A fiber's part; empty in a plain build. */
 struct annotation {
 #if defined(__SANITIZE_ADDRESS__)
-    void *fake_stack;       /* ASan's own, while the fiber is parked */
-    const void *low;        /* bounds of its stack */
+    void *fake_stack; /* ASan's own, while the fiber is parked */
+    const void *low;  /* bounds of its stack */
     size_t size;
 #endif
 #if defined(__SANITIZE_THREAD__)
-    void *tsan;             /* one a fiber's life; destroyed at the next
-                               birth on this stack, when it surely was left */
+    void *tsan; /* one a fiber's life; destroyed at the next
+                   birth on this stack, when it surely was left */
 #endif
 #if !FIBER_ANNOTATED
     __extension__ char none[0];

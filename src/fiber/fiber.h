@@ -33,9 +33,10 @@ struct fiber {
     struct eh_globals eh;
     struct annotation annotation;
     /* What every switch touches begins here, at the start of a cache line
-     * (stack_pool_init's hot_offset), and goes on with the scheduler's words. */
-    unsigned eh_saved; /* eh holds what the thread's globals must get */
-    int saved_errno;   /* while it does not run */
+     * (stack_pool_init's hot_offset), and goes on with the scheduler's words.
+     */
+    unsigned eh_saved;      /* eh holds what the thread's globals must get */
+    int saved_errno;        /* while it does not run */
     struct context context; /* while it does not run */
 };
 

@@ -125,8 +125,9 @@ int overflow_watch(const struct stack_pool *pool)
     stack_t current;
     if (sigaltstack(NULL, &current) == 0 && (current.ss_flags & SS_DISABLE)) {
         size_t size = getauxval(AT_MINSIGSTKSZ);
-        size = ((size > (size_t)MINSIGSTKSZ ? size : (size_t)MINSIGSTKSZ) + HANDLER_ROOM +
-                4095) & ~(size_t)4095;
+        size = ((size > (size_t)MINSIGSTKSZ ? size : (size_t)MINSIGSTKSZ) +
+                HANDLER_ROOM + 4095) &
+               ~(size_t)4095;
         void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (mem == MAP_FAILED)

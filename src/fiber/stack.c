@@ -73,8 +73,8 @@ static _Atomic long guard_budget; /* mprotect guards still allowed */
 
 unsigned stack_shift(size_t size)
 {
-    if (size < (size_t)1 << STACK_SHIFT_MIN ||
-        size > (size_t)1 << STACK_SHIFT_MAX)
+    if (size < (size_t)1 << STACK_SHIFT_MIN || size > (size_t)1
+                                                          << STACK_SHIFT_MAX)
         return 0;
     return 64 - (unsigned)__builtin_clzl(size - 1);
 }
@@ -102,8 +102,7 @@ static bool guard_regions_work(void)
     if (page == MAP_FAILED)
         return false;
     bool works = madvise(page, PAGE, MADV_GUARD_INSTALL) == 0 &&
-                 madvise(page, PAGE, MADV_POPULATE_READ) < 0 &&
-                 errno == EFAULT;
+                 madvise(page, PAGE, MADV_POPULATE_READ) < 0 && errno == EFAULT;
     munmap(page, PAGE);
     return works;
 }
@@ -238,8 +237,7 @@ static char *slot_take(struct stack_class *class)
     return base;
 }
 
-struct stack *stack_get_cold(struct stack_pool *pool,
-                             struct stack_class *class)
+struct stack *stack_get_cold(struct stack_pool *pool, struct stack_class *class)
 {
     struct stack *stack = class->clean;
     if (stack) {
@@ -321,8 +319,8 @@ static void class_trim(struct stack_class *class, unsigned *max)
         (*max)--;
         char *top_page = (char *)((uintptr_t)stack & ~(PAGE - 1));
         if (deep_pages(stack, top_page))
-            madvise(stack->base + PAGE,
-                    (size_t)(top_page - stack->base) - PAGE, MADV_DONTNEED);
+            madvise(stack->base + PAGE, (size_t)(top_page - stack->base) - PAGE,
+                    MADV_DONTNEED);
         if (class->clean_count >= CLEAN_RESERVE) {
             make_cold(class, stack);
             continue;
@@ -337,7 +335,7 @@ bool stack_pool_trim(struct stack_pool *pool, unsigned max)
 {
     struct stack_class *class = &pool->classes[0][0];
     struct stack_class *end = class + STACK_KINDS * STACK_SHIFTS;
-    for (; class < end; class++) {
+    for (; class < end; class ++) {
         if (class->fresh)
             class_trim(class, &max);
         if (class->fresh)
@@ -360,7 +358,7 @@ static void each_record(const struct stack_pool *pool,
 {
     const struct stack_class *class = &pool->classes[0][0];
     const struct stack_class *end = class + STACK_KINDS * STACK_SHIFTS;
-    for (; class < end; class++) {
+    for (; class < end; class ++) {
         for (struct slab *s = class->slabs; s; s = s->next) {
             for (size_t i = 0; i < s->used; i++) {
                 if (!(s->is_cold[i / 64] >> (i % 64) & 1))
@@ -383,7 +381,7 @@ void stack_pool_destroy(struct stack_pool *pool)
         each_record(pool, forget_slot, NULL);
     struct stack_class *class = &pool->classes[0][0];
     struct stack_class *end = class + STACK_KINDS * STACK_SHIFTS;
-    for (; class < end; class++) {
+    for (; class < end; class ++) {
         while (class->slabs) {
             struct slab *s = class->slabs;
             class->slabs = s->next;
@@ -401,7 +399,7 @@ struct stack *stack_by_address(const struct stack_pool *pool, const void *addr)
     const char *at = addr;
     const struct stack_class *class = &pool->classes[0][0];
     const struct stack_class *end = class + STACK_KINDS * STACK_SHIFTS;
-    for (; class < end; class++) {
+    for (; class < end; class ++) {
         for (struct slab *s = class->slabs; s; s = s->next) {
             if (at < s->base || at >= s->base + (s->used << class->shift))
                 continue;

@@ -34,7 +34,7 @@ struct stack {
     struct stack *next; /* while pooled */
     char *base;         /* start of the slot, its guard page */
     struct stack_class *class;
-    bool live;   /* handed out; false while pooled */
+    bool live; /* handed out; false while pooled */
     unsigned valgrind_id;
 };
 
@@ -46,19 +46,19 @@ struct slab {
     size_t used;    /* slots handed out at least once; the rest is untouched */
     uint32_t *cold; /* a stack of slot numbers whose pages were given back */
     size_t colds;
-    uint64_t *is_cold; /* a bit a slot: its record is not to be read */
+    uint64_t *is_cold;       /* a bit a slot: its record is not to be read */
     size_t protected_guards; /* those that cost mappings */
 };
 
 /* The slots of one size and kind. */
 struct stack_class {
-    struct stack *fresh;  /* pooled, pages below the top one not looked at */
-    struct stack *clean;  /* pooled, only the top page resident */
-    struct slab *slabs;   /* newest first; only the first has unused slots */
+    struct stack *fresh; /* pooled, pages below the top one not looked at */
+    struct stack *clean; /* pooled, only the top page resident */
+    struct slab *slabs;  /* newest first; only the first has unused slots */
     size_t fresh_count;
     size_t clean_count;
     size_t cold_count; /* in all slabs */
-    unsigned shift;       /* log2 of the slot's size; 0 before first use */
+    unsigned shift;    /* log2 of the slot's size; 0 before first use */
     enum stack_kind kind;
 };
 
@@ -102,8 +102,8 @@ GROVE_HOST_API void stack_each(const struct stack_pool *pool,
                                void *arg);
 
 /* How guards are made: regions where the kernel has them (Linux 6.13),
- * otherwise mprotect, which is bounded by vm.max_map_count. GROVE_GUARD=mprotect
- * in the environment chooses the latter. */
+ * otherwise mprotect, which is bounded by vm.max_map_count.
+ * GROVE_GUARD=mprotect in the environment chooses the latter. */
 GROVE_HOST_API enum stack_guard stack_guard_mode(void);
 
 static inline size_t stack_size(const struct stack *stack)

@@ -11,7 +11,7 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-#define container_of(ptr, type, member)                                        \
+#define container_of(ptr, type, member) \
     ((type *)((char *)(ptr)-offsetof(type, member)))
 
 #endif

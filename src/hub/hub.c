@@ -150,9 +150,9 @@ struct grove_fiber *hub_next_slow(struct hub *hub)
             break;
         run_queue_remove(run);
         hub->budget--;
-        struct grove_fiber *f = run->birth
-                                    ? run->birth(run)
-                                    : container_of(run, struct grove_fiber, run);
+        struct grove_fiber *f =
+            run->birth ? run->birth(run)
+                       : container_of(run, struct grove_fiber, run);
         if (f)
             return f;
     }
@@ -188,9 +188,9 @@ static void run_due(struct hub *hub)
             call(hub, run);
             continue;
         }
-        struct grove_fiber *f = run->birth
-                                    ? run->birth(run)
-                                    : container_of(run, struct grove_fiber, run);
+        struct grove_fiber *f =
+            run->birth ? run->birth(run)
+                       : container_of(run, struct grove_fiber, run);
         if (f)
             give_way(hub, f);
     }
@@ -237,21 +237,29 @@ static void deadlock(struct hub *hub)
     hub_wake(&hub->root, -EDEADLK);
 }
 
+static int poll_hosted(struct hub *hub, struct loop_events *events)
+{
+    const sigset_t *mask = hub->host->poll_prepare(hub);
+    /* What the host did there may be a reason not to sleep. */
+    int64_t timeout = nothing_to_come(hub) ? 0 : sleep_limit(hub);
+    hub->host->poll_begin(hub);
+    int n = loop_wait(&hub->loop, events, timeout, mask);
+    hub->host->poll_end(hub, n == -EINTR);
+    return n;
+}
+
 /* A poll that may sleep: other threads' posts must interrupt it. */
 static void poll_sleeping(struct hub *hub, int64_t timeout)
 {
     atomic_store(&hub->polling, true);
-    if (hub_take_mail(hub)) {
-        atomic_store(&hub->polling, false);
-        return;
+    if (!hub_take_mail(hub)) {
+        struct loop_events events;
+        fiber_thread_refresh(&hub->thread);
+        int n = hub->host ? poll_hosted(hub, &events)
+                          : loop_wait(&hub->loop, &events, timeout, NULL);
+        loop_dispatch(&hub->loop, &events, n);
     }
-    fiber_thread_refresh(&hub->thread);
-    if (hub->host)
-        hub->host->poll_begin(hub);
-    int n = loop_poll(&hub->loop, timeout);
     atomic_store(&hub->polling, false);
-    if (hub->host)
-        hub->host->poll_end(hub, n == -EINTR);
     hub_take_mail(hub);
 }
 

@@ -16,8 +16,8 @@
  *   2. A fiber is queued if and only if it is NEW (and not delayed) or READY.
  *   3. Nothing but park suspends a fiber and nothing but wake makes it READY,
  *      except a host's transfer, which goes to a fiber directly.
- *   4. A parking fiber switches straight to the next in the queue. The hub's own
- *      fiber, hub->loop_fiber, runs when the queue is empty, when a callback is
+ *   4. A parking fiber switches straight to the next in the queue. The hub's
+ * own fiber, hub->loop_fiber, runs when the queue is empty, when a callback is
  *      due, or after HUB_PASS switches in a row: it polls, expires timers and
  *      runs callbacks. While it is inside a callback (which only a host's
  *      transfer can leave), parking fibers return to it.
@@ -46,8 +46,13 @@
  * than 1 ns each; with fibers that work 5 us a turn it comes every 1.3 ms. */
 #define HUB_PASS 256
 
-enum fiber_state { FIBER_NEW, FIBER_READY, FIBER_RUNNING, FIBER_PARKED,
-                   FIBER_ENDED };
+enum fiber_state {
+    FIBER_NEW,
+    FIBER_READY,
+    FIBER_RUNNING,
+    FIBER_PARKED,
+    FIBER_ENDED
+};
 
 /* What a fiber waits for, as grove_dump tells it. */
 struct wait_reason {
@@ -63,20 +68,20 @@ struct grove_fiber {
     struct fiber fiber; /* first: the record of its stack */
     struct run run;     /* its place in the run queue */
     struct hub *hub;
-    int wake_result;    /* what park returns */
-    uint8_t state;      /* enum fiber_state */
-    bool cancelled;     /* killed, not told yet */
-    bool waiting;       /* parked by hub_wait: reason is set, a kill wakes it */
-    uint32_t references; /* handles, and one while it has not ended */
-    void *host;         /* the host's object; NULL: a fiber of C */
+    int wake_result; /* what park returns */
+    uint8_t state;   /* enum fiber_state */
+    bool cancelled;  /* killed, not told yet */
+    bool waiting;    /* parked by hub_wait: reason is set, a kill wakes it */
+    uint32_t references;         /* handles, and one while it has not ended */
+    void *host;                  /* the host's object; NULL: a fiber of C */
     struct grove_timeout *scope; /* innermost; NULL: none */
     void *(*fn)(void *);
     void *value;        /* the argument until it runs, then fn's value */
     int result;         /* once ended: 0, or -ECANCELED when it never ran */
     struct timer timer; /* of its present wait, or of its delayed start */
     struct wait_reason reason;
-    grove_link links;   /* the ends of the ring of those to be called, in order,
-                           when it ends */
+    grove_link links; /* the ends of the ring of those to be called, in order,
+                         when it ends */
     struct fiber_locals *locals;
 };
 
@@ -94,7 +99,11 @@ struct grove_host {
     void (*resume)(struct grove_fiber *f);
     /* The hub's own fiber, whose host is not NULL, runs for the first time. */
     void (*begin)(struct grove_fiber *f);
-    /* Around a poll that may sleep. */
+    /* A poll that may sleep is near: signals that came are to be dealt with,
+     * and those to come kept for the poll. Returns the signal mask to poll
+     * with, or NULL for the thread's. */
+    const sigset_t *(*poll_prepare)(struct hub *hub);
+    /* Just before it and after it; nothing of the host's happens in between. */
     void (*poll_begin)(struct hub *hub);
     void (*poll_end)(struct hub *hub, bool interrupted);
     /* Nothing can wake anybody. True when the host dealt with it. */
@@ -112,19 +121,19 @@ struct hub {
     const struct grove_host *host;
     bool keep_stacks; /* when the thread ends: a host's objects point there */
     struct grove_fiber *loop_fiber;
-    int64_t now;      /* the clock when last looked at */
+    int64_t now; /* the clock when last looked at */
     struct timer_heap timers;
     uint64_t next_id;
-    size_t holds;     /* see grove_hub_hold */
-    size_t unref;     /* of the timers and waits, those that are no reason to
-                         go on when nothing else is left */
-    size_t fibers;    /* not ended, the root and the loop fiber left out */
+    size_t holds;  /* see grove_hub_hold */
+    size_t unref;  /* of the timers and waits, those that are no reason to
+                      go on when nothing else is left */
+    size_t fibers; /* not ended, the root and the loop fiber left out */
     grove_link ended_links; /* ends of the ring of those due to be called */
     struct run ended_run;   /* queued while there are any */
     _Atomic(grove_post *) mailbox; /* newest first */
     grove_post *mail;              /* taken from it, oldest first */
     struct run mail_run;           /* queued while there is any */
-    _Atomic bool polling; /* a poster must interrupt the loop */
+    _Atomic bool polling;          /* a poster must interrupt the loop */
     struct stack_pool stacks;
     struct loop loop;
     struct grove_fiber root;
@@ -182,8 +191,8 @@ hub_switch(struct hub *hub, struct grove_fiber *from, struct grove_fiber *to)
 }
 
 /* With many fibers each one's words and stack have left the cache when its turn
- * comes. So one switch ahead the stack of the next is asked for (its record came
- * with the switch before), and the record of the one after. */
+ * comes. So one switch ahead the stack of the next is asked for (its record
+ * came with the switch before), and the record of the one after. */
 static inline void hub_prefetch(struct run *next)
 {
     struct run *after = next->next;
@@ -259,9 +268,10 @@ static inline void hub_queue(struct hub *hub, struct run *run)
 /* A fiber of its own stack, NEW and not queued, with one reference, that will
  * run entry(f). NULL: out of memory or mappings. entry must call
  * fiber_started() first and hub_fiber_end() last. */
-GROVE_HOST_API struct grove_fiber *
-hub_fiber_new(struct hub *hub, enum stack_kind kind, unsigned shift,
-              void (*entry)(void *f));
+GROVE_HOST_API struct grove_fiber *hub_fiber_new(struct hub *hub,
+                                                 enum stack_kind kind,
+                                                 unsigned shift,
+                                                 void (*entry)(void *f));
 
 /* Give up a reference of a fiber; the last one, given up once it has ended,
  * gives back its stack. */
@@ -272,8 +282,8 @@ static inline void hub_fiber_unref(struct grove_fiber *f)
 }
 
 /* The current fiber has ended: gives its stack back (when no handle is left)
- * and goes to `next`, or to whoever is next when that is NULL. Inline, because a
- * call that never returns puts the return predictor off. */
+ * and goes to `next`, or to whoever is next when that is NULL. Inline, because
+ * a call that never returns puts the return predictor off. */
 __attribute__((always_inline, noreturn)) static inline void
 hub_fiber_end(struct hub *hub, struct grove_fiber *f, struct grove_fiber *next)
 {
@@ -307,6 +317,11 @@ GROVE_HOST_API void hub_run(struct hub *hub) __attribute__((noreturn));
  * that cannot be polled are always ready. */
 GROVE_HOST_API int hub_wait_fd(struct hub *hub, int fd, unsigned direction,
                                int64_t deadline, const char *what);
+
+/* The same for a record that loop_register has just seen to, or that is owned
+ * and registered. */
+int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
+                    int64_t deadline, const char *what);
 
 /* ---- between the files of hub/ -------------------------------------------- */
 

@@ -56,8 +56,7 @@ static unsigned shift_from_environment(void)
 
 static unsigned stack_shift_default(void)
 {
-    unsigned shift =
-        atomic_load_explicit(&default_shift, memory_order_relaxed);
+    unsigned shift = atomic_load_explicit(&default_shift, memory_order_relaxed);
     if (unlikely(!shift)) {
         unsigned unset = 0;
         shift = shift_from_environment();

@@ -18,11 +18,11 @@
 
 struct timer {
     int64_t deadline;
-    uint64_t order;         /* of adding, among equal deadlines */
-    struct timer *child;    /* the first of those that are not earlier */
-    struct timer *next;     /* sibling */
-    struct timer *prev;     /* sibling, or of the first child the parent;
-                               NULL: not in a heap */
+    uint64_t order;      /* of adding, among equal deadlines */
+    struct timer *child; /* the first of those that are not earlier */
+    struct timer *next;  /* sibling */
+    struct timer *prev;  /* sibling, or of the first child the parent;
+                            NULL: not in a heap */
     void (*fn)(struct timer *timer); /* called when due, out of the heap */
 };
 
@@ -43,8 +43,8 @@ static inline bool timer_pending(const struct timer *timer)
     return timer->prev != NULL;
 }
 
-/* Calls every timer due at now; one added meanwhile waits for the next call. How
- * many there were. */
+/* Calls every timer due at now; one added meanwhile waits for the next call.
+ * How many there were. */
 size_t timer_expire(struct timer_heap *heap, int64_t now);
 
 #endif

@@ -13,6 +13,19 @@ static void wake_waiter(struct loop_wait *wait, int result)
     hub_wake(container_of(wait, struct fd_wait, wait)->fiber, result);
 }
 
+int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
+                    int64_t deadline, const char *what)
+{
+    if (unlikely(record->always_ready))
+        return 0;
+    struct fd_wait w = {.wait = {.direction = direction, .fn = wake_waiter},
+                        .fiber = hub->current};
+    loop_wait_add(&hub->loop, record, &w.wait);
+    int r = hub_wait(hub, deadline, what, record->number);
+    loop_wait_remove(&hub->loop, &w.wait);
+    return r;
+}
+
 int hub_wait_fd(struct hub *hub, int fd, unsigned direction, int64_t deadline,
                 const char *what)
 {
@@ -20,12 +33,7 @@ int hub_wait_fd(struct hub *hub, int fd, unsigned direction, int64_t deadline,
     if (unlikely(!record))
         return -errno;
     int r = loop_register(&hub->loop, record);
-    if (unlikely(r < 0 || record->always_ready))
+    if (unlikely(r < 0))
         return r;
-    struct fd_wait w = {.wait = {.direction = direction, .fn = wake_waiter},
-                        .fiber = hub->current};
-    loop_wait_add(&hub->loop, record, &w.wait);
-    r = hub_wait(hub, deadline, what, fd);
-    loop_wait_remove(&hub->loop, &w.wait);
-    return r;
+    return hub_wait_record(hub, record, direction, deadline, what);
 }

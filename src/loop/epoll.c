@@ -33,9 +33,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EVENTS 256          /* taken from the kernel at once */
 #define INTERRUPT UINT64_MAX /* the eventfd's event */
-#define GROUP 64            /* chunks a group */
+#define GROUP 64             /* chunks a group */
 
 static void waits_init(struct loop_waits *waits)
 {
@@ -141,9 +140,9 @@ static struct epoll_event event_of(const struct loop_fd *fd)
 static bool still_registered(struct loop *loop, const struct loop_fd *fd)
 {
     struct epoll_event event = event_of(fd);
-    return fd->owned || (!fd->always_ready &&
-                         epoll_ctl(loop->epoll, EPOLL_CTL_MOD, fd->number,
-                                   &event) == 0);
+    return fd->owned ||
+           (!fd->always_ready &&
+            epoll_ctl(loop->epoll, EPOLL_CTL_MOD, fd->number, &event) == 0);
 }
 
 int loop_register(struct loop *loop, struct loop_fd *fd)
@@ -158,8 +157,8 @@ int loop_register(struct loop *loop, struct loop_fd *fd)
     fd->always_ready = false;
     if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd->number, &event) < 0) {
         /* Left by a dup of the file that had this number: take it over. */
-        if (errno == EEXIST && epoll_ctl(loop->epoll, EPOLL_CTL_MOD, fd->number,
-                                         &event) == 0)
+        if (errno == EEXIST &&
+            epoll_ctl(loop->epoll, EPOLL_CTL_MOD, fd->number, &event) == 0)
             goto registered;
         if (errno != EPERM)
             return -errno;
@@ -270,11 +269,10 @@ int loop_renew(struct loop *loop,
 
 void loop_own(struct loop *loop, int number)
 {
-    struct loop_fd *fd = loop_fd(loop, number);
-    if (!fd || fd->readers.first || fd->writers.first)
-        return; /* no memory; another view of a descriptor in use */
     loop_forget(loop, number);
-    fd->owned = true;
+    struct loop_fd *fd = loop_fd(loop, number);
+    if (fd) /* without memory it is checked before waits, as others are */
+        fd->owned = true;
 }
 
 void loop_forget(struct loop *loop, int number)
@@ -282,8 +280,7 @@ void loop_forget(struct loop *loop, int number)
     if (number < 0 || number >= LOOP_CHUNK * LOOP_CHUNKS)
         return;
     struct loop_fd **group = loop->chunks[number / LOOP_CHUNK / GROUP];
-    struct loop_fd *records =
-        group ? group[number / LOOP_CHUNK % GROUP] : NULL;
+    struct loop_fd *records = group ? group[number / LOOP_CHUNK % GROUP] : NULL;
     if (!records)
         return;
     struct loop_fd *fd = &records[number % LOOP_CHUNK];
@@ -331,27 +328,55 @@ static int milliseconds(int64_t ns)
 }
 
 static int wait_events(struct loop *loop, struct epoll_event *events,
-                       int64_t timeout)
+                       int64_t timeout, const sigset_t *mask)
 {
     if (timeout > 0 && loop->has_pwait2) {
         struct timespec ts = {.tv_sec = timeout / 1000000000,
                               .tv_nsec = timeout % 1000000000};
-        int n = epoll_pwait2(loop->epoll, events, EVENTS, &ts, NULL);
+        int n = epoll_pwait2(loop->epoll, events, LOOP_EVENTS, &ts, mask);
         if (n >= 0 || (errno != ENOSYS && errno != EPERM))
             return n; /* EPERM: what older filters of system calls say */
         loop->has_pwait2 = false;
     }
-    return epoll_wait(loop->epoll, events, EVENTS, milliseconds(timeout));
+    if (mask)
+        return epoll_pwait(loop->epoll, events, LOOP_EVENTS,
+                           milliseconds(timeout), mask);
+    return epoll_wait(loop->epoll, events, LOOP_EVENTS, milliseconds(timeout));
+}
+
+/* The program closed a descriptor that is not its own (all of them, say): no
+ * event would ever come again, and the hub would spin. */
+static __attribute__((noreturn, cold)) void die_of_lost_epoll(void)
+{
+    static const char message[] =
+        "grove: the event loop's descriptor was closed by the program\n";
+    ssize_t n = write(STDERR_FILENO, message, sizeof(message) - 1);
+    (void)n;
+    abort();
+}
+
+int loop_wait(struct loop *loop, struct loop_events *events, int64_t timeout,
+              const sigset_t *mask)
+{
+    int n = wait_events(loop, events->event, timeout, mask);
+    if (n >= 0)
+        return n;
+    if (errno == EINTR)
+        return -EINTR;
+    die_of_lost_epoll();
+}
+
+void loop_dispatch(struct loop *loop, const struct loop_events *events, int n)
+{
+    for (int i = 0; i < n; i++)
+        on_event(loop, &events->event[i]);
 }
 
 int loop_poll(struct loop *loop, int64_t timeout)
 {
-    struct epoll_event events[EVENTS];
-    int n = wait_events(loop, events, timeout);
-    if (n < 0)
-        return errno == EINTR ? -EINTR : 0;
-    for (int i = 0; i < n; i++)
-        on_event(loop, &events[i]);
+    struct loop_events events;
+    int n = loop_wait(loop, &events, timeout, NULL);
+    loop_dispatch(loop, &events, n);
     return n;
 }
 

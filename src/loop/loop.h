@@ -6,9 +6,11 @@
 #ifndef GROVE_LOOP_LOOP_H
 #define GROVE_LOOP_LOOP_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 
 #include "fiber/visibility.h"
 
@@ -22,7 +24,7 @@ struct loop_wait {
     struct loop_wait *next;
     struct loop_wait **back; /* NULL: not linked */
     struct loop_fd *fd;
-    unsigned direction;      /* LOOP_READ or LOOP_WRITE */
+    unsigned direction; /* LOOP_READ or LOOP_WRITE */
     /* Called, unlinked, when the direction may be ready (0) or the descriptor
      * was closed (-EBADF). It must not wait and may add itself again. */
     void (*fn)(struct loop_wait *wait, int result);
@@ -71,7 +73,7 @@ struct loop_fd {
 
 struct loop {
     int epoll;
-    int wakeup; /* an eventfd, written to by loop_interrupt */
+    int wakeup;   /* an eventfd, written to by loop_interrupt */
     size_t waits; /* linked struct loop_wait */
     struct loop_fd **chunks[LOOP_CHUNKS / 64]; /* see loop_fd_slow */
     bool has_pwait2; /* epoll_pwait2 works: time-outs in nanoseconds */
@@ -92,6 +94,18 @@ int loop_renew(struct loop *loop,
  * when interrupted, or -EINTR when a signal came. */
 int loop_poll(struct loop *loop, int64_t timeout);
 
+/* loop_poll in two halves, for one who must do something in between. The first
+ * only waits; mask is the thread's signal mask meanwhile (NULL: as it is), as
+ * in epoll_pwait(2). Returns as loop_poll. */
+#define LOOP_EVENTS 256
+struct loop_events {
+    struct epoll_event event[LOOP_EVENTS];
+};
+int loop_wait(struct loop *loop, struct loop_events *events, int64_t timeout,
+              const sigset_t *mask);
+/* The second calls those who waited for the n events of the first. */
+void loop_dispatch(struct loop *loop, const struct loop_events *events, int n);
+
 /* Make the present or next loop_poll return early. From any thread or signal
  * handler. */
 void loop_interrupt(struct loop *loop);
@@ -111,6 +125,12 @@ static inline struct loop_fd *loop_fd(struct loop *loop, int fd)
     return loop_fd_slow(loop, fd);
 }
 
+/* Whether anybody waits for fd. */
+static inline bool loop_waited(const struct loop_fd *fd)
+{
+    return fd->readers.first || fd->writers.first;
+}
+
 /* To be called before waiting: register fd with the kernel if it is not, or no
  * longer. Costs a system call for a registered one that is not owned. 0 or
  * -errno (EBADF, ENOMEM, ENOSPC). A file that cannot be polled becomes
@@ -124,8 +144,9 @@ GROVE_HOST_API void loop_wait_add(struct loop *loop, struct loop_fd *fd,
 /* Unlink it; nothing if it is not linked. */
 GROVE_HOST_API void loop_wait_remove(struct loop *loop, struct loop_wait *wait);
 
-/* fd was opened just now by somebody who will call loop_forget before closing
- * it: waits for it cost no system call once it is registered. */
+/* fd was opened just now, by somebody who will call loop_forget before closing
+ * it: waits for it cost no system call once it is registered. Whoever still
+ * waits for the number's last file is told as by loop_forget. */
 GROVE_HOST_API void loop_own(struct loop *loop, int fd);
 
 /* fd is about to be closed, or its number now stands for another file: who

@@ -129,7 +129,8 @@ int net_connect(int fd, const struct sockaddr *addr, socklen_t addrlen,
         return -1;
     /* A socket that connects is new as a rule: what is known of its number may
      * be of a file that was closed behind our back. */
-    loop_own(&op.hub->loop, fd);
+    if (!loop_waited(op.record))
+        loop_own(&op.hub->loop, fd);
     int r;
     do {
         r = try_connect(fd, addr, addrlen);

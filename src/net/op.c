@@ -50,8 +50,8 @@ bool net_wait(struct net_op *op)
     bool again = back_off_until(op, &until);
     if (!again)
         until = op->deadline;
-    int r = hub_wait_fd(op->hub, op->record->number, op->direction, until,
-                        op->what);
+    int r =
+        hub_wait_record(op->hub, op->record, op->direction, until, op->what);
     if (r == -ETIMEDOUT) {
         op->last = !again;
         return true;

@@ -79,9 +79,8 @@ static void a_deadline_is_no_deadlock(void **state)
     (void)state;
     grove_fiber *f;
     assert_int_equal(grove_spawn(&f, forever, NULL), 0);
-    assert_int_equal(
-        grove_join_until(f, NULL, grove_now() + GROVE_MILLISECOND),
-        -ETIMEDOUT);
+    assert_int_equal(grove_join_until(f, NULL, grove_now() + GROVE_MILLISECOND),
+                     -ETIMEDOUT);
     grove_timeout t;
     grove_timeout_begin(&t, grove_now() + GROVE_MILLISECOND);
     assert_int_equal(grove_join(f, NULL), -ETIMEDOUT);

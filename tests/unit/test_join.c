@@ -191,9 +191,9 @@ static void join_all_waits_for_all_or_for_some(void **state)
     enum { N = 5 };
     grove_fiber *f[N];
     for (intptr_t i = 0; i < N; i++)
-        assert_int_equal(grove_spawn(&f[i], i < 2 ? return_arg : sleep_forever,
-                                     (void *)i),
-                         0);
+        assert_int_equal(
+            grove_spawn(&f[i], i < 2 ? return_arg : sleep_forever, (void *)i),
+            0);
     assert_int_equal(grove_join_all(NULL, 0, 0), 0);
     assert_int_equal(grove_join_all(NULL, 0, 1), -EINVAL);
     assert_int_equal(grove_join_all(f, N, N + 1), -EINVAL);

@@ -10,7 +10,7 @@ static size_t sees;
 static void *sleep_thrice(void *arg)
 {
     for (int i = 0; i < 3; i++)
-        seen[sees++] = grove_sleep(GROVE_MILLISECOND);
+        seen[sees++] = grove_sleep(i ? GROVE_MILLISECOND : 60 * GROVE_SECOND);
     return arg;
 }
 

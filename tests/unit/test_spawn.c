@@ -238,8 +238,8 @@ static void every_thread_has_a_hub(void **state)
     pthread_t t[4];
     for (int round = 0; round < 3; round++) {
         for (size_t i = 0; i < UNIT_COUNT(t); i++)
-            assert_int_equal(pthread_create(&t[i], NULL, thread_main, (void *)(i + 1)),
-                             0);
+            assert_int_equal(
+                pthread_create(&t[i], NULL, thread_main, (void *)(i + 1)), 0);
         assert_int_equal(grove_sleep(GROVE_MILLISECOND), 0);
         for (size_t i = 0; i < UNIT_COUNT(t); i++) {
             void *value;

@@ -141,12 +141,24 @@ static void the_environment_sets_the_default(void **state)
         const char *text;
         size_t size; /* 0: it is complained of */
     } values[] = {
-        {"16384", 16384},    {"16K", 16384},    {"1M", 1 << 20},
-        {"64M", 64 << 20},   {"64m", 64 << 20}, {"300k", 512 << 10},
-        {"67108864", 64 << 20}, {"65M", 0},     {"15K", 0},
-        {"0", 0},            {"", 0},           {"K", 0},
-        {"-1", 0},           {" 64K", 0},       {"64KB", 0},
-        {"64G", 0},          {"0x10000", 0},    {"99999999999999999999", 0},
+        {"16384", 16384},
+        {"16K", 16384},
+        {"1M", 1 << 20},
+        {"64M", 64 << 20},
+        {"64m", 64 << 20},
+        {"300k", 512 << 10},
+        {"67108864", 64 << 20},
+        {"65M", 0},
+        {"15K", 0},
+        {"0", 0},
+        {"", 0},
+        {"K", 0},
+        {"-1", 0},
+        {" 64K", 0},
+        {"64KB", 0},
+        {"64G", 0},
+        {"0x10000", 0},
+        {"99999999999999999999", 0},
         {"18014398509482000K", 0},
     };
     if (getenv("GROVE_UNDER_VALGRIND")) /* it does not follow exec */
@@ -205,8 +217,7 @@ static int run_out_of_guards(void)
     grove_fiber **f = calloc(most, sizeof(*f));
     grove_attr attr = {.stack_size = GROVE_STACK_MIN};
     int r = 0;
-    while (n < most &&
-           (r = grove_spawn_with(&f[n], &attr, return_arg, f)) == 0)
+    while (n < most && (r = grove_spawn_with(&f[n], &attr, return_arg, f)) == 0)
         n++;
     CHILD_CHECK(stack_guard_mode() == STACK_GUARD_MPROTECT);
     CHILD_CHECK(r == -ENOMEM);
@@ -275,9 +286,8 @@ static void the_last_stack_given_back_is_the_next_taken(void **state)
 static void let_the_hub_idle(void)
 {
     struct hub *hub = hub_self();
-    const struct stack_class *class =
-        stack_class_of(&hub->stacks, STACK_PLAIN,
-                       stack_shift(grove_stack_size_default()));
+    const struct stack_class *class = stack_class_of(
+        &hub->stacks, STACK_PLAIN, stack_shift(grove_stack_size_default()));
     do {
         assert_int_equal(grove_sleep(GROVE_MILLISECOND), 0);
     } while (class->fresh_count);

@@ -75,9 +75,9 @@ __attribute__((unused)) static void unit_in_child(struct unit_child *child,
     char rest[1024];
     for (;;) {
         bool full = n >= sizeof(child->text) - 1;
-        ssize_t r = full ? read(ends[0], rest, sizeof(rest))
-                         : read(ends[0], child->text + n,
-                                sizeof(child->text) - 1 - n);
+        ssize_t r =
+            full ? read(ends[0], rest, sizeof(rest))
+                 : read(ends[0], child->text + n, sizeof(child->text) - 1 - n);
         if (r <= 0)
             break;
         if (!full)
@@ -88,8 +88,8 @@ __attribute__((unused)) static void unit_in_child(struct unit_child *child,
     assert_int_equal(waitpid(pid, &child->status, 0), pid);
 }
 
-__attribute__((unused)) static bool
-unit_died_of(const struct unit_child *child, int signum)
+__attribute__((unused)) static bool unit_died_of(const struct unit_child *child,
+                                                 int signum)
 {
     return WIFSIGNALED(child->status) && WTERMSIG(child->status) == signum;
 }
@@ -97,8 +97,8 @@ unit_died_of(const struct unit_child *child, int signum)
 __attribute__((unused)) static void unit_assert_exit(struct unit_child *child)
 {
     if (!WIFEXITED(child->status) || WEXITSTATUS(child->status) != 0)
-        fail_msg("the child ended with status %#x: %s",
-                 (unsigned)child->status, child->text);
+        fail_msg("the child ended with status %#x: %s", (unsigned)child->status,
+                 child->text);
 }
 
 /* For children, where cmocka's assertions would report to nobody: the line

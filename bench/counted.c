@@ -1,0 +1,121 @@
+/*
+ * Work whose cost is counted, not timed: tests/e2e/test_counts.py runs this
+ * program with two lengths and compares.
+ *
+ *   counted yield | spawn | echo COUNT
+ *
+ * yield: of two fibers; spawn: and finish, of detached fibers; echo: a send and
+ * a recv of each of two fibers, who park for each other. Prints how often
+ * memory was asked for meanwhile, after the first hundred times.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "bench.h"
+#include "grove.h"
+
+#define WARM_UP 100
+
+/* ---- who asks for memory: the linker's --wrap leads here ------------------- */
+
+static long allocations;
+
+#define WRAP(type, name, parameters, arguments) \
+    type __real_##name parameters; \
+    type __wrap_##name parameters; \
+    type __wrap_##name parameters \
+    { \
+        allocations++; \
+        return __real_##name arguments; \
+    }
+
+WRAP(void *, malloc, (size_t size), (size))
+WRAP(void *, calloc, (size_t n, size_t size), (n, size))
+WRAP(void *, realloc, (void *old, size_t size), (old, size))
+WRAP(int, posix_memalign, (void **out, size_t align, size_t size),
+     (out, align, size))
+WRAP(void *, mmap,
+     (void *at, size_t size, int protection, int flags, int fd, off_t offset),
+     (at, size, protection, flags, fd, offset))
+
+/* ---- the work ------------------------------------------------------------------ */
+
+static int sockets[2];
+
+static void *yielder(void *count)
+{
+    for (long i = 0; i < (long)count; i++)
+        grove_yield();
+    return NULL;
+}
+
+static void *nothing(void *unused)
+{
+    return NULL;
+}
+
+static void *ponger(void *count)
+{
+    char message[64];
+    for (long i = 0; i < (long)count; i++) {
+        if (grove_recv(sockets[1], message, sizeof(message), 0) <= 0 ||
+            grove_send(sockets[1], message, sizeof(message), 0) < 0)
+            bench_check(errno, "ponger");
+    }
+    return NULL;
+}
+
+static void *pinger(void *count)
+{
+    char message[64] = "ping";
+    for (long i = 0; i < (long)count; i++) {
+        if (grove_send(sockets[0], message, sizeof(message), 0) < 0 ||
+            grove_recv(sockets[0], message, sizeof(message), 0) <= 0)
+            bench_check(errno, "pinger");
+    }
+    return NULL;
+}
+
+static void run_pair(void *(*a)(void *), void *(*b)(void *), long count)
+{
+    grove_fiber *fibers[2];
+    bench_check(grove_spawn(&fibers[0], a, (void *)count), "spawn");
+    bench_check(grove_spawn(&fibers[1], b, (void *)count), "spawn");
+    for (int i = 0; i < 2; i++) {
+        grove_join(fibers[i], NULL);
+        grove_release(fibers[i]);
+    }
+}
+
+static void run(const char *what, long count)
+{
+    if (strcmp(what, "yield") == 0) {
+        run_pair(yielder, yielder, count / 2);
+    } else if (strcmp(what, "spawn") == 0) {
+        for (long i = 0; i < count; i++) {
+            grove_spawn(NULL, nothing, NULL);
+            grove_yield();
+        }
+    } else {
+        run_pair(ponger, pinger, count);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3) {
+        fprintf(stderr, "usage: counted yield | spawn | echo COUNT\n");
+        return 2;
+    }
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) < 0)
+        bench_check(errno, "socketpair");
+    run(argv[1], WARM_UP);
+    long before = allocations;
+    run(argv[1], strtol(argv[2], NULL, 10));
+    printf("%ld\n", allocations - before);
+    return 0;
+}

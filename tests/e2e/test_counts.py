@@ -1,0 +1,104 @@
+"""Counts that must not grow: instructions, allocations, system calls, mappings.
+
+Times depend on the machine, counts do not. Instructions are the difference of
+two run lengths under callgrind; the bounds are what was counted with Debian 12's
+compiler and CPython 3.11 on x86-64, and a tenth more.
+"""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from build_tree import BUILD, ROOT
+
+BENCH = BUILD / "bench"
+PYTHON = os.environ.get("GROVE_PYTHON", sys.executable)
+FEW, MANY = 1_000, 11_000
+
+# Of each: the bound, 1.1 times what was counted.
+IN_C = {"yield": 92, "spawn": 310, "echo": 3050}
+IN_PYTHON = {"switch": 527, "spawn": 3265}
+
+
+def instructions(*command: str | Path, compat: bool = False) -> int:
+    """How many instructions a program takes."""
+    environment = {
+        **os.environ,
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    environment.pop("PYTHONPATH", None)
+    if compat:
+        environment["PYTHONPATH"] = str(BUILD / "compat")
+    callgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+    result = subprocess.run(
+        [*callgrind, *command], env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    return int(result.stderr.rsplit("Collected : ", 1)[1].split()[0])
+
+
+def instructions_each(*command: str | Path, compat: bool = False) -> float:
+    few, many = (
+        instructions(*command, str(count), compat=compat) for count in (FEW, MANY)
+    )
+    return (many - few) / (MANY - FEW)
+
+
+x86_64 = pytest.mark.skipif(
+    platform.machine() != "x86_64", reason="the bounds are those of x86-64"
+)
+
+
+@x86_64
+@pytest.mark.parametrize("what", IN_C)
+def test_instructions_in_c(what: str):
+    assert instructions_each(BENCH / "counted", what) <= IN_C[what]
+
+
+@x86_64
+@pytest.mark.parametrize("what", IN_PYTHON)
+def test_instructions_in_python(what: str):
+    version = subprocess.check_output(
+        [PYTHON, "-c", "import sys; print(*sys.version_info[:2])"], text=True
+    )
+    if version.split() != ["3", "11"]:
+        pytest.skip("the bounds are those of CPython 3.11")
+    each = instructions_each(
+        PYTHON, ROOT / "bench" / "py_counted.py", what, compat=True
+    )
+    assert each <= IN_PYTHON[what]
+
+
+@pytest.mark.parametrize("what", ["yield", "spawn", "echo"])
+def test_nothing_is_allocated_after_the_first_times(what: str):
+    printed = subprocess.check_output([BENCH / "counted", what, "10000"], text=True)
+    assert int(printed) == 0
+
+
+def test_an_echoed_request_takes_two_system_calls():
+    """A recv, a send, and a share of a wait for many."""
+    if not shutil.which("strace"):
+        pytest.skip("no strace here")
+    printed = subprocess.check_output([BENCH / "echo", "100", "strace"], text=True)
+    assert float(printed.split()[1]) <= 2.05
+
+
+def available_memory() -> int:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def test_guarded_stacks_share_mappings():
+    count = 1_000_000 if available_memory() > 8 << 30 else 200_000
+    printed = subprocess.check_output([BENCH / "parked", str(count)], text=True)
+    figures = dict(line.split()[:2] for line in printed.splitlines())
+    maps = next(float(figures[name]) for name in figures if name.endswith("_maps"))
+    assert maps < 100

@@ -1,0 +1,48 @@
+"""What libgrove.so shows of itself to the linker and the loader."""
+
+import re
+import subprocess
+
+from build_tree import BUILD, ROOT
+
+LIBRARY = BUILD / "src" / "libgrove.so.0"
+
+
+def exported() -> dict[str, str]:
+    """The dynamic symbols and their versions."""
+    output = subprocess.check_output(["nm", "-D", "--defined-only", LIBRARY], text=True)
+    return dict(re.findall(r" [A-Za-z] (\w+)@@(\w+)$", output, re.M))
+
+
+def test_public_symbols_are_the_headers():
+    header = (ROOT / "include" / "grove.h").read_text()
+    declared = re.findall(r"^GROVE_API\s[^;]*?\b(grove_\w+)\(", header, re.M)
+    public = [name for name, version in exported().items() if version == "GROVE_0"]
+    assert sorted(public) == sorted(declared)
+
+
+def test_private_symbols_are_marked_for_hosts():
+    sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.h"))
+    for name, version in exported().items():
+        if version != "GROVE_0":
+            assert version == "GROVE_PRIVATE", name
+            marked = rf"GROVE_HOST_API\b[^;{{]*?\b{name}\b"
+            assert re.search(marked, sources), name
+
+
+def test_every_symbol_has_a_version():
+    output = subprocess.check_output(["nm", "-D", "--defined-only", LIBRARY], text=True)
+    bare = [line for line in output.splitlines() if "@@" not in line]
+    assert all(line.split()[-1] in ("GROVE_0", "GROVE_PRIVATE") for line in bare)
+
+
+def test_no_shadow_stack_is_claimed():
+    output = subprocess.check_output(["readelf", "-n", LIBRARY], text=True)
+    assert "SHSTK" not in output
+
+
+def test_no_stack_is_executable_and_nothing_is_bound_lazily():
+    headers = subprocess.check_output(["readelf", "-lW", LIBRARY], text=True)
+    assert re.search(r"GNU_STACK.* RW ", headers)
+    dynamic = subprocess.check_output(["readelf", "-dW", LIBRARY], text=True)
+    assert "NOW" in dynamic
