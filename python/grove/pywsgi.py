@@ -709,7 +709,8 @@ class WSGIHandler:
 def _encoded(text: Any, what: str) -> bytes:
     """A status or header in bytes; it must not end the line it is on."""
     if not isinstance(text, str):
-        raise TypeError(f"The {what} must be a str, not {type(text).__name__}: {text!r}")
+        kind = type(text).__name__
+        raise TypeError(f"The {what} must be a str, not {kind}: {text!r}")
     octets = text.encode("latin-1")
     if _BAD_IN_HEADER.search(octets):
         raise ValueError(f"a line end in a {what}: {text!r}")
