@@ -195,8 +195,7 @@ hub_switch(struct hub *hub, struct grove_fiber *from, struct grove_fiber *to)
  * came with the switch before), and the record of the one after. Inlined by
  * force: gcc 12 takes a function that only prefetches for one without effect
  * and leaves out calls of it. */
-__attribute__((always_inline)) static inline void
-hub_prefetch(struct run *next)
+__attribute__((always_inline)) static inline void hub_prefetch(struct run *next)
 {
     struct run *after = next->next;
     __builtin_prefetch(after);
