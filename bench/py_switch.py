@@ -1,4 +1,4 @@
-"""A switch between the main greenlet and another, each with so many calls of C
+"""g.switch() between the main greenlet and another, each with so many calls of C
 on its stack (sorted, calling its key function): none, then thirty."""
 
 from collections.abc import Callable
@@ -21,24 +21,24 @@ def below(levels: int, function: Callable[[], float]) -> float:
     return results[0]
 
 
-def turn(switch: Callable[[], None]) -> float:
+def turn(g: greenlet) -> float:
     start = perf_counter_ns()
     for _ in repeat(None, TURNS):
-        switch()
-        switch()
-        switch()
-        switch()
-        switch()
-        switch()
-        switch()
-        switch()
-        switch()
-        switch()
+        g.switch()
+        g.switch()
+        g.switch()
+        g.switch()
+        g.switch()
+        g.switch()
+        g.switch()
+        g.switch()
+        g.switch()
+        g.switch()
     return (perf_counter_ns() - start) / TURNS / 20
 
 
 def measure(levels: int) -> float:
-    back = getcurrent().switch
+    back = getcurrent()
 
     def body() -> float:
         while True:
@@ -47,7 +47,7 @@ def measure(levels: int) -> float:
     other = greenlet(lambda: below(levels, body))
     other.switch()
     turns = 10
-    return below(levels, lambda: min(turn(other.switch) for _ in range(turns)))
+    return below(levels, lambda: min(turn(other) for _ in range(turns)))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from grove._core import (
     spawn,
     spawn_later,
     spawn_raw,
+    stack_size,
     wait,
     with_timeout,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "spawn",
     "spawn_later",
     "spawn_raw",
+    "stack_size",
     "wait",
     "with_timeout",
 ]

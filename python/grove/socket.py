@@ -381,7 +381,8 @@ class socket:
     def dup(self) -> "socket":
         """Another socket for the same connection."""
         sock = self._sock
-        copy = type(self)(sock.family, sock.type, sock.proto, _socket.dup(self.fileno()))
+        number = _socket.dup(sock.fileno())
+        copy = type(self)(sock.family, sock.type, sock.proto, number)
         copy.timeout = self.timeout
         return copy
 

@@ -140,7 +140,13 @@ int green_throw_later(PyGreenlet *g, PyObject *exception);
 /* If g never ran: end it now, as kill does. Whether that is so. */
 bool green_kill_unstarted(Greenlet *g, PyObject *exception);
 
-extern PyMethodDef green_methods[];     /* green_methods.c */
+extern PyMethodDef green_methods[]; /* green_methods.c */
+extern PyGetSetDef green_getset[];  /* green_attributes.c */
+int green_attributes_init(void);
+int green_bool(PyObject *self);
+PyObject *green_repr(PyObject *self);
+/* The number behind minimal_ident is free again. */
+void green_ident_give(uint32_t ident);
 int green_links_init(PyObject *module); /* links.c */
 PyObject *green_rawlink(PyObject *self, PyObject *callback);
 PyObject *green_link(PyObject *self, PyObject *const *args, Py_ssize_t n,

@@ -103,4 +103,13 @@ static inline void exception_set(PyObject *exception)
 #endif
 }
 
+/* Methods of Hub, hub_errors.c. */
+PyObject *hub_object_handle_error(PyObject *self, PyObject *const *args,
+                                  Py_ssize_t n);
+PyObject *hub_object_handle_system_error(PyObject *self, PyObject *const *args,
+                                         Py_ssize_t n);
+PyObject *hub_object_print_exception(PyObject *self, PyObject *const *args,
+                                     Py_ssize_t n);
+PyObject *hub_object_format_context(PyObject *self, PyObject *context);
+
 #endif

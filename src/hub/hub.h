@@ -138,6 +138,7 @@ struct hub {
     struct loop loop;
     struct grove_fiber root;
     uint64_t switches; /* counted by passes, for people */
+    unsigned calls;    /* of net/, since they last gave others a turn */
 };
 
 extern GROVE_HOST_API __thread struct hub *hub_of_thread

@@ -344,13 +344,26 @@ static int wait_events(struct loop *loop, struct epoll_event *events,
     return epoll_wait(loop->epoll, events, LOOP_EVENTS, milliseconds(timeout));
 }
 
+/* The program closed a descriptor that is not its own (all of them, say): no
+ * event would ever come again, and the hub would spin. */
+static __attribute__((noreturn, cold)) void die_of_lost_epoll(void)
+{
+    static const char message[] =
+        "grove: the event loop's descriptor was closed by the program\n";
+    ssize_t n = write(STDERR_FILENO, message, sizeof(message) - 1);
+    (void)n;
+    abort();
+}
+
 int loop_wait(struct loop *loop, struct loop_events *events, int64_t timeout,
               const sigset_t *mask)
 {
     int n = wait_events(loop, events->event, timeout, mask);
     if (n >= 0)
         return n;
-    return errno == EINTR ? -EINTR : 0;
+    if (errno == EINTR)
+        return -EINTR;
+    die_of_lost_epoll();
 }
 
 void loop_dispatch(struct loop *loop, const struct loop_events *events, int n)

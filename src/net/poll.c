@@ -18,13 +18,14 @@
 struct poll_wait {
     struct loop_wait wait;
     struct grove_fiber *fiber;
+    bool closed;
 };
 
 static void wake_poller(struct loop_wait *wait, int result)
 {
-    /* A descriptor closed meanwhile (-EBADF) is for poll(2) to report. */
-    (void)result;
-    hub_wake(container_of(wait, struct poll_wait, wait)->fiber, 0);
+    struct poll_wait *w = container_of(wait, struct poll_wait, wait);
+    w->closed = result < 0;
+    hub_wake(w->fiber, 0);
 }
 
 /* Hang-ups and errors, which nobody asks for, come in both directions. */
@@ -65,8 +66,10 @@ static int wait_any(struct hub *hub, const struct pollfd *fds, nfds_t nfds,
                     struct poll_wait *waits, int64_t deadline)
 {
     int r = 0;
-    for (nfds_t i = 0; i < 2 * nfds; i++)
+    for (nfds_t i = 0; i < 2 * nfds; i++) {
         waits[i].wait.back = NULL;
+        waits[i].closed = false;
+    }
     for (nfds_t i = 0; r == 0 && i < nfds; i++) {
         if (fds[i].fd >= 0)
             r = add_waits(hub, &fds[i], &waits[2 * i]);
@@ -76,6 +79,20 @@ static int wait_any(struct hub *hub, const struct pollfd *fds, nfds_t nfds,
     for (nfds_t i = 0; i < 2 * nfds; i++)
         loop_wait_remove(&hub->loop, &waits[i].wait);
     return r;
+}
+
+/* Those closed meanwhile get POLLNVAL here, not from poll(2): their number may
+ * stand for another file by now. How many. */
+static int report_closed(struct pollfd *fds, nfds_t nfds,
+                         const struct poll_wait *waits)
+{
+    int closed = 0;
+    for (nfds_t i = 0; i < nfds; i++) {
+        bool is_closed = waits[2 * i].closed || waits[2 * i + 1].closed;
+        fds[i].revents = is_closed ? POLLNVAL : 0;
+        closed += is_closed;
+    }
+    return closed;
 }
 
 static int poll_waiting(struct hub *hub, struct pollfd *fds, nfds_t nfds,
@@ -89,7 +106,9 @@ static int poll_waiting(struct hub *hub, struct pollfd *fds, nfds_t nfds,
             net_waited(r);
             return -1;
         }
-        int n = poll(fds, nfds, 0);
+        int n = report_closed(fds, nfds, waits);
+        if (n == 0)
+            n = poll(fds, nfds, 0);
         if (n != 0)
             return n;
         if (r == -ETIMEDOUT) {

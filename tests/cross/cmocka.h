@@ -96,7 +96,7 @@ static int cross_run(const struct CMUnitTest *test)
 static int cross_run_group(const struct CMUnitTest *tests, size_t n,
                            int (*setup)(void **), int (*teardown)(void **))
 {
-    static const char *const words[] = {"      OK", " FAILED ", "SKIPPED "};
+    static const char *const words[] = {"      OK", " FAILED ", " SKIPPED"};
     int failed = 0;
     void *state = NULL;
 

@@ -150,7 +150,10 @@ def test_body_that_breaks_off(server):
 
 
 def test_continue(server):
-    head = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+    head = (
+        b"POST %b HTTP/1.1\r\nHost: x\r\n"
+        b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+    )
     with socket.create_connection(server.address, timeout=5) as sock:
         sock.sendall(head % b"/body")
         assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -352,6 +352,40 @@ def test_runaway_recursion_is_an_error():
         greenlet(forever).switch()
 
 
+class Attribute:
+    def __getattr__(self, name):
+        return getattr(self, name + "x")
+
+
+class Shown:
+    def __repr__(self):
+        return repr(self)
+
+
+def by_key(n):
+    return sorted([n], key=lambda n: by_key(n + 1))
+
+
+@pytest.mark.parametrize(
+    "recurse",
+    [lambda: by_key(0), lambda: Attribute().a, lambda: repr(Shown())],
+    ids=["sorted", "getattr", "repr"],
+)
+@pytest.mark.parametrize("size", [1 << 16, 1 << 18, 1 << 20])
+@pytest.mark.skipif(
+    sys.version_info < (3, 12), reason="3.11 does not count C recursion by itself"
+)
+def test_runaway_recursion_through_c_is_an_error_at_any_size(recurse, size):
+    before, limit = stack_size(size), sys.getrecursionlimit()
+    sys.setrecursionlimit(100_000)
+    try:
+        with pytest.raises(RecursionError):
+            greenlet(recurse).switch()
+    finally:
+        stack_size(before)
+        sys.setrecursionlimit(limit)
+
+
 def test_gr_frame_is_the_suspended_one():
     def inner():
         main.switch()

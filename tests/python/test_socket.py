@@ -575,6 +575,21 @@ def test_wait_for_a_number_that_came_back():
         os.close(write)
 
 
+def test_closed_while_waited_for_and_its_number_taken():
+    a, b = socket.socketpair()
+    number = a.fileno()
+    waiter = grove.spawn(socket.wait_read, number, timeout=1)
+    grove.sleep(0)
+    a.close()
+    other = socket.socket()
+    assert other.fileno() == number
+    with pytest.raises(OSError) as caught:
+        waiter.get(timeout=0.5)
+    assert caught.value.errno == errno.EBADF
+    other.close()
+    b.close()
+
+
 def test_wait_for_a_watcher(pair):
     io_watcher = grove.get_hub().loop.io(pair[0].fileno(), 1)
     grove.spawn_later(0.01, pair[1].send, b"x")

@@ -356,6 +356,21 @@ static void a_renewed_loop_keeps_those_who_have_not_gone(void **state)
     close(s[1]);
 }
 
+static int poll_without_epoll(void)
+{
+    close(loop.epoll);
+    return loop_poll(&loop, 0);
+}
+
+static void a_lost_epoll_is_told_and_the_end(void **state)
+{
+    (void)state;
+    struct unit_child child;
+    unit_in_child(&child, poll_without_epoll);
+    assert_true(unit_died_of(&child, SIGABRT));
+    assert_non_null(strstr(child.text, "closed by the program"));
+}
+
 #define LOOP_TEST(f) cmocka_unit_test_setup_teardown(f, begin, finish)
 
 int main(void)
@@ -373,6 +388,7 @@ int main(void)
         LOOP_TEST(a_signal_ends_a_poll),
         LOOP_TEST(more_events_than_fit_come_in_turns),
         LOOP_TEST(a_renewed_loop_keeps_those_who_have_not_gone),
+        LOOP_TEST(a_lost_epoll_is_told_and_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

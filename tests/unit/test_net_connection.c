@@ -620,6 +620,9 @@ static void *child_echoes(void *arg)
 
 static void a_fork_in_a_fiber_has_a_fresh_loop(void **state)
 {
+#if defined(__SANITIZE_THREAD__) /* it loses track of fibers in a fork */
+    skip();
+#endif
     struct pair p = pair_of(TCP);
     char buf[4] = "";
     struct call c = {
