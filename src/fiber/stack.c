@@ -265,21 +265,34 @@ struct stack *stack_get_cold(struct stack_pool *pool, struct stack_class *class)
     return stack;
 }
 
-/* Whether any page of the stack below the top one is resident. */
-static bool deep_pages(const struct stack *stack, char *top_page)
+static bool any_resident(char *from, const char *to)
 {
     unsigned char resident[256];
-    for (char *at = top_page; at > stack->base + PAGE;) {
-        size_t pages = (size_t)(at - (stack->base + PAGE)) / PAGE;
+    while (from < to) {
+        size_t pages = (size_t)(to - from) / PAGE;
         if (pages > sizeof(resident))
             pages = sizeof(resident);
-        at -= pages * PAGE;
-        if (mincore(at, pages * PAGE, resident) < 0)
+        if (mincore(from, pages * PAGE, resident) < 0 ||
+            memchr(resident, 1, pages))
             return true;
-        if (memchr(resident, 1, pages))
-            return true;
+        from += pages * PAGE;
     }
     return false;
+}
+
+static void give_back(char *from, char *to)
+{
+    if (any_resident(from, to))
+        madvise(from, (size_t)(to - from), MADV_DONTNEED);
+}
+
+/* All pages but the one where the stack begins: those it has grown down to, and
+ * those above, which in a hosted slot deep calls of the host have used. */
+static void give_back_deep_pages(const struct stack *stack)
+{
+    char *page = (char *)((uintptr_t)stack & ~(PAGE - 1));
+    give_back(stack->base + PAGE, page);
+    give_back(page + PAGE, stack->base + stack_size(stack));
 }
 
 static struct slab *slab_of(const struct stack_class *class, const char *base)
@@ -317,10 +330,7 @@ static void class_trim(struct stack_class *class, unsigned *max)
         class->fresh = stack->next;
         class->fresh_count--;
         (*max)--;
-        char *top_page = (char *)((uintptr_t)stack & ~(PAGE - 1));
-        if (deep_pages(stack, top_page))
-            madvise(stack->base + PAGE, (size_t)(top_page - stack->base) - PAGE,
-                    MADV_DONTNEED);
+        give_back_deep_pages(stack);
         if (class->clean_count >= CLEAN_RESERVE) {
             make_cold(class, stack);
             continue;

@@ -1,0 +1,97 @@
+"""Hubs in forked processes and in threads."""
+
+import os
+import threading
+import time
+
+import grove
+from grove import socket
+
+
+def child_says(function) -> bytes:
+    """What function, run in a forked process, returns."""
+    r, w = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(w, function())
+        finally:
+            os._exit(0)
+    os.close(w)
+    with os.fdopen(r, "rb") as pipe:
+        said = pipe.read()
+    assert os.waitpid(pid, 0)[1] == 0
+    return said
+
+
+def echo_to_oneself() -> bytes:
+    a, b = socket.socketpair()
+    reader = grove.spawn(b.recv, 10)
+    grove.sleep(0.001)
+    a.send(b"echo")
+    said = reader.get(timeout=20)
+    a.close()
+    b.close()
+    return said
+
+
+def test_a_forked_process_has_a_loop_of_its_own():
+    assert echo_to_oneself() == b"echo"
+    assert child_says(echo_to_oneself) == b"echo"
+    assert echo_to_oneself() == b"echo"
+
+
+def test_a_fork_in_a_greenlet():
+    def forks():
+        said = child_says(lambda: grove.spawn(echo_to_oneself).get())
+        return said, echo_to_oneself()
+
+    assert grove.spawn(forks).get(timeout=20) == (b"echo", b"echo")
+
+
+def test_greenlets_live_on_in_both_as_with_gevent():
+    order = []
+    sleeper = grove.spawn_later(0.01, order.append, "slept")
+
+    def in_child():
+        sleeper.join(timeout=20)
+        return repr(order).encode()
+
+    assert child_says(in_child) == b"['slept']"
+    sleeper.join(timeout=20)
+    assert order == ["slept"]
+
+
+def test_each_thread_has_a_hub_and_they_run_at_once():
+    hubs, counts = set(), []
+    together = threading.Barrier(4)
+
+    def work():
+        hubs.add(grove.get_hub())
+        together.wait()
+        begin = time.monotonic()
+        grove.joinall([grove.spawn(grove.sleep, 0.05) for _ in range(50)])
+        counts.append(time.monotonic() - begin)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(hubs) == 4 and grove.get_hub() not in hubs
+    assert len(counts) == 4
+    # 200 sleeps one after another would take 10 s.
+    assert max(counts) < 5
+
+
+def test_threads_come_and_go():
+    def work():
+        grove.spawn(grove.sleep, 0).join()
+
+    grove.sleep(0)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(50):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert len(os.listdir("/proc/self/fd")) == before
