@@ -73,7 +73,17 @@ double bench_least(const double *values, size_t n)
 
 long bench_argument(int argc, char **argv, int i, long otherwise)
 {
-    return i < argc ? strtol(argv[i], NULL, 0) : otherwise;
+    if (i >= argc)
+        return otherwise;
+    char *end;
+    long n = strtol(argv[i], &end, 0);
+    if (*end || n <= 0) {
+        fprintf(stderr,
+                "%s: argument %d is \"%s\"; expected a number above 0\n",
+                argv[0], i, argv[i]);
+        exit(2);
+    }
+    return n;
 }
 
 const char *bench_size(size_t bytes)

@@ -66,7 +66,9 @@ struct loop_fd {
      * but no call fails by them. */
     bool not_socket;   /* recv and send said ENOTSOCK */
     uint8_t no_nowait; /* directions that RWF_NOWAIT does not work for */
-};
+} __attribute__((aligned(64))); /* one cache line a descriptor */
+
+_Static_assert(sizeof(struct loop_fd) == 64, "one cache line a descriptor");
 
 #define LOOP_CHUNK 1024
 #define LOOP_CHUNKS 1024 /* descriptors up to 1,048,576 */
