@@ -13,8 +13,8 @@
  * neighbouring slots would all fall on the same cache sets; a colour of 0 to
  * 448 bytes spreads them without spilling into a second page.
  *
- * Slots come from slabs, which double from 16 MiB to 4 GiB: 1,000,000 slots of
- * 256 KiB are some 70 mappings. Slabs are aligned to 2 MiB so that a slot's
+ * Slots come from slabs, which double from 16 MiB to 16 GiB: 1,000,000 slots of
+ * 256 KiB are some 30 mappings. Slabs are aligned to 2 MiB so that a slot's
  * guard and top share a page of the page table, and never use huge pages: one
  * would make a whole group of stacks resident.
  *
@@ -47,7 +47,7 @@
 
 #define PAGE ((size_t)4096)
 #define SLAB_MIN ((size_t)16 << 20)
-#define SLAB_MAX ((size_t)4 << 30)
+#define SLAB_MAX ((size_t)16 << 30)
 #define SLAB_ALIGN ((size_t)2 << 20)
 
 /* Pooled stacks of a class that keep their top page while the hub is idle. */
