@@ -372,11 +372,12 @@ int loop_wait(struct loop *loop, struct loop_events *events, int64_t timeout,
 }
 
 /* With many descriptors, what an event leads to has left the cache: its record
- * is asked for so many events ahead, and who waits half as many. */
+ * is asked for so many events ahead, and who waits half as many. Inlined by
+ * force, as hub_prefetch is. */
 #define AHEAD 8
 
-static void prefetch(struct loop *loop, const struct epoll_event *event,
-                     bool waits)
+__attribute__((always_inline)) static inline void
+prefetch(struct loop *loop, const struct epoll_event *event, bool waits)
 {
     if (event->data.u64 == INTERRUPT)
         return;
