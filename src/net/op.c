@@ -87,7 +87,7 @@ bool net_may_wait(const struct net_op *op)
  * and descriptors. A host does that itself: it must know of each switch. */
 static void give_turn(struct net_op *op)
 {
-    if (likely(++op->hub->calls < NET_CALLS_A_TURN) || op->no_wait ||
+    if (likely(++op->hub->calls < NET_CALLS_A_TURN) || !net_may_wait(op) ||
         op->mode == NET_PARK || op->hub->current == op->hub->loop_fiber)
         return;
     op->hub->calls = 0;
