@@ -44,7 +44,7 @@ int grove_event_wait_until(grove_event *e, int64_t deadline)
     struct wait_in_queue w;
     wait_in_queue_init(&w, hub, &e->waiters, NULL);
     waiters_lock(&e->waiters);
-    if (unlikely(e->set)) {
+    if (unlikely(grove_event_is_set(e))) {
         waiters_unlock(&e->waiters);
         return 0;
     }
