@@ -30,5 +30,6 @@
 #include <grove/hub.h>
 #include <grove/net.h>
 #include <grove/sync.h>
+#include <grove/tls.h>
 
 #endif
