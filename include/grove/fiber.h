@@ -81,6 +81,28 @@ GROVE_API int grove_result(const grove_fiber *f, void **value);
  * 0, or -ESRCH when f has ended, -EINVAL for the thread's own stack. */
 GROVE_API int grove_kill(grove_fiber *f);
 
+/* A region in which a kill is held back. In place, on the stack of the fiber.
+ */
+typedef struct grove_shield {
+    struct grove_timeout *scope;
+} grove_shield;
+
+/* From here to grove_shield_end nothing from outside ends a wait of this fiber:
+ * a kill is told at its first wait after the region, and timeout scopes begun
+ * before do not count; deadlines and scopes of the region itself do. Regions
+ * nest. */
+GROVE_API void grove_shield_begin(grove_shield *s);
+GROVE_API void grove_shield_end(grove_shield *s);
+
+/* Have fn(arg) called on this fiber when its function has returned, after those
+ * asked for later. A handler may wait; it runs shielded. 0, or -ENOMEM, -EINVAL
+ * (fn NULL, or on the thread's own stack, which has no end). */
+GROVE_API int grove_defer(void (*fn)(void *arg), void *arg);
+
+/* Take back the latest grove_defer of this fn and arg, after calling it if run
+ * is true. 0, or -ENOENT when there is none. */
+GROVE_API int grove_undefer(void (*fn)(void *arg), void *arg, bool run);
+
 /* Asked of a fiber's end; in place, owned by the caller until it is called or
  * grove_unlink has returned. */
 typedef struct grove_link {
