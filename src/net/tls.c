@@ -152,20 +152,17 @@ static bool again(struct op *op, int r, int *broken)
 }
 
 /* Have the turn; -1 with errno if not. */
-static int take(grove_tls *tls, struct tls_turn *turn, int64_t deadline)
+static int take(grove_tls *tls, grove_mutex *turn, int64_t deadline)
 {
-    int r;
-    do {
-        r = tls_turn_take(turn, deadline);
-    } while (r == -EINTR);
+    int r = grove_mutex_lock_until(turn, deadline);
     return r < 0 ? fail_by_system(tls, -r) : 0;
 }
 
 /* errno outlives what ends a call. */
-static void give(struct tls_turn *turn)
+static void give(grove_mutex *turn)
 {
     int error = errno;
-    tls_turn_give(turn);
+    grove_mutex_unlock(turn);
     errno = error;
 }
 

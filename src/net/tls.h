@@ -56,13 +56,6 @@ struct grove_tls_context {
     char *error; /* NULL: none, or no memory to tell it */
 };
 
-/* Who may do a thing that one fiber at a time can do; the others wait in the
- * order they came. */
-struct tls_turn {
-    bool taken;
-    struct tls_turn_wait *first, **last;
-};
-
 /* Bytes that a transport of functions has read. */
 struct tls_input {
     size_t from, to; /* what OpenSSL has not taken yet */
@@ -81,7 +74,9 @@ struct grove_tls {
      * how much has been, which the BIO reports when it is asked again. */
     const char *output;
     size_t output_size, output_done;
-    struct tls_turn flushing, shaking, reading, writing;
+    /* Each for what one fiber at a time can do; the others wait in the order
+     * they came. */
+    grove_mutex flushing, shaking, reading, writing;
     bool established; /* the handshake is done */
     bool ended;       /* the stream below has */
     bool finished;    /* we have said that no more comes */
@@ -125,10 +120,6 @@ int tls_bio_attach(grove_tls *tls);
 /* Park until OpenSSL may go on in direction. 0 or a negative errno. */
 int tls_wait(grove_tls *tls, unsigned direction, int64_t deadline,
              const char *what);
-
-/* Wait for one's turn. 0 or a negative errno. */
-int tls_turn_take(struct tls_turn *turn, int64_t deadline);
-void tls_turn_give(struct tls_turn *turn);
 
 /* ---- tls.c ---------------------------------------------------------------- */
 

@@ -20,51 +20,6 @@
 
 #include "net/tls.h"
 
-/* ---- turns -------------------------------------------------------------- */
-
-struct tls_turn_wait {
-    struct tls_turn_wait *next;
-    grove_event given;
-};
-
-int tls_turn_take(struct tls_turn *turn, int64_t deadline)
-{
-    if (!turn->taken) {
-        turn->taken = true;
-        return 0;
-    }
-    struct tls_turn_wait wait = {.given = GROVE_EVENT_INIT};
-    if (!turn->first)
-        turn->last = &turn->first;
-    *turn->last = &wait;
-    turn->last = &wait.next;
-    int r = grove_event_wait_until(&wait.given, deadline);
-    if (r == 0)
-        return 0;
-    if (grove_event_is_set(&wait.given)) { /* given and killed at once */
-        tls_turn_give(turn);
-        return r;
-    }
-    struct tls_turn_wait **at = &turn->first;
-    while (*at != &wait)
-        at = &(*at)->next;
-    *at = wait.next;
-    if (!wait.next)
-        turn->last = at;
-    return r;
-}
-
-void tls_turn_give(struct tls_turn *turn)
-{
-    struct tls_turn_wait *wait = turn->first;
-    if (!wait) {
-        turn->taken = false;
-        return;
-    }
-    turn->first = wait->next;
-    grove_event_set(&wait->given);
-}
-
 /* ---- the BIO ------------------------------------------------------------ */
 
 static ssize_t take_input(grove_tls *tls, char *buf, size_t len)
@@ -221,7 +176,7 @@ static int fill_input(grove_tls *tls, int64_t deadline)
  * so that two may be here. */
 static int flush_output(grove_tls *tls, int64_t deadline)
 {
-    int r = tls_turn_take(&tls->flushing, deadline);
+    int r = grove_mutex_lock_until(&tls->flushing, deadline);
     if (r < 0)
         return r;
     if (tls->output && !tls->output_done) {
@@ -232,7 +187,7 @@ static int flush_output(grove_tls *tls, int64_t deadline)
         else
             tls->output_done = (size_t)n;
     }
-    tls_turn_give(&tls->flushing);
+    grove_mutex_unlock(&tls->flushing);
     return r;
 }
 
