@@ -196,9 +196,10 @@ static inline void state_load(PyThreadState *ts, struct py_state *s)
 #endif
 }
 
-/* C recursion that a stack of size bytes has room for: 2.6 KiB a level, which
- * is what recursion through sorted(key=...) takes, the hungriest there is; and
- * some room for what does not count. */
+/* C recursion that a stack of size bytes has room for: 1.75 KiB a unit of the
+ * interpreter's count, which is what recursion through sorted(key=...) takes,
+ * the hungriest there is (2 to 3 units a level); and room for the host's area
+ * and what the last level calls, which does not count. */
 static inline int state_c_levels(size_t size)
 {
 #if PY_VERSION_HEX >= 0x030D0000
@@ -208,7 +209,7 @@ static inline int state_c_levels(size_t size)
 #else
     int most = 0;
 #endif
-    size_t room = (size - 16384) / 2662;
+    size_t room = (size - 32768) / 1792;
     return room < (size_t)most ? (int)room : most;
 }
 

@@ -203,17 +203,19 @@ static bool settle_thread(struct green *g)
     return true;
 }
 
-/* Whether g may be switched to from thread t; sets greenlet.error otherwise. */
+/* Whether g may be switched to from thread t. */
+static bool is_of_thread(struct py_thread *t, struct green *g)
+{
+    return (g->phase != GREEN_UNSTARTED || settle_thread(g)) && g->thread == t;
+}
+
+/* The same, and sets greenlet.error otherwise. */
 static bool of_thread(struct py_thread *t, struct green *g)
 {
-    if (g->phase == GREEN_UNSTARTED && !settle_thread(g)) {
-        PyErr_SetString(PyExc_GreenletError,
-                        "cannot switch to a garbage collected greenlet");
-        return false;
-    }
-    if (g->thread != t)
+    bool same = is_of_thread(t, g);
+    if (!same)
         refuse_thread(t, g);
-    return g->thread == t;
+    return same;
 }
 
 /* g, or its first ancestor that is not dead; NULL when all are. */
@@ -473,20 +475,32 @@ static PyGreenlet *heir(struct py_thread *t, PyGreenlet *parent,
 {
     for (;;) {
         parent = first_living(parent);
-        if (!parent || parent->green->thread != t)
+        if (!parent)
             Py_FatalError("grove: a greenlet has ended and no ancestor lives");
         struct green *p = parent->green;
-        if (p->phase == GREEN_ACTIVE) {
-            p->value = *result;
-            return parent;
+        if (is_of_thread(t, p)) {
+            if (p->phase == GREEN_ACTIVE) {
+                p->value = *result;
+                return parent;
+            }
+            if (!*result) {
+                die_unstarted(t, p);
+                continue;
+            }
+            if (fetch_run(parent) == 0) {
+                if (p->phase != GREEN_UNSTARTED)
+                    continue; /* looking up run has started it, or killed it */
+                PyObject *args = PyTuple_Pack(1, *result);
+                if (args && start_fiber(t, parent) == 0) {
+                    Py_XSETREF(p->start_args, args);
+                    Py_CLEAR(*result);
+                    return parent;
+                }
+                Py_XDECREF(args);
+            }
+        } else {
+            refuse_thread(t, p); /* which its parent gets */
         }
-        PyObject *args = *result ? PyTuple_Pack(1, *result) : NULL;
-        if (args && fetch_run(parent) == 0 && start_fiber(t, parent) == 0) {
-            p->start_args = args;
-            Py_CLEAR(*result);
-            return parent;
-        }
-        Py_XDECREF(args);
         Py_CLEAR(*result);
         parent = p->parent;
     }

@@ -40,7 +40,6 @@ static void forget(struct py_thread *t)
 static void end_greenlets(struct py_thread *t)
 {
     greenlet_drop_left(t);
-    end_doomed(t);
     t->hub->keep_stacks = !greenlet_end_all(t);
     spawned_abandon(t->hub);
 }
