@@ -155,7 +155,8 @@ struct hub {
     _Atomic bool polling;          /* a poster must interrupt the loop */
     _Atomic unsigned posters;      /* other threads that are about to post or
                                       in the middle of it */
-    bool dead; /* in a forked child: its thread is not there */
+    bool dead;   /* in a forked child: its thread is not there */
+    bool ending; /* its thread ends: nobody runs any more */
     struct hub *next_hub, *previous_hub; /* the ring of all; see hub_list.c */
     grove_post dump_post; /* a list of its fibers was asked for */
     struct stack_pool stacks;

@@ -44,7 +44,7 @@ int grove_event_wait_until(grove_event *e, int64_t deadline)
     struct wait_in_queue w;
     wait_in_queue_init(&w, hub, &e->waiters, NULL);
     waiters_lock(&e->waiters);
-    if (unlikely(grove_event_is_set(e))) {
+    if (unlikely(__atomic_load_n(&e->set, __ATOMIC_RELAXED))) {
         waiters_unlock(&e->waiters);
         return 0;
     }

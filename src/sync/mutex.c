@@ -10,6 +10,8 @@
  * stores while the process has one thread). Unlocking with waiters makes the
  * first of them the owner before it runs, so that nobody overtakes it.
  */
+#include "sync/mutex.h"
+
 #include "sync/waiter.h"
 
 #define CONTENDED ((uintptr_t)1)
@@ -35,6 +37,12 @@ static inline uintptr_t owner_of(const grove_mutex *m)
 static inline bool holds(const grove_mutex *m, uintptr_t self)
 {
     return (owner_of(m) & ~CONTENDED) == self;
+}
+
+bool mutex_is_held(const grove_mutex *m)
+{
+    struct hub *hub = hub_of_thread;
+    return hub && holds(m, (uintptr_t)hub->current);
 }
 
 void grove_mutex_init(grove_mutex *m)
