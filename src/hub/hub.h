@@ -461,6 +461,9 @@ void hub_list_watch_signal(void);
 /* f's function has returned: calls its cleanup handlers, on f. */
 void hub_run_defers(struct grove_fiber *f);
 
+/* Lets them go, uncalled. */
+void hub_forget_defers(struct grove_fiber *f);
+
 /* The pthread_atfork handlers, once a process. */
 void hub_watch_forks(void);
 
