@@ -84,8 +84,9 @@ static bool take_or_mark(grove_mutex *m, uintptr_t self)
     }
 }
 
-static int lock_slow(grove_mutex *m, struct hub *hub, uintptr_t self,
-                     int64_t deadline)
+/* Not inlined, as unlock_slow: the usual path would save registers for it. */
+__attribute__((noinline)) static int lock_slow(grove_mutex *m, struct hub *hub,
+                                               uintptr_t self, int64_t deadline)
 {
     struct wait_in_queue w;
     wait_in_queue_init(&w, hub, &m->waiters, NULL);
@@ -142,7 +143,8 @@ static struct waiter *hand_over(grove_mutex *m, uintptr_t self)
 
 /* The next to hold m may free it: so it is given away last, when the queue has
  * been let go of. */
-static void unlock_slow(grove_mutex *m, uintptr_t self)
+__attribute__((noinline)) static void unlock_slow(grove_mutex *m,
+                                                  uintptr_t self)
 {
     struct waiter *w;
     do {
