@@ -46,6 +46,7 @@ static void abandon(struct grove_fiber *f, void *arg)
  * waited for. */
 static void leave_others(struct hub *hub)
 {
+    hub->ending = true;
     hub_each(hub, abandon, NULL);
     while (atomic_load(&hub->posters))
         sched_yield();

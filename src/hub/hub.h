@@ -65,6 +65,13 @@ struct wait_reason {
 /* woken by a host's transfer, not by hub_wake */
 #define HUB_TRANSFERRED 1
 
+/* Of a fiber that a group owns: sync/group.c's, and not set for others. */
+struct group_member {
+    struct grove_fiber *next, *prev; /* in the group */
+    grove_link end;                  /* tells the group of its end */
+    int (*fn)(void *arg);
+};
+
 struct grove_fiber {
     struct fiber fiber; /* first: the record of its stack */
     struct run run;     /* its place in the run queue */
@@ -89,6 +96,8 @@ struct grove_fiber {
     grove_link links; /* the ends of the ring of those to be called, in order,
                          when it ends */
     struct fiber_locals *locals;
+    struct grove_group *group; /* that owns it; NULL: none, or it has ended */
+    struct group_member member;
 };
 
 /* Fiber-local values, as far as the hub knows them: what to call, on the fiber,
@@ -155,7 +164,8 @@ struct hub {
     _Atomic bool polling;          /* a poster must interrupt the loop */
     _Atomic unsigned posters;      /* other threads that are about to post or
                                       in the middle of it */
-    bool dead; /* in a forked child: its thread is not there */
+    bool dead;   /* in a forked child: its thread is not there */
+    bool ending; /* its thread ends: nobody runs any more */
     struct hub *next_hub, *previous_hub; /* the ring of all; see hub_list.c */
     grove_post dump_post; /* a list of its fibers was asked for */
     struct stack_pool stacks;
@@ -386,6 +396,16 @@ int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
 
 /* ---- between the files of hub/ -------------------------------------------- */
 
+/* Wait until f, not the current fiber, has ended: 0, or as hub_wait. */
+int hub_await_end(struct hub *hub, struct grove_fiber *f, int64_t deadline,
+                  const char *what);
+
+/* Calls kill(arg), then wait(arg, soon), over and over until wait returns
+ * something else than that it is soon: what it returned, or -ETIMEDOUT once
+ * deadline has passed. */
+int hub_kill_rounds(struct hub *hub, int64_t deadline, void (*kill)(void *arg),
+                    int (*wait)(void *arg, int64_t deadline), void *arg);
+
 /* f has ended with result: wakes joiners, queues links, forgets its locals. */
 void hub_fiber_complete(struct hub *hub, struct grove_fiber *f, int result);
 
@@ -440,6 +460,9 @@ void hub_list_watch_signal(void);
 
 /* f's function has returned: calls its cleanup handlers, on f. */
 void hub_run_defers(struct grove_fiber *f);
+
+/* Lets them go, uncalled. */
+void hub_forget_defers(struct grove_fiber *f);
 
 /* The pthread_atfork handlers, once a process. */
 void hub_watch_forks(void);
