@@ -26,9 +26,11 @@
 #define GROVE_H
 
 #include <grove/base.h>
+#include <grove/channel.h>
 #include <grove/fiber.h>
 #include <grove/hub.h>
 #include <grove/net.h>
+#include <grove/select.h>
 #include <grove/sync.h>
 
 #endif
