@@ -130,6 +130,19 @@ struct grove_host {
     void (*forked)(struct hub *hub);
 };
 
+/* Something that another thread wants done on a hub. It is told if the hub ends
+ * before it has arrived, or has arrived and is not done yet: either way
+ * somebody may be waiting for an answer. It may be sent again once it is done.
+ */
+struct hub_message {
+    grove_post post;
+    struct hub_message *next, **back; /* in hub->messages; back NULL: not */
+    /* Both are called on the hub's thread; in lost it is done already. */
+    void (*arrive)(struct hub *hub, struct hub_message *m);
+    void (*lost)(struct hub_message *m);
+    struct hub *hub; /* it is sent to */
+};
+
 struct hub {
     struct fiber_thread thread;
     struct grove_fiber *current;
@@ -149,20 +162,24 @@ struct hub {
     size_t fibers;       /* not ended, the root and the loop fiber left out */
     grove_link ended_links; /* ends of the ring of those due to be called */
     struct run ended_run;   /* queued while there are any */
-    _Atomic(grove_post *) mailbox; /* newest first */
+    _Atomic(grove_post *) mailbox; /* newest first; HUB_CLOSED: it has ended */
     grove_post *mail;              /* taken from it, oldest first */
     struct run mail_run;           /* queued while there is any */
     _Atomic bool polling;          /* a poster must interrupt the loop */
     _Atomic unsigned posters;      /* other threads that are about to post or
                                       in the middle of it */
+    _Atomic unsigned references;   /* the thread's, and of grove_hub_retain */
+    struct hub_message *messages;  /* arrived and not done */
+    uint64_t posts;                /* callbacks that have arrived, for people */
     bool dead; /* in a forked child: its thread is not there */
     struct hub *next_hub, *previous_hub; /* the ring of all; see hub_list.c */
     grove_post dump_post; /* a list of its fibers was asked for */
     struct stack_pool stacks;
     struct loop loop;
     struct grove_fiber root;
-    uint64_t switches; /* counted by passes, for people */
-    unsigned calls;    /* of net/, since they last gave others a turn */
+    uint64_t switches;    /* counted by passes, for people */
+    unsigned loop_fibers; /* how many loop_fiber there have been */
+    unsigned calls;       /* of net/, since they last gave others a turn */
 };
 
 extern GROVE_HOST_API __thread struct hub *hub_of_thread
@@ -444,6 +461,35 @@ static inline void links_remove(grove_link *link)
     link->next->prev = link->prev;
     link->next = NULL;
 }
+
+/* The mailbox of a hub that has ended; nothing is posted to it any more. */
+#define HUB_CLOSED ((grove_post *)&hub_closed)
+extern char hub_closed;
+
+/* Make m one that can be sent. */
+void hub_message_init(struct hub_message *m,
+                      void (*arrive)(struct hub *hub, struct hub_message *m),
+                      void (*lost)(struct hub_message *m));
+
+/* Send m to a hub that the caller knows not to be freed, from any thread. 0, or
+ * -ESRCH when it has ended; one that is on its way is not sent again. */
+int hub_message_send(struct hub *hub, struct hub_message *m);
+
+/* m, which has arrived, is finished with. */
+void hub_message_done(struct hub_message *m);
+
+/* The post of a message; the message is lost. */
+void hub_message_arrive(grove_post *post);
+void hub_message_lose(grove_post *post);
+
+/* The hub ends: no posts from here on, messages are lost. */
+void hub_close_mailbox(struct hub *hub);
+
+/* Gives up a reference of a hub; any thread. */
+void hub_unref(struct hub *hub);
+
+/* How long a poll may sleep: 0 while something is due, -1 without limit. */
+int64_t hub_sleep_limit(struct hub *hub);
 
 /* Queue the callbacks other threads have posted. Whether there were any. */
 bool hub_take_mail(struct hub *hub);
