@@ -219,7 +219,7 @@ static int try_clause(struct selection *s, size_t i, struct handover *h)
         r = channel_take(c->channel, c->value, h);
         break;
     case GROVE_CLAUSE_EVENT:
-        r = grove_event_is_set(c->event) ? 0 : -EAGAIN;
+        r = __atomic_load_n(&c->event->set, __ATOMIC_ACQUIRE) ? 0 : -EAGAIN;
         break;
     case GROVE_CLAUSE_READABLE:
     case GROVE_CLAUSE_WRITABLE:
