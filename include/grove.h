@@ -27,6 +27,7 @@
 
 #include <grove/base.h>
 #include <grove/fiber.h>
+#include <grove/file.h>
 #include <grove/hub.h>
 #include <grove/net.h>
 #include <grove/offload.h>
