@@ -32,5 +32,6 @@
 #include <grove/net.h>
 #include <grove/offload.h>
 #include <grove/sync.h>
+#include <grove/tls.h>
 
 #endif
