@@ -31,6 +31,7 @@
 #include <grove/hub.h>
 #include <grove/net.h>
 #include <grove/offload.h>
+#include <grove/process.h>
 #include <grove/sync.h>
 #include <grove/tls.h>
 
