@@ -32,6 +32,7 @@
 #include <grove/net.h>
 #include <grove/offload.h>
 #include <grove/process.h>
+#include <grove/signal.h>
 #include <grove/sync.h>
 #include <grove/tls.h>
 

@@ -45,6 +45,7 @@ struct request {
 
 struct ring {
     struct io_uring uring;
+    struct hub_end end;
     struct run submit_run; /* queued while there is something to submit */
     struct loop_wait completions;
     struct request *requests; /* under way */
@@ -52,9 +53,7 @@ struct ring {
 };
 
 static __thread struct ring *ring_of_thread;
-static pthread_key_t thread_end;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static bool no_key;
 
 /* ---- completions --------------------------------------------------------- */
 
@@ -116,15 +115,19 @@ static void on_submit(struct run *run)
 
 /* ---- a ring's life ---------------------------------------------------------- */
 
-static void ring_close(void *arg)
+static void ring_close(struct ring *ring)
 {
-    struct ring *ring = arg;
     if (run_queued(&ring->submit_run))
         run_queue_remove(&ring->submit_run);
     io_uring_queue_exit(&ring->uring);
     close(ring->eventfd);
     free(ring);
     ring_of_thread = NULL;
+}
+
+static void on_hub_end(struct hub_end *end)
+{
+    ring_close(container_of(end, struct ring, end));
 }
 
 /* The ring is the parent's. */
@@ -137,14 +140,13 @@ static void in_child(void)
         complete(ring->requests, -ECANCELED);
     loop_wait_remove(&hub_of_thread->loop, &ring->completions);
     loop_forget(&hub_of_thread->loop, ring->eventfd);
+    hub_not_at_end(hub_of_thread, &ring->end);
     ring_close(ring);
-    pthread_setspecific(thread_end, NULL);
 }
 
 static void once_a_process(void)
 {
-    no_key = pthread_key_create(&thread_end, ring_close) != 0 ||
-             pthread_atfork(NULL, NULL, in_child) != 0;
+    pthread_atfork(NULL, NULL, in_child);
 }
 
 static int ring_init(struct ring *ring, struct hub *hub)
@@ -185,18 +187,15 @@ static struct ring *ring_open(struct hub *hub)
     if (likely(ring_of_thread != NULL))
         return ring_of_thread;
     pthread_once(&once, once_a_process);
-    struct ring *ring = no_key ? NULL : calloc(1, sizeof(*ring));
+    struct ring *ring = calloc(1, sizeof(*ring));
     if (!ring)
         return NULL;
     if (ring_init(ring, hub) < 0) {
         free(ring);
         return NULL;
     }
-    if (pthread_setspecific(thread_end, ring) != 0) {
-        loop_forget(&hub->loop, ring->eventfd);
-        ring_close(ring);
-        return NULL;
-    }
+    ring->end.fn = on_hub_end;
+    hub_at_end(hub, &ring->end);
     ring_of_thread = ring;
     return ring;
 }
