@@ -420,6 +420,12 @@ static void every_failure_is_told_and_leaves_nothing(void **state)
 
 int main(void)
 {
+    int self = __real_pidfd_open(getpid(), 0);
+    if (self < 0 && errno == ENOSYS) { /* valgrind 3.19 does not know it */
+        print_message("no pidfd_open here\n");
+        return 77;
+    }
+    close(self);
     grove_hub_self(); /* it keeps two descriptors */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(statuses),
