@@ -1,6 +1,7 @@
 /* Files, by either engine: the same calls, the same results. */
 #include <dirent.h>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "net_help.h"
@@ -250,6 +251,50 @@ static void opening_can_be_given_up(void **state)
     unlink(name);
 }
 
+#define LATE(call) \
+    do { \
+        assert_int_equal(call, -1); \
+        assert_int_equal(errno, ETIMEDOUT); \
+    } while (0)
+
+/* The deadline has passed before it is begun. */
+static void a_call_that_is_late_is_not_made(void **state)
+{
+    char path[64], buf[8];
+    struct stat st;
+    struct dirent **list = NULL;
+    struct iovec iov = {(char[]){"x"}, 1};
+    int fd = pattern_file(), here = AT_FDCWD;
+    snprintf(path, sizeof(path), "%s/late", dir);
+    LATE(grove_openat_until(here, path, O_CREAT | O_WRONLY, 0600, 1));
+    LATE(grove_fsync_until(fd, 1));
+    LATE(grove_fdatasync_until(fd, 1));
+    LATE(grove_ftruncate_until(fd, 0, 1));
+    LATE(grove_fallocate_until(fd, 0, 0, 2 * SIZE, 1));
+    LATE(grove_fstat_until(fd, &st, 1));
+    LATE(grove_lstat_until(dir, &st, 1));
+    LATE(grove_mkdir_until(path, 0700, 1));
+    LATE(grove_symlink_until("x", path, 1));
+    LATE(grove_linkat_until(here, "/etc/passwd", here, path, 0, 1));
+    LATE(grove_rename_until(dir, path, 1));
+    LATE(grove_rmdir_until(dir, 1));
+    LATE(grove_unlinkat_until(here, dir, AT_REMOVEDIR, 1));
+    LATE(grove_readlink_until("/proc/self/exe", buf, sizeof(buf), 1));
+    LATE(grove_scandir_until(dir, &list, NULL, NULL, 1));
+    assert_int_equal(lstat(path, &st), -1);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_size, SIZE);
+    /* Where nothing need be waited for a deadline does not matter. */
+    int memory = memfd_create("file", 0);
+    assert_int_equal(grove_pwrite_until(memory, "x", 1, 0, 1), 1);
+    assert_int_equal(grove_pwritev_until(memory, &iov, 1, 1, 1), 1);
+    iov.iov_base = buf;
+    assert_int_equal(grove_preadv_until(memory, &iov, 1, 1, 1), 1);
+    assert_int_equal(buf[0], 'x');
+    grove_close(memory);
+    grove_close(fd);
+}
+
 /* ---- directories ------------------------------------------------------------ */
 
 static int no_dots(const struct dirent *d)
@@ -432,6 +477,7 @@ int main(void)
         cmocka_unit_test(errors_are_the_systems),
         cmocka_unit_test(a_kill_leaves_nothing_behind),
         cmocka_unit_test(opening_can_be_given_up),
+        cmocka_unit_test(a_call_that_is_late_is_not_made),
         cmocka_unit_test(directories),
         cmocka_unit_test(threads_end_while_fibers_read),
         cmocka_unit_test(a_child_reads_by_itself),
