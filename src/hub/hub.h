@@ -152,6 +152,13 @@ struct hub_message {
     struct hub *hub; /* it is sent to */
 };
 
+/* What a layer above keeps for a hub, to be taken down with it. */
+struct hub_end {
+    struct hub_end *next;
+    /* Called on the hub's thread when no fiber of it runs any more. */
+    void (*fn)(struct hub_end *end);
+};
+
 struct hub {
     struct fiber_thread thread;
     struct grove_fiber *current;
@@ -184,6 +191,7 @@ struct hub {
     bool ending; /* its thread ends: nobody runs any more */
     struct hub *next_hub, *previous_hub; /* the ring of all; see hub_list.c */
     grove_post dump_post; /* a list of its fibers was asked for */
+    struct hub_end *ends; /* to be called when it ends, last first */
     struct stack_pool stacks;
     struct loop loop;
     struct grove_fiber root;
@@ -438,6 +446,24 @@ GROVE_HOST_API int hub_wait_fd(struct hub *hub, int fd, unsigned direction,
  * and registered. */
 int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
                     int64_t deadline, const char *what);
+
+/* ---- a hub's end --------------------------------------------------------- */
+
+/* Have end->fn(end) called when the hub ends. */
+static inline void hub_at_end(struct hub *hub, struct hub_end *end)
+{
+    end->next = hub->ends;
+    hub->ends = end;
+}
+
+/* No longer. */
+static inline void hub_not_at_end(struct hub *hub, struct hub_end *end)
+{
+    struct hub_end **at = &hub->ends;
+    while (*at != end)
+        at = &(*at)->next;
+    *at = end->next;
+}
 
 /* ---- between the files of hub/ -------------------------------------------- */
 
