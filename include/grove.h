@@ -26,6 +26,7 @@
 #define GROVE_H
 
 #include <grove/base.h>
+#include <grove/dns.h>
 #include <grove/fiber.h>
 #include <grove/hub.h>
 #include <grove/net.h>
