@@ -30,6 +30,7 @@
 #include <grove/fiber.h>
 #include <grove/hub.h>
 #include <grove/net.h>
+#include <grove/offload.h>
 #include <grove/sync.h>
 
 #endif
