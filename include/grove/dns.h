@@ -42,7 +42,7 @@ GROVE_API int grove_getnameinfo_until(const struct sockaddr *addr,
  * "127.0.0.1:5353,[::1]:53"; NULL: the system's again. The environment's
  * GROVE_DNS_SERVERS does the same. With it, names are looked up in /etc/hosts
  * and then asked for, whatever nsswitch.conf says. 0, or -EINVAL (not such a
- * list), -ENOMEM. */
+ * list), -ENOMEM, -ENOTSUP (built without c-ares). */
 GROVE_API int grove_dns_set_servers(const char *servers);
 
 #ifdef __cplusplus

@@ -7,10 +7,9 @@
  * the order of RFC 6724; each is then combined with each entry of that list.
  * The entries are allocated as libc's are, so that freeaddrinfo frees them.
  */
-#include "net/dns.h"
+#include "net/dns_ares.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -39,17 +38,15 @@ struct request {
 
 /* ---- what never waits ---------------------------------------------------- */
 
-/* Whether node may be a numeric address, as inet_aton and IPv6 have them. */
-static bool looks_numeric(const char *node)
-{
-    return isdigit((unsigned char)node[0]) || strchr(node, ':');
-}
-
 static int numeric(const struct request *q, struct addrinfo **result)
 {
     struct addrinfo hints = q->hints;
     hints.ai_flags |= AI_NUMERICHOST;
-    return getaddrinfo(q->node, q->service, &hints, result);
+    int r = getaddrinfo(q->node, q->service, &hints, result);
+    /* libc repeats the flags in its list: those that it was given. */
+    for (struct addrinfo *a = r == 0 ? *result : NULL; a; a = a->ai_next)
+        a->ai_flags = q->hints.ai_flags;
+    return r;
 }
 
 /* Socket types, protocols and the port. Also checks all of the arguments. */
@@ -248,7 +245,7 @@ int grove_getaddrinfo_until(const char *node, const char *service,
                                     .ai_socktype = hints->ai_socktype,
                                     .ai_protocol = hints->ai_protocol};
     q.last = &q.first;
-    if (node[0] == '\0' || looks_numeric(node)) {
+    if (node[0] == '\0' || dns_looks_numeric(node)) {
         int r = numeric(&q, result);
         if (r != EAI_NONAME || node[0] == '\0' || strchr(node, ':'))
             return r;

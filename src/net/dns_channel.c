@@ -23,13 +23,17 @@
  *      in proportion to their number.
  *   4. After a fork the child's lookups are asked anew on a fresh channel.
  */
-#include "net/dns.h"
+#include "net/dns_ares.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* Lookups under way at once, of two queries each; the others wait. c-ares looks
  * for a free one of 65,536 query numbers by trying, for good if there is none.
@@ -43,6 +47,10 @@
 /* Bytes to ask for; the system grants what it allows. */
 #define RECEIVE_BUFFER (1 << 20)
 
+/* Answers taken from a socket in one go: others wait no longer than for a
+ * millisecond. */
+#define READS_A_TURN 64
+
 /* A socket of c-ares's. */
 struct dns_socket {
     struct dns_socket *next;
@@ -50,6 +58,7 @@ struct dns_socket {
     int fd;
     bool wanted[2];            /* to read, to write */
     struct loop_wait waits[2]; /* linked while wanted */
+    struct run more;           /* queued: there was more than for one turn */
 };
 
 struct dns_channel {
@@ -61,6 +70,7 @@ struct dns_channel {
     int64_t timeout; /* nanoseconds, of a question's first try */
     size_t pending;  /* lookups */
     bool failed;     /* no memory to wait for a socket */
+    int reads;       /* left in this turn */
 };
 
 struct dns {
@@ -123,14 +133,27 @@ static bool readable(int fd)
     return poll(&p, 1, 0) > 0;
 }
 
-/* Edges are told once. From a datagram socket c-ares takes all there is; from a
- * stream only a part at a time. */
+/* Edges are told once. From a datagram socket c-ares takes all that we let it
+ * have; from a stream only a part at a time. */
 static void process_read(struct dns_channel *ch, int fd)
 {
     struct loop_fd *record = loop_fd(&ch->dns->hub->loop, fd);
+    ch->reads = READS_A_TURN;
     do {
         ares_process_fd(ch->ares, fd, ARES_SOCKET_BAD);
-    } while (is_open(ch, fd) && record->stream && readable(fd));
+    } while (is_open(ch, fd) && record->stream && ch->reads > 0 &&
+             readable(fd));
+    struct dns_socket *s = *find_socket(ch, fd);
+    if (s && ch->reads == 0 && !run_queued(&s->more))
+        hub_queue(ch->dns->hub, &s->more);
+}
+
+static void read_more(struct run *run)
+{
+    struct dns_socket *s = container_of(run, struct dns_socket, more);
+    struct dns_channel *ch = s->channel;
+    process_read(ch, s->fd);
+    channel_settle(ch);
 }
 
 static void on_socket(struct loop_wait *wait, int result)
@@ -165,6 +188,7 @@ static struct dns_socket *open_socket(struct dns_channel *ch, int fd)
     }
     s->channel = ch;
     s->fd = fd;
+    s->more.call = read_more;
     for (int i = 0; i < 2; i++) {
         s->waits[i].direction = i == 0 ? LOOP_READ : LOOP_WRITE;
         s->waits[i].fn = on_socket;
@@ -191,9 +215,59 @@ static void on_socket_state(void *data, ares_socket_t fd, int read, int write)
     if (read || write)
         return;
     *at = s->next;
+    if (run_queued(&s->more))
+        run_queue_remove(&s->more);
     loop_forget(&ch->dns->hub->loop, fd);
     free(s);
 }
+
+/* What c-ares does with its sockets. It configures none that are made so. */
+
+static ares_socket_t make_socket(int family, int type, int protocol, void *data)
+{
+    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+    int size = RECEIVE_BUFFER, on = 1;
+    if (fd >= 0 && type == SOCK_DGRAM)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+    else if (fd >= 0)
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    return fd;
+}
+
+static int close_socket(ares_socket_t fd, void *data)
+{
+    return close(fd);
+}
+
+static int connect_socket(ares_socket_t fd, const struct sockaddr *addr,
+                          ares_socklen_t size, void *data)
+{
+    return connect(fd, addr, size);
+}
+
+static ares_ssize_t receive(ares_socket_t fd, void *buf, size_t n, int flags,
+                            struct sockaddr *addr, ares_socklen_t *size,
+                            void *data)
+{
+    struct dns_channel *ch = data;
+    if (ch->reads == 0) {
+        errno = EAGAIN;
+        return -1;
+    }
+    ch->reads--;
+    return recvfrom(fd, buf, n, flags, addr, size);
+}
+
+static ares_ssize_t send_parts(ares_socket_t fd, const struct iovec *parts,
+                               int count, void *data)
+{
+    struct msghdr msg = {.msg_iov = (struct iovec *)parts,
+                         .msg_iovlen = (size_t)count};
+    return sendmsg(fd, &msg, MSG_NOSIGNAL);
+}
+
+static const struct ares_socket_functions socket_functions = {
+    make_socket, close_socket, connect_socket, receive, send_parts};
 
 /* ---- the timer ----------------------------------------------------------- */
 
@@ -259,7 +333,6 @@ static int channel_init(struct dns_channel *ch, const struct dns_config *config)
                  (config->use_tcp ? ARES_FLAG_USEVC : 0),
         .timeout = config->timeout,
         .tries = config->tries,
-        .socket_receive_buffer_size = RECEIVE_BUFFER,
         .lookups = (char *)config->lookups,
         .sock_state_cb = on_socket_state,
         .sock_state_cb_data = ch,
@@ -267,10 +340,11 @@ static int channel_init(struct dns_channel *ch, const struct dns_config *config)
     int r = ares_init_options(
         &ch->ares, &options,
         ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-            ARES_OPT_SOCK_RCVBUF | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB |
+            ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB |
             ARES_OPT_RESOLVCONF);
     if (r != ARES_SUCCESS)
         return -ENOMEM;
+    ares_set_socket_functions(ch->ares, &socket_functions, ch);
     if (config->servers)
         r = ares_set_servers_ports_csv(ch->ares, config->servers);
     if (r != ARES_SUCCESS) {
@@ -565,12 +639,4 @@ int dns_error(int status)
     default: /* answers that make no sense */
         return EAI_FAIL;
     }
-}
-
-int dns_wait_error(int r)
-{
-    if (r == -ENOMEM)
-        return EAI_MEMORY;
-    errno = -r;
-    return EAI_SYSTEM;
 }

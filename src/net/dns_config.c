@@ -11,8 +11,9 @@
  * only grows, whose head is the present setting, so that no lock is held when
  * the process forks.
  */
-#include "net/dns.h"
+#include "net/dns_ares.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
@@ -45,26 +46,64 @@ struct servers {
 
 static struct servers *_Atomic explicit_servers;
 
-/* c-ares itself tells whether it understands the list. */
-static int check_servers(const char *list)
+/* Whether the n bytes are an address of a family. */
+static bool is_address(int family, const char *text, size_t n)
 {
-    ares_channel channel;
-    struct ares_options options = {.lookups = (char *)"b"};
-    if (list[0] == '\0')
-        return -EINVAL;
-    int r = ares_init_options(&channel, &options, ARES_OPT_LOOKUPS);
-    if (r != ARES_SUCCESS)
-        return -ENOMEM;
-    r = ares_set_servers_ports_csv(channel, list);
-    ares_destroy(channel);
-    return r == ARES_SUCCESS ? 0 : r == ARES_ENOMEM ? -ENOMEM : -EINVAL;
+    char copy[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+    if (n >= sizeof(copy))
+        return false;
+    memcpy(copy, text, n);
+    copy[n] = '\0';
+    return inet_pton(family, copy, &address) == 1;
+}
+
+static bool is_port(const char *text, size_t n)
+{
+    unsigned value = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] < '0' || text[i] > '9' || value > 6553)
+            return false;
+        value = 10 * value + (unsigned)(text[i] - '0');
+    }
+    return value > 0 && value <= 65535;
+}
+
+/* 1.2.3.4, 1.2.3.4:53, fd00::1, [fd00::1] or [fd00::1]:53 */
+static bool is_server(const char *text, size_t n)
+{
+    const char *end = text + n;
+    const char *colon = memchr(text, ':', n);
+    if (text[0] == '[') {
+        const char *close = memchr(text, ']', n);
+        if (!close || !is_address(AF_INET6, text + 1, (size_t)(close - text) - 1))
+            return false;
+        colon = close + 1;
+        return colon == end ||
+               (*colon == ':' && is_port(colon + 1, (size_t)(end - colon) - 1));
+    }
+    if (!colon || memchr(colon + 1, ':', (size_t)(end - colon) - 1))
+        return is_address(colon ? AF_INET6 : AF_INET, text, n);
+    return is_address(AF_INET, text, (size_t)(colon - text)) &&
+           is_port(colon + 1, (size_t)(end - colon) - 1);
+}
+
+static bool are_servers(const char *list)
+{
+    for (;;) {
+        size_t n = strcspn(list, ",");
+        if (!is_server(list, n))
+            return false;
+        if (list[n] == '\0')
+            return true;
+        list += n + 1;
+    }
 }
 
 static int set_servers(const char *list)
 {
-    int r = list ? check_servers(list) : 0;
-    if (r < 0)
-        return r;
+    if (list && !are_servers(list))
+        return -EINVAL;
     size_t size = list ? strlen(list) : 0;
     struct servers *s = malloc(sizeof(*s) + size);
     if (!s)

@@ -33,6 +33,14 @@ struct libc_job {
     char host_name[NI_MAXHOST], service_name[NI_MAXSERV];
 };
 
+int dns_wait_error(int r)
+{
+    if (r == -ENOMEM)
+        return EAI_MEMORY;
+    errno = -r;
+    return EAI_SYSTEM;
+}
+
 static struct libc_job *job_of(struct offload_job *job)
 {
     return container_of(job, struct libc_job, job);

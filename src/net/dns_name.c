@@ -2,7 +2,7 @@
  * getnameinfo. Numbers, services and checks are libc's; only the name of an
  * address is asked for here.
  */
-#include "net/dns.h"
+#include "net/dns_ares.h"
 
 #include <errno.h>
 #include <netinet/in.h>
