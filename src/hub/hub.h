@@ -169,10 +169,10 @@ struct hub {
     struct stack_pool stacks;
     struct loop loop;
     struct grove_fiber root;
-    uint64_t switches; /* counted by passes, for people */
-    unsigned calls;    /* of net/, since they last gave others a turn */
-    struct hub_part *parts;    /* newest first */
-    struct dns *dns;           /* one of them, of net/: name look-ups */
+    uint64_t switches;      /* counted by passes, for people */
+    unsigned calls;         /* of net/, since they last gave others a turn */
+    struct hub_part *parts; /* newest first */
+    struct dns *dns;        /* one of them, of net/: name look-ups */
 };
 
 extern GROVE_HOST_API __thread struct hub *hub_of_thread

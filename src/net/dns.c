@@ -31,7 +31,7 @@ struct request {
     const char *node, *service;
     struct addrinfo hints;
     int64_t deadline;
-    struct addrinfo *services; /* of a numeric IPv4 address, libc's */
+    struct addrinfo *services;      /* of a numeric IPv4 address, libc's */
     struct addrinfo *first, **last; /* the result */
     char *canonical;                /* for its first entry; or NULL */
 };
@@ -181,8 +181,8 @@ static int look_up(struct request *q)
     int r = narrow_family(q, &family);
     if (r != 0)
         return r;
-    bool mapped = q->hints.ai_family == AF_INET6 &&
-                  (q->hints.ai_flags & AI_V4MAPPED);
+    bool mapped =
+        q->hints.ai_family == AF_INET6 && (q->hints.ai_flags & AI_V4MAPPED);
     if (mapped && (q->hints.ai_flags & AI_ALL))
         return look_up_family(q, AF_UNSPEC);
     r = look_up_family(q, family);

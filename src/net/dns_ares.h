@@ -34,7 +34,7 @@ struct dns_config {
     char lookups[3];     /* c-ares's: f /etc/hosts, b servers, in this order */
     int timeout;         /* milliseconds, of the first try */
     int tries;
-    int64_t checked;     /* when the files were last looked at; 0: never */
+    int64_t checked;      /* when the files were last looked at; 0: never */
     int64_t seen_checked; /* when the following were found out; 0: never */
     bool seen_ipv4, seen_ipv6; /* whether the host has such addresses, for
                                   AI_ADDRCONFIG */

@@ -10,7 +10,8 @@
  *                          |                              |
  *                          +-- deadline, kill --> error <-+ (then the lookup is
  *                                                  abandoned: its record stays
- *                                                  until c-ares is done with it)
+ *                                                  until c-ares is done with
+ * it)
  *
  * Invariants:
  *   1. c-ares is entered by a fiber that asks, by the loop for a socket or the
@@ -288,8 +289,8 @@ static void on_timer(struct timer *timer)
     ares_process_fd(ch->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
     struct timeval left;
     if (ch->pending && ares_timeout(ch->ares, NULL, &left)) {
-        int64_t ns = left.tv_sec * GROVE_SECOND +
-                     left.tv_usec * GROVE_MICROSECOND;
+        int64_t ns =
+            left.tv_sec * GROVE_SECOND + left.tv_usec * GROVE_MICROSECOND;
         /* Its clock is one of milliseconds at times: not just too early. */
         arm(ch, hub_deadline(ns + GROVE_MILLISECOND));
     }
@@ -337,11 +338,10 @@ static int channel_init(struct dns_channel *ch, const struct dns_config *config)
         .sock_state_cb = on_socket_state,
         .sock_state_cb_data = ch,
         .resolvconf_path = (char *)dns_paths[DNS_RESOLV]};
-    int r = ares_init_options(
-        &ch->ares, &options,
-        ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-            ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB |
-            ARES_OPT_RESOLVCONF);
+    int r = ares_init_options(&ch->ares, &options,
+                              ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS |
+                                  ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
+                                  ARES_OPT_SOCK_STATE_CB | ARES_OPT_RESOLVCONF);
     if (r != ARES_SUCCESS)
         return -ENOMEM;
     ares_set_socket_functions(ch->ares, &socket_functions, ch);
@@ -563,10 +563,10 @@ static void start(struct dns_lookup *l, const struct dns_question *q)
 }
 
 /* It is a piece of work: the loop is to look around sooner. */
-static void charge_pass(struct hub *hub)
+static void charge_pass(struct hub *hub, int switches)
 {
-    if (hub->budget > DNS_SWITCHES)
-        hub->budget -= DNS_SWITCHES;
+    if (hub->budget > switches)
+        hub->budget -= switches;
     else if (hub->budget > 1)
         hub->budget = 1;
 }
@@ -587,11 +587,12 @@ static int ask_once(struct dns *dns, const struct dns_question *q,
     ch->pending++;
     start(l, q);
     channel_settle(ch);
-    charge_pass(hub);
+    charge_pass(hub, DNS_SWITCHES);
     int r = 0;
     while (!l->done && r == 0)
         r = hub_wait(hub, deadline, q->what, -1);
     if (r == 0) {
+        charge_pass(hub, DNS_SWITCHES / 2); /* for what is made of it */
         *answer = l->answer;
         free(l);
         return 0;

@@ -76,7 +76,8 @@ static bool is_server(const char *text, size_t n)
     const char *colon = memchr(text, ':', n);
     if (text[0] == '[') {
         const char *close = memchr(text, ']', n);
-        if (!close || !is_address(AF_INET6, text + 1, (size_t)(close - text) - 1))
+        if (!close ||
+            !is_address(AF_INET6, text + 1, (size_t)(close - text) - 1))
             return false;
         colon = close + 1;
         return colon == end ||
@@ -198,8 +199,7 @@ static void read_options(char *text, struct dns_config *config)
     for (char *word = strtok_r(text, BLANKS, &rest); word;
          word = strtok_r(NULL, BLANKS, &rest)) {
         if (strncmp(word, "timeout:", 8) == 0)
-            config->timeout =
-                1000 * number_of(word + 8, TIMEOUT_SECONDS_MAX);
+            config->timeout = 1000 * number_of(word + 8, TIMEOUT_SECONDS_MAX);
         else if (strncmp(word, "attempts:", 9) == 0)
             config->tries = number_of(word + 9, TRIES_MAX);
         else if (strcmp(word, "edns0") == 0)

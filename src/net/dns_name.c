@@ -68,8 +68,7 @@ static int by_address(const struct sockaddr *addr, socklen_t addrlen,
     /* First what does not wait, which also checks the arguments. */
     char numeric[NI_MAXHOST];
     int r = getnameinfo(addr, addrlen, numeric, sizeof(numeric), service,
-                        servicelen,
-                        (flags & ~NI_NAMEREQD) | NI_NUMERICHOST);
+                        servicelen, (flags & ~NI_NAMEREQD) | NI_NUMERICHOST);
     if (r != 0)
         return r;
     r = ask_name(hub, addr, host, hostlen, deadline);

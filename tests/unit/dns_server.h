@@ -98,8 +98,7 @@ static bool dns_server_is(const char *name, const char *what)
 static size_t dns_server_answer(struct dns_server *s, unsigned char *m,
                                 size_t n, bool tcp)
 {
-    static const unsigned char four[] = "\4four\4test",
-                               host[] = "\4host\4test";
+    static const unsigned char four[] = "\4four\4test", host[] = "\4host\4test";
     char name[257] = "";
     size_t at = dns_server_name(m, n, name);
     if (!at)
@@ -150,8 +149,8 @@ static void dns_server_udp(struct dns_server *s)
     unsigned char m[4096];
     struct sockaddr_in from;
     socklen_t size = sizeof(from);
-    ssize_t n = recvfrom(s->udp, m, 512, MSG_DONTWAIT,
-                         (struct sockaddr *)&from, &size);
+    ssize_t n =
+        recvfrom(s->udp, m, 512, MSG_DONTWAIT, (struct sockaddr *)&from, &size);
     size_t len =
         n > DNS_SERVER_HEADER ? dns_server_answer(s, m, (size_t)n, false) : 0;
     if (len)
@@ -209,8 +208,7 @@ static bool dns_server_start(struct dns_server *s)
         getsockname(s->tcp, (struct sockaddr *)&a, &size) < 0 ||
         bind(s->udp, (struct sockaddr *)&a, size) < 0 || pipe(s->stop) < 0)
         return false;
-    snprintf(s->address, sizeof(s->address), "127.0.0.1:%d",
-             ntohs(a.sin_port));
+    snprintf(s->address, sizeof(s->address), "127.0.0.1:%d", ntohs(a.sin_port));
     return pthread_create(&s->thread, NULL, dns_server_run, s) == 0;
 }
 

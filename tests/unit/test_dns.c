@@ -38,8 +38,8 @@ static void tell(struct addrinfo *list, char *text, size_t size)
 static int look_up(const char *name, int family, int flags, char *text)
 {
     struct addrinfo hints = hints_of(family, SOCK_STREAM, flags), *list;
-    int r = grove_getaddrinfo_until(name, NULL, &hints, &list,
-                                    grove_now() + HANG);
+    int r =
+        grove_getaddrinfo_until(name, NULL, &hints, &list, grove_now() + HANG);
     text[0] = '\0';
     if (r == 0)
         tell(list, text, 4096);
@@ -82,10 +82,9 @@ static bool same(const struct addrinfo *a, const struct addrinfo *b)
 /* Names that stand in /etc/hosts as well as numbers: exactly what libc says. */
 static void what_libc_knows_is_the_same(void **state)
 {
-    static const char *const nodes[] = {NULL,      "127.0.0.1", "::1",
-                                        "127.1",   "0x7f.1",    "1.2.3.4",
-                                        "fe80::1", "localhost", "",
-                                        "1.2.3.4.5"};
+    static const char *const nodes[] = {
+        NULL,      "127.0.0.1", "::1",       "127.1", "0x7f.1",
+        "1.2.3.4", "fe80::1",   "localhost", "",      "1.2.3.4.5"};
     static const char *const services[] = {NULL,    "80",   "http", "domain",
                                            "65536", "nope", ""};
     static const int flags[] = {0,
@@ -100,9 +99,9 @@ static void what_libc_knows_is_the_same(void **state)
     static const int families[] = {AF_UNSPEC, AF_INET, AF_INET6, AF_UNIX};
     static const int types[] = {0, SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, 77};
     int compared = 0;
-    for (size_t i = 0; i < UNIT_COUNT(nodes) * UNIT_COUNT(services) *
-                               UNIT_COUNT(flags) * UNIT_COUNT(families) *
-                               UNIT_COUNT(types);
+    for (size_t i = 0;
+         i < UNIT_COUNT(nodes) * UNIT_COUNT(services) * UNIT_COUNT(flags) *
+                 UNIT_COUNT(families) * UNIT_COUNT(types);
          i++) {
         size_t k = i;
         const char *node = nodes[k % UNIT_COUNT(nodes)];
@@ -116,9 +115,9 @@ static void what_libc_knows_is_the_same(void **state)
         hints.ai_socktype = types[k];
         /* What it has for IPv6 depends on /etc/hosts; c-ares knows it by the
          * RFC. "1.2.3.4.5" is a name that libc would ask the system for. */
-        if (node && ((strcmp(node, "localhost") == 0 &&
-                      hints.ai_family != AF_INET) ||
-                     strcmp(node, "1.2.3.4.5") == 0))
+        if (node &&
+            ((strcmp(node, "localhost") == 0 && hints.ai_family != AF_INET) ||
+             strcmp(node, "1.2.3.4.5") == 0))
             continue;
         struct addrinfo *ours = NULL, *theirs = NULL;
         int a = grove_getaddrinfo(node, service, &hints, &ours);
@@ -166,8 +165,8 @@ static void mapped_addresses(void **state)
     expect("four.test", AF_INET6, AI_V4MAPPED | AI_ALL, "::ffff:10.0.0.4 ");
     /* Which comes first, RFC 6724 says by the machine's own addresses. */
     char text[4096];
-    assert_int_equal(
-        look_up("a9.test", AF_INET6, AI_V4MAPPED | AI_ALL, text), 0);
+    assert_int_equal(look_up("a9.test", AF_INET6, AI_V4MAPPED | AI_ALL, text),
+                     0);
     assert_non_null(strstr(text, "::ffff:10.0.0.9 "));
     assert_non_null(strstr(text, "fd00::9 "));
 }
@@ -257,9 +256,9 @@ static void names_of_addresses(void **state)
     assert_int_equal(name_of("10.2.3.1", host, 5, 0), EAI_OVERFLOW);
     assert_int_equal(name_of("10.2.3.2", host, 5, 0), EAI_OVERFLOW);
     struct sockaddr_in in = loopback();
-    assert_int_equal(grove_getnameinfo((void *)&in, 4, host, sizeof(host), NULL,
-                                       0, 0),
-                     EAI_FAMILY);
+    assert_int_equal(
+        grove_getnameinfo((void *)&in, 4, host, sizeof(host), NULL, 0, 0),
+        EAI_FAMILY);
 }
 
 /* ---- what ends them ------------------------------------------------------ */
@@ -281,9 +280,8 @@ static void deadlines_and_kills(void **state)
                      .name = "deadline",
                      .buf = (char *)"silent.test",
                      .deadline = grove_now() + 20 * MS};
-    struct call b = {.make = ask_silent,
-                     .name = "kill",
-                     .buf = (char *)"silent.test"};
+    struct call b = {
+        .make = ask_silent, .name = "kill", .buf = (char *)"silent.test"};
     call_start(&a);
     call_start(&b);
     expect_parked(&a);
@@ -348,9 +346,8 @@ static int child_asks(void)
  * answers; what it asks goes by a channel of its own. */
 static void a_child_asks_for_itself(void **state)
 {
-    struct call c = {.make = ask_silent,
-                     .name = "parent's",
-                     .buf = (char *)"a8.test"};
+    struct call c = {
+        .make = ask_silent, .name = "parent's", .buf = (char *)"a8.test"};
     struct unit_child child;
     call_start(&c);
     expect_parked(&c);
@@ -482,9 +479,8 @@ static void changes_are_seen(void **state)
 /* What was asked by the old channel is still answered. */
 static void a_change_leaves_questions_under_way(void **state)
 {
-    struct call c = {.make = ask_silent,
-                     .name = "before",
-                     .buf = (char *)"a8.test"};
+    struct call c = {
+        .make = ask_silent, .name = "before", .buf = (char *)"a8.test"};
     call_start(&c);
     expect_parked(&c);
     assert_int_equal(grove_dns_set_servers(server.address), 0);
@@ -515,8 +511,8 @@ static void hosts_are_read(void **state)
 
 static void lists_of_servers(void **state)
 {
-    static const char *const bad[] = {"", "127.0.0.1:x", "name.test",
-                                      "127.0.0.1:99999", "1.2.3", ",,"};
+    static const char *const bad[] = {
+        "", "127.0.0.1:x", "name.test", "127.0.0.1:99999", "1.2.3", ",,"};
     for (size_t i = 0; i < UNIT_COUNT(bad); i++) {
         int r = grove_dns_set_servers(bad[i]);
         check(r == -EINVAL, "'%s': %d", bad[i], r);
@@ -538,9 +534,9 @@ static void what_is_left_to_libc(void **state)
     assert_int_equal(grove_getnameinfo((void *)&in, sizeof(in), ours,
                                        sizeof(ours), NULL, 0, 0),
                      0);
-    assert_int_equal(
-        getnameinfo((void *)&in, sizeof(in), theirs, sizeof(theirs), NULL, 0, 0),
-        0);
+    assert_int_equal(getnameinfo((void *)&in, sizeof(in), theirs,
+                                 sizeof(theirs), NULL, 0, 0),
+                     0);
     assert_string_equal(ours, theirs);
     config->libc = false;
     assert_int_equal(grove_getnameinfo((void *)&in, sizeof(in), ours,
@@ -560,8 +556,18 @@ static struct {
     int answered, timed_out, wrong;
     int64_t latest; /* behind its deadline */
     bool stop;
-    int64_t gap; /* the longest between two turns of a sleeper */
+    int64_t gap;  /* the longest between two turns of a sleeper */
+    int64_t work; /* the most that this thread did in between */
 } many;
+
+/* What the thread has worked: other processes and the server's thread do not
+ * count. */
+static int64_t worked(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (int64_t)ts.tv_sec * GROVE_SECOND + ts.tv_nsec;
+}
 
 static void *ask_one(void *arg)
 {
@@ -588,13 +594,16 @@ static void *ask_one(void *arg)
 
 static void *measure_gaps(void *arg)
 {
-    int64_t before = grove_now();
+    int64_t before = grove_now(), work_before = worked();
     while (!many.stop) {
         grove_sleep(MS);
         int64_t now = grove_now();
         int64_t gap = now - before - MS;
         many.gap = gap > many.gap ? gap : many.gap;
         before = now;
+        int64_t work = worked() - work_before;
+        many.work = work > many.work ? work : many.work;
+        work_before += work;
     }
     return NULL;
 }
@@ -635,24 +644,24 @@ static void ten_thousand_at_once(void **state)
     write_file(DNS_RESOLV, "options timeout:1 attempts:3\n");
     dns_config_of(dns_of(hub_self()))->checked = 1;
     atomic_store(&server.drop, 20);
-    int64_t gap = INT64_MAX, control = 0;
-    /* Another process may hold up ours: the best of three counts. */
-    for (int i = 0; i < 3 && gap > 10 * MS; i++) {
-        control = run_many(sleep_one, n);
-        int64_t g = run_many(ask_one, n);
-        gap = g < gap ? g : gap;
-        print_message("%d look-ups: %d answered, %d timed out (at most %.1f ms "
-                      "late), gap %.1f ms; with sleeps only %.1f ms\n",
-                      n, many.answered, many.timed_out, many.latest / 1e6,
-                      g / 1e6, control / 1e6);
-        assert_int_equal(many.wrong, 0);
-        assert_int_equal(many.answered + many.timed_out, n);
-        assert_true(many.answered > n / 2);
-    }
+    int64_t control = run_many(sleep_one, n);
+    run_many(ask_one, n);
+    print_message(
+        "%d look-ups: %d answered, %d timed out (at most %.1f ms late); the "
+        "hub was held up by %.1f ms of work, for %.1f ms (with sleeps only: "
+        "%.1f ms)\n",
+        n, many.answered, many.timed_out, many.latest / 1e6, many.work / 1e6,
+        many.gap / 1e6, control / 1e6);
     atomic_store(&server.drop, 0);
-    if (!unit_slow())
-        check(gap <= 10 * MS || gap <= 3 * control, "held up for %.1f ms",
-              gap / 1e6);
+    assert_int_equal(many.wrong, 0);
+    assert_int_equal(many.answered + many.timed_out, n);
+    assert_true(many.answered > n / 2);
+    if (!unit_slow()) {
+        assert_true(many.work <= 10 * MS);
+        /* Waiting is no work: but where one waits for an answer, for seconds.
+         */
+        assert_true(many.gap <= 500 * MS);
+    }
     /* Those given up come to their end. */
     while (dns_under_way(hub_self()))
         grove_sleep(20 * MS);
