@@ -31,6 +31,7 @@
 #include <grove/hub.h>
 #include <grove/net.h>
 #include <grove/offload.h>
+#include <grove/socket.h>
 #include <grove/sync.h>
 
 #endif

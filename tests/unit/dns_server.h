@@ -6,6 +6,8 @@
  *   a<N>...     A 10.(N>>16).(N>>8).N and AAAA fd00::N
  *   four..., six...   A or AAAA only
  *   alias...    CNAME four.test, with its A
+ *   local...    A 127.0.0.1
+ *   race...     A 127.0.0.2, 127.0.0.1
  *   big...      40 addresses: truncated over UDP
  *   silent...   never answered
  *   broken...   SERVFAIL
@@ -128,6 +130,10 @@ static size_t dns_server_answer(struct dns_server *s, unsigned char *m,
         static const unsigned char v4[] = {127, 0, 0, 1};
         if (type == 1)
             at = dns_server_record(m, at, 12, 1, v4, 4);
+    } else if (dns_server_is(name, "race")) { /* two to choose from */
+        static const unsigned char v4[] = {127, 0, 0, 2, 127, 0, 0, 1};
+        for (int i = 0; type == 1 && i < 2; i++)
+            at = dns_server_record(m, at, 12, 1, v4 + 4 * i, 4);
     } else if (dns_server_is(name, "big") && !tcp) {
         m[2] |= 2;
     } else if (dns_server_is(name, "big")) {
