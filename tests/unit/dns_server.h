@@ -173,9 +173,12 @@ static void dns_server_tcp(struct dns_server *s)
            recv(fd, m + 2, len, MSG_WAITALL) == (ssize_t)len) {
         len = dns_server_answer(s, m + 2, len, true);
         dns_server_put(m, 0, (unsigned)len, 2);
+        if (!len)
+            break;
         /* In two parts, so that the reader has to come back. */
-        send(fd, m, 100, MSG_NOSIGNAL);
-        send(fd, m + 100, len + 2 - 100, MSG_NOSIGNAL);
+        size_t part = (len + 2) / 2;
+        send(fd, m, part, MSG_NOSIGNAL);
+        send(fd, m + part, len + 2 - part, MSG_NOSIGNAL);
         n = recv(fd, m, 2, MSG_WAITALL);
         len = n == 2 ? (size_t)m[0] << 8 | m[1] : 0;
     }
