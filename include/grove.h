@@ -33,5 +33,6 @@
 #include <grove/offload.h>
 #include <grove/socket.h>
 #include <grove/sync.h>
+#include <grove/tls.h>
 
 #endif
