@@ -25,13 +25,23 @@
     (AI_PASSIVE | AI_CANONNAME | AI_V4MAPPED | AI_ALL | AI_ADDRCONFIG | \
      AI_IDN | AI_CANONIDN)
 
+/* What libc makes of a service: an entry for each address. */
+struct service {
+    int socktype, protocol;
+    in_port_t port;
+};
+
+/* libc has six: TCP, UDP, DCCP, UDP-Lite, SCTP, raw. */
+#define SERVICES 8
+
 /* A call under way. */
 struct request {
     struct hub *hub;
     const char *node, *service;
     struct addrinfo hints;
     int64_t deadline;
-    struct addrinfo *services;      /* of a numeric IPv4 address, libc's */
+    struct service services[SERVICES];
+    int service_count;
     struct addrinfo *first, **last; /* the result */
     char *canonical;                /* for its first entry; or NULL */
 };
@@ -58,7 +68,19 @@ static int ask_services(struct request *q)
         return EAI_FAMILY;
     hints.ai_family = AF_INET;
     hints.ai_flags = (hints.ai_flags & ~HOST_FLAGS) | AI_NUMERICHOST;
-    return getaddrinfo("127.0.0.1", q->service, &hints, &q->services);
+    struct addrinfo *list = NULL;
+    int r = getaddrinfo("127.0.0.1", q->service, &hints, &list);
+    if (r != 0)
+        return r;
+    struct addrinfo *a = list;
+    for (q->service_count = 0; a && q->service_count < SERVICES;
+         a = a->ai_next) {
+        const struct sockaddr_in *in = (const void *)a->ai_addr;
+        q->services[q->service_count++] =
+            (struct service){a->ai_socktype, a->ai_protocol, in->sin_port};
+    }
+    freeaddrinfo(list);
+    return 0;
 }
 
 /* ---- the result ---------------------------------------------------------- */
@@ -80,7 +102,7 @@ static void make_mapped(union address *a, const struct sockaddr_in *in)
 }
 
 static int append(struct request *q, const union address *address,
-                  const struct addrinfo *service)
+                  const struct service *service)
 {
     bool v6 = address->any.sa_family == AF_INET6;
     socklen_t size = v6 ? sizeof(address->in6) : sizeof(address->in);
@@ -89,15 +111,14 @@ static int append(struct request *q, const union address *address,
         return EAI_MEMORY;
     a->ai_flags = q->hints.ai_flags;
     a->ai_family = address->any.sa_family;
-    a->ai_socktype = service->ai_socktype;
-    a->ai_protocol = service->ai_protocol;
+    a->ai_socktype = service->socktype;
+    a->ai_protocol = service->protocol;
     a->ai_addrlen = size;
     a->ai_addr = memcpy(a + 1, address, size);
-    in_port_t port = ((struct sockaddr_in *)(void *)service->ai_addr)->sin_port;
     if (v6)
-        ((struct sockaddr_in6 *)(void *)a->ai_addr)->sin6_port = port;
+        ((struct sockaddr_in6 *)(void *)a->ai_addr)->sin6_port = service->port;
     else
-        ((struct sockaddr_in *)(void *)a->ai_addr)->sin_port = port;
+        ((struct sockaddr_in *)(void *)a->ai_addr)->sin_port = service->port;
     a->ai_canonname = q->canonical;
     q->canonical = NULL;
     *q->last = a;
@@ -117,8 +138,8 @@ static int append_answer(struct request *q, const struct dns_answer *answer)
         else
             memcpy(&address, node->ai_addr,
                    v4 ? sizeof(address.in) : sizeof(address.in6));
-        for (struct addrinfo *s = q->services; s; s = s->ai_next) {
-            if (append(q, &address, s) != 0)
+        for (int i = 0; i < q->service_count; i++) {
+            if (append(q, &address, &q->services[i]) != 0)
                 return EAI_MEMORY;
         }
     }
@@ -215,7 +236,6 @@ static int by_name(struct request *q, struct addrinfo **result)
     if (r != 0)
         return r;
     r = look_up(q);
-    freeaddrinfo(q->services);
     free(q->canonical);
     if (r != 0) {
         int error = errno;

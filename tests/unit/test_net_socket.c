@@ -334,8 +334,9 @@ static void udp_sockets(void **state)
     assert_int_equal(grove_send(client, "ping", 4, 0), 4);
     struct sockaddr_in from;
     socklen_t size = sizeof(from);
-    assert_int_equal(grove_recvfrom_until(fd, buf, sizeof(buf), 0, (void *)&from,
-                                          &size, grove_now() + HANG),
+    assert_int_equal(grove_recvfrom_until(fd, buf, sizeof(buf), 0,
+                                          (void *)&from, &size,
+                                          grove_now() + HANG),
                      4);
     assert_int_equal(grove_sendto(fd, "pong!", 5, 0, (void *)&from, size), 5);
     assert_int_equal(
@@ -484,12 +485,12 @@ static void files_are_sent_whole(void **state)
     /* A receiver that does not take it. */
     struct pair q = pair_of(UNIX_STREAM);
     offset = 0;
-    ssize_t n = grove_sendfile_until(q.out, file, &offset, BIG,
-                                     grove_now() + 10 * MS);
+    ssize_t n =
+        grove_sendfile_until(q.out, file, &offset, BIG, grove_now() + 10 * MS);
     assert_true(n > 0 && n < BIG && n == offset);
-    assert_int_equal(grove_sendfile_until(q.out, file, &offset, 1,
-                                          grove_now() + 5 * MS),
-                     -1);
+    assert_int_equal(
+        grove_sendfile_until(q.out, file, &offset, 1, grove_now() + 5 * MS),
+        -1);
     assert_int_equal(errno, ETIMEDOUT);
     set_nonblocking(q.out);
     struct pair r = pair_of(UNIX_STREAM);
@@ -516,8 +517,8 @@ static ssize_t relay(struct call *c)
     while ((n = grove_splice(fds[0], NULL, pipe_fds[1], NULL, 65536, 0)) > 0) {
         total += n;
         while (n > 0) {
-            ssize_t m = grove_splice(pipe_fds[0], NULL, fds[1], NULL,
-                                     (size_t)n, 0);
+            ssize_t m =
+                grove_splice(pipe_fds[0], NULL, fds[1], NULL, (size_t)n, 0);
             if (m <= 0)
                 return -1;
             n -= m;
@@ -551,9 +552,9 @@ static void connections_are_spliced(void **state)
     assert_int_equal(grove_pipe2(p, 0), 0);
     assert_int_equal(grove_splice(p[0], NULL, b.in, NULL, 1, 2), -1);
     assert_int_equal(errno, EAGAIN); /* 2 is SPLICE_F_NONBLOCK */
-    assert_int_equal(grove_splice_until(p[0], NULL, b.in, NULL, 1, 0,
-                                        grove_now() + 5 * MS),
-                     -1);
+    assert_int_equal(
+        grove_splice_until(p[0], NULL, b.in, NULL, 1, 0, grove_now() + 5 * MS),
+        -1);
     assert_int_equal(errno, ETIMEDOUT);
     grove_close(p[0]);
     grove_close(p[1]);
