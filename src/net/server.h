@@ -12,13 +12,15 @@
 
 #include "net/net.h"
 
-/* A connection. In the ring of its server until it has ended. */
+/* A connection, in the list of its server until it has ended. Allocated until
+ * its fiber runs, and then on that one's stack, on the page that is there
+ * anyway. */
 struct server_connection {
     grove_connection public;
     struct server_connection *next, *prev;
     grove_fiber *fiber;
     bool running; /* its fiber has begun: it cleans up by itself */
-    _Alignas(8) char peer[];
+    struct sockaddr_storage peer;
 };
 
 struct grove_server {

@@ -6,7 +6,7 @@
  *                    | killed     +---- failed ----------+
  *                    +-----------------------------------+
  *
- * It is in its server's ring until it is closed. A fiber that is killed before
+ * It is in its server's list until it is closed. A fiber that is killed before
  * it has begun never runs: then whoever kills it closes it.
  */
 #include <stdlib.h>
@@ -30,7 +30,7 @@ static void add(grove_server *server, struct server_connection *c)
     server->references++;
 }
 
-/* Close it, and forget it. */
+/* Close it, and take it out of the list. */
 static void finish(struct server_connection *c)
 {
     grove_server *server = c->public.server;
@@ -45,8 +45,21 @@ static void finish(struct server_connection *c)
         grove_event_set(&server->idle);
     grove_event_set(&server->changed);
     grove_release(c->fiber);
-    free(c);
     server_unref(server);
+}
+
+/* Have `to` be what `from` was. */
+static void move(struct server_connection *to, struct server_connection *from)
+{
+    memcpy(to, from, offsetof(struct server_connection, peer));
+    memcpy(&to->peer, &from->peer, from->public.peer_size);
+    to->public.peer = (const struct sockaddr *)&to->peer;
+    if (to->prev)
+        to->prev->next = to;
+    else
+        to->public.server->first = to;
+    if (to->next)
+        to->next->prev = to;
 }
 
 static bool begin_tls(struct server_connection *c)
@@ -75,19 +88,21 @@ static void end_tls(struct server_connection *c)
 
 static void *run(void *arg)
 {
-    struct server_connection *c = arg;
-    c->running = true;
-    if (begin_tls(c))
-        c->public.server->serve(&c->public);
-    end_tls(c);
-    finish(c);
+    struct server_connection c;
+    move(&c, arg);
+    free(arg);
+    c.running = true;
+    if (begin_tls(&c))
+        c.public.server->serve(&c.public);
+    end_tls(&c);
+    finish(&c);
     return NULL;
 }
 
 int server_serve(grove_server *server, int fd, const struct sockaddr *peer,
                  socklen_t peer_size)
 {
-    struct server_connection *c = malloc(sizeof(*c) + peer_size);
+    struct server_connection *c = malloc(sizeof(*c));
     grove_attr attr = {.name = server->name, .stack_size = server->stack_size};
     if (!c || grove_spawn_with(&c->fiber, &attr, run, c) < 0) {
         free(c);
@@ -95,11 +110,10 @@ int server_serve(grove_server *server, int fd, const struct sockaddr *peer,
         server->stats.refused++;
         return -ENOMEM;
     }
-    memcpy(c->peer, peer, peer_size);
+    memcpy(&c->peer, peer, peer_size);
     c->running = false;
     c->public = (grove_connection){
         .fd = fd,
-        .peer = (const struct sockaddr *)c->peer,
         .peer_size = peer_size,
         .server = server,
         .arg = server->arg,
@@ -111,8 +125,10 @@ int server_serve(grove_server *server, int fd, const struct sockaddr *peer,
 void server_kill(struct server_connection *c)
 {
     grove_kill(c->fiber);
-    if (!c->running)
-        finish(c);
+    if (c->running)
+        return;
+    finish(c);
+    free(c);
 }
 
 /* ---- reading and writing, with TLS or without ----------------------------- */
