@@ -100,8 +100,8 @@ int hub_wait_shared(struct hub *hub, struct shared_wait *w, int64_t deadline,
             await_delivery(hub, w, r);
             r = 0;
         }
-    } else if (unlikely(r < 0)) {
-        hub_wait_undo(f, r);
+    } else if (unlikely(r != 0)) {
+        hub_wait_undo(f, r); /* after a host's transfer nothing is undone */
         r = 0;
     }
     hub->shared_waits--;
