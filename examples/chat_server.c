@@ -5,76 +5,67 @@
  *     $ chat_server [PORT]
  *     listening on 127.0.0.1:4567
  *
- * Two fibers for each who is there: one reads lines and says them to all, the
- * other writes to its client what there is for it to hear. All lines stand
- * once, in a ring of the latest; who reads so slowly that the ring overtakes
- * him is told how many lines he has missed, and holds up nobody.
+ * Two fibers for each who is there: one reads lines and puts them into the
+ * channels of all the others, the second writes to its client what comes
+ * through its own. Who reads so slowly that his channel is full misses lines,
+ * is told how many, and holds up nobody.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <grove.h>
 
-#define LINES 256
 #define LINE_MAX 512
+#define LINES 64 /* that a channel holds */
 
-static struct line {
-    unsigned speaker;
+struct line {
     char text[LINE_MAX + 32];
-} lines[LINES];
-
-static uint64_t said; /* lines in all; the latest is said - 1 */
-static unsigned people;
-
-/* Who listens waits for this; each line wakes all. */
-static grove_event news = GROVE_EVENT_INIT;
-
-static void say(unsigned speaker, const char *name, const char *text)
-{
-    struct line *line = &lines[said++ % LINES];
-    line->speaker = speaker;
-    snprintf(line->text, sizeof(line->text), "%s %.*s\n", name, LINE_MAX, text);
-    grove_event_set(&news);
-    grove_event_clear(&news);
-}
+};
 
 struct person {
+    struct person *next;
     grove_connection *connection;
-    unsigned number;
-    uint64_t heard;
+    grove_channel *lines; /* for him to hear */
+    unsigned missed;
     char name[24];
 };
 
-static bool tell(struct person *p, const char *text)
+static struct person *people;
+
+static void tell(struct person *p, const struct line *line)
+{
+    struct line apology;
+    snprintf(apology.text, sizeof(apology.text), "* you have missed %u lines\n",
+             p->missed);
+    if (p->missed && grove_channel_trysend(p->lines, &apology) == 0)
+        p->missed = 0;
+    if (p->missed || grove_channel_trysend(p->lines, line) == -EAGAIN)
+        p->missed++;
+}
+
+static void say(const struct person *speaker, const char *text)
+{
+    struct line line;
+    snprintf(line.text, sizeof(line.text), "%s %.*s\n", speaker->name, LINE_MAX,
+             text);
+    for (struct person *p = people; p; p = p->next) {
+        if (p != speaker)
+            tell(p, &line);
+    }
+}
+
+static bool send_text(struct person *p, const char *text)
 {
     return grove_connection_write(p->connection, text, strlen(text)) > 0;
 }
 
-/* Tell him of all that he has not heard; false: he is gone. */
-static bool tell_news(struct person *p)
+static void *write_lines(void *arg)
 {
-    while (p->heard < said) {
-        char text[sizeof(lines[0].text)] = "";
-        if (said - p->heard > LINES) {
-            snprintf(text, sizeof(text), "* you have missed %llu lines\n",
-                     (unsigned long long)(said - LINES - p->heard));
-            p->heard = said - LINES;
-        } else {
-            const struct line *line = &lines[p->heard++ % LINES];
-            if (line->speaker != p->number)
-                strcpy(text, line->text);
-        }
-        /* The line is copied: others may be said while this one waits. */
-        if (*text && !tell(p, text))
-            return false;
-    }
-    return true;
-}
-
-static void *write_news(void *arg)
-{
-    while (tell_news(arg) && grove_event_wait(&news) == 0)
+    struct person *p = arg;
+    struct line line;
+    while (grove_channel_recv(p->lines, &line) == 0 && send_text(p, line.text))
         ;
     return NULL;
 }
@@ -98,25 +89,39 @@ static bool read_line(struct person *p, char *buf, size_t *have, char *line)
     return true;
 }
 
-static void serve(grove_connection *c)
+/* From his name to his leaving. */
+static void chat(struct person *p, char *buf, size_t *have)
 {
-    struct person p = {.connection = c, .number = ++people, .heard = said};
-    char buf[LINE_MAX], line[LINE_MAX];
-    size_t have = 0;
+    char line[LINE_MAX];
     grove_fiber *writer;
-    if (!tell(&p, "your name?\n") || !read_line(&p, buf, &have, line))
+    if (!send_text(p, "your name?\n") || !read_line(p, buf, have, line) ||
+        grove_spawn(&writer, write_lines, p) < 0)
         return;
-    snprintf(p.name, sizeof(p.name), "%.20s:", *line ? line : "somebody");
-    p.heard = said;
-    if (grove_spawn(&writer, write_news, &p) < 0)
-        return;
-    say(p.number, p.name, "(is here)");
-    while (read_line(&p, buf, &have, line))
-        say(p.number, p.name, line);
-    say(p.number, p.name, "(has left)");
+    snprintf(p->name, sizeof(p->name), "%.20s:", *line ? line : "somebody");
+    p->next = people;
+    people = p;
+    say(p, "(is here)");
+    while (read_line(p, buf, have, line))
+        say(p, line);
+    say(p, "(has left)");
+    struct person **at = &people;
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
     grove_kill(writer);
     grove_join(writer, NULL);
     grove_release(writer);
+}
+
+static void serve(grove_connection *c)
+{
+    struct person p = {.connection = c};
+    char buf[LINE_MAX];
+    size_t have = 0;
+    if (grove_channel_create(&p.lines, sizeof(struct line), LINES) < 0)
+        return;
+    chat(&p, buf, &have);
+    grove_channel_release(p.lines);
 }
 
 int main(int argc, char **argv)

@@ -26,10 +26,12 @@
 #define GROVE_H
 
 #include <grove/base.h>
+#include <grove/channel.h>
 #include <grove/fiber.h>
 #include <grove/hub.h>
 #include <grove/net.h>
 #include <grove/offload.h>
+#include <grove/select.h>
 #include <grove/server.h>
 #include <grove/sync.h>
 #include <grove/tls.h>

@@ -363,13 +363,41 @@ static inline bool hub_single_threaded(void)
 GROVE_HOST_API int hub_wait_shared(struct hub *hub, struct shared_wait *w,
                                    int64_t deadline, const char *what);
 
+/* For the fiber that was about to wait in w and will not: whether it is not
+ * claimed. If it is, its wake has been waited for. */
+GROVE_HOST_API bool hub_withdraw_shared(struct hub *hub, struct shared_wait *w);
+
 /* For who would wake it, any thread, while it cannot go away (under the lock of
  * what it waits in): whether it is ours to wake, by. Then hub_wake_shared must
  * follow; the lock need not be held for that. */
-GROVE_HOST_API bool hub_claim(struct shared_wait *w, void *by);
+static inline bool hub_claim(struct shared_wait *w, void *by);
 
 /* Wake what was claimed. It may be gone when this returns. */
-GROVE_HOST_API void hub_wake_shared(struct shared_wait *w);
+static inline void hub_wake_shared(struct shared_wait *w);
+
+/* The same when another thread may be concerned. */
+GROVE_HOST_API bool hub_claim_slow(struct shared_wait *w, void *by);
+GROVE_HOST_API void hub_wake_shared_slow(struct shared_wait *w);
+
+static inline bool hub_claim(struct shared_wait *w, void *by)
+{
+    if (unlikely(!hub_single_threaded() || w->fiber->hub != hub_of_thread))
+        return hub_claim_slow(w, by);
+    if (unlikely(w->fiber->state != FIBER_PARKED || w->claimed_by))
+        return false;
+    w->claimed_by = by;
+    return true;
+}
+
+static inline void hub_wake_shared(struct shared_wait *w)
+{
+    if (unlikely(w->fiber->hub != hub_of_thread)) {
+        hub_wake_shared_slow(w);
+        return;
+    }
+    w->delivered = true;
+    hub_wake(w->fiber, 0);
+}
 
 /* ---- descriptors --------------------------------------------------------- */
 

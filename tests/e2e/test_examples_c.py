@@ -213,6 +213,35 @@ def test_chat_server(port: int):
         people[other].close()
 
 
+@pytest.mark.parametrize("port", ["chat_server"], indirect=True)
+def test_chat_server_leaves_the_slow_behind(port: int):
+    socks = []
+    for name in (b"slow\n", b"ann\n"):
+        sock = socket.create_connection(("127.0.0.1", port), 20)
+        assert sock.recv(100) == b"your name?\n"
+        sock.sendall(name)
+        socks.append(sock)
+    slow, ann = socks
+    # More than the kernel keeps for one who does not read; it holds up nobody.
+    said = 0
+    for said in range(30000):
+        ann.sendall(b"%d %s\n" % (said, b"x" * 450))
+    heard = 0
+    with slow.makefile("rb") as lines:
+        assert lines.readline() == b"ann: (is here)\n"
+        while not (line := lines.readline()).startswith(b"* you have missed "):
+            assert line.startswith(b"ann: %d x" % heard)
+            heard += 1
+            if heard % 500 == 0:  # for the apology to come before
+                said += 1
+                ann.sendall(b"%d x\n" % said)
+        missed = int(line.split()[4])
+        assert missed > 0
+        assert lines.readline().startswith(b"ann: %d x" % (heard + missed))
+    for sock in socks:
+        sock.close()
+
+
 # ---- TLS ------------------------------------------------------------------------
 
 
