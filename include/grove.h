@@ -27,12 +27,14 @@
 
 #include <grove/base.h>
 #include <grove/channel.h>
+#include <grove/dns.h>
 #include <grove/fiber.h>
 #include <grove/hub.h>
 #include <grove/net.h>
 #include <grove/offload.h>
 #include <grove/select.h>
 #include <grove/server.h>
+#include <grove/socket.h>
 #include <grove/sync.h>
 #include <grove/tls.h>
 

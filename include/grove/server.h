@@ -27,26 +27,31 @@ typedef struct grove_connection {
 
 /* Zero-initialised it means the defaults, but for where to listen. */
 typedef struct grove_server_attr {
-    const char *address;       /* "127.0.0.1:8080", "[::1]:8080", ":8080" (all
-                                  addresses), "unix:/path"; port 0: a free one */
-    int fd;                    /* without an address: a listening socket of the
-                                  caller's, made non-blocking and not closed */
-    int backlog;               /* 0: as many as the system allows */
-    bool reuse_port;           /* others may listen there too: SO_REUSEPORT */
-    size_t limit;              /* connections at a time; 0: no limit */
-    size_t stack_size;         /* of their fibers; 0: the default */
-    const char *name;          /* of their fibers, for people */
+    const char *address; /* as of grove_listen: "127.0.0.1:8080", ":8080" (all
+                            addresses), "unix:/path"; port 0: a free one */
+    int fd;              /* without an address: a listening socket of the
+                            caller's, made non-blocking and not closed */
+    int backlog;         /* 0: as many as the system allows */
+    bool reuse_port;     /* others may listen there too: SO_REUSEPORT */
+    size_t limit;        /* connections at a time; 0: no limit */
+    size_t stack_size;   /* of their fibers; 0: the default */
+    const char *name;    /* of their fibers, for people */
     grove_tls_context *tls;    /* NULL: without TLS */
     int64_t handshake_timeout; /* nanoseconds; 0: 10 seconds */
 } grove_server_attr;
 
 /* Listen, and call serve in a fiber of its own for each connection, which is
- * closed after serve has returned. 0, or -EINVAL (no such address, the fd does
- * not listen, tls is not a server's or has no certificate), -ENOMEM, or as
- * socket, bind and listen say: -EADDRINUSE, -EACCES, -EMFILE ... */
+ * closed after serve has returned. It waits only if the address is a name. 0,
+ * or -EINVAL (no such address, the fd does not listen, tls is not a server's or
+ * has no certificate), -ENOMEM, or as grove_listen says: -EADDRINUSE, -EACCES
+ * ... */
 GROVE_API int grove_server_start(grove_server **out,
                                  const grove_server_attr *attr,
                                  void (*serve)(grove_connection *c), void *arg);
+GROVE_API int grove_server_start_until(grove_server **out,
+                                       const grove_server_attr *attr,
+                                       void (*serve)(grove_connection *c),
+                                       void *arg, int64_t deadline);
 
 /* Stop accepting, close the socket, and wait until all connections have ended;
  * the twin kills those that are left at deadline, and waits for their end. How

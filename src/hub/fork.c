@@ -103,6 +103,8 @@ static void in_child(void)
     hub_each(hub, collect, &v);
     renew_loop(hub);
     end_victims(hub, &v);
+    for (struct hub_part *part = hub->parts; part; part = part->next)
+        part->forked(part);
     if (hub->host)
         hub->host->forked(hub);
 }

@@ -60,6 +60,11 @@ static void hub_destroy(void *arg)
     hub->root.locals = NULL;
     if (locals)
         locals->destroy(locals);
+    while (hub->parts) {
+        struct hub_part *part = hub->parts;
+        hub->parts = part->next;
+        part->end(part);
+    }
     overflow_unwatch();
     loop_destroy(&hub->loop);
     if (!hub->keep_stacks)

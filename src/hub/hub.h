@@ -130,6 +130,15 @@ struct grove_host {
     void (*forked)(struct hub *hub);
 };
 
+/* What a layer above keeps for a hub, made on first use. */
+struct hub_part {
+    struct hub_part *next;
+    /* The hub's thread ends: nothing more is asked of the part. */
+    void (*end)(struct hub_part *part);
+    /* In a forked child, where the loop is a fresh one; before a host's. */
+    void (*forked)(struct hub_part *part);
+};
+
 struct hub {
     struct fiber_thread thread;
     struct grove_fiber *current;
@@ -161,8 +170,10 @@ struct hub {
     struct stack_pool stacks;
     struct loop loop;
     struct grove_fiber root;
-    uint64_t switches; /* counted by passes, for people */
-    unsigned calls;    /* of net/, since they last gave others a turn */
+    uint64_t switches;      /* counted by passes, for people */
+    unsigned calls;         /* of net/, since they last gave others a turn */
+    struct hub_part *parts; /* newest first */
+    struct dns *dns;        /* one of them, of net/: name look-ups */
 };
 
 extern GROVE_HOST_API __thread struct hub *hub_of_thread
@@ -411,6 +422,14 @@ GROVE_HOST_API int hub_wait_fd(struct hub *hub, int fd, unsigned direction,
  * and registered. */
 int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
                     int64_t deadline, const char *what);
+
+/* ---- parts --------------------------------------------------------------- */
+
+static inline void hub_part_add(struct hub *hub, struct hub_part *part)
+{
+    part->next = hub->parts;
+    hub->parts = part;
+}
 
 /* ---- between the files of hub/ -------------------------------------------- */
 

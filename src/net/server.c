@@ -137,6 +137,14 @@ static void *accept_all(void *arg)
 
 /* ---- starting -------------------------------------------------------------- */
 
+/* While one process sets and clears O_NONBLOCK around an accept, another that
+ * shares the socket could block: it stays set. */
+static int keep_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
 static int adopt_socket(grove_server *server, int fd)
 {
     int listens = 0;
@@ -145,25 +153,21 @@ static int adopt_socket(grove_server *server, int fd)
         return -errno;
     if (!listens)
         return -EINVAL;
-    /* While one process sets and clears it around an accept, another that
-     * shares the socket could block. */
-    int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-        return -errno;
     server->fd = fd;
-    return 0;
+    return keep_nonblocking(fd);
 }
 
-static int open_socket(grove_server *server, struct hub *hub,
-                       const grove_server_attr *attr)
+static int open_socket(grove_server *server, const grove_server_attr *attr,
+                       int64_t deadline)
 {
-    int fd = server_listen(attr->address, attr->backlog, attr->reuse_port);
+    const grove_listen_options options = {.backlog = attr->backlog,
+                                          .reuse_port = attr->reuse_port};
+    int fd = grove_listen_until(attr->address, &options, deadline);
     if (fd < 0)
-        return fd;
-    loop_own(&hub->loop, fd);
+        return -errno;
     server->fd = fd;
     server->owned = true;
-    return 0;
+    return keep_nonblocking(fd);
 }
 
 /* A context that cannot serve is told now, not at each connection. */
@@ -180,12 +184,10 @@ static int adopt_tls(grove_server *server, grove_tls_context *context)
     return 0;
 }
 
-int grove_server_start(grove_server **out, const grove_server_attr *attr,
-                       void (*serve)(grove_connection *c), void *arg)
+int grove_server_start_until(grove_server **out, const grove_server_attr *attr,
+                             void (*serve)(grove_connection *c), void *arg,
+                             int64_t deadline)
 {
-    struct hub *hub = hub_self();
-    if (!hub)
-        return -errno;
     if (!serve || attr->handshake_timeout < 0 ||
         (attr->stack_size && (attr->stack_size < GROVE_STACK_MIN ||
                               attr->stack_size > GROVE_STACK_MAX)))
@@ -206,7 +208,7 @@ int grove_server_start(grove_server **out, const grove_server_attr *attr,
     grove_event_set(&server->idle);
 
     const grove_attr acceptor = {.name = "server"};
-    int r = attr->address ? open_socket(server, hub, attr)
+    int r = attr->address ? open_socket(server, attr, deadline)
                           : adopt_socket(server, attr->fd);
     if (r == 0)
         r = adopt_tls(server, attr->tls);
@@ -220,6 +222,12 @@ int grove_server_start(grove_server **out, const grove_server_attr *attr,
     server->accepting = true;
     *out = server;
     return 0;
+}
+
+int grove_server_start(grove_server **out, const grove_server_attr *attr,
+                       void (*serve)(grove_connection *c), void *arg)
+{
+    return grove_server_start_until(out, attr, serve, arg, GROVE_NEVER);
 }
 
 /* ---- stopping --------------------------------------------------------------- */

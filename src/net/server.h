@@ -3,7 +3,6 @@
  *
  *   server.c          accepting, stopping
  *   server_serve.c    a connection, from its acceptance to its end
- *   server_listen.c   addresses
  *
  * All on the thread that has started the server.
  */
@@ -45,9 +44,6 @@ struct grove_server {
     struct server_connection *first;
     grove_server_stats stats;
 };
-
-/* A socket that listens on address, non-blocking. Or a negative errno. */
-int server_listen(const char *address, int backlog, bool reuse_port);
 
 /* Have fd, just accepted, served by a fiber of its own; closed if that fails.
  * 0 or -ENOMEM. */

@@ -15,7 +15,7 @@ bool grove_event_is_set(const grove_event *e)
 {
     if (!__atomic_load_n(&e->set, __ATOMIC_ACQUIRE))
         return false;
-    waiters_await_unlock(&e->waiters);
+    waiters_await_unlock((grove_waiters *)&e->waiters);
     return true;
 }
 
