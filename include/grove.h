@@ -36,6 +36,7 @@
 #include <grove/offload.h>
 #include <grove/process.h>
 #include <grove/select.h>
+#include <grove/server.h>
 #include <grove/signal.h>
 #include <grove/socket.h>
 #include <grove/sync.h>

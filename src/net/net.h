@@ -16,7 +16,7 @@
  *   poll.c        poll
  *   iov.c         what is left of an iovec array after a part was done
  *   try.c         receiving and sending in two halves, a try and a wait
- *   server.c      listening, a fiber a connection
+ *   server.c      servers: see server.h
  *
  * TLS is a library of its own on top: see tls.h.
  *
