@@ -30,6 +30,8 @@
 #include <grove/group.h>
 #include <grove/hub.h>
 #include <grove/net.h>
+#include <grove/offload.h>
 #include <grove/sync.h>
+#include <grove/tls.h>
 
 #endif

@@ -164,7 +164,9 @@ static void *thread_kills(void *arg)
     while (!over) {
         for (int i = 0; i < FIBERS; i++)
             grove_kill(f[i]);
-        grove_yield();
+        /* Threads that were busy all the time would get the mutex only when
+         * their time slice comes. */
+        grove_sleep(20 * GROVE_MICROSECOND);
     }
     void *failure = NULL;
     for (int i = 0; i < FIBERS; i++) {
@@ -182,7 +184,7 @@ static void it_is_never_lost_to_one_that_is_killed(void **state)
     passes = 0;
     over = false;
     start_threads(thread_kills, THREADS);
-    size_t wanted = unit_scale(1000, 200);
+    size_t wanted = unit_scale(300, 100);
     for (size_t mine = 0; mine < wanted; mine++) {
         assert_int_equal(grove_mutex_lock(&mutex), 0);
         assert_int_equal(inside++, 0);
@@ -253,7 +255,7 @@ static grove_event *_Atomic offered;
  * to it after it can be seen as set. */
 static void *set_offered(void *arg)
 {
-    for (size_t i = 0; i < unit_scale(20000, 1000); i++) {
+    for (size_t i = 0; i < unit_scale(2000, 500); i++) {
         grove_event *e;
         while (!(e = atomic_exchange(&offered, NULL)))
             sched_yield();
@@ -265,20 +267,42 @@ static void *set_offered(void *arg)
 static void an_event_may_be_freed_once_seen_set(void **state)
 {
     start_threads(set_offered, 1);
-    for (size_t i = 0; i < unit_scale(20000, 1000); i++) {
+    for (size_t i = 0; i < unit_scale(2000, 500); i++) {
         grove_event *e = malloc(sizeof(*e));
         assert_non_null(e);
         grove_event_init(e);
         offered = e;
         if (i % 3 == 0)
             assert_int_equal(grove_event_wait(e), 0);
-        while (!grove_event_is_set(e))
+        while (!grove_event_is_set(e)) {
             if (i % 3 == 1 && grove_event_wait_until(e, 0) == 0)
                 break;
+            sched_yield();
+        }
         memset(e, 0xff, sizeof(*e)); /* the setter would trip over it */
         free(e);
     }
     assert_null(join_threads(1));
+}
+
+/* All at the same lock, in every way there is: nobody is left asleep there. */
+static void *use_ready(void *arg)
+{
+    for (size_t i = 0; i < unit_scale(30000, 2000); i++) {
+        grove_event_set(&ready);
+        if (grove_event_wait_until(&ready, 0) == -ECANCELED)
+            return FAILURE("wait");
+        grove_event_is_set(&ready);
+        grove_event_clear(&ready);
+    }
+    return NULL;
+}
+
+static void nobody_is_left_asleep_at_the_lock(void **state)
+{
+    start_threads(use_ready, THREADS);
+    assert_null(use_ready(NULL));
+    assert_null(join_threads(THREADS));
 }
 
 static grove_mutex *_Atomic lent;
@@ -443,6 +467,7 @@ int main(void)
         cmocka_unit_test(two_hubs_wake_each_other),
         cmocka_unit_test(a_plain_thread_may_set_an_event),
         cmocka_unit_test(an_event_may_be_freed_once_seen_set),
+        cmocka_unit_test(nobody_is_left_asleep_at_the_lock),
         cmocka_unit_test(a_mutex_may_be_freed_by_the_last_to_hold_it),
         cmocka_unit_test(a_thread_may_end_with_fibers_that_wait),
         cmocka_unit_test(nobody_is_woken_once_the_thread_has_ended),
