@@ -134,6 +134,25 @@ GROVE_API const char *grove_name(const grove_fiber *f);
 GROVE_API uint64_t grove_id(const grove_fiber *f);
 GROVE_API void grove_set_name(grove_fiber *f, const char *name);
 
+/* Where a fiber is, as grove_each_fiber tells it. */
+typedef struct grove_fiber_info {
+    grove_fiber *fiber; /* to be retained if it is kept */
+    uint64_t id;
+    const char *name;  /* "" when it has none */
+    const char *state; /* "new", "ready", "running" or "parked" */
+    const char *what;  /* it waits in: "recv", "sleep", ...; NULL: in nothing */
+    int fd;            /* the descriptor it waits for; -1: none */
+    int64_t since;     /* when it began to wait, as grove_now tells time, to a
+                          few milliseconds; 0: it does not */
+} grove_fiber_info;
+
+/* Call fn(info, arg) for each fiber of this thread that has not ended, first
+ * for the one that stands for the thread's own stack. fn must not wait nor
+ * spawn. */
+GROVE_API void grove_each_fiber(void (*fn)(const grove_fiber_info *info,
+                                           void *arg),
+                                void *arg);
+
 /* Write a line for each fiber of this thread to descriptor fd: number, name,
  * state, what it waits for and since when. */
 GROVE_API void grove_dump(int fd);

@@ -139,6 +139,26 @@ struct grove_host {
     void (*forked)(struct hub *hub);
 };
 
+/* Something that another thread wants done on a hub. It is told if the hub ends
+ * before it has arrived, or has arrived and is not done yet: either way
+ * somebody may be waiting for an answer. It may be sent again once it is done.
+ */
+struct hub_message {
+    grove_post post;
+    struct hub_message *next, **back; /* in hub->messages; back NULL: not */
+    /* Both are called on the hub's thread; in lost it is done already. */
+    void (*arrive)(struct hub *hub, struct hub_message *m);
+    void (*lost)(struct hub_message *m);
+    struct hub *hub; /* it is sent to */
+};
+
+/* What a layer above keeps for a hub, to be taken down with it. */
+struct hub_end {
+    struct hub_end *next;
+    /* Called on the hub's thread when no fiber of it runs any more. */
+    void (*fn)(struct hub_end *end);
+};
+
 struct hub {
     struct fiber_thread thread;
     struct grove_fiber *current;
@@ -158,21 +178,26 @@ struct hub {
     size_t fibers;       /* not ended, the root and the loop fiber left out */
     grove_link ended_links; /* ends of the ring of those due to be called */
     struct run ended_run;   /* queued while there are any */
-    _Atomic(grove_post *) mailbox; /* newest first */
+    _Atomic(grove_post *) mailbox; /* newest first; HUB_CLOSED: it has ended */
     grove_post *mail;              /* taken from it, oldest first */
     struct run mail_run;           /* queued while there is any */
     _Atomic bool polling;          /* a poster must interrupt the loop */
     _Atomic unsigned posters;      /* other threads that are about to post or
                                       in the middle of it */
+    _Atomic unsigned references;   /* the thread's, and of grove_hub_retain */
+    struct hub_message *messages;  /* arrived and not done */
+    uint64_t posts;                /* callbacks that have arrived, for people */
     bool dead;   /* in a forked child: its thread is not there */
     bool ending; /* its thread ends: nobody runs any more */
     struct hub *next_hub, *previous_hub; /* the ring of all; see hub_list.c */
     grove_post dump_post; /* a list of its fibers was asked for */
+    struct hub_end *ends; /* to be called when it ends, last first */
     struct stack_pool stacks;
     struct loop loop;
     struct grove_fiber root;
-    uint64_t switches; /* counted by passes, for people */
-    unsigned calls;    /* of net/, since they last gave others a turn */
+    uint64_t switches;    /* counted by passes, for people */
+    unsigned loop_fibers; /* how many loop_fiber there have been */
+    unsigned calls;       /* of net/, since they last gave others a turn */
 };
 
 extern GROVE_HOST_API __thread struct hub *hub_of_thread
@@ -373,13 +398,41 @@ static inline bool hub_single_threaded(void)
 GROVE_HOST_API int hub_wait_shared(struct hub *hub, struct shared_wait *w,
                                    int64_t deadline, const char *what);
 
+/* For the fiber that was about to wait in w and will not: whether it is not
+ * claimed. If it is, its wake has been waited for. */
+GROVE_HOST_API bool hub_withdraw_shared(struct hub *hub, struct shared_wait *w);
+
 /* For who would wake it, any thread, while it cannot go away (under the lock of
  * what it waits in): whether it is ours to wake, by. Then hub_wake_shared must
  * follow; the lock need not be held for that. */
-GROVE_HOST_API bool hub_claim(struct shared_wait *w, void *by);
+static inline bool hub_claim(struct shared_wait *w, void *by);
 
 /* Wake what was claimed. It may be gone when this returns. */
-GROVE_HOST_API void hub_wake_shared(struct shared_wait *w);
+static inline void hub_wake_shared(struct shared_wait *w);
+
+/* The same when another thread may be concerned. */
+GROVE_HOST_API bool hub_claim_slow(struct shared_wait *w, void *by);
+GROVE_HOST_API void hub_wake_shared_slow(struct shared_wait *w);
+
+static inline bool hub_claim(struct shared_wait *w, void *by)
+{
+    if (unlikely(!hub_single_threaded() || w->fiber->hub != hub_of_thread))
+        return hub_claim_slow(w, by);
+    if (unlikely(w->fiber->state != FIBER_PARKED || w->claimed_by))
+        return false;
+    w->claimed_by = by;
+    return true;
+}
+
+static inline void hub_wake_shared(struct shared_wait *w)
+{
+    if (unlikely(w->fiber->hub != hub_of_thread)) {
+        hub_wake_shared_slow(w);
+        return;
+    }
+    w->delivered = true;
+    hub_wake(w->fiber, 0);
+}
 
 /* ---- descriptors --------------------------------------------------------- */
 
@@ -393,6 +446,24 @@ GROVE_HOST_API int hub_wait_fd(struct hub *hub, int fd, unsigned direction,
  * and registered. */
 int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
                     int64_t deadline, const char *what);
+
+/* ---- a hub's end --------------------------------------------------------- */
+
+/* Have end->fn(end) called when the hub ends. */
+static inline void hub_at_end(struct hub *hub, struct hub_end *end)
+{
+    end->next = hub->ends;
+    hub->ends = end;
+}
+
+/* No longer. */
+static inline void hub_not_at_end(struct hub *hub, struct hub_end *end)
+{
+    struct hub_end **at = &hub->ends;
+    while (*at != end)
+        at = &(*at)->next;
+    *at = end->next;
+}
 
 /* ---- between the files of hub/ -------------------------------------------- */
 
@@ -436,6 +507,35 @@ static inline void links_remove(grove_link *link)
     link->next->prev = link->prev;
     link->next = NULL;
 }
+
+/* The mailbox of a hub that has ended; nothing is posted to it any more. */
+#define HUB_CLOSED ((grove_post *)&hub_closed)
+extern char hub_closed;
+
+/* Make m one that can be sent. */
+void hub_message_init(struct hub_message *m,
+                      void (*arrive)(struct hub *hub, struct hub_message *m),
+                      void (*lost)(struct hub_message *m));
+
+/* Send m to a hub that the caller knows not to be freed, from any thread. 0, or
+ * -ESRCH when it has ended; one that is on its way is not sent again. */
+int hub_message_send(struct hub *hub, struct hub_message *m);
+
+/* m, which has arrived, is finished with. */
+void hub_message_done(struct hub_message *m);
+
+/* The post of a message; the message is lost. */
+void hub_message_arrive(grove_post *post);
+void hub_message_lose(grove_post *post);
+
+/* The hub ends: no posts from here on, messages are lost. */
+void hub_close_mailbox(struct hub *hub);
+
+/* Gives up a reference of a hub; any thread. */
+void hub_unref(struct hub *hub);
+
+/* How long a poll may sleep: 0 while something is due, -1 without limit. */
+int64_t hub_sleep_limit(struct hub *hub);
 
 /* Queue the callbacks other threads have posted. Whether there were any. */
 bool hub_take_mail(struct hub *hub);

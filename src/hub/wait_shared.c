@@ -45,7 +45,7 @@ static bool claim(struct shared_wait *w, void *by)
                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
-bool hub_claim(struct shared_wait *w, void *by)
+bool hub_claim_slow(struct shared_wait *w, void *by)
 {
     struct hub *hub = w->fiber->hub;
     if (unlikely(is_out_of_reach(w->fiber)) || !claim(w, by))
@@ -55,24 +55,16 @@ bool hub_claim(struct shared_wait *w, void *by)
     return true;
 }
 
-static void deliver(struct shared_wait *w)
+void hub_deliver_shared(grove_post *post)
 {
+    struct shared_wait *w = container_of(post, struct shared_wait, post);
     w->delivered = true;
     hub_wake(w->fiber, 0);
 }
 
-void hub_deliver_shared(grove_post *post)
-{
-    deliver(container_of(post, struct shared_wait, post));
-}
-
-void hub_wake_shared(struct shared_wait *w)
+void hub_wake_shared_slow(struct shared_wait *w)
 {
     struct hub *hub = w->fiber->hub;
-    if (hub == hub_of_thread) {
-        deliver(w);
-        return;
-    }
     w->post.fn = hub_deliver_shared;
     grove_hub_post((grove_hub *)hub, &w->post);
     atomic_fetch_sub(&hub->posters, 1);
@@ -86,6 +78,14 @@ static void await_delivery(struct hub *hub, struct shared_wait *w, int r)
     while (!w->delivered)
         hub_park(hub);
     hub->holds--;
+}
+
+bool hub_withdraw_shared(struct hub *hub, struct shared_wait *w)
+{
+    if (claim(w, w))
+        return true;
+    await_delivery(hub, w, 0);
+    return false;
 }
 
 int hub_wait_shared(struct hub *hub, struct shared_wait *w, int64_t deadline,

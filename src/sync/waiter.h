@@ -139,6 +139,17 @@ void waiters_wake(struct waiter *first);
  * Whether it was. */
 bool waiter_leave(struct wait_in_queue *w);
 
+/* The calling fiber, of hub, is going to wait in w. */
+static inline void shared_wait_init(struct shared_wait *w, struct hub *hub,
+                                    void (*abandon)(struct shared_wait *w))
+{
+    w->fiber = hub->current;
+    w->claimed_by = NULL;
+    w->delivered = false;
+    w->abandon = abandon;
+    w->post.posted = 0;
+}
+
 void wait_in_queue_abandon(struct shared_wait *wait);
 
 /* The calling fiber, of hub, to wait in q: w, and with it w->waiter, is made
@@ -146,11 +157,7 @@ void wait_in_queue_abandon(struct shared_wait *wait);
 static inline void wait_in_queue_init(struct wait_in_queue *w, struct hub *hub,
                                       grove_waiters *q, void *value)
 {
-    w->wait.fiber = hub->current;
-    w->wait.claimed_by = NULL;
-    w->wait.delivered = false;
-    w->wait.abandon = wait_in_queue_abandon;
-    w->wait.post.posted = 0;
+    shared_wait_init(&w->wait, hub, wait_in_queue_abandon);
     w->waiter.wait = &w->wait;
     w->waiter.value = value;
     w->queue = q;
