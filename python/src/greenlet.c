@@ -142,17 +142,20 @@ static void doom(struct py_thread *owner, PyGreenlet *self)
     PyErr_Restore(type, value, tb);
 }
 
-/* Letting go of them ends them, but for those in cycles. */
+/* Letting go of them ends them, but for those in cycles. In the order in which
+ * they came. */
 void greenlet_end_doomed(struct py_thread *t)
 {
     PyObject *list = t->doomed;
     t->doomed = NULL;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
         PyGreenlet *g = (PyGreenlet *)PyList_GET_ITEM(list, i);
+        PyList_SET_ITEM(list, i, Py_NewRef(Py_None));
         if (g->green->condemned && g->green->phase == GREEN_ACTIVE) {
             g->green->condemned = false;
             kill_suspended(t, g, false);
         }
+        Py_DECREF(g);
     }
     Py_DECREF(list);
 }
