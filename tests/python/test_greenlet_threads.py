@@ -446,6 +446,7 @@ def test_one_that_a_coroutine_suspended_is_left_alone():
 
 
 def test_main_greenlets_are_counted():
+    gc.collect()
     before = _greenlet.get_total_main_greenlets()
     kept = in_thread(getcurrent)
     assert _greenlet.get_total_main_greenlets() == before + 1
