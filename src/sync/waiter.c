@@ -1,0 +1,121 @@
+/*
+ * The parts of waiter.h that are not on the usual path.
+ */
+#include "sync/waiter.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Looks at a lock that another thread holds before sleeping: the sections are a
+ * few dozen instructions long, so it is held for longer only by a thread that
+ * was interrupted, and that needs the processor. */
+#define SPINS 100
+
+/* The states of a lock, after Drepper, Futexes Are Tricky (2011), mutex 2. */
+enum { FREE, HELD, HELD_AND_WANTED };
+
+static inline void pause_briefly(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static bool becomes_free(const int *lock)
+{
+    for (int spins = 0; spins < SPINS; spins++) {
+        if (__atomic_load_n(lock, __ATOMIC_ACQUIRE) == FREE)
+            return true;
+        pause_briefly();
+    }
+    return false;
+}
+
+/* errno belongs to the fiber that locks. */
+static void futex(int *lock, int op, int value)
+{
+    int saved = errno;
+    syscall(SYS_futex, lock, op | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
+    errno = saved;
+}
+
+void waiters_lock_slow(grove_waiters *q)
+{
+    for (;;) {
+        int free = FREE;
+        if (__atomic_compare_exchange_n(&q->lock, &free, HELD, false,
+                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            return;
+        if (becomes_free(&q->lock))
+            continue;
+        while (__atomic_exchange_n(&q->lock, HELD_AND_WANTED,
+                                   __ATOMIC_ACQUIRE) != FREE)
+            futex(&q->lock, FUTEX_WAIT, HELD_AND_WANTED);
+        return;
+    }
+}
+
+/* The queue may be gone as soon as it is free; waking is then in vain. */
+void waiters_unlock_slow(grove_waiters *q)
+{
+    if (__atomic_exchange_n(&q->lock, FREE, __ATOMIC_RELEASE) ==
+        HELD_AND_WANTED)
+        futex(&q->lock, FUTEX_WAKE, 1);
+}
+
+void waiters_await_unlock_slow(grove_waiters *q)
+{
+    while (!becomes_free(&q->lock)) {
+        int held = HELD;
+        if (__atomic_compare_exchange_n(&q->lock, &held, HELD_AND_WANTED, false,
+                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED) ||
+            held == HELD_AND_WANTED)
+            futex(&q->lock, FUTEX_WAIT, HELD_AND_WANTED);
+    }
+}
+
+struct waiter *waiters_take_all(grove_waiters *q)
+{
+    struct waiter *first = NULL, **last = &first;
+    struct waiter *w;
+    while ((w = waiters_take(q))) {
+        *last = w;
+        last = &w->next;
+    }
+    *last = NULL;
+    return first;
+}
+
+void waiters_wake(struct waiter *w)
+{
+    while (w) {
+        struct waiter *next = w->next;
+        waiter_wake(w);
+        w = next;
+    }
+}
+
+static void leave_queue(struct wait_in_queue *w)
+{
+    waiters_lock(w->queue);
+    if (w->waiter.queued)
+        waiters_remove(w->queue, &w->waiter);
+    waiters_unlock(w->queue);
+}
+
+void wait_in_queue_abandon(struct shared_wait *wait)
+{
+    leave_queue(container_of(wait, struct wait_in_queue, wait));
+}
+
+int waiter_wait(struct hub *hub, struct wait_in_queue *w, int64_t deadline,
+                const char *what)
+{
+    int r = hub_wait_shared(hub, &w->wait, deadline, what);
+    if (unlikely(r < 0))
+        leave_queue(w);
+    return r;
+}
