@@ -11,33 +11,48 @@ from greenlet import getcurrent, greenlet
 import peers
 
 COUNT = 100_000
+FORKS = 5
 
 
-def measure() -> tuple[float, float, float]:
+def park_all() -> list[greenlet]:
     main = getcurrent()
 
     def park() -> None:
         main.switch()
 
-    gc.disable()
-    greenlets = [greenlet(park) for _ in range(100)]
+    greenlets = [greenlet(park) for _ in range(COUNT)]
     for g in greenlets:
         g.switch()
+    return greenlets
+
+
+def memory() -> tuple[float, float]:
     before = peers.status("VmRSS"), peers.status("VmPTE")
-    more = [greenlet(park) for _ in range(COUNT)]
-    for g in more:
-        g.switch()
+    greenlets = park_all()
     after = peers.status("VmRSS"), peers.status("VmPTE")
-    each = tuple((b - a) / COUNT for a, b in zip(before, after, strict=True))
-    forks = []
-    for _ in range(3):
+    assert len(greenlets) == COUNT
+    return tuple((b - a) / COUNT for a, b in zip(before, after, strict=True))
+
+
+def fork() -> float:
+    """The least of some, in milliseconds."""
+    greenlets = park_all()
+    times = []
+    for _ in range(FORKS):
         start = perf_counter_ns()
         child = os.fork()
         if child == 0:
             os._exit(0)
-        forks.append(perf_counter_ns() - start)
+        times.append(perf_counter_ns() - start)
         os.waitpid(child, 0)
-    print(*each, min(forks) / 1e6, flush=True)
+    assert len(greenlets) == COUNT
+    return min(times) / 1e6
+
+
+def measure(what: int) -> tuple[float, ...]:
+    gc.disable()
+    figures = (fork(),) if what else memory()
+    print(*figures, flush=True)
     os._exit(0)  # ending the greenlets is not what is measured
 
 
@@ -46,7 +61,9 @@ if __name__ == "__main__":
         "py_parked_raw",
         measure,
         "greenlet",
+        0,
         rounds=3,
-        unit="bytes (and {1:.0f} of page tables; fork: {2:.1f} ms)",
+        unit="bytes (and {1:.0f} of page tables)",
         less_is_speed=False,
     )
+    peers.compare("py_fork", measure, "greenlet", 1, rounds=3, unit="ms")
