@@ -373,16 +373,15 @@ def test_greenlets_in_thread_local_data_end_before_their_thread():
         try:
             getcurrent().parent.switch()
         finally:
-            seen.append(threading.current_thread().name)
+            seen.append(threading.get_ident())
 
     def other():
         local.first = None
         getcurrent()
         local.g = suspended(run)
-        return True
+        return threading.get_ident()
 
-    assert in_thread(other)
-    assert len(seen) == 1
+    assert [in_thread(other)] == seen
 
 
 def test_a_thread_ends_inside_nested_greenlets():
