@@ -57,16 +57,16 @@ static void hub_destroy(void *arg)
     struct hub *hub = arg;
     hub_list_remove(hub);
     leave_others(hub);
+    while (hub->ends) {
+        struct hub_end *end = hub->ends;
+        hub->ends = end->next;
+        end->fn(end);
+    }
     struct fiber_locals *locals = hub->root.locals;
     hub->root.locals = NULL;
     if (locals)
         locals->destroy(locals);
     hub_close_mailbox(hub);
-    while (hub->parts) {
-        struct hub_part *part = hub->parts;
-        hub->parts = part->next;
-        part->end(part);
-    }
     overflow_unwatch();
     loop_destroy(&hub->loop);
     if (!hub->keep_stacks)

@@ -152,13 +152,14 @@ struct hub_message {
     struct hub *hub; /* it is sent to */
 };
 
-/* What a layer above keeps for a hub, made on first use. */
-struct hub_part {
-    struct hub_part *next;
-    /* The hub's thread ends: nothing more is asked of the part. */
-    void (*end)(struct hub_part *part);
-    /* In a forked child, where the loop is a fresh one; before a host's. */
-    void (*forked)(struct hub_part *part);
+/* What a layer above keeps for a hub, to be taken down with it. */
+struct hub_end {
+    struct hub_end *next;
+    /* Called on the hub's thread when no fiber of it runs any more. */
+    void (*fn)(struct hub_end *end);
+    /* In a forked child, where the loop is a fresh one; before a host's. NULL:
+     * nothing is to be done. */
+    void (*forked)(struct hub_end *end);
 };
 
 struct hub {
@@ -193,14 +194,14 @@ struct hub {
     bool ending; /* its thread ends: nobody runs any more */
     struct hub *next_hub, *previous_hub; /* the ring of all; see hub_list.c */
     grove_post dump_post; /* a list of its fibers was asked for */
+    struct hub_end *ends; /* to be called when it ends, last first */
     struct stack_pool stacks;
     struct loop loop;
     struct grove_fiber root;
-    uint64_t switches;      /* counted by passes, for people */
-    unsigned loop_fibers;   /* how many loop_fiber there have been */
-    unsigned calls;         /* of net/, since they last gave others a turn */
-    struct hub_part *parts; /* newest first */
-    struct dns *dns;        /* one of them, of net/: name look-ups */
+    uint64_t switches;    /* counted by passes, for people */
+    unsigned loop_fibers; /* how many loop_fiber there have been */
+    unsigned calls;       /* of net/, since they last gave others a turn */
+    struct dns *dns;      /* of net/: name look-ups; NULL: none yet */
 };
 
 extern GROVE_HOST_API __thread struct hub *hub_of_thread
@@ -450,12 +451,22 @@ GROVE_HOST_API int hub_wait_fd(struct hub *hub, int fd, unsigned direction,
 int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
                     int64_t deadline, const char *what);
 
-/* ---- parts --------------------------------------------------------------- */
+/* ---- a hub's end --------------------------------------------------------- */
 
-static inline void hub_part_add(struct hub *hub, struct hub_part *part)
+/* Have end->fn(end) called when the hub ends. */
+static inline void hub_at_end(struct hub *hub, struct hub_end *end)
 {
-    part->next = hub->parts;
-    hub->parts = part;
+    end->next = hub->ends;
+    hub->ends = end;
+}
+
+/* No longer. */
+static inline void hub_not_at_end(struct hub *hub, struct hub_end *end)
+{
+    struct hub_end **at = &hub->ends;
+    while (*at != end)
+        at = &(*at)->next;
+    *at = end->next;
 }
 
 /* ---- between the files of hub/ -------------------------------------------- */
