@@ -107,9 +107,9 @@ static void in_child(void)
     hub_each(hub, collect, &v);
     renew_loop(hub);
     end_victims(hub, &v);
-    for (struct hub_end *end = hub->ends; end; end = end->next) {
-        if (end->forked)
-            end->forked(end);
+    for (struct hub_part *part = hub->parts; part; part = part->next) {
+        if (part->forked)
+            part->forked(part);
     }
     if (hub->host)
         hub->host->forked(hub);

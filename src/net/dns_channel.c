@@ -75,7 +75,7 @@ struct dns_channel {
 };
 
 struct dns {
-    struct hub_end end;
+    struct hub_part part;
     struct hub *hub;
     struct dns_config config;
     struct dns_channel *channels; /* the first is the present one, unless it is
@@ -387,9 +387,9 @@ static void retire(struct dns *dns)
 
 /* ---- a hub's ------------------------------------------------------------- */
 
-static void on_hub_end(struct hub_end *ending)
+static void end(struct hub_part *part)
 {
-    struct dns *dns = container_of(ending, struct dns, end);
+    struct dns *dns = container_of(part, struct dns, part);
     dns->ending = true;
     while (dns->channels)
         channel_free(dns->channels);
@@ -411,9 +411,9 @@ static void drop_lost_waits(struct dns *dns)
 }
 
 /* The sockets are the parent's: those who wait here ask anew. */
-static void forked(struct hub_end *ending)
+static void forked(struct hub_part *part)
 {
-    struct dns *dns = container_of(ending, struct dns, end);
+    struct dns *dns = container_of(part, struct dns, part);
     drop_lost_waits(dns);
     dns->current = false;
     while (dns->channels)
@@ -428,12 +428,12 @@ static struct dns *dns_create(struct hub *hub)
         errno = ENOMEM;
         return NULL;
     }
-    dns->end.fn = on_hub_end;
-    dns->end.forked = forked;
+    dns->part.end = end;
+    dns->part.forked = forked;
     dns->hub = hub;
     dns->last = &dns->first;
     hub->dns = dns;
-    hub_at_end(hub, &dns->end);
+    hub_part_add(hub, &dns->part);
     return dns;
 }
 
