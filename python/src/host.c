@@ -7,7 +7,7 @@
  * thread's again when it is resumed, so that neither costs a count. A greenlet
  * that another switched to directly finds itself already current.
  */
-#include "core.h"
+#include "phases.h"
 
 static void host_suspend(struct grove_fiber *f)
 {
@@ -62,6 +62,8 @@ static const sigset_t *host_poll_prepare(struct hub *hub)
     greenlet_drop_left(t);
     if (unlikely(t->held))
         thread_watch_check(t);
+    if (unlikely(t->phases != NULL))
+        phases_before_sleep(t->phases);
     if (!t->takes_signals)
         return NULL;
     sigset_t all;
@@ -85,6 +87,8 @@ static void host_poll_end(struct hub *hub, bool interrupted)
     PyEval_RestoreThread(t->tstate);
     thread_cached = t;
     t->asleep = false;
+    if (unlikely(t->phases != NULL))
+        phases_after_sleep(t->phases);
     if (interrupted)
         hub_object_signals(t);
 }

@@ -458,13 +458,16 @@ finish(struct py_thread *t, PyGreenlet *self, PyObject *result)
         result = exit_value();
     greenlet_drop_left(t);
     PyGreenlet *parent = g->parent;
-    if (unlikely(!result && (PyObject *)parent == t->hub_object)) {
+    /* A Hub that another has taken the place of stands for it. */
+    bool to_hub = (PyObject *)parent == t->hub_object ||
+                  (t->hub_object && hub_object_is_one((PyObject *)parent));
+    if (unlikely(!result && to_hub)) {
         /* The Hub may be anywhere, and could do nothing else about it. */
         hub_object_report(t, (PyObject *)self);
         result = Py_NewRef(Py_None);
     }
     struct grove_fiber *next = NULL;
-    if ((PyObject *)parent == t->hub_object) {
+    if (to_hub) {
         /* The Hub wants nothing of it, and may be waiting for something else:
          * whoever is due runs next. */
         Py_DECREF(result);

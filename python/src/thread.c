@@ -7,7 +7,7 @@
  * Greenlets may outlive their thread; they hold a reference to its struct, find
  * it dead, and are dead themselves.
  */
-#include "core.h"
+#include "signals.h"
 
 #include <unistd.h>
 
@@ -37,6 +37,9 @@ static void on_thread_end(PyObject *capsule)
         thread_cached = NULL;
     t->dead = true;
     linkable_thread_end(t);
+    signal_thread_end(t);
+    PyMem_Free(t->phases);
+    t->phases = NULL;
     if (t->hub && t->hub == hub_of_thread) {
         t->hub->host = NULL;
         t->hub->root.host = NULL;
