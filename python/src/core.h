@@ -15,6 +15,7 @@
  *   timeout.c     Timeout, sleep, with_timeout
  *   wait.c        wait, iwait, joinall, killall, on gather.c
  *   sockets.c     the waiting part of sockets
+ *   local.c       greenlet-local attributes
  *
  * Rules. Everything runs with the GIL held and on the thread that owns the
  * greenlets it touches. Between saving and loading the interpreter's state no
@@ -62,8 +63,9 @@ struct green {
     PyObject *(*body)(PyGreenlet *self); /* see greenlet_body; NULL: default */
     enum green_phase phase;
     bool is_main;
-    bool parked; /* suspended by the hub, which then holds the
-                    reference that the thread held */
+    bool parked;               /* suspended by the hub, which then holds the
+                                  reference that the thread held */
+    struct local_cell *locals; /* its attributes of local objects; local.c */
 };
 
 extern PyTypeObject PyGreenlet_Type;
@@ -231,5 +233,6 @@ int green_init(PyObject *module);
 int timeout_init(PyObject *module);
 int wait_init(PyObject *module);
 int sockets_init(PyObject *module);
+int local_init(PyObject *module);
 
 #endif
