@@ -16,6 +16,7 @@
  *   wait.c        wait, iwait, joinall, killall, on gather.c
  *   sockets.c     the waiting part of sockets
  *   local.c       greenlet-local attributes
+ *   thread_result.c  what native threads hand to a hub
  *
  * Rules. Everything runs with the GIL held and on the thread that owns the
  * greenlets it touches. Between saving and loading the interpreter's state no
@@ -234,5 +235,6 @@ int timeout_init(PyObject *module);
 int wait_init(PyObject *module);
 int sockets_init(PyObject *module);
 int local_init(PyObject *module);
+int thread_result_init(PyObject *module);
 
 #endif
