@@ -15,6 +15,7 @@
  *   timeout.c     Timeout, sleep, with_timeout
  *   wait.c        wait, iwait, joinall, killall, on gather.c
  *   sockets.c     the waiting part of sockets
+ *   group.c       groups and pools of greenlets
  *   local.c       greenlet-local attributes
  *   thread_result.c  what native threads hand to a hub
  *
@@ -235,6 +236,7 @@ int timeout_init(PyObject *module);
 int wait_init(PyObject *module);
 int sockets_init(PyObject *module);
 int local_init(PyObject *module);
+int group_init(PyObject *module);
 int thread_result_init(PyObject *module);
 
 #endif
