@@ -43,6 +43,9 @@ static void end_victims(struct hub *hub, struct victims *v)
         struct grove_fiber *f = v->first;
         v->first = (struct grove_fiber *)(uintptr_t)f->fn;
         f->locals = NULL; /* its destructors are the parent's business */
+        f->defers = NULL;
+        if (f->shared)
+            hub->shared_waits--;
         hub_fiber_complete(hub, f, -ECANCELED);
         hub->fibers--; /* and its reference stays, so that its stack does */
     }
@@ -57,12 +60,15 @@ static bool has_ended(struct loop_wait *wait, void *arg)
     return stack && ((struct grove_fiber *)stack)->state == FIBER_ENDED;
 }
 
-/* Posts come from other threads, which the child does not have. */
+/* Posts come from other threads, which the child does not have. A wake that had
+ * been on its way arrives. */
 static void forget_posts(grove_post *post)
 {
     while (post) {
         grove_post *next = post->next;
         __atomic_store_n(&post->posted, 0, __ATOMIC_SEQ_CST);
+        if (post->fn == hub_deliver_shared)
+            post->fn(post);
         post = next;
     }
 }
@@ -82,8 +88,11 @@ static void renew_loop(struct hub *hub)
 static void in_child(void)
 {
     struct hub *hub = hub_of_thread;
+    hub_list_forked(hub);
+    hub_list_unlock();
     if (!hub)
         return;
+    atomic_store(&hub->posters, 0);
     forget_posts(hub->mail);
     forget_posts(atomic_exchange(&hub->mailbox, NULL));
     hub->mail = NULL;
@@ -100,5 +109,5 @@ static void in_child(void)
 
 void hub_watch_forks(void)
 {
-    pthread_atfork(NULL, NULL, in_child);
+    pthread_atfork(hub_list_lock, hub_list_unlock, in_child);
 }

@@ -15,6 +15,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,9 +36,26 @@ void run_queue_end(struct run *run)
     assert(!"the end of the run queue is nobody's callback");
 }
 
+static void abandon(struct grove_fiber *f, void *arg)
+{
+    if (f->shared)
+        f->shared->abandon(f->shared);
+}
+
+/* Nobody may wake the fibers that are left any more; those who are about to are
+ * waited for. */
+static void leave_others(struct hub *hub)
+{
+    hub_each(hub, abandon, NULL);
+    while (atomic_load(&hub->posters))
+        sched_yield();
+}
+
 static void hub_destroy(void *arg)
 {
     struct hub *hub = arg;
+    hub_list_remove(hub);
+    leave_others(hub);
     struct fiber_locals *locals = hub->root.locals;
     hub->root.locals = NULL;
     if (locals)
@@ -112,6 +130,7 @@ struct hub *hub_create(void)
         goto fail_watch;
     }
     hub_of_thread = hub;
+    hub_list_add(hub);
     return hub;
 
 fail_watch:
@@ -209,9 +228,11 @@ static int64_t sleep_limit(struct hub *hub)
 }
 
 /* No timer runs, nobody waits for a descriptor, no post is expected, but for
- * those that do not count. */
+ * those that do not count; and no other thread could wake anybody. */
 static bool nothing_to_come(const struct hub *hub)
 {
+    if (hub->shared_waits && !hub_single_threaded())
+        return false;
     return hub->timers.count + hub->loop.waits + hub->holds <= hub->unref;
 }
 

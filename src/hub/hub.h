@@ -24,8 +24,8 @@
  *   5. The thread's own stack is a fiber like the others, hub->root, which
  *      never ends. When it parks and nothing can wake anybody, it is woken with
  *      -EDEADLK.
- *   6. Only the hub's own thread touches it, except hub->mailbox, ->polling and
- *      the loop's wake-up.
+ *   6. Only the hub's own thread touches it, except hub->mailbox, ->polling,
+ *      ->posters, the ring of hubs and the loop's wake-up.
  */
 #ifndef GROVE_HUB_HUB_H
 #define GROVE_HUB_HUB_H
@@ -33,6 +33,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/single_threaded.h>
 #include <time.h>
 
 #include "fiber/fiber.h"
@@ -80,6 +81,11 @@ struct grove_fiber {
     int result;         /* once ended: 0, or -ECANCELED when it never ran */
     struct timer timer; /* of its present wait, or of its delayed start */
     struct wait_reason reason;
+    struct grove_timeout *expired; /* the scope that the last wait to time out
+                                      marked as expired; NULL: none */
+    struct shared_wait *shared;    /* the one it is parked in; NULL: none */
+    unsigned shields;              /* regions that hold back a kill */
+    struct defer *defers;          /* cleanup handlers, last first */
     grove_link links; /* the ends of the ring of those to be called, in order,
                          when it ends */
     struct fiber_locals *locals;
@@ -89,6 +95,18 @@ struct grove_fiber {
  * when it ends. Their keeper is sync/local.c. */
 struct fiber_locals {
     void (*destroy)(struct fiber_locals *locals);
+};
+
+/* A wait that other hubs and plain threads may end, once, whoever comes first:
+ * they claim it, and who has claimed it wakes it. It stands on the waiting
+ * fiber's stack; src/hub/wait_shared.c says how it is safe there. */
+struct shared_wait {
+    struct grove_fiber *fiber;
+    void *claimed_by; /* NULL: nobody yet. Atomic once there are threads. */
+    bool delivered;   /* the wake has arrived; the fiber's hub's own */
+    /* The thread of the fiber ends: take what waits out of where it waits. */
+    void (*abandon)(struct shared_wait *w);
+    grove_post post; /* the wake, from another thread */
 };
 
 /* How an embedder is told of switches and waits. Every member must be set. All
@@ -124,16 +142,21 @@ struct hub {
     int64_t now; /* the clock when last looked at */
     struct timer_heap timers;
     uint64_t next_id;
-    size_t holds;  /* see grove_hub_hold */
-    size_t unref;  /* of the timers and waits, those that are no reason to
-                      go on when nothing else is left */
-    size_t fibers; /* not ended, the root and the loop fiber left out */
+    size_t holds;        /* see grove_hub_hold */
+    size_t unref;        /* of the timers and waits, those that are no reason to
+                            go on when nothing else is left */
+    size_t shared_waits; /* parked where another thread may wake them */
+    size_t fibers;       /* not ended, the root and the loop fiber left out */
     grove_link ended_links; /* ends of the ring of those due to be called */
     struct run ended_run;   /* queued while there are any */
     _Atomic(grove_post *) mailbox; /* newest first */
     grove_post *mail;              /* taken from it, oldest first */
     struct run mail_run;           /* queued while there is any */
     _Atomic bool polling;          /* a poster must interrupt the loop */
+    _Atomic unsigned posters;      /* other threads that are about to post or
+                                      in the middle of it */
+    bool dead; /* in a forked child: its thread is not there */
+    struct hub *next_hub, *previous_hub; /* the ring of all; see hub_list.c */
     struct stack_pool stacks;
     struct loop loop;
     struct grove_fiber root;
@@ -323,6 +346,30 @@ GROVE_HOST_API int hub_set_loop_stack(struct hub *hub, enum stack_kind kind,
 /* The loop, forever; the loop fiber's body. */
 GROVE_HOST_API void hub_run(struct hub *hub) __attribute__((noreturn));
 
+/* ---- waits that other threads may end ------------------------------------- */
+
+/* While the process has one thread, nobody but the fibers of one hub can be in
+ * a primitive's critical section, and none of these parks. */
+static inline bool hub_single_threaded(void)
+{
+    return __libc_single_threaded;
+}
+
+/* For the waiting fiber: park it in w, whose fiber and abandon are set, until
+ * it is woken by who claimed it. 0 when it was; otherwise as hub_wait (-EINTR
+ * after a host's transfer), and then nobody will wake it any more, but it may
+ * still be linked where it waited. */
+GROVE_HOST_API int hub_wait_shared(struct hub *hub, struct shared_wait *w,
+                                   int64_t deadline, const char *what);
+
+/* For who would wake it, any thread, while it cannot go away (under the lock of
+ * what it waits in): whether it is ours to wake, by. Then hub_wake_shared must
+ * follow; the lock need not be held for that. */
+GROVE_HOST_API bool hub_claim(struct shared_wait *w, void *by);
+
+/* Wake what was claimed. It may be gone when this returns. */
+GROVE_HOST_API void hub_wake_shared(struct shared_wait *w);
+
 /* ---- descriptors --------------------------------------------------------- */
 
 /* Wait until fd may be ready for direction (LOOP_READ or LOOP_WRITE). 0, or
@@ -371,6 +418,23 @@ static inline void links_remove(grove_link *link)
 
 /* Queue the callbacks other threads have posted. Whether there were any. */
 bool hub_take_mail(struct hub *hub);
+
+/* The wait that hub_wait has just ended with result r has succeeded all the
+ * same: a kill is told next time, a scope has not expired. */
+void hub_wait_undo(struct grove_fiber *f, int r);
+
+/* The post of a shared_wait. */
+void hub_deliver_shared(grove_post *post);
+
+/* The ring of all hubs of the process; see hub_list.c. */
+void hub_list_add(struct hub *hub);
+void hub_list_remove(struct hub *hub);
+void hub_list_lock(void);
+void hub_list_unlock(void);
+void hub_list_forked(struct hub *survivor); /* locked */
+
+/* f's function has returned: calls its cleanup handlers, on f. */
+void hub_run_defers(struct grove_fiber *f);
 
 /* The pthread_atfork handlers, once a process. */
 void hub_watch_forks(void);

@@ -198,7 +198,7 @@ int grove_kill(grove_fiber *f)
         end_unrun(hub, f);
         return 0;
     case FIBER_PARKED:
-        if (f->waiting) {
+        if (f->waiting && !f->shields) {
             hub_wake(f, -ECANCELED);
             return 0;
         }

@@ -14,17 +14,21 @@ grove_hub *grove_hub_self(void)
     return (grove_hub *)hub_self();
 }
 
+/* The hub does not end before hub->posters is 0 again: whoever is woken may end
+ * its thread before we come to interrupt its loop. */
 int grove_hub_post(grove_hub *handle, grove_post *post)
 {
     struct hub *hub = (struct hub *)handle;
     if (__atomic_exchange_n(&post->posted, 1, __ATOMIC_SEQ_CST))
         return 0;
+    atomic_fetch_add(&hub->posters, 1);
     grove_post *head = atomic_load(&hub->mailbox);
     do {
         post->next = head;
     } while (!atomic_compare_exchange_weak(&hub->mailbox, &head, post));
     if (!head && atomic_load(&hub->polling))
         loop_interrupt(&hub->loop);
+    atomic_fetch_sub(&hub->posters, 1);
     return 1;
 }
 

@@ -104,6 +104,9 @@ struct grove_fiber *hub_fiber_new(struct hub *hub, enum stack_kind kind,
     f->host = NULL;
     f->scope = NULL;
     f->timer.prev = NULL;
+    f->shared = NULL;
+    f->shields = 0;
+    f->defers = NULL;
     links_init(&f->links);
     f->locals = NULL;
     hub->fibers++;
@@ -116,6 +119,8 @@ static void entry(void *arg)
     struct hub *hub = f->hub;
     fiber_started(&hub->thread, &f->fiber);
     f->value = f->fn(f->value);
+    if (unlikely(f->defers != NULL))
+        hub_run_defers(f);
     hub_fiber_complete(hub, f, 0);
     hub_fiber_end(hub, f, NULL);
 }

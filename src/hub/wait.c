@@ -25,10 +25,29 @@ static void scope_expired(struct grove_fiber *f, int64_t deadline)
 {
     for (struct grove_timeout *t = f->scope; t; t = t->outer) {
         if (t->deadline == deadline) {
+            if (!t->expired)
+                f->expired = t;
             t->expired = true;
             return;
         }
     }
+}
+
+void hub_wait_undo(struct grove_fiber *f, int r)
+{
+    if (r == -ECANCELED)
+        f->cancelled = true;
+    if (r == -ETIMEDOUT && f->expired)
+        f->expired->expired = false;
+}
+
+/* Tells the current fiber of a kill, if there is one to be told now. */
+static bool take_kill(struct grove_fiber *f)
+{
+    if (likely(!f->cancelled) || f->shields)
+        return false;
+    f->cancelled = false;
+    return true;
 }
 
 /* The deadline that counts, and whether it is a scope's. */
@@ -42,10 +61,8 @@ static int64_t earliest(const struct grove_fiber *f, int64_t deadline,
 int hub_wait(struct hub *hub, int64_t deadline, const char *what, int fd)
 {
     struct grove_fiber *f = hub->current;
-    if (unlikely(f->cancelled)) {
-        f->cancelled = false;
+    if (unlikely(take_kill(f)))
         return -ECANCELED;
-    }
     bool scoped;
     deadline = earliest(f, deadline, &scoped);
     f->reason = (struct wait_reason){what, fd, hub->now};
@@ -62,8 +79,11 @@ int hub_wait(struct hub *hub, int64_t deadline, const char *what, int fd)
         timer_remove(&hub->timers, &f->timer);
     }
     f->waiting = false;
-    if (r == -ETIMEDOUT && scoped)
-        scope_expired(f, deadline);
+    if (unlikely(r == -ETIMEDOUT)) {
+        f->expired = NULL;
+        if (scoped)
+            scope_expired(f, deadline);
+    }
     return r;
 }
 
@@ -88,10 +108,8 @@ void grove_yield(void)
 /* Sleeping until now or before: the others get their turn all the same. */
 static int give_turn(struct hub *hub)
 {
-    if (hub->current->cancelled) {
-        hub->current->cancelled = false;
+    if (take_kill(hub->current))
         return -ECANCELED;
-    }
     grove_yield();
     return 0;
 }
@@ -150,4 +168,29 @@ int grove_timeout_end(grove_timeout *t)
     assert(f->scope == t && "timeout scopes end innermost first");
     f->scope = t->outer;
     return t->expired ? -ETIMEDOUT : 0;
+}
+
+/* ---- shielded regions ---------------------------------------------------- */
+
+void grove_shield_begin(grove_shield *s)
+{
+    struct hub *hub = hub_self();
+    s->scope = NULL;
+    if (!hub)
+        return;
+    struct grove_fiber *f = hub->current;
+    s->scope = f->scope;
+    f->scope = NULL;
+    f->shields++;
+}
+
+void grove_shield_end(grove_shield *s)
+{
+    struct hub *hub = hub_self();
+    if (!hub || !hub->current->shields) /* no memory for a hub at its begin */
+        return;
+    struct grove_fiber *f = hub->current;
+    assert(!f->scope && "timeout scopes begun in a shield end in it");
+    f->scope = s->scope;
+    f->shields--;
 }

@@ -1,24 +1,9 @@
 /*
- * The event: a flag that fibers of one thread wait for.
- *
- * Each waiter has a record on its own stack, linked from the event, oldest
- * first, until the event is set or the waiter gives up:
- *
- *     e->first --> record <--> record <--> record <-- e->last
- *
- * Setting unlinks all records at once. A waiter so released returns 0 even if
- * the event is cleared before its turn comes.
+ * The event: a flag that fibers wait for. Setting takes all who wait out of the
+ * queue at once; they return 0 even if the flag is cleared before their turn.
+ * The flag may be read without the lock: who finds it set needs nothing else.
  */
-#include <assert.h>
-#include <errno.h>
-
-#include "hub/hub.h"
-
-struct waiter {
-    struct waiter *next, *prev;
-    struct grove_fiber *fiber;
-    bool released; /* unlinked by a set */
-};
+#include "sync/waiter.h"
 
 void grove_event_init(grove_event *e)
 {
@@ -27,62 +12,41 @@ void grove_event_init(grove_event *e)
 
 bool grove_event_is_set(const grove_event *e)
 {
-    return e->set;
+    return __atomic_load_n(&e->set, __ATOMIC_ACQUIRE);
 }
 
 void grove_event_clear(grove_event *e)
 {
-    e->set = false;
+    __atomic_store_n(&e->set, false, __ATOMIC_RELEASE);
 }
 
 void grove_event_set(grove_event *e)
 {
-    e->set = true;
-    struct waiter *w = e->first;
-    e->first = NULL;
-    e->last = NULL;
-    for (; w; w = w->next) {
-        assert(w->fiber->hub == hub_of_thread);
-        w->released = true;
-        hub_wake(w->fiber, 0);
-    }
-}
-
-static void append(grove_event *e, struct waiter *w)
-{
-    w->prev = e->last;
-    if (w->prev)
-        w->prev->next = w;
-    else
-        e->first = w;
-    e->last = w;
-}
-
-static void give_up(grove_event *e, struct waiter *w)
-{
-    if (w->prev)
-        w->prev->next = w->next;
-    else
-        e->first = w->next;
-    if (w->next)
-        w->next->prev = w->prev;
-    else
-        e->last = w->prev;
+    waiters_lock(&e->waiters);
+    __atomic_store_n(&e->set, true, __ATOMIC_RELEASE);
+    struct waiter *released =
+        waiters_empty(&e->waiters) ? NULL : waiters_take_all(&e->waiters);
+    waiters_unlock(&e->waiters);
+    waiters_wake(released);
 }
 
 int grove_event_wait_until(grove_event *e, int64_t deadline)
 {
-    if (e->set)
+    if (grove_event_is_set(e))
         return 0;
     struct hub *hub = hub_self();
     if (!hub)
         return -errno;
-    struct waiter w = {.fiber = hub->current};
-    append(e, &w);
-    int r = hub_wait(hub, deadline, "event", -1);
-    if (!w.released)
-        give_up(e, &w);
-    return r == HUB_TRANSFERRED ? -EINTR : r;
+    struct wait_in_queue w;
+    wait_in_queue_init(&w, hub, &e->waiters, NULL);
+    waiters_lock(&e->waiters);
+    if (unlikely(e->set)) {
+        waiters_unlock(&e->waiters);
+        return 0;
+    }
+    waiters_push(&e->waiters, &w.waiter);
+    waiters_unlock(&e->waiters);
+    return waiter_wait(hub, &w, deadline, "event");
 }
 
 int grove_event_wait(grove_event *e)

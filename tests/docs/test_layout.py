@@ -1,12 +1,13 @@
-"""The sources are laid out by clang-format, and the header is plain C and C++."""
+"""The sources are laid out by clang-format, and the headers are plain C and C++."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from build_tree import ROOT
 
-HEADER = ROOT / "include" / "grove.h"
+HEADERS = [ROOT / "include" / "grove.h", *(ROOT / "include" / "grove").glob("*.h")]
 
 
 def test_clang_format_changes_nothing():
@@ -24,6 +25,8 @@ def test_clang_format_changes_nothing():
     ],
     ids=["c11", "c++11"],
 )
-def test_header_stands_alone(compiler: list[str]):
+@pytest.mark.parametrize("header", HEADERS, ids=lambda path: path.name)
+def test_header_stands_alone(compiler: list[str], header: Path):
     flags = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"]
-    subprocess.check_call([*compiler, *flags, HEADER])
+    include = f"-I{ROOT / 'include'}"
+    subprocess.check_call([*compiler, *flags, include, header])

@@ -73,8 +73,8 @@ static void those_who_give_up_leave_the_others(void **state)
                 expect_result(&c[i], 0);
         }
     }
-    assert_null(e.first);
-    assert_null(e.last);
+    assert_null(e.waiters.first);
+    assert_null(e.waiters.last);
 }
 
 static void deadlines_end_a_wait(void **state)
@@ -117,7 +117,7 @@ static void nobody_to_set_it_is_a_deadlock(void **state)
     close(quiet);
     close(err);
     assert_int_equal(r, -EDEADLK);
-    assert_null(e.first);
+    assert_null(e.waiters.first);
 }
 
 int main(void)

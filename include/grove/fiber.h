@@ -1,0 +1,169 @@
+/*
+ * Fibers: birth, end, joining, killing, timeout scopes, fiber-local values.
+ * Part of grove.h.
+ */
+#ifndef GROVE_FIBER_H
+#define GROVE_FIBER_H
+
+#include <grove/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Fibers ----------------------------------------------------------- */
+
+typedef struct grove_fiber grove_fiber;
+
+/* How a fiber is born; zero-initialised it means the defaults. */
+typedef struct grove_attr {
+    const char *name;  /* copied, cut to 23 bytes; NULL: no name */
+    size_t stack_size; /* bytes of address space, guard page included;
+                          0: the default (grove_stack_size_default) */
+    int64_t delay;     /* nanoseconds before it first runs; 0: at once */
+} grove_attr;
+
+/* Spawn a fiber that runs fn(arg) once the caller next parks or yields.
+ * With out it gets a handle, to be given back by grove_release; without, the
+ * fiber is detached. 0, or -ENOMEM (no memory, no mapping), -EINVAL (fn NULL),
+ * -EMFILE/-ENFILE (this thread's first call: its event loop). */
+GROVE_API int grove_spawn(grove_fiber **out, void *(*fn)(void *), void *arg);
+
+/* The same with attributes. Also -EINVAL for a stack size below
+ * GROVE_STACK_MIN or above GROVE_STACK_MAX, or a negative delay. */
+GROVE_API int grove_spawn_with(grove_fiber **out, const grove_attr *attr,
+                               void *(*fn)(void *), void *arg);
+
+#define GROVE_STACK_MIN ((size_t)16 << 10)
+#define GROVE_STACK_MAX ((size_t)64 << 20)
+
+/* The stack size of fibers spawned without one: GROVE_STACK_SIZE from the
+ * environment (bytes, or with a suffix K or M), else 256 KiB. */
+GROVE_API size_t grove_stack_size_default(void);
+
+/* Sets it, rounded up to a power of two, for all threads. 0 or -EINVAL. */
+GROVE_API int grove_stack_size_set_default(size_t size);
+
+/* The running fiber; on a thread's own stack the fiber that stands for it. */
+GROVE_API grove_fiber *grove_self(void);
+
+/* Take another reference to f; give it back with grove_release. */
+GROVE_API grove_fiber *grove_retain(grove_fiber *f);
+
+/* Give a handle back. A fiber still running goes on, detached. */
+GROVE_API void grove_release(grove_fiber *f);
+
+/* Let the other runnable fibers of this thread run first. */
+GROVE_API void grove_yield(void);
+
+/* Wait until f has ended and store what fn returned in *value (value may be
+ * NULL). Several fibers may join one. 0; -ECANCELED with *value NULL when f
+ * was killed before it ran or lost in a fork, or when the caller was killed
+ * (grove_result tells which); -EDEADLK for a join of oneself, or on a thread's
+ * own stack when nothing can wake anybody; -ETIMEDOUT. */
+GROVE_API int grove_join(grove_fiber *f, void **value);
+GROVE_API int grove_join_until(grove_fiber *f, void **value, int64_t deadline);
+
+/* Wait until count of the n fibers fs have ended (count 0: all of them).
+ * The number of them that have, or -ETIMEDOUT, -ECANCELED, -EDEADLK, -EINVAL
+ * (count above n), -ENOMEM. */
+GROVE_API ssize_t grove_join_all(grove_fiber *const *fs, size_t n,
+                                 size_t count);
+GROVE_API ssize_t grove_join_all_until(grove_fiber *const *fs, size_t n,
+                                       size_t count, int64_t deadline);
+
+/* What f ended with, without waiting: 0 and *value; -ECANCELED when it never
+ * ran; -EAGAIN while it has not ended. */
+GROVE_API int grove_result(const grove_fiber *f, void **value);
+
+/* Kill f: what it waits in, or waits in next, returns ECANCELED, once. One
+ * that never ran never will. Does not wait; a second kill delivers again.
+ * 0, or -ESRCH when f has ended, -EINVAL for the thread's own stack. */
+GROVE_API int grove_kill(grove_fiber *f);
+
+/* A region in which a kill is held back. In place, on the stack of the fiber.
+ */
+typedef struct grove_shield {
+    struct grove_timeout *scope;
+} grove_shield;
+
+/* From here to grove_shield_end nothing from outside ends a wait of this fiber:
+ * a kill is told at its first wait after the region, and timeout scopes begun
+ * before do not count; deadlines and scopes of the region itself do. Regions
+ * nest. */
+GROVE_API void grove_shield_begin(grove_shield *s);
+GROVE_API void grove_shield_end(grove_shield *s);
+
+/* Have fn(arg) called on this fiber when its function has returned, after those
+ * asked for later. A handler may wait; it runs shielded. 0, or -ENOMEM, -EINVAL
+ * (fn NULL, or on the thread's own stack, which has no end). */
+GROVE_API int grove_defer(void (*fn)(void *arg), void *arg);
+
+/* Take back the latest grove_defer of this fn and arg, after calling it if run
+ * is true. 0, or -ENOENT when there is none. */
+GROVE_API int grove_undefer(void (*fn)(void *arg), void *arg, bool run);
+
+/* Asked of a fiber's end; in place, owned by the caller until it is called or
+ * grove_unlink has returned. */
+typedef struct grove_link {
+    struct grove_link *next, *prev;
+    grove_fiber *fiber;
+    void (*fn)(grove_fiber *f, void *arg);
+    void *arg;
+} grove_link;
+
+/* Have fn(f, arg) called once, on the hub's own stack (it must not wait), when
+ * f has ended; at the hub's next pass if it has already. Links are called in
+ * the order they were made. */
+GROVE_API void grove_link_end(grove_fiber *f, grove_link *link,
+                              void (*fn)(grove_fiber *f, void *arg), void *arg);
+/* Takes the link back; nothing if it was called. */
+GROVE_API void grove_unlink(grove_link *link);
+
+/* Name and number of a fiber, for people: the name is "" when it has none;
+ * numbers start at 1 and are not used again within a thread. */
+GROVE_API const char *grove_name(const grove_fiber *f);
+GROVE_API uint64_t grove_id(const grove_fiber *f);
+GROVE_API void grove_set_name(grove_fiber *f, const char *name);
+
+/* Write a line for each fiber of this thread to descriptor fd: number, name,
+ * state, what it waits for and since when. */
+GROVE_API void grove_dump(int fd);
+
+/* ---- Timeout scopes --------------------------------------------------- */
+
+/* In place, on the stack of the fiber that begins it. */
+typedef struct grove_timeout {
+    struct grove_timeout *outer;
+    int64_t deadline;
+    int64_t effective;
+    bool expired;
+} grove_timeout;
+
+/* From here to grove_timeout_end every wait of this fiber also ends at
+ * deadline, with ETIMEDOUT. Scopes nest; the earliest deadline counts. */
+GROVE_API void grove_timeout_begin(grove_timeout *t, int64_t deadline);
+
+/* Ends the scope, which must be the innermost one. 0, or -ETIMEDOUT when a
+ * wait inside it was ended by this scope's deadline. */
+GROVE_API int grove_timeout_end(grove_timeout *t);
+
+/* ---- Fiber-local values ------------------------------------------------ */
+
+typedef unsigned grove_local;
+
+/* A new key, for all fibers of all threads; destroy (may be NULL) is called
+ * with a fiber's value, on that fiber, when it ends and the value is not NULL.
+ * 0 or -EAGAIN when GROVE_LOCAL_MAX keys are in use. Keys are never freed. */
+GROVE_API int grove_local_create(grove_local *key, void (*destroy)(void *));
+/* The calling fiber's value; NULL when it was never set. */
+GROVE_API void *grove_local_get(grove_local key);
+/* 0, -ENOMEM, or -EINVAL for a key that was not created. */
+GROVE_API int grove_local_set(grove_local key, void *value);
+
+#define GROVE_LOCAL_MAX 1024
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,109 @@
+/*
+ * Waits that other hubs and plain threads may end. What a primitive of sync/
+ * queues for a waiting fiber refers to one of these; several may refer to the
+ * same one (a select).
+ *
+ *     nobody's --> claimed by a waker --> delivered: the wait returns 0
+ *        |
+ *        +-------> claimed by itself (deadline, kill): the wait returns that
+ *
+ * Who claims is alone to go on, so that a wake is never lost and never given
+ * twice: a lock or a value that is handed over with it arrives, or stays with
+ * who has it. It stands on the waiter's stack, which is safe because
+ *
+ *   1. it is claimed under the lock of what it is queued in, and the waiter
+ *      takes itself out of there under the same lock before it returns;
+ *   2. a waiter that was claimed by a waker does not return before the wake has
+ *      been delivered, on its own thread;
+ *   3. a hub does not end while somebody who has claimed one of its waits has
+ *      not posted the wake yet (hub->posters).
+ */
+#include <errno.h>
+
+#include "hub/hub.h"
+
+/* A fiber that will never run again: it has ended in a fork, or its thread is
+ * not there in this process. Only its own thread looks at its state. */
+static bool is_gone(const struct grove_fiber *f)
+{
+    return f->hub == hub_of_thread ? f->state == FIBER_ENDED : f->hub->dead;
+}
+
+static bool claim(struct shared_wait *w, void *by)
+{
+    if (likely(hub_single_threaded())) {
+        if (w->claimed_by)
+            return false;
+        w->claimed_by = by;
+        return true;
+    }
+    void *nobody = NULL;
+    return __atomic_compare_exchange_n(&w->claimed_by, &nobody, by, false,
+                                       __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+bool hub_claim(struct shared_wait *w, void *by)
+{
+    struct hub *hub = w->fiber->hub;
+    if (unlikely(is_gone(w->fiber)) || !claim(w, by))
+        return false;
+    if (hub != hub_of_thread)
+        atomic_fetch_add(&hub->posters, 1);
+    return true;
+}
+
+static void deliver(struct shared_wait *w)
+{
+    w->delivered = true;
+    hub_wake(w->fiber, 0);
+}
+
+void hub_deliver_shared(grove_post *post)
+{
+    deliver(container_of(post, struct shared_wait, post));
+}
+
+void hub_wake_shared(struct shared_wait *w)
+{
+    struct hub *hub = w->fiber->hub;
+    if (hub == hub_of_thread) {
+        deliver(w);
+        return;
+    }
+    w->post.fn = hub_deliver_shared;
+    grove_hub_post((grove_hub *)hub, &w->post);
+    atomic_fetch_sub(&hub->posters, 1);
+}
+
+/* A waker was faster than what ended the wait: its wake is on its way. */
+static void await_delivery(struct hub *hub, struct shared_wait *w, int r)
+{
+    hub_wait_undo(hub->current, r);
+    hub->holds++;
+    while (!w->delivered)
+        hub_park(hub);
+    hub->holds--;
+}
+
+int hub_wait_shared(struct hub *hub, struct shared_wait *w, int64_t deadline,
+                    const char *what)
+{
+    struct grove_fiber *f = hub->current;
+    f->shared = w;
+    hub->shared_waits++;
+    int r = hub_wait(hub, deadline, what, -1);
+    if (unlikely(!w->delivered)) {
+        if (claim(w, w)) {
+            r = r == HUB_TRANSFERRED ? -EINTR : r;
+        } else {
+            await_delivery(hub, w, r);
+            r = 0;
+        }
+    } else if (unlikely(r < 0)) {
+        hub_wait_undo(f, r);
+        r = 0;
+    }
+    hub->shared_waits--;
+    f->shared = NULL;
+    return r;
+}

@@ -1,0 +1,138 @@
+/*
+ * Who waits in a primitive: a queue, first in, first out, that fibers of any
+ * hub and threads without one may work on.
+ *
+ * The primitive's words and its queue are changed under the queue's lock, which
+ * is taken only once the process has a second thread; nothing parks or calls
+ * out while holding it. A waiter's record stands on its stack:
+ *
+ *     q->first --> waiter <--> waiter <--> waiter <-- q->last
+ *                    |            |
+ *               shared_wait  shared_wait   (of a select: several share one)
+ *
+ * The pattern of a primitive:
+ *
+ *     waiting fiber                         waker, any thread
+ *     waiters_lock(q)                       waiters_lock(q)
+ *     nothing to wait for? unlock, done     w = waiters_take(q)
+ *     waiters_push(q, &w)                   hand over to it, change the state
+ *     waiters_unlock(q)                     waiters_unlock(q)
+ *     r = waiter_wait(...)                  if (w) waiter_wake(w)
+ *
+ * waiter_wait returns 0 if and only if somebody took the waiter, so what was
+ * handed over has arrived.
+ */
+#ifndef GROVE_SYNC_WAITER_H
+#define GROVE_SYNC_WAITER_H
+
+#include "hub/hub.h"
+
+struct waiter {
+    struct waiter *next, *prev;
+    struct shared_wait *wait; /* how to wake its fiber */
+    bool queued;
+    void *value; /* what the primitive hands over, or wants handed over */
+};
+
+/* The wait of a fiber in one queue. */
+struct wait_in_queue {
+    struct waiter waiter;
+    struct shared_wait wait;
+    grove_waiters *queue;
+};
+
+void waiters_lock_slow(grove_waiters *q);
+
+static inline void waiters_lock(grove_waiters *q)
+{
+    if (unlikely(!hub_single_threaded()))
+        waiters_lock_slow(q);
+}
+
+static inline void waiters_unlock(grove_waiters *q)
+{
+    if (unlikely(!hub_single_threaded()))
+        __atomic_store_n(&q->lock, 0, __ATOMIC_RELEASE);
+}
+
+/* The following four are called with the queue locked. */
+
+static inline bool waiters_empty(const grove_waiters *q)
+{
+    return !q->first;
+}
+
+static inline void waiters_push(grove_waiters *q, struct waiter *w)
+{
+    w->queued = true;
+    w->next = NULL;
+    w->prev = q->last;
+    if (w->prev)
+        w->prev->next = w;
+    else
+        q->first = w;
+    q->last = w;
+}
+
+static inline void waiters_remove(grove_waiters *q, struct waiter *w)
+{
+    w->queued = false;
+    if (w->prev)
+        w->prev->next = w->next;
+    else
+        q->first = w->next;
+    if (w->next)
+        w->next->prev = w->prev;
+    else
+        q->last = w->prev;
+}
+
+/* The first that nobody else has claimed, claimed and out of the queue; NULL:
+ * there is none. waiter_wake must follow. */
+static inline struct waiter *waiters_take(grove_waiters *q)
+{
+    struct waiter *w;
+    while ((w = q->first)) {
+        waiters_remove(q, w);
+        if (likely(hub_claim(w->wait, w)))
+            return w;
+    }
+    return NULL;
+}
+
+/* Takes all, as a list by next, first to wake first. */
+struct waiter *waiters_take_all(grove_waiters *q);
+
+/* Wakes a waiter that was taken; its record may be gone then. */
+static inline void waiter_wake(struct waiter *w)
+{
+    hub_wake_shared(w->wait);
+}
+
+/* Wakes a list from waiters_take_all. */
+void waiters_wake(struct waiter *first);
+
+void wait_in_queue_abandon(struct shared_wait *wait);
+
+/* The calling fiber, of hub, to wait in q: w, and with it w->waiter, is made
+ * ready to be pushed. */
+static inline void wait_in_queue_init(struct wait_in_queue *w, struct hub *hub,
+                                      grove_waiters *q, void *value)
+{
+    w->wait.fiber = hub->current;
+    w->wait.claimed_by = NULL;
+    w->wait.delivered = false;
+    w->wait.abandon = wait_in_queue_abandon;
+    w->wait.post.posted = 0;
+    w->waiter.wait = &w->wait;
+    w->waiter.value = value;
+    w->queue = q;
+}
+
+/* Waits, after w->waiter was pushed and the queue unlocked. 0 once it was taken
+ * and woken; otherwise -ECANCELED, -ETIMEDOUT, -EDEADLK, -EINTR, and it is out
+ * of the queue. */
+int waiter_wait(struct hub *hub, struct wait_in_queue *w, int64_t deadline,
+                const char *what);
+
+#endif
