@@ -17,6 +17,7 @@
  *   sockets.c     the waiting part of sockets
  *   group.c       groups and pools of greenlets
  *   local.c       greenlet-local attributes
+ *   queue.c       queues, on queue_items.c; channel.c
  *   thread_result.c  what native threads hand to a hub
  *
  * Rules. Everything runs with the GIL held and on the thread that owns the
@@ -236,6 +237,7 @@ int timeout_init(PyObject *module);
 int wait_init(PyObject *module);
 int sockets_init(PyObject *module);
 int local_init(PyObject *module);
+int queue_init(PyObject *module);
 int group_init(PyObject *module);
 int thread_result_init(PyObject *module);
 

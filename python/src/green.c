@@ -430,7 +430,7 @@ static bool names_run(PyObject *names)
 }
 
 PyObject *green_make(PyObject *cls, PyObject *const *args, Py_ssize_t n,
-                      PyObject *names)
+                     PyObject *names)
 {
     if (cls != (PyObject *)&Greenlet_Type || n < 1 || names_run(names))
         return PyObject_Vectorcall(cls, args, (size_t)n, names);

@@ -96,8 +96,7 @@ static int leave(Group *self, PyObject *greenlet)
     int was = PySet_Discard(self->greenlets, greenlet);
     if (was < 0)
         return -1;
-    if (PySet_GET_SIZE(self->dying) &&
-        PySet_Discard(self->dying, greenlet) < 0)
+    if (PySet_GET_SIZE(self->dying) && PySet_Discard(self->dying, greenlet) < 0)
         return -1;
     if (!was)
         return 0;
@@ -249,7 +248,8 @@ static int enter(Group *self, PyObject *greenlet)
     if (link_member(self, greenlet) < 0 ||
         PySet_Add(self->greenlets, greenlet) < 0)
         return -1;
-    if (PySet_GET_SIZE(self->greenlets) == 1 && call(self->empty, str_clear) < 0)
+    if (PySet_GET_SIZE(self->greenlets) == 1 &&
+        call(self->empty, str_clear) < 0)
         return -1;
     return 1;
 }
@@ -483,10 +483,10 @@ static PyMethodDef pool_methods[] = {
      "Raises PoolFull when there is none in time, or at once unless blocking."},
     {NULL}};
 
-static PyMemberDef pool_members[] = {
-    {"_semaphore", T_OBJECT, offsetof(Group, semaphore), READONLY,
-     "Its counter is the room that is left."},
-    {NULL}};
+static PyMemberDef pool_members[] = {{"_semaphore", T_OBJECT,
+                                      offsetof(Group, semaphore), READONLY,
+                                      "Its counter is the room that is left."},
+                                     {NULL}};
 
 static PyTypeObject PoolBase_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove._core.PoolBase",
@@ -510,10 +510,9 @@ static PyObject *set_pool_full(PyObject *module, PyObject *type)
     Py_RETURN_NONE;
 }
 
-static PyMethodDef functions[] = {
-    {"_set_pool_full", set_pool_full, METH_O,
-     "The exception that a full Pool raises."},
-    {NULL}};
+static PyMethodDef functions[] = {{"_set_pool_full", set_pool_full, METH_O,
+                                   "The exception that a full Pool raises."},
+                                  {NULL}};
 
 static int intern_names(void)
 {
@@ -521,16 +520,11 @@ static int intern_names(void)
         PyObject **where;
         const char *name;
     } all[] = {
-        {&str_add, "add"},
-        {&str_start, "start"},
-        {&str__discard, "_discard"},
-        {&str_greenlet_class, "greenlet_class"},
-        {&str_rawlink, "rawlink"},
-        {&str_unlink, "unlink"},
-        {&str_acquire, "acquire"},
-        {&str_release, "release"},
-        {&str_set, "set"},
-        {&str_clear, "clear"},
+        {&str_add, "add"},           {&str_start, "start"},
+        {&str__discard, "_discard"}, {&str_greenlet_class, "greenlet_class"},
+        {&str_rawlink, "rawlink"},   {&str_unlink, "unlink"},
+        {&str_acquire, "acquire"},   {&str_release, "release"},
+        {&str_set, "set"},           {&str_clear, "clear"},
     };
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
         if (!(*all[i].where = PyUnicode_InternFromString(all[i].name)))
