@@ -1,6 +1,7 @@
 """The hub: what runs greenlets when nothing else does, and waiting on it."""
 
 import threading
+from contextlib import suppress
 from _thread import get_ident as get_thread_ident
 
 from grove._core import (
@@ -13,6 +14,7 @@ from grove._core import (
     kill,
     sleep,
     spawn_raw,
+    thread_background,
     wait,
 )
 from grove._core import error as GreenletError
@@ -36,6 +38,11 @@ __all__ = [
     "sleep",
     "spawn_raw",
 ]
+
+# While the interpreter waits for its last threads, before it ends, the main
+# thread wakes no greenlets: one that waits for that gets LoopExit.
+with suppress(RuntimeError):  # it is ending already
+    threading._register_atexit(thread_background, True)
 
 MAIN_THREAD_IDENT = threading.main_thread().ident
 

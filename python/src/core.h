@@ -14,6 +14,9 @@
  *                 what it shares with spawn_raw's (spawned.c)
  *   timeout.c     Timeout, sleep, with_timeout
  *   wait.c        wait, iwait, joinall, killall, on gather.c
+ *   linkable.c    lists of those who wait, across threads; the objects made
+ *                 of them: linkable_object.c, event.c, async_result.c,
+ *                 semaphore.c, rlock.c; LoopExit or not: thread_watch.c
  *   sockets.c     the waiting part of sockets
  *   group.c       groups and pools of greenlets
  *   local.c       greenlet-local attributes
@@ -87,6 +90,12 @@ static inline struct green *green_of(PyObject *greenlet)
 
 /* ---- threads --------------------------------------------------------------- */
 
+/* Rings of waiters; see linkable.h. */
+struct linkable_node {
+    struct linkable_node *next; /* NULL: in no ring */
+    struct linkable_node *prev;
+};
+
 struct py_thread {
     PyThreadState *tstate;
     struct hub *hub;
@@ -104,6 +113,11 @@ struct py_thread {
     sigset_t mask;          /* its signal mask, while the hub sleeps */
     PyObject *doomed;       /* owned list of greenlets whose last reference
                                another thread dropped; NULL: none */
+    struct linkable_node waiting; /* ends of the ring of its waiters, and of */
+    struct linkable_node arrived; /*   those that other threads have woken */
+    grove_post arrival;           /* tells its hub of the latter */
+    bool held;   /* its hub is kept from LoopExit for other threads' sake */
+    bool asleep; /* its hub is in a poll, without the GIL */
 };
 
 extern struct py_thread *thread_cached;
@@ -119,7 +133,28 @@ static inline struct py_thread *thread_self(void)
     return likely(t && t->tstate == tstate) ? t : thread_find(tstate);
 }
 
+/* Its struct, or NULL if it has none; never makes one. */
+struct py_thread *thread_look_up(PyThreadState *tstate);
+
+/* The first of all live ones, linked by next. */
+struct py_thread *thread_first(void);
+
 void thread_unref(struct py_thread *t);
+
+/* Its rings of waiters: ready, emptied for good, looked at again. linkable.c.
+ */
+void linkable_thread_begin(struct py_thread *t);
+void linkable_thread_end(struct py_thread *t);
+void linkable_thread_forked(struct py_thread *t);
+
+/* LoopExit or not: thread_watch.c. t's hub has nothing left to wait for but, if
+ * anything, other threads. True when it may sleep: then it is held. */
+bool thread_watch_hold(struct py_thread *t);
+
+/* t's hub is about to sleep: let go of it if nobody could wake it any more. */
+void thread_watch_check(struct py_thread *t);
+
+int thread_watch_init(PyObject *module);
 
 /* A main greenlet for t; NULL with an exception. greenlet.c. */
 PyGreenlet *greenlet_new_main(struct py_thread *t);
@@ -235,6 +270,7 @@ int hub_init(PyObject *module);
 int green_init(PyObject *module);
 int timeout_init(PyObject *module);
 int wait_init(PyObject *module);
+int linkable_init(PyObject *module);
 int sockets_init(PyObject *module);
 int local_init(PyObject *module);
 int queue_init(PyObject *module);

@@ -60,6 +60,8 @@ static const sigset_t *host_poll_prepare(struct hub *hub)
 {
     struct py_thread *t = thread_of(hub);
     greenlet_drop_left(t);
+    if (unlikely(t->held))
+        thread_watch_check(t);
     if (!t->takes_signals)
         return NULL;
     sigset_t all;
@@ -71,7 +73,7 @@ static const sigset_t *host_poll_prepare(struct hub *hub)
 
 static void host_poll_begin(struct hub *hub)
 {
-    (void)hub;
+    thread_of(hub)->asleep = true;
     PyEval_SaveThread();
 }
 
@@ -82,18 +84,22 @@ static void host_poll_end(struct hub *hub, bool interrupted)
         pthread_sigmask(SIG_SETMASK, &t->mask, NULL);
     PyEval_RestoreThread(t->tstate);
     thread_cached = t;
+    t->asleep = false;
     if (interrupted)
         hub_object_signals(t);
 }
 
 static bool host_deadlock(struct hub *hub)
 {
-    return hub_object_deadlock(thread_of(hub));
+    struct py_thread *t = thread_of(hub);
+    return thread_watch_hold(t) || hub_object_deadlock(t);
 }
 
 static void host_forked(struct hub *hub)
 {
     thread_of(hub)->takes_signals = true; /* the only one there is */
+    thread_of(hub)->held = false;         /* holds are let go of by a fork */
+    linkable_thread_forked(thread_of(hub));
     hub_object_forked(thread_of(hub));
 }
 

@@ -594,19 +594,14 @@ static int queue_init_object(PyObject *o, PyObject *args, PyObject *kwargs)
 
 static int unbound_queue_init(PyObject *o, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {(char *)"maxsize", (char *)"items", NULL};
-    PyObject *maxsize = Py_None, *initial = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:UnboundQueue", names,
-                                     &maxsize, &initial))
+    if (queue_init_object(o, args, kwargs) < 0)
         return -1;
-    if (maxsize != Py_None) {
-        PyErr_Format(PyExc_ValueError, "UnboundQueue has no maxsize: %R",
-                     maxsize);
-        return -1;
-    }
-    if (begin((Queue *)o, maxsize, initial) < 0)
-        return -1;
-    return settle_unfinished((Queue *)o, NULL);
+    Queue *self = (Queue *)o;
+    if (self->maxsize <= 0)
+        return 0;
+    PyErr_Format(PyExc_ValueError, "UnboundQueue has no maxsize: %zd",
+                 self->maxsize);
+    return -1;
 }
 
 static int queue_traverse(PyObject *o, visitproc visit, void *arg)
@@ -1034,8 +1029,10 @@ PyTypeObject LifoQueue_Type = {
     .tp_clear = queue_clear,
 };
 
-PyDoc_STRVAR(unbound_queue_doc, "UnboundQueue(maxsize=None, items=())\n--\n\n"
-                                "A Queue that never has a limit.");
+PyDoc_STRVAR(
+    unbound_queue_doc,
+    "UnboundQueue(maxsize=None, items=(), unfinished_tasks=None)\n--\n\n"
+    "A Queue that never has a limit.");
 
 PyTypeObject UnboundQueue_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.queue.UnboundQueue",

@@ -36,6 +36,7 @@ static void on_thread_end(PyObject *capsule)
     if (thread_cached == t)
         thread_cached = NULL;
     t->dead = true;
+    linkable_thread_end(t);
     if (t->hub && t->hub == hub_of_thread) {
         t->hub->host = NULL;
         t->hub->root.host = NULL;
@@ -85,6 +86,7 @@ static struct py_thread *thread_new(PyThreadState *tstate)
     t->hub = hub;
     t->references = 1;
     t->takes_signals = gettid() == getpid();
+    linkable_thread_begin(t);
     t->main = greenlet_new_main(t);
     if (!t->main || watch_end(t) < 0) {
         Py_CLEAR(t->main);
@@ -99,15 +101,26 @@ static struct py_thread *thread_new(PyThreadState *tstate)
     return t;
 }
 
+struct py_thread *thread_first(void)
+{
+    return threads;
+}
+
+struct py_thread *thread_look_up(PyThreadState *tstate)
+{
+    struct py_thread *t = threads;
+    while (t && t->tstate != tstate)
+        t = t->next;
+    return t;
+}
+
 struct py_thread *thread_find(PyThreadState *tstate)
 {
     if (!tstate) {
         PyErr_SetString(PyExc_RuntimeError, "no Python thread is running");
         return NULL;
     }
-    struct py_thread *t = threads;
-    while (t && t->tstate != tstate)
-        t = t->next;
+    struct py_thread *t = thread_look_up(tstate);
     if (!t) {
         if (state_is_finalizing()) {
             PyErr_SetString(PyExc_RuntimeError, "greenlet is being finalized");
