@@ -11,6 +11,8 @@ from _queue import Empty, SimpleQueue
 from collections.abc import Callable
 from typing import Any
 
+from grove._core import thread_background
+
 _start_new_thread = _thread.start_new_thread
 _allocate_lock = _thread.allocate_lock
 
@@ -159,6 +161,8 @@ class Workers:
 
     def _run_tasks(self) -> None:
         while True:
+            # While it waits here it wakes no greenlet.
+            thread_background(True)
             try:
                 task = self.tasks.get(timeout=self.idle_seconds)
             except Empty:
@@ -172,6 +176,7 @@ class Workers:
                 with self.lock:
                     self._ended(True)
                 return
+            thread_background(False)
             self._run_one(*task)
             task = None
 

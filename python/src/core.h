@@ -20,7 +20,8 @@
  *   sockets.c     the waiting part of sockets
  *   group.c       groups and pools of greenlets
  *   local.c       greenlet-local attributes
- *   queue.c       queues, on queue_items.c; channel.c
+ *   queue.c       queues, with queue_types.c, queue_tasks.c, queue_items.c;
+ *                 channel.c
  *   thread_result.c  what native threads hand to a hub
  *
  * Rules. Everything runs with the GIL held and on the thread that owns the

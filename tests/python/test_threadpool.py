@@ -11,6 +11,7 @@ import weakref
 from pathlib import Path
 
 import grove
+import grove.event
 import pytest
 from grove.exceptions import InvalidThreadUseError
 from grove.threadpool import ThreadPool, ThreadPoolExecutor, ThreadResult
@@ -456,3 +457,9 @@ def test_submitted_calls_are_made_before_the_end():
         "e.submit(lambda: time.sleep(0.05) or print('done', flush=True))\n"
     )
     assert result.stdout == "done\n", result.stderr
+
+
+def test_idle_threads_do_not_keep_the_hub_from_loop_exit(pool):
+    pool.apply(len, ("a",))
+    with pytest.raises(grove.exceptions.LoopExit):
+        grove.event.Event().wait()
