@@ -147,8 +147,12 @@ static PyObject *channel_put(PyObject *o, PyObject *const *args, Py_ssize_t n,
     Py_RETURN_NONE;
 }
 
-static PyObject *channel_put_nowait(PyObject *o, PyObject *item)
+static PyObject *channel_put_nowait(PyObject *o, PyObject *const *args,
+                                    Py_ssize_t n, PyObject *names)
 {
+    PyObject *item = argument("put_nowait", args, n, names, "item");
+    if (!item)
+        return NULL;
     struct queue_patience p = {Py_False, Py_None};
     if (channel_put_item((Channel *)o, item, &p) < 0)
         return NULL;
@@ -297,23 +301,24 @@ static PyObject *get_putters(PyObject *o, void *closure)
 static PyMethodDef methods[] = {
     {"put", (PyCFunction)(void (*)(void))channel_put,
      METH_FASTCALL | METH_KEYWORDS,
-     "put(item, block=True, timeout=None)\n--\n\n"
+     "put($self, /, item, block=True, timeout=None)\n--\n\n"
      "Hand item to who gets, waiting for that, timeout seconds at most.\n"
      "Raises Full when nobody comes in time, or at once unless block."},
-    {"put_nowait", channel_put_nowait, METH_O,
-     "put_nowait(item)\n--\n\nput(item, block=False)"},
+    {"put_nowait", (PyCFunction)(void (*)(void))channel_put_nowait,
+     METH_FASTCALL | METH_KEYWORDS,
+     "put_nowait($self, /, item)\n--\n\nput(item, block=False)"},
     {"get", (PyCFunction)(void (*)(void))channel_get,
      METH_FASTCALL | METH_KEYWORDS,
-     "get(block=True, timeout=None)\n--\n\n"
+     "get($self, /, block=True, timeout=None)\n--\n\n"
      "An item of who puts, waiting for that, timeout seconds at most.\n"
      "Raises Empty when nobody comes in time, or at once unless block."},
     {"get_nowait", channel_get_nowait, METH_NOARGS,
-     "get_nowait()\n--\n\nget(block=False)"},
+     "get_nowait($self, /)\n--\n\nget(block=False)"},
     {"next", channel_next, METH_NOARGS,
-     "next()\n--\n\nget(); the item StopIteration is raised."},
-    {"qsize", channel_qsize, METH_NOARGS, "qsize()\n--\n\n0"},
-    {"empty", channel_true, METH_NOARGS, "empty()\n--\n\nTrue"},
-    {"full", channel_true, METH_NOARGS, "full()\n--\n\nTrue"},
+     "next($self, /)\n--\n\nget(); the item StopIteration is raised."},
+    {"qsize", channel_qsize, METH_NOARGS, "qsize($self, /)\n--\n\n0"},
+    {"empty", channel_true, METH_NOARGS, "empty($self, /)\n--\n\nTrue"},
+    {"full", channel_true, METH_NOARGS, "full($self, /)\n--\n\nTrue"},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
     {NULL}};
 

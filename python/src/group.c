@@ -157,8 +157,12 @@ static int unlink_member(Group *self, PyObject *greenlet)
     return result ? 0 : -1;
 }
 
-static PyObject *group_discard(PyObject *o, PyObject *greenlet)
+static PyObject *group_discard(PyObject *o, PyObject *const *args, Py_ssize_t n,
+                               PyObject *names)
 {
+    PyObject *greenlet = argument("discard", args, n, names, "greenlet");
+    if (!greenlet)
+        return NULL;
     Group *self = (Group *)o;
     if (check_ready(self) < 0)
         return NULL;
@@ -288,15 +292,23 @@ static int start(Group *self, PyObject *greenlet, PyObject *blocking,
 
 /* ---- methods ------------------------------------------------------------- */
 
-static PyObject *group_add(PyObject *o, PyObject *greenlet)
+static PyObject *group_add(PyObject *o, PyObject *const *args, Py_ssize_t n,
+                           PyObject *names)
 {
+    PyObject *greenlet = argument("add", args, n, names, "greenlet");
+    if (!greenlet)
+        return NULL;
     if (add((Group *)o, greenlet, Py_True, Py_None) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
 
-static PyObject *group_start(PyObject *o, PyObject *greenlet)
+static PyObject *group_start(PyObject *o, PyObject *const *args, Py_ssize_t n,
+                             PyObject *names)
 {
+    PyObject *greenlet = argument("start", args, n, names, "greenlet");
+    if (!greenlet)
+        return NULL;
     if (start((Group *)o, greenlet, Py_True, Py_None) < 0)
         return NULL;
     Py_RETURN_NONE;
@@ -425,20 +437,23 @@ static PyObject *group_iter(PyObject *o)
 static PyMethodDef group_methods[] = {
     {"spawn", (PyCFunction)(void (*)(void))group_spawn,
      METH_FASTCALL | METH_KEYWORDS,
-     "spawn(*args, **kwargs)\n--\n\n"
+     "spawn($self, /, *args, **kwargs)\n--\n\n"
      "Start a greenlet of class greenlet_class, made with these arguments, in "
      "the\ngroup."},
-    {"start", group_start, METH_O,
-     "start(greenlet)\n--\n\n"
+    {"start", (PyCFunction)(void (*)(void))group_start,
+     METH_FASTCALL | METH_KEYWORDS,
+     "start($self, /, greenlet)\n--\n\n"
      "Add greenlet, which was not started, and start it."},
-    {"add", group_add, METH_O,
-     "add(greenlet)\n--\n\nMake greenlet a member until it ends."},
-    {"discard", group_discard, METH_O,
-     "discard(greenlet)\n--\n\nMake greenlet no member any more."},
+    {"add", (PyCFunction)(void (*)(void))group_add,
+     METH_FASTCALL | METH_KEYWORDS,
+     "add($self, /, greenlet)\n--\n\nMake greenlet a member until it ends."},
+    {"discard", (PyCFunction)(void (*)(void))group_discard,
+     METH_FASTCALL | METH_KEYWORDS,
+     "discard($self, /, greenlet)\n--\n\nMake greenlet no member any more."},
     {"_discard", group__discard, METH_O,
-     "_discard(greenlet)\n--\n\nA member has ended."},
+     "_discard($self, greenlet, /)\n--\n\nA member has ended."},
     {"_begin", (PyCFunction)(void (*)(void))group_begin, METH_FASTCALL,
-     "_begin(event, semaphore=..., limited=..., /)\n--\n\n"
+     "_begin($self, event, semaphore=..., limited=..., /)\n--\n\n"
      "Without members: what __init__ does."},
     {NULL}};
 
@@ -474,11 +489,11 @@ static PyTypeObject GroupBase_Type = {
 static PyMethodDef pool_methods[] = {
     {"start", (PyCFunction)(void (*)(void))pool_start_method,
      METH_FASTCALL | METH_KEYWORDS,
-     "start(greenlet, blocking=True, timeout=None)\n--\n\n"
+     "start($self, /, greenlet, blocking=True, timeout=None)\n--\n\n"
      "Add greenlet, which was not started, and start it; see add."},
     {"add", (PyCFunction)(void (*)(void))pool_add_method,
      METH_FASTCALL | METH_KEYWORDS,
-     "add(greenlet, blocking=True, timeout=None)\n--\n\n"
+     "add($self, /, greenlet, blocking=True, timeout=None)\n--\n\n"
      "Make greenlet a member, waiting for room, timeout seconds at most.\n"
      "Raises PoolFull when there is none in time, or at once unless blocking."},
     {NULL}};

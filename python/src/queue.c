@@ -262,8 +262,12 @@ static PyObject *queue_put(PyObject *o, PyObject *const *args, Py_ssize_t n,
 
 static const struct queue_patience at_once = {Py_False, Py_None};
 
-static PyObject *queue_put_nowait(PyObject *o, PyObject *item)
+static PyObject *queue_put_nowait(PyObject *o, PyObject *const *args,
+                                  Py_ssize_t n, PyObject *names)
 {
+    PyObject *item = argument("put_nowait", args, n, names, "item");
+    if (!item)
+        return NULL;
     if (put((Queue *)o, item, &at_once) < 0)
         return NULL;
     Py_RETURN_NONE;
@@ -335,30 +339,31 @@ static PyObject *queue_full(PyObject *o, PyObject *none)
 
 PyMethodDef queue_methods[] = {
     {"put", FUNCTION(queue_put), FAST,
-     "put(item, block=True, timeout=None)\n--\n\n"
+     "put($self, /, item, block=True, timeout=None)\n--\n\n"
      "Put item in, waiting for room, timeout seconds at most.\n"
      "Raises Full when there is none in time, or at once unless block (or in "
      "the Hub);\nShutDown after shutdown()."},
-    {"put_nowait", queue_put_nowait, METH_O,
-     "put_nowait(item)\n--\n\nput(item, block=False)"},
+    {"put_nowait", (PyCFunction)(void (*)(void))queue_put_nowait,
+     METH_FASTCALL | METH_KEYWORDS,
+     "put_nowait($self, /, item)\n--\n\nput(item, block=False)"},
     {"get", FUNCTION(queue_get), FAST,
-     "get(block=True, timeout=None)\n--\n\n"
+     "get($self, /, block=True, timeout=None)\n--\n\n"
      "Take the next item out, waiting for one, timeout seconds at most.\n"
      "Raises Empty when there is none in time, or at once unless block (or in "
      "the Hub);\nShutDown after shutdown() when there is none."},
     {"get_nowait", queue_get_nowait, METH_NOARGS,
-     "get_nowait()\n--\n\nget(block=False)"},
+     "get_nowait($self, /)\n--\n\nget(block=False)"},
     {"peek", FUNCTION(queue_peek), FAST,
-     "peek(block=True, timeout=None)\n--\n\n"
+     "peek($self, /, block=True, timeout=None)\n--\n\n"
      "The next item, as get() has it, without taking it out."},
     {"peek_nowait", queue_peek_nowait, METH_NOARGS,
-     "peek_nowait()\n--\n\npeek(block=False)"},
+     "peek_nowait($self, /)\n--\n\npeek(block=False)"},
     {"next", queue_next, METH_NOARGS,
-     "next()\n--\n\nget(); the item StopIteration is raised."},
+     "next($self, /)\n--\n\nget(); the item StopIteration is raised."},
     {"qsize", queue_qsize, METH_NOARGS,
-     "qsize()\n--\n\nHow many items there are."},
+     "qsize($self, /)\n--\n\nHow many items there are."},
     {"empty", queue_empty, METH_NOARGS,
-     "empty()\n--\n\nWhether there is no item."},
+     "empty($self, /)\n--\n\nWhether there is no item."},
     {"full", queue_full, METH_NOARGS,
-     "full()\n--\n\nWhether there is no room."},
+     "full($self, /)\n--\n\nWhether there is no room."},
     {NULL}};

@@ -179,18 +179,18 @@ static PyObject *queue_wake(PyObject *o, PyObject *const *args, Py_ssize_t n)
 
 PyMethodDef queue_task_methods[] = {
     {"task_done", queue_task_done, METH_NOARGS,
-     "task_done()\n--\n\n"
+     "task_done($self, /)\n--\n\n"
      "An item that was got is dealt with. ValueError when all were."},
     {"join", FUNCTION(queue_join), FAST,
-     "join(timeout=None)\n--\n\n"
+     "join($self, /, timeout=None)\n--\n\n"
      "Wait until all items that were put are dealt with; False when timeout\n"
      "seconds pass first."},
     {"shutdown", FUNCTION(queue_shutdown), FAST,
-     "shutdown(immediate=False)\n--\n\n"
+     "shutdown($self, /, immediate=False)\n--\n\n"
      "Have put() raise ShutDown, and get() once there are no items: at once "
      "with\nimmediate, which drops them."},
     {"_wake", FUNCTION(queue_wake), METH_FASTCALL,
-     "_wake(which, count, /)\n--\n\n"
+     "_wake($self, which, count, /)\n--\n\n"
      "Let so many look again: 0 of the getters, 1 putters, 2 joiners."},
     {NULL}};
 

@@ -233,17 +233,17 @@ static void result_dealloc(PyObject *o)
 
 static PyMethodDef methods[] = {
     {"set", result_set, METH_O,
-     "set(value, /)\n--\n\nGive it a value. On any thread."},
+     "set($self, value, /)\n--\n\nGive it a value. On any thread."},
     {"handle_error", (PyCFunction)(void (*)(void))result_handle_error,
      METH_FASTCALL,
-     "handle_error(context, exc_info, /)\n--\n\n"
+     "handle_error($self, context, exc_info, /)\n--\n\n"
      "Give it an exception. On any thread."},
     {"close", result_close, METH_NOARGS,
-     "close()\n--\n\n"
+     "close($self, /)\n--\n\n"
      "Nobody wants it any more: what it is given is dropped. On the hub's "
      "thread."},
     {"successful", result_successful, METH_NOARGS,
-     "successful()\n--\n\nWhether it was given a value."},
+     "successful($self, /)\n--\n\nWhether it was given a value."},
     {NULL}};
 
 static PyGetSetDef getset[] = {
