@@ -27,6 +27,7 @@ from grove._core import (
     with_timeout,
 )
 from grove import greenlet, hub, timeout
+from grove._config import config
 from grove._names import install_as_gevent
 from grove.hub import reinit
 
@@ -34,6 +35,7 @@ __all__ = [
     "Greenlet",
     "GreenletExit",
     "Timeout",
+    "config",
     "get_hub",
     "getcurrent",
     "getswitchinterval",

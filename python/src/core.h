@@ -18,6 +18,11 @@
  *                 of them: linkable_object.c, event.c, async_result.c,
  *                 semaphore.c, rlock.c; LoopExit or not: thread_watch.c
  *   sockets.c     the waiting part of sockets
+ *   group.c       groups and pools of greenlets
+ *   local.c       greenlet-local attributes
+ *   queue.c       queues, with queue_types.c, queue_tasks.c, queue_items.c;
+ *                 channel.c
+ *   thread_result.c  what native threads hand to a hub
  *
  * Rules. Everything runs with the GIL held and on the thread that owns the
  * greenlets it touches. Between saving and loading the interpreter's state no
@@ -65,8 +70,9 @@ struct green {
     PyObject *(*body)(PyGreenlet *self); /* see greenlet_body; NULL: default */
     enum green_phase phase;
     bool is_main;
-    bool parked; /* suspended by the hub, which then holds the
-                    reference that the thread held */
+    bool parked;               /* suspended by the hub, which then holds the
+                                  reference that the thread held */
+    struct local_cell *locals; /* its attributes of local objects; local.c */
 };
 
 extern PyTypeObject PyGreenlet_Type;
@@ -272,5 +278,9 @@ int timeout_init(PyObject *module);
 int wait_init(PyObject *module);
 int linkable_init(PyObject *module);
 int sockets_init(PyObject *module);
+int local_init(PyObject *module);
+int queue_init(PyObject *module);
+int group_init(PyObject *module);
+int thread_result_init(PyObject *module);
 
 #endif

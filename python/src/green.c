@@ -429,9 +429,8 @@ static bool names_run(PyObject *names)
     return names && PySequence_Contains(names, str_run) != 0;
 }
 
-/* cls(*args), not started. */
-static PyObject *make(PyObject *cls, PyObject *const *args, Py_ssize_t n,
-                      PyObject *names)
+PyObject *green_make(PyObject *cls, PyObject *const *args, Py_ssize_t n,
+                     PyObject *names)
 {
     if (cls != (PyObject *)&Greenlet_Type || n < 1 || names_run(names))
         return PyObject_Vectorcall(cls, args, (size_t)n, names);
@@ -449,7 +448,7 @@ static PyObject *make(PyObject *cls, PyObject *const *args, Py_ssize_t n,
 static PyObject *green_spawn(PyObject *cls, PyObject *const *args, Py_ssize_t n,
                              PyObject *names)
 {
-    PyObject *self = make(cls, args, n, names);
+    PyObject *self = green_make(cls, args, n, names);
     if (!self)
         return NULL;
     if (likely(Py_TYPE(self) == &Greenlet_Type)) {
@@ -478,7 +477,7 @@ static PyObject *green_spawn_later(PyObject *cls, PyObject *const *args,
         refuse_run();
         return NULL;
     }
-    PyObject *self = make(cls, args + 1, n - 1, names);
+    PyObject *self = green_make(cls, args + 1, n - 1, names);
     if (!self)
         return NULL;
     PyObject *result = PyObject_CallMethod(self, "start_later", "(O)", args[0]);

@@ -111,6 +111,11 @@ static inline bool green_node_linked(const struct green_node *node)
 void green_node_add(Greenlet *g, struct green_node *node);
 void green_node_remove(Greenlet *g, struct green_node *node);
 
+/* cls(*args, **kwargs), not started: a vectorcall whose n arguments are
+ * followed by those that names has. */
+PyObject *green_make(PyObject *cls, PyObject *const *args, Py_ssize_t n,
+                     PyObject *names);
+
 /* What start() does. -1 with an exception. */
 int green_start(Greenlet *g);
 

@@ -9,6 +9,7 @@
  * dead.
  */
 #include "greenlet.h"
+#include "local.h"
 
 PyObject *PyExc_GreenletError;
 PyObject *PyExc_GreenletExit;
@@ -197,6 +198,8 @@ static void greenlet_dealloc(PyObject *o)
         return;
     if (self->weakreflist)
         PyObject_ClearWeakRefs(o);
+    if (self->green)
+        local_forget(self->green);
     greenlet_clear(o);
     if (self->green) {
         thread_unref(self->green->thread);

@@ -77,6 +77,11 @@ int arguments(const char *function, PyObject *const *args, Py_ssize_t n,
               PyObject *names, const char *const *keywords, int required,
               PyObject **out);
 
+/* The only argument of a METH_FASTCALL | METH_KEYWORDS function, by position or
+ * by name: borrowed. NULL with TypeError. */
+PyObject *argument(const char *function, PyObject *const *args, Py_ssize_t n,
+                   PyObject *names, const char *keyword);
+
 /* The same for positional arguments: at least `least` and at most `most`. */
 int arguments_count(const char *function, Py_ssize_t n, Py_ssize_t least,
                     Py_ssize_t most);

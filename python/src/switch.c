@@ -18,6 +18,7 @@
  * state. Nothing in between touches a Python object.
  */
 #include "greenlet.h"
+#include "local.h"
 
 PyObject *greenlet_no_args;
 unsigned greenlet_stack_shift = 20; /* 1 MiB */
@@ -456,6 +457,7 @@ finish(struct py_thread *t, PyGreenlet *self, PyObject *result)
     struct grove_fiber *f = g->fiber;
     if (!result)
         result = exit_value();
+    local_forget(g);
     greenlet_drop_left(t);
     PyGreenlet *parent = g->parent;
     /* A Hub that another has taken the place of stands for it. */
