@@ -28,17 +28,21 @@ from grove._core import (
 )
 from grove import greenlet, hub, timeout
 from grove._config import config
+from grove._fork import fork
 from grove._names import install_as_gevent
-from grove.hub import reinit
+from grove._signal_handler import signal_handler
+from grove.hub import idle, reinit
 
 __all__ = [
     "Greenlet",
     "GreenletExit",
     "Timeout",
     "config",
+    "fork",
     "get_hub",
     "getcurrent",
     "getswitchinterval",
+    "idle",
     "install_as_gevent",
     "iwait",
     "joinall",
@@ -46,6 +50,7 @@ __all__ = [
     "killall",
     "reinit",
     "setswitchinterval",
+    "signal_handler",
     "sleep",
     "spawn",
     "spawn_later",

@@ -119,6 +119,7 @@ struct py_thread {
     grove_post arrival;           /* tells its hub of the latter */
     size_t holds;                 /* of its hub, by watchers that are active */
     struct phases *phases; /* watchers of the loop's passes; NULL: none */
+    struct switch_watch *watch; /* NULL: its switches are not watched */
     bool held;   /* its hub is kept from LoopExit for other threads' sake */
     bool asleep; /* its hub is in a poll, without the GIL */
 };
@@ -277,6 +278,7 @@ int green_init(PyObject *module);
 int timeout_init(PyObject *module);
 int wait_init(PyObject *module);
 int linkable_init(PyObject *module);
+int switch_watch_init(PyObject *module);
 int sockets_init(PyObject *module);
 int local_init(PyObject *module);
 int queue_init(PyObject *module);

@@ -17,6 +17,7 @@
  * A switch, in order: save the interpreter's state, switch stacks, load the
  * state. Nothing in between touches a Python object.
  */
+#include "switch_watch.h"
 #include "greenlet.h"
 #include "local.h"
 
@@ -126,6 +127,8 @@ __attribute__((always_inline)) static inline PyObject *go(struct py_thread *t,
 {
     PyGreenlet *origin = t->current;
     struct green *o = origin->green;
+    if (unlikely(t->watch != NULL))
+        switch_watch_note(t->watch, (PyObject *)target == t->hub_object);
     make_current(t, target);
     state_save(t->tstate, &o->state);
     hub_transfer(t->hub, o->fiber, target->green->fiber);

@@ -40,6 +40,8 @@ static void on_thread_end(PyObject *capsule)
     signal_thread_end(t);
     PyMem_Free(t->phases);
     t->phases = NULL;
+    PyMem_Free(t->watch);
+    t->watch = NULL;
     if (t->hub && t->hub == hub_of_thread) {
         t->hub->host = NULL;
         t->hub->root.host = NULL;
