@@ -43,6 +43,8 @@ class Hub(_core.Hub):
     def __init__(self, loop: Any = None, default: Any = None) -> None:
         if hasattr(loop, "run"):
             self.loop = loop
+        if config.monitor_thread:
+            self.start_periodic_monitoring_thread()
 
     @readproperty
     def loop_class(self) -> Any:

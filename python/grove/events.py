@@ -79,7 +79,7 @@ except ImportError:
 class IPeriodicMonitorThread(Interface):
     """What watches a hub, as those see it that add to what it does."""
 
-    def add_monitoring_function(function, period):  # noqa: N805
+    def add_monitoring_function(function: Any, period: Any) -> None:  # noqa: N805
         """Have function(hub) called every period seconds."""
 
 
