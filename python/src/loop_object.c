@@ -44,6 +44,7 @@ static void callback_call(Callback *cb)
         cb->fn = NULL;
         cb->args = NULL;
         cb->running = true;
+        hub_object_enter(cb->thread);
         PyObject *result =
             args ? PyObject_Call(fn, args, NULL) : PyObject_CallNoArgs(fn);
         if (!result)

@@ -1,7 +1,8 @@
 /*
  * The event: a flag that fibers wait for. Setting takes all who wait out of the
  * queue at once; they return 0 even if the flag is cleared before their turn.
- * The flag may be read without the lock: who finds it set needs nothing else.
+ * The flag may be read without the lock; but who finds it set may then free the
+ * event, so the setter must have let go of the lock by then, its last touch.
  */
 #include "sync/waiter.h"
 
@@ -10,9 +11,17 @@ void grove_event_init(grove_event *e)
     *e = (grove_event)GROVE_EVENT_INIT;
 }
 
-bool grove_event_is_set(const grove_event *e)
+static bool flag(const grove_event *e)
 {
     return __atomic_load_n(&e->set, __ATOMIC_ACQUIRE);
+}
+
+bool grove_event_is_set(const grove_event *e)
+{
+    if (!flag(e))
+        return false;
+    waiters_await_unlock((grove_waiters *)&e->waiters);
+    return true;
 }
 
 void grove_event_clear(grove_event *e)
@@ -40,7 +49,7 @@ int grove_event_wait_until(grove_event *e, int64_t deadline)
     struct wait_in_queue w;
     wait_in_queue_init(&w, hub, &e->waiters, NULL);
     waiters_lock(&e->waiters);
-    if (unlikely(e->set)) {
+    if (unlikely(flag(e))) {
         waiters_unlock(&e->waiters);
         return 0;
     }

@@ -42,6 +42,7 @@ struct wait_in_queue {
 };
 
 void waiters_lock_slow(grove_waiters *q);
+void waiters_unlock_slow(grove_waiters *q);
 
 static inline void waiters_lock(grove_waiters *q)
 {
@@ -52,7 +53,17 @@ static inline void waiters_lock(grove_waiters *q)
 static inline void waiters_unlock(grove_waiters *q)
 {
     if (unlikely(!hub_single_threaded()))
-        __atomic_store_n(&q->lock, 0, __ATOMIC_RELEASE);
+        waiters_unlock_slow(q);
+}
+
+void waiters_await_unlock_slow(grove_waiters *q);
+
+/* For who has seen, without the lock, what was changed under it: whoever did it
+ * is through with the queue when this returns, which may then be freed. */
+static inline void waiters_await_unlock(grove_waiters *q)
+{
+    if (unlikely(__atomic_load_n(&q->lock, __ATOMIC_ACQUIRE)))
+        waiters_await_unlock_slow(q);
 }
 
 /* The following four are called with the queue locked. */
