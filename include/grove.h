@@ -29,6 +29,8 @@
 #include <grove/fiber.h>
 #include <grove/hub.h>
 #include <grove/net.h>
+#include <grove/offload.h>
 #include <grove/sync.h>
+#include <grove/tls.h>
 
 #endif

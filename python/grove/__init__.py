@@ -8,7 +8,11 @@ gevent runs on it as it is: `python -m grove app.py`, or, within a program,
 from collections import namedtuple
 from sys import getswitchinterval, setswitchinterval
 
-from grove._core import (
+from grove._core import _check_interpreter
+
+_check_interpreter()
+
+from grove._core import (  # noqa: E402
     Greenlet,
     GreenletExit,
     Timeout,
@@ -26,10 +30,10 @@ from grove._core import (
     wait,
     with_timeout,
 )
-from grove import greenlet, hub, timeout
-from grove._config import config
-from grove._names import install_as_gevent
-from grove.hub import reinit
+from grove import greenlet, hub, timeout  # noqa: E402
+from grove._config import config  # noqa: E402
+from grove._names import install_as_gevent  # noqa: E402
+from grove.hub import reinit  # noqa: E402
 
 __all__ = [
     "Greenlet",

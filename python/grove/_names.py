@@ -94,5 +94,6 @@ def install_as_gevent() -> None:
             )
     sys.modules["gevent"] = package
     sys.modules["greenlet"] = raw
+    sys.modules["greenlet._greenlet"] = raw._greenlet
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)

@@ -41,11 +41,11 @@ static int refuse_switch(struct py_thread *t, PyObject *value)
 /* What every greenlet does first that comes back from a wait. */
 static void resumed(struct py_thread *t)
 {
+    if (unlikely(t->tracer != NULL))
+        greenlet_trace_arrival(t, PyErr_Occurred() != NULL);
     if (unlikely(t->left != NULL))
         greenlet_drop_left(t);
     end_doomed(t);
-    if (unlikely(t->tracer != NULL))
-        greenlet_trace_hub(t);
 }
 
 int core_after_wait(struct py_thread *t)
@@ -144,17 +144,46 @@ PyObject *core_error(const char *name)
     return error;
 }
 
+int core_refuse_interpreter(void)
+{
+    if (PyInterpreterState_Get() == PyInterpreterState_Main())
+        return 0;
+    PyErr_SetString(PyExc_ImportError,
+                    "grove cannot be used in a sub-interpreter, only in the "
+                    "main interpreter of the process");
+    return -1;
+}
+
+/* CPython 3.11 hands a module that the main interpreter has loaded to a
+ * sub-interpreter without asking it: the package does. */
+static PyObject *check_interpreter(PyObject *module, PyObject *none)
+{
+    (void)module;
+    (void)none;
+    if (core_refuse_interpreter() < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {{"_check_interpreter", check_interpreter,
+                                   METH_NOARGS,
+                                   "Raises ImportError in a sub-interpreter."},
+                                  {NULL}};
+
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "grove._core",
     .m_doc = "The compiled part of grove: greenlets, the hub, waiting.",
     .m_size = -1,
+    .m_methods = functions,
 };
 
 PyMODINIT_FUNC PyInit__core(void);
 
 PyMODINIT_FUNC PyInit__core(void)
 {
+    if (core_refuse_interpreter() < 0)
+        return NULL;
     PyObject *module = PyModule_Create(&definition);
     if (!module)
         return NULL;

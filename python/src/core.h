@@ -3,10 +3,12 @@
  *
  *   core.c        the module grove._core; what all parts wait with
  *   switch.c      switching between greenlets, their birth and death
- *   greenlet.c    the raw greenlet as an object; greenlet_attributes.c
+ *   greenlet.c    the raw greenlet as an object; greenlet_attributes.c, the
+ *                 functions of its module (greenlet_module.c), the C API for
+ *                 other extensions (greenlet_api.c)
  *   thread.c      what a Python thread has: its hub, its current greenlet
  *   state.h       the interpreter's state that is swapped, and all else that
- *                 differs between CPython versions
+ *                 differs between CPython versions; state.c
  *   host.c        struct grove_host for CPython
  *   hub.c         Hub, the loop seen from Python (loop_object.c, watchers.c),
  *                 Waiter (waiter.c)
@@ -64,9 +66,9 @@ struct green {
     PyObject *value;           /* owned: what switch() returns on resumption;
                                   NULL with an exception in flight: throw */
     PyGreenlet *parent;        /* owned; NULL for a main greenlet */
-    PyObject *run;             /* owned, until started; may be NULL */
-    PyObject *start_args;      /* owned tuple and dict (or NULL) between the */
-    PyObject *start_kwargs;    /*   first switch and run's call */
+    PyObject *run;             /* owned, until it has returned; may be NULL */
+    PyObject *start_args;      /* owned tuple, from the first switch on: what */
+    PyObject *start_kwargs;    /*   run is called with; a dict, or NULL */
     PyObject *(*body)(PyGreenlet *self); /* see greenlet_body; NULL: default */
     enum green_phase phase;
     bool is_main;
@@ -103,6 +105,9 @@ struct py_thread {
     PyGreenlet *current;    /* owned */
     PyGreenlet *main;       /* owned */
     PyObject *tracer;       /* owned; settrace's; NULL: none */
+    PyGreenlet *traced;     /* owned; whom it was told of last as the target;
+                               NULL without a tracer */
+    bool went_directly;     /* a switch since then did not lead over the hub */
     PyGreenlet *left;       /* owned; the one switched away from, when that
                                reference is its last, or for the tracer: the
                                one that runs lets go of it */
@@ -156,6 +161,14 @@ bool thread_watch_hold(struct py_thread *t);
 void thread_watch_check(struct py_thread *t);
 
 int thread_watch_init(PyObject *module);
+
+/* The calling thread is about to end and is still whole: end its suspended
+ * greenlets without running their code. False when some did not, whose stacks
+ * must stay. greenlet.c. */
+bool greenlet_end_all(struct py_thread *t);
+
+/* How many main greenlets there are. */
+extern Py_ssize_t greenlet_mains;
 
 /* A main greenlet for t; NULL with an exception. greenlet.c. */
 PyGreenlet *greenlet_new_main(struct py_thread *t);
@@ -253,8 +266,16 @@ void greenlet_drop_left(struct py_thread *t);
  * not die, or another thread's) and must be left alone. */
 bool greenlet_revived(PyGreenlet *self);
 
-/* Tell settrace's callback of a wake by the hub. May set an exception. */
-void greenlet_trace_hub(struct py_thread *t);
+/* There is a tracer, and the current greenlet may have been switched to: tell
+ * it, if so, of a switch or (thrown) a throw. What is in flight stays. -1 when
+ * the tracer failed: its exception is set instead. */
+int greenlet_trace_arrival(struct py_thread *t, bool thrown);
+
+/* Have tracer (borrowed; NULL: none) told of switches from now on. */
+void greenlet_set_tracer(struct py_thread *t, PyObject *tracer);
+
+/* -1 with ImportError in a sub-interpreter. */
+int core_refuse_interpreter(void);
 
 /* An exception class of this module by name (LoopExit, ...). Borrowed. */
 PyObject *core_error(const char *name);

@@ -28,6 +28,9 @@ void spawned_queue(Spawned *s);
 /* Take it out of the queue again; nothing if it is not queued. */
 void spawned_unqueue(Spawned *s);
 
+/* The thread of hub ends: whatever waits for its turn never gets it. */
+void spawned_abandon(struct hub *hub);
+
 /* s->base was just made: remember who made it and share its locals. -1 with
  * MemoryError. */
 int spawned_remember(Spawned *s, struct py_thread *t);
@@ -127,6 +130,7 @@ void green_end_unrun(Greenlet *g, PyObject *exception);
 
 /* Have the Hub call the links. g has ended. */
 void green_queue_links(Greenlet *g);
+void green_call_links(struct run *run); /* what the queue calls */
 
 /* Raise what ended g, which failed. Returns NULL. */
 PyObject *green_raise(Greenlet *g);

@@ -1,18 +1,23 @@
 /*
  * The raw greenlet as an object: its making, what happens when nobody refers to
- * it any more, its type, and the functions of the module.
+ * it any more, its type.
  *
- * An active greenlet is nothing the collector may judge: it does not see what a
- * suspended stack refers to. When the last reference to one goes, GreenletExit
- * is thrown into it, while it lives on for as long as that takes; one of
- * another thread waits for its thread to do that; one whose thread has ended is
- * dead.
+ * When the last reference to a suspended greenlet goes, GreenletExit is thrown
+ * into it, while it lives on for as long as that takes; one of another thread
+ * waits for its thread to do that; one whose thread has ended is dead.
+ *
+ * The collector is told what a suspended greenlet's frames refer to, not what
+ * its C stack does. So a cycle through local variables is found, its greenlet
+ * ended in the same way (tp_finalize) and the rest collected; one that leads
+ * over a C stack is not found, and stays. An active greenlet is never cleared:
+ * what its frames use must stay as it is.
  */
 #include "greenlet.h"
 #include "local.h"
 
 PyObject *PyExc_GreenletError;
 PyObject *PyExc_GreenletExit;
+Py_ssize_t greenlet_mains;
 
 /* ---- the object ------------------------------------------------------------- */
 
@@ -62,6 +67,7 @@ PyGreenlet *greenlet_new_main(struct py_thread *t)
     g->is_main = true;
     g->phase = GREEN_ACTIVE;
     g->fiber = &t->hub->root;
+    greenlet_mains++;
     return self;
 }
 
@@ -101,9 +107,10 @@ static int greenlet_init_object(PyObject *self, PyObject *args,
     return 0;
 }
 
-/* The last reference to a suspended greenlet of this thread is gone: it is
- * ended by GreenletExit, while it lives on one more reference. */
-static void kill_suspended(struct py_thread *t, PyGreenlet *self)
+/* A suspended greenlet of this thread, which lives on one more reference, is
+ * ended by GreenletExit; it comes back here. What else ends it is reported, or
+ * in silence forgotten. */
+static void kill_suspended(struct py_thread *t, PyGreenlet *self, bool silent)
 {
     PyObject *type, *value, *tb;
     PyErr_Fetch(&type, &value, &tb);
@@ -114,6 +121,8 @@ static void kill_suspended(struct py_thread *t, PyGreenlet *self)
     PyObject *r = greenlet_throw_in(self);
     if (r)
         Py_DECREF(r);
+    else if (silent)
+        PyErr_Clear();
     else
         PyErr_WriteUnraisable((PyObject *)self);
     PyGreenlet *temporary = g->parent;
@@ -134,23 +143,31 @@ static void doom(struct py_thread *owner, PyGreenlet *self)
     PyErr_Restore(type, value, tb);
 }
 
-bool greenlet_revived(PyGreenlet *self)
+/* Whether it is suspended, with somebody there to end it: then *t is the
+ * calling thread. */
+static bool can_be_killed(struct green *g, struct py_thread **t)
 {
-    struct green *g = self->green;
     if (!g || g->phase != GREEN_ACTIVE || g->is_main || g->thread->dead ||
         state_is_finalizing())
         return false;
-    struct py_thread *t = thread_self();
-    if (!t) {
+    *t = thread_self();
+    if (!*t)
         PyErr_Clear();
+    return *t != NULL;
+}
+
+bool greenlet_revived(PyGreenlet *self)
+{
+    struct green *g = self->green;
+    struct py_thread *t;
+    if (!can_be_killed(g, &t))
         return false;
-    }
     Py_SET_REFCNT((PyObject *)self, 1);
     PyObject_GC_Track(self);
     if (g->thread != t) {
         doom(g->thread, self);
     } else {
-        kill_suspended(t, self);
+        kill_suspended(t, self, false);
         if (Py_REFCNT(self) == 1 && g->phase == GREEN_ACTIVE) {
             PyObject *out = PySys_GetObject("stderr"); /* borrowed */
             if (out && out != Py_None) {
@@ -174,10 +191,24 @@ bool greenlet_revived(PyGreenlet *self)
     return true;
 }
 
-static int greenlet_clear(PyObject *o)
+/* The collector has found it unreachable. (A deallocation, which has its own
+ * way, comes by here with the only reference.) */
+static void greenlet_finalize(PyObject *o)
 {
-    struct green *g = ((PyGreenlet *)o)->green;
-    Py_CLEAR(((PyGreenlet *)o)->dict);
+    PyGreenlet *self = (PyGreenlet *)o;
+    struct py_thread *t;
+    if (Py_REFCNT(o) == 1 || !can_be_killed(self->green, &t))
+        return;
+    if (self->green->thread != t)
+        doom(self->green->thread, self);
+    else
+        kill_suspended(t, self, false);
+}
+
+static void release_fields(PyGreenlet *self)
+{
+    struct green *g = self->green;
+    Py_CLEAR(self->dict);
     if (g) {
         Py_CLEAR(g->parent);
         Py_CLEAR(g->run);
@@ -187,6 +218,13 @@ static int greenlet_clear(PyObject *o)
         Py_CLEAR(g->state.context);
         Py_CLEAR(g->state.exc_bottom.exc_value);
     }
+}
+
+static int greenlet_clear(PyObject *o)
+{
+    struct green *g = ((PyGreenlet *)o)->green;
+    if (!g || g->phase != GREEN_ACTIVE || g->thread->dead)
+        release_fields((PyGreenlet *)o);
     return 0;
 }
 
@@ -200,8 +238,9 @@ static void greenlet_dealloc(PyObject *o)
         PyObject_ClearWeakRefs(o);
     if (self->green)
         local_forget(self->green);
-    greenlet_clear(o);
+    release_fields(self);
     if (self->green) {
+        greenlet_mains -= self->green->is_main;
         thread_unref(self->green->thread);
         PyMem_Free(self->green);
     }
@@ -220,17 +259,74 @@ static int greenlet_traverse(PyObject *o, visitproc visit, void *arg)
         Py_VISIT(g->value);
         Py_VISIT(g->state.context);
         Py_VISIT(g->state.exc_bottom.exc_value);
+        if (g->phase == GREEN_ACTIVE && !g->is_main && !g->thread->dead &&
+            !greenlet_is_current(g))
+            return state_visit_frames(&g->state, visit, arg);
     }
     return 0;
 }
 
-/* The collector does not see what a suspended stack refers to, so it must not
- * take an active greenlet for garbage. */
-static int greenlet_is_gc(PyObject *o)
+/* ---- the end of a thread ------------------------------------------------- */
+
+struct suspended {
+    PyObject *list;
+    bool failed;
+};
+
+static void add_suspended(struct grove_fiber *f, void *arg)
 {
-    struct green *g = ((PyGreenlet *)o)->green;
-    return !g || g->phase != GREEN_ACTIVE || g->thread->dead;
+    struct suspended *s = arg;
+    struct green *g = f->host;
+    if (!g || g->phase != GREEN_ACTIVE || g->is_main ||
+        (PyObject *)g->self == g->thread->hub_object)
+        return;
+    if (PyList_Append(s->list, (PyObject *)g->self) < 0)
+        s->failed = true;
 }
+
+/* greenlet runs nothing of a greenlet whose thread ends, and forgets what it
+ * held. So its frames are unwound, but none of them gets to run a line. */
+static void end_silently(struct py_thread *t, PyGreenlet *self)
+{
+    PyObject *kept = PyList_New(0);
+    if (!kept) {
+        PyErr_Clear();
+        return;
+    }
+    if (!state_disarm(&self->green->state, kept))
+        return; /* kept stays, as what it holds may be in use */
+    PyThreadState_EnterTracing(t->tstate);
+    kill_suspended(t, self, true);
+    PyThreadState_LeaveTracing(t->tstate);
+    if (self->green->phase == GREEN_DEAD)
+        Py_DECREF(kept);
+}
+
+/* Letting go of what greenlets held may make others wait. */
+#define END_ROUNDS 4
+
+bool greenlet_end_all(struct py_thread *t)
+{
+    for (int i = 0; i < END_ROUNDS; i++) {
+        struct suspended s = {.list = PyList_New(0)};
+        if (!s.list)
+            break;
+        hub_each(t->hub, add_suspended, &s);
+        Py_ssize_t n = PyList_GET_SIZE(s.list);
+        for (Py_ssize_t at = 0; at < n; at++) {
+            PyGreenlet *g = (PyGreenlet *)PyList_GET_ITEM(s.list, at);
+            if (g->green->phase == GREEN_ACTIVE)
+                end_silently(t, g);
+        }
+        Py_DECREF(s.list);
+        if (n == 0 && !s.failed)
+            return true;
+    }
+    PyErr_Clear();
+    return false;
+}
+
+/* ---- the type ------------------------------------------------------------ */
 
 static PyObject *greenlet_repr(PyObject *o)
 {
@@ -263,17 +359,17 @@ static PyObject *method_getstate(PyObject *self, PyObject *ignored)
                         Py_TYPE(self)->tp_name);
 }
 
-static PyObject *module_getcurrent(PyObject *module, PyObject *ignored);
-
-PyDoc_STRVAR(getcurrent_doc, "getcurrent()\n--\n\nThe greenlet that runs.");
-
 static PyMethodDef methods[] = {
     {"switch", (PyCFunction)(void (*)(void))greenlet_method_switch,
      METH_FASTCALL | METH_KEYWORDS, greenlet_switch_doc},
     {"throw", greenlet_method_throw, METH_VARARGS, greenlet_throw_doc},
     {"__getstate__", method_getstate, METH_NOARGS, NULL},
-    {"getcurrent", module_getcurrent, METH_NOARGS | METH_STATIC,
-     getcurrent_doc},
+    {"getcurrent", greenlet_module_getcurrent, METH_NOARGS | METH_STATIC,
+     greenlet_getcurrent_doc},
+    {"settrace", greenlet_module_settrace, METH_O | METH_STATIC,
+     greenlet_settrace_doc},
+    {"gettrace", greenlet_module_gettrace, METH_NOARGS | METH_STATIC,
+     greenlet_gettrace_doc},
     {NULL}};
 static PyNumberMethods as_number = {.nb_bool = greenlet_bool};
 
@@ -298,92 +394,12 @@ PyTypeObject PyGreenlet_Type = {
     .tp_dictoffset = offsetof(PyGreenlet, dict),
     .tp_init = greenlet_init_object,
     .tp_new = greenlet_new,
-    .tp_is_gc = greenlet_is_gc,
+    .tp_finalize = greenlet_finalize,
 };
 
 _Static_assert(sizeof(PyGreenlet) == 40, "extensions rely on it");
 
-/* ---- the module's functions -------------------------------------------------------- */
-
-static PyObject *module_getcurrent(PyObject *module, PyObject *ignored)
-{
-    (void)module;
-    (void)ignored;
-    struct py_thread *t = thread_self();
-    if (!t)
-        return NULL;
-    end_doomed(t);
-    return Py_NewRef((PyObject *)t->current);
-}
-
-PyDoc_STRVAR(settrace_doc, "settrace(callback)\n--\n\n"
-                           "Have callback(event, (origin, target)) called in "
-                           "target after each switch of\n"
-                           "this thread; event is 'switch' or 'throw'. None: "
-                           "nobody. Returns the previous\n"
-                           "one, or None.");
-
-static PyObject *module_settrace(PyObject *module, PyObject *tracer)
-{
-    (void)module;
-    struct py_thread *t = thread_self();
-    if (!t)
-        return NULL;
-    PyObject *previous = t->tracer ? t->tracer : Py_NewRef(Py_None);
-    t->tracer = tracer == Py_None ? NULL : Py_NewRef(tracer);
-    return previous;
-}
-
-PyDoc_STRVAR(gettrace_doc, "gettrace()\n--\n\nThe callback of settrace().");
-
-static PyObject *module_gettrace(PyObject *module, PyObject *ignored)
-{
-    (void)module;
-    (void)ignored;
-    struct py_thread *t = thread_self();
-    if (!t)
-        return NULL;
-    return Py_NewRef(t->tracer ? t->tracer : Py_None);
-}
-
-PyDoc_STRVAR(stack_size_doc, "stack_size([size])\n--\n\n"
-                             "The bytes of address space that a new greenlet's "
-                             "stack gets, as they were;\n"
-                             "with size, they are set from now on, rounded up "
-                             "to a power of two. ValueError\n"
-                             "when it is not within 65536 and 67108864. The "
-                             "environment's GROVE_STACK_SIZE\n"
-                             "sets them at start.");
-
-#define STACK_SIZE_MIN (1u << 16)
-
-static PyObject *module_stack_size(PyObject *module, PyObject *args)
-{
-    (void)module;
-    PyObject *wanted = NULL;
-    if (!PyArg_ParseTuple(args, "|O:stack_size", &wanted))
-        return NULL;
-    size_t previous = (size_t)1 << greenlet_stack_shift;
-    if (wanted && wanted != Py_None) {
-        Py_ssize_t size = PyNumber_AsSsize_t(wanted, PyExc_ValueError);
-        if (size == -1 && PyErr_Occurred())
-            return NULL;
-        if (size < (Py_ssize_t)STACK_SIZE_MIN ||
-            size > (Py_ssize_t)GROVE_STACK_MAX)
-            return PyErr_Format(PyExc_ValueError,
-                                "a stack size of %zd bytes: expected %u to %zu",
-                                size, STACK_SIZE_MIN, GROVE_STACK_MAX);
-        greenlet_stack_shift = stack_shift((size_t)size);
-    }
-    return PyLong_FromSize_t(previous);
-}
-
-static PyMethodDef functions[] = {
-    {"getcurrent", module_getcurrent, METH_NOARGS, getcurrent_doc},
-    {"settrace", module_settrace, METH_O, settrace_doc},
-    {"gettrace", module_gettrace, METH_NOARGS, gettrace_doc},
-    {"stack_size", module_stack_size, METH_VARARGS, stack_size_doc},
-    {NULL}};
+/* ---- the module ------------------------------------------------------------- */
 
 static int add_to_class(const char *name, PyObject *value)
 {
@@ -400,7 +416,7 @@ int greenlet_init(PyObject *module)
         !PyExc_GreenletExit)
         return -1;
     if (getenv("GROVE_STACK_SIZE") &&
-        grove_stack_size_default() >= STACK_SIZE_MIN)
+        grove_stack_size_default() >= STATE_STACK_MIN)
         greenlet_stack_shift = stack_shift(grove_stack_size_default());
     if (PyModule_AddType(module, &PyGreenlet_Type) < 0 ||
         PyModule_AddObjectRef(module, "error", PyExc_GreenletError) < 0 ||
@@ -408,5 +424,5 @@ int greenlet_init(PyObject *module)
         add_to_class("error", PyExc_GreenletError) < 0 ||
         add_to_class("GreenletExit", PyExc_GreenletExit) < 0)
         return -1;
-    return PyModule_AddFunctions(module, functions);
+    return greenlet_api_init(module) < 0 ? -1 : greenlet_functions_init(module);
 }

@@ -20,10 +20,21 @@ static PyObject *get_dead(PyObject *o, void *closure)
     return PyBool_FromLong(greenlet_is_dead(((PyGreenlet *)o)->green));
 }
 
+static int refuse_main(struct green *g)
+{
+    if (!g->is_main)
+        return 0;
+    PyErr_SetString(PyExc_AttributeError,
+                    "Main greenlets do not have a run attribute.");
+    return -1;
+}
+
 static PyObject *get_run(PyObject *o, void *closure)
 {
     (void)closure;
     struct green *g = ((PyGreenlet *)o)->green;
+    if (refuse_main(g) < 0)
+        return NULL;
     if (g->phase == GREEN_UNSTARTED && g->run)
         return Py_NewRef(g->run);
     PyErr_SetString(PyExc_AttributeError, "run");
@@ -34,6 +45,8 @@ int greenlet_set_run(PyObject *o, PyObject *run, void *closure)
 {
     (void)closure;
     struct green *g = ((PyGreenlet *)o)->green;
+    if (refuse_main(g) < 0)
+        return -1;
     if (g->phase != GREEN_UNSTARTED) {
         PyErr_SetString(PyExc_AttributeError,
                         "run cannot be set after the start of the greenlet");
@@ -103,8 +116,8 @@ static PyObject *get_gr_frame(PyObject *o, void *closure)
     struct py_thread *t = thread_self();
     if (!t)
         return NULL;
-    if (g->phase != GREEN_ACTIVE || greenlet_is_current(g) ||
-        (g->thread != t && !g->thread->dead))
+    if (greenlet_is_dead(g) || g->phase != GREEN_ACTIVE ||
+        greenlet_is_current(g))
         Py_RETURN_NONE;
     PyFrameObject *frame = state_frame(t->tstate, &g->state);
     if (!frame && PyErr_Occurred())
@@ -162,12 +175,22 @@ static int set_gr_context(PyObject *o, PyObject *value, void *closure)
     return 0;
 }
 
+/* Bytes of C stack that a suspended fiber stands on; 1 for the thread's own,
+ * whose beginning is not known. */
+static size_t stack_used(const struct fiber *f)
+{
+    const char *sp = context_sp(&f->context);
+    const char *top = (const char *)f;
+    return sp < top && sp > f->stack.base ? (size_t)(top - sp) : 1;
+}
+
 static PyObject *get_stack_saved(PyObject *o, void *closure)
 {
     (void)closure;
     struct green *g = ((PyGreenlet *)o)->green;
-    bool suspended = g->phase == GREEN_ACTIVE && !greenlet_is_current(g);
-    return PyLong_FromLong(suspended);
+    bool suspended = !greenlet_is_dead(g) && g->phase == GREEN_ACTIVE &&
+                     !greenlet_is_current(g);
+    return PyLong_FromSize_t(suspended ? stack_used(&g->fiber->fiber) : 0);
 }
 
 PyGetSetDef greenlet_attributes[] = {
@@ -181,5 +204,6 @@ PyGetSetDef greenlet_attributes[] = {
      "Its innermost frame while it is suspended, otherwise None.", NULL},
     {"gr_context", get_gr_context, set_gr_context,
      "Its contextvars.Context, or None.", NULL},
-    {"_stack_saved", get_stack_saved, NULL, NULL, NULL},
+    {"_stack_saved", get_stack_saved, NULL,
+     "Bytes of its C stack while it is suspended, otherwise 0.", NULL},
     {NULL}};

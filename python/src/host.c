@@ -42,8 +42,7 @@ static void host_begin(struct grove_fiber *f)
 {
     struct green *g = f->host;
     struct py_thread *t = g->thread;
-    state_begin(t->tstate, &g->state, stack_host_area(&f->fiber.stack),
-                stack_size(&f->fiber.stack));
+    state_begin(t->tstate, &g->state, &f->fiber.stack);
     host_become_current(t, g);
 }
 

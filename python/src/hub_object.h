@@ -28,6 +28,13 @@ static inline PyObject *hub_object(struct py_thread *t)
 /* 0 when t is the calling thread; else -1 with InvalidThreadUseError. */
 int hub_object_check_thread(struct py_thread *t);
 
+/* The Hub is about to call somebody back: a tracer learns that it runs. */
+static inline void hub_object_enter(struct py_thread *t)
+{
+    if (unlikely(t->tracer != NULL) && greenlet_trace_arrival(t, false) < 0)
+        hub_object_report(t, NULL);
+}
+
 /* LoopExit about hub, for a wait that nothing can end. */
 void hub_object_set_loop_exit(struct py_thread *t);
 

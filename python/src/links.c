@@ -14,6 +14,7 @@
 
 static void call_link(Greenlet *g, PyObject *link)
 {
+    hub_object_enter(green_state(g)->thread);
     PyObject *result = PyObject_CallOneArg(link, (PyObject *)g);
     if (!result) {
         PyObject *exception = exception_take();
@@ -28,7 +29,7 @@ static void call_link(Greenlet *g, PyObject *link)
 }
 
 /* A link may add and remove others. */
-static void notify(struct run *run)
+void green_call_links(struct run *run)
 {
     Greenlet *g = (Greenlet *)container_of(run, Spawned, run);
     while (g->links && PyList_GET_SIZE(g->links)) {
@@ -47,7 +48,7 @@ void green_queue_links(Greenlet *g)
         return;
     Py_INCREF(g);
     g->base.run.birth = NULL;
-    g->base.run.call = notify;
+    g->base.run.call = green_call_links;
     hub_queue(green_state(g)->thread->hub, &g->base.run);
 }
 

@@ -38,6 +38,7 @@ static void callback_call(Callback *cb)
     if (fn) {
         cb->fn = NULL;
         cb->args = NULL;
+        hub_object_enter(cb->thread);
         PyObject *result =
             args ? PyObject_Call(fn, args, NULL) : PyObject_CallNoArgs(fn);
         if (!result)

@@ -68,6 +68,21 @@ void spawned_unqueue(Spawned *s)
     Py_DECREF(s);
 }
 
+void spawned_abandon(struct hub *hub)
+{
+    struct run *run = hub->queue.ends.next;
+    while (run != &hub->queue.ends) {
+        struct run *next = run->next;
+        if (run->birth == born || run->call == let_go ||
+            run->call == no_stack || run->call == green_call_links) {
+            run_queue_remove(run);
+            Py_DECREF(container_of(run, Spawned, run));
+            next = hub->queue.ends.next; /* that may have run code */
+        }
+        run = next;
+    }
+}
+
 /* ---- the tree ------------------------------------------------------------ */
 
 static bool is_spawned(PyObject *g)

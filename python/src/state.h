@@ -1,18 +1,21 @@
 /*
  * The interpreter's per-greenlet state, and how it is swapped: everything that
- * differs between CPython versions is in this file.
+ * differs between CPython versions is here, what is hot; and in state.c, what
+ * looks into frames.
  *
  * PyThreadState describes the running stack of Python frames as well as the
  * thread. The former goes with the greenlet:
  *
- *   frames       cframe (3.11, 3.12), current_frame (3.13)
+ *   frames       cframe (3.11, 3.12), current_frame (since 3.13)
  *   data stack   datastack_chunk, _top, _limit: where frames are allocated
  *   recursion    as a depth, so that sys.setrecursionlimit applies to parked
- *                greenlets, too; on 3.12 and 3.13 also the C counter
+ *                greenlets, too; on 3.12 and 3.13 also the C counter, since
+ *                3.14 the bounds of the C stack
  *   exc_info     the chain of exceptions being handled. Its bottom item lives
  *                in struct py_state, so that only the pointer is swapped
  *   context      contextvars
- *   trashcan     nesting (3.11, 3.12), delete_later (3.13)
+ *   trashcan     nesting (3.11, 3.12), delete_later (since 3.13)
+ *   JIT          current_executor (since 3.14)
  *
  * The exception in flight is not: it is clear at a switch, but for a throw,
  * where it crosses on purpose. Tracing, profiling, async generator hooks and
@@ -23,25 +26,34 @@
  * chunk: it neither pops nor frees those. It is left unaligned to a page, so
  * that even a thread that dies in a greenlet does not unmap it (munmap
  * refuses).
+ *
+ * 3.11, 3.12 and 3.13 are tested. What is said of later ones is written after
+ * their documentation and headers, and has not been run.
  */
 #ifndef GROVE_PYTHON_STATE_H
 #define GROVE_PYTHON_STATE_H
 
 #include <Python.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "fiber/stack.h"
 
-#if PY_VERSION_HEX < 0x030B0000 || PY_VERSION_HEX >= 0x030E0000
-#error "grove knows CPython 3.11, 3.12 and 3.13"
+#if PY_VERSION_HEX < 0x030B0000 || PY_VERSION_HEX >= 0x03100000
+#error "grove knows CPython 3.11 to 3.15"
+#endif
+#if PY_VERSION_HEX >= 0x030E0000 && PY_VERSION_HEX < 0x030E0100
+#error "grove needs 3.14.1: 3.14.0 allows no stacks but the threads' own"
 #endif
 #ifdef Py_GIL_DISABLED
 #error "grove needs a CPython with the GIL"
 #endif
 
 #define STATE_HAS_CFRAME (PY_VERSION_HEX < 0x030D0000)
-#define STATE_HAS_C_RECURSION (PY_VERSION_HEX >= 0x030C0000)
+#define STATE_HAS_C_RECURSION \
+    (PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030E0000)
+#define STATE_HAS_STACK_BOUNDS (PY_VERSION_HEX >= 0x030E0000)
 
 struct py_state {
 #if STATE_HAS_CFRAME
@@ -64,6 +76,11 @@ struct py_state {
     int trash_nesting;
 #else
     PyObject *delete_later; /* a chain of dying objects: moved, never counted */
+#endif
+#if STATE_HAS_STACK_BOUNDS
+    void *stack_low; /* NULL: the thread's own stack */
+    size_t stack_size;
+    PyObject *executor; /* the JIT's, as it was left */
 #endif
 };
 
@@ -128,6 +145,13 @@ static inline int state_generic_setattr(PyObject *o, PyObject *name,
 #define STATE_TRASH_NESTING(ts) ((ts)->trash.delete_nesting)
 #endif
 
+#if STATE_HAS_STACK_BOUNDS
+#define STATE_STACK_SPARE ((size_t)64 << 10)
+#define STATE_STACK_MIN ((size_t)256 << 10)
+#else
+#define STATE_STACK_MIN ((size_t)64 << 10)
+#endif
+
 /* The running greenlet's state goes to s. */
 static inline void state_save(PyThreadState *ts, struct py_state *s)
 {
@@ -147,6 +171,9 @@ static inline void state_save(PyThreadState *ts, struct py_state *s)
     s->depth = STATE_LIMIT(ts) - STATE_REMAINING(ts);
 #if STATE_HAS_C_RECURSION
     s->c_remaining = ts->c_recursion_remaining;
+#endif
+#if STATE_HAS_STACK_BOUNDS
+    s->executor = ts->current_executor;
 #endif
 }
 
@@ -176,11 +203,24 @@ static inline void state_load(PyThreadState *ts, struct py_state *s)
 #if STATE_HAS_C_RECURSION
     ts->c_recursion_remaining = s->c_remaining;
 #endif
+#if STATE_HAS_STACK_BOUNDS
+    /* Its only error, a stack too small, is ruled out by STATE_STACK_MIN.
+     * The interpreter stops 32 KiB before what it takes for the end, and its
+     * allocator has been seen to need more than that. */
+    if (s->stack_low)
+        PyUnstable_ThreadState_SetStackProtection(
+            ts, (char *)s->stack_low + STATE_STACK_SPARE,
+            s->stack_size - STATE_STACK_SPARE);
+    else
+        PyUnstable_ThreadState_ResetStackProtection(ts);
+    ts->current_executor = s->executor;
+#endif
 }
 
-/* C recursion that a stack of size bytes has room for: 2.6 KiB a level, which
- * is what recursion through sorted(key=...) takes, the hungriest there is; and
- * some room for what does not count. */
+/* C recursion that a stack of size bytes has room for: 1.75 KiB a unit of the
+ * interpreter's count, which is what recursion through sorted(key=...) takes,
+ * the hungriest there is (2 to 3 units a level); and room for the host's area
+ * and what the last level calls, which does not count. */
 static inline int state_c_levels(size_t size)
 {
 #if PY_VERSION_HEX >= 0x030D0000
@@ -190,16 +230,17 @@ static inline int state_c_levels(size_t size)
 #else
     int most = 0;
 #endif
-    size_t room = (size - 16384) / 2662;
+    size_t room = (size - 32768) / 1792;
     return room < (size_t)most ? (int)room : most;
 }
 
 /* A new greenlet's state, loaded into the thread: no frames, depth 0, the data
- * stack's first chunk at area (STACK_HOST_AREA bytes), s->context (owned, may
+ * stack's first chunk in the host's area of its stack, s->context (owned, may
  * be NULL) as context. */
 static inline void state_begin(PyThreadState *ts, struct py_state *s,
-                               void *area, size_t stack_size)
+                               const struct stack *stack)
 {
+    void *area = stack_host_area(stack);
     _PyStackChunk *chunk = area;
     chunk->previous = NULL;
     chunk->size = STACK_HOST_AREA;
@@ -222,9 +263,12 @@ static inline void state_begin(PyThreadState *ts, struct py_state *s,
     s->exc_info = &s->exc_bottom;
     s->depth = 0;
 #if STATE_HAS_C_RECURSION
-    s->c_remaining = state_c_levels(stack_size);
-#else
-    (void)stack_size;
+    s->c_remaining = state_c_levels(stack_size(stack));
+#endif
+#if STATE_HAS_STACK_BOUNDS
+    s->stack_low = stack->base + 4096; /* above the guard */
+    s->stack_size = (size_t)((char *)stack - (char *)s->stack_low);
+    s->executor = NULL;
 #endif
     state_load(ts, s);
 }
@@ -251,27 +295,30 @@ static inline void state_end(PyThreadState *ts, struct py_state *s)
     Py_CLEAR(s->exc_bottom.exc_value);
 }
 
+/* ---- looking into frames; state.c ---------------------------------------- */
+
 /* The top frame of a suspended greenlet: a new reference, or NULL (no frame, or
  * MemoryError set). */
-static inline PyFrameObject *state_frame(PyThreadState *ts, struct py_state *s)
-{
-    /* Making the frame object must not run the collector meanwhile: it would
-     * walk the frames of a greenlet that is not running. */
-    int collecting = PyGC_Disable();
-#if STATE_HAS_CFRAME
-    _PyCFrame *running = ts->cframe;
-    ts->cframe = s->cframe;
-    PyFrameObject *frame = PyThreadState_GetFrame(ts);
-    ts->cframe = running;
-#else
-    struct _PyInterpreterFrame *running = ts->current_frame;
-    ts->current_frame = s->current_frame;
-    PyFrameObject *frame = PyThreadState_GetFrame(ts);
-    ts->current_frame = running;
+PyFrameObject *state_frame(PyThreadState *ts, struct py_state *s);
+
+/* For tp_traverse: what the frames of a suspended greenlet refer to, as far as
+ * they tell. What is on its C stack is not visited. */
+int state_visit_frames(struct py_state *s, visitproc visit, void *arg);
+
+/* Make the frames of a suspended greenlet end without running another line of
+ * theirs, `finally` blocks included, when an exception is thrown in. kept, a
+ * list, is given what must live until that is over. False (with no exception)
+ * when that cannot be had: a coroutine is among them, whose driver in C would
+ * go on to the next, or there is no memory, or CPython is too new. */
+bool state_disarm(struct py_state *s, PyObject *kept);
+
+/* The thread state is being cleared, its dict already is: have a reference to o
+ * (a new one is taken) dropped after what else the dict held. False when the
+ * place for it is taken. */
+bool state_clear_later(PyThreadState *ts, PyObject *o);
+
+#if PY_VERSION_HEX < 0x030D0000
+int state_trash_nesting(void);
 #endif
-    if (collecting)
-        PyGC_Enable();
-    return frame;
-}
 
 #endif

@@ -54,51 +54,78 @@ void greenlet_drop_left(struct py_thread *t)
     }
 }
 
-/* Tells the tracer, in the target, of the switch that led here. Returns value,
- * or NULL when the tracer failed, or when value was NULL. */
-static PyObject *trace(struct py_thread *t, PyGreenlet *origin, PyObject *value)
+/* Calls the tracer for a switch from origin to target. -1 when it failed: it is
+ * no tracer any more then, and its exception is set. */
+static int tell(struct py_thread *t, PyObject *event, PyGreenlet *origin,
+                PyGreenlet *target)
 {
-    PyObject *type, *exc, *tb;
-    PyErr_Fetch(&type, &exc, &tb);
+    if (!t->tracer)
+        return 0;
     PyObject *tracer = Py_NewRef(t->tracer);
     PyThreadState_EnterTracing(t->tstate);
-    PyObject *r =
-        PyObject_CallFunction(tracer, "O(OO)", value ? str_switch : str_throw,
-                              (PyObject *)origin, (PyObject *)t->current);
+    PyObject *r = PyObject_CallFunction(tracer, "O(OO)", event,
+                                        (PyObject *)origin, (PyObject *)target);
     PyThreadState_LeaveTracing(t->tstate);
-    Py_DECREF(tracer);
-    if (r) {
+    if (r)
         Py_DECREF(r);
-        PyErr_Restore(type, exc, tb);
-        return value;
-    }
-    Py_CLEAR(t->tracer); /* its exception is raised instead */
-    Py_XDECREF(type);
-    Py_XDECREF(exc);
-    Py_XDECREF(tb);
-    Py_XDECREF(value);
-    return NULL;
+    else if (t->tracer == tracer)
+        greenlet_set_tracer(t, NULL);
+    Py_DECREF(tracer);
+    return r ? 0 : -1;
 }
 
-void greenlet_trace_hub(struct py_thread *t)
+/* The events make a chain: the origin of each is the target of the one before.
+ * A wait in the hub goes straight to whoever is due, which is told as a switch
+ * to the Hub and one from it. */
+int greenlet_trace_arrival(struct py_thread *t, bool thrown)
 {
-    if (t->tracer && t->hub_object && !PyErr_Occurred()) {
-        PyObject *value =
-            trace(t, (PyGreenlet *)t->hub_object, Py_NewRef(Py_None));
-        Py_XDECREF(value);
+    PyGreenlet *here = t->current, *hub = (PyGreenlet *)t->hub_object;
+    bool direct = t->went_directly;
+    t->went_directly = false;
+    if (here == t->traced)
+        return 0;
+    PyObject *type, *exc, *tb;
+    PyErr_Fetch(&type, &exc, &tb);
+    PyGreenlet *origin = t->traced;
+    t->traced = (PyGreenlet *)Py_NewRef((PyObject *)here);
+    int r = 0;
+    if (!direct && hub && origin != hub && here != hub) {
+        Py_INCREF(hub);
+        r = tell(t, str_switch, origin, hub);
+        Py_SETREF(origin, hub);
     }
+    if (r == 0)
+        r = tell(t, thrown ? str_throw : str_switch, origin, here);
+    Py_DECREF(origin);
+    if (r == 0) {
+        PyErr_Restore(type, exc, tb);
+        return 0;
+    }
+    Py_XDECREF(type); /* the tracer's exception is raised instead */
+    Py_XDECREF(exc);
+    Py_XDECREF(tb);
+    return -1;
+}
+
+void greenlet_set_tracer(struct py_thread *t, PyObject *tracer)
+{
+    PyObject *old = t->tracer;
+    PyGreenlet *traced = t->traced;
+    t->tracer = Py_XNewRef(tracer);
+    t->traced = tracer ? (PyGreenlet *)Py_NewRef((PyObject *)t->current) : NULL;
+    t->went_directly = false;
+    Py_XDECREF(old);
+    Py_XDECREF((PyObject *)traced);
 }
 
 /* What the resumed greenlet does about the one that was left. */
 static PyObject *arrived(struct py_thread *t, PyObject *value)
 {
-    PyGreenlet *left = t->left;
-    if (likely(!left))
+    if (likely(!t->left && !t->tracer))
         return value;
-    if (t->tracer)
-        value = trace(t, left, value);
-    t->left = NULL;
-    release_left(left);
+    if (t->tracer && greenlet_trace_arrival(t, !value) < 0)
+        Py_CLEAR(value);
+    greenlet_drop_left(t);
     return value;
 }
 
@@ -113,10 +140,12 @@ static inline void make_current(struct py_thread *t, PyGreenlet *target)
         Py_INCREF(target);
     PyGreenlet *origin = t->current;
     t->current = target;
-    if (likely(Py_REFCNT(origin) > 1 && !t->tracer))
+    if (likely(Py_REFCNT(origin) > 1 && !t->tracer)) {
         Py_DECREF(origin);
-    else
+    } else {
         t->left = origin;
+        t->went_directly = true;
+    }
 }
 
 /* From the current greenlet to target, whose value is set. Returns what the
@@ -146,6 +175,9 @@ static PyObject *refuse_thread(struct py_thread *t, struct green *g)
         PyErr_SetString(PyExc_GreenletError,
                         "cannot switch to a different thread (which happens "
                         "to have exited)");
+    else if (g->thread == t) /* its ancestors are gone */
+        PyErr_SetString(PyExc_GreenletError,
+                        "cannot switch to a garbage collected greenlet");
     else
         PyErr_Format(PyExc_GreenletError,
                      "Cannot switch to a different thread\n\tCurrent:  %R\n\t"
@@ -155,28 +187,36 @@ static PyObject *refuse_thread(struct py_thread *t, struct green *g)
 }
 
 /* An unstarted greenlet belongs to the thread of the main greenlet it descends
- * from: it may have been given another parent. */
-static void settle_thread(struct green *g)
+ * from: it may have been given another parent. False when there is none. */
+static bool settle_thread(struct green *g)
 {
     PyGreenlet *root = g->self;
     while (root->green->parent)
         root = root->green->parent;
+    if (!root->green->is_main)
+        return false;
     struct py_thread *t = root->green->thread;
     if (t != g->thread) {
         t->references++;
         thread_unref(g->thread);
         g->thread = t;
     }
+    return true;
 }
 
-/* Whether g may be switched to from thread t; sets greenlet.error otherwise. */
+/* Whether g may be switched to from thread t. */
+static bool is_of_thread(struct py_thread *t, struct green *g)
+{
+    return (g->phase != GREEN_UNSTARTED || settle_thread(g)) && g->thread == t;
+}
+
+/* The same, and sets greenlet.error otherwise. */
 static bool of_thread(struct py_thread *t, struct green *g)
 {
-    if (g->phase == GREEN_UNSTARTED)
-        settle_thread(g);
-    if (g->thread != t)
+    bool same = is_of_thread(t, g);
+    if (!same)
         refuse_thread(t, g);
-    return g->thread == t;
+    return same;
 }
 
 /* g, or its first ancestor that is not dead; NULL when all are. */
@@ -260,16 +300,16 @@ static int fetch_run(PyGreenlet *self)
     return 0;
 }
 
-/* Switch with unpacked arguments; steals args (a tuple) and kwargs (or NULL).
- */
-static PyObject *switch_with(PyGreenlet *target, PyObject *args,
-                             PyObject *kwargs)
+PyObject *greenlet_switch_with(PyGreenlet *target, PyObject *args,
+                               PyObject *kwargs)
 {
     struct py_thread *t = thread_self();
     if (!t)
         goto fail;
     greenlet_drop_left(t);
     end_doomed(t);
+    if (unlikely(t->tracer != NULL) && greenlet_trace_arrival(t, false) < 0)
+        goto fail;
     for (;;) {
         PyGreenlet *living = first_living(target);
         if (!living) {
@@ -303,33 +343,53 @@ fail:
     return NULL;
 }
 
-/* Throw what is set. */
+/* GreenletExit is a way to return: its instance is the value. */
+static PyObject *exit_value(void)
+{
+    if (!PyErr_ExceptionMatches(PyExc_GreenletExit))
+        return NULL;
+    PyObject *type, *value, *tb;
+    PyErr_Fetch(&type, &value, &tb);
+    PyErr_NormalizeException(&type, &value, &tb);
+    Py_XDECREF(type);
+    Py_XDECREF(tb);
+    return value;
+}
+
+/* An unstarted greenlet that is thrown into dies at once. */
+static bool die_unstarted(struct py_thread *t, struct green *g)
+{
+    if (!of_thread(t, g))
+        return false;
+    g->phase = GREEN_DEAD;
+    PyObject *type, *value, *tb; /* releasing may run code */
+    PyErr_Fetch(&type, &value, &tb);
+    Py_CLEAR(g->run);
+    PyErr_Restore(type, value, tb);
+    return true;
+}
+
 PyObject *greenlet_throw_in(PyGreenlet *target)
 {
     struct py_thread *t = thread_self();
     if (!t)
         return NULL;
     greenlet_drop_left(t);
+    if (unlikely(t->tracer != NULL) && greenlet_trace_arrival(t, false) < 0)
+        return NULL;
     struct green *g = target->green;
-    if (g->phase == GREEN_UNSTARTED) {
-        settle_thread(g);
-        if (g->thread == t) { /* it dies at once */
-            g->phase = GREEN_DEAD;
-            Py_CLEAR(g->run);
-        }
-    }
+    if (g->phase == GREEN_UNSTARTED && !die_unstarted(t, g))
+        return NULL;
     PyGreenlet *living = first_living(target);
-    if (!living || living->green->thread != t)
-        return refuse_thread(t, living ? living->green : g);
+    if (!living)
+        return refuse_thread(t, g);
+    if (!of_thread(t, living->green))
+        return NULL;
     if (living != target && PyErr_ExceptionMatches(PyExc_GreenletExit)) {
-        PyObject *type, *value, *tb; /* a dead one has nothing to exit from */
-        PyErr_Fetch(&type, &value, &tb);
-        PyErr_NormalizeException(&type, &value, &tb);
-        Py_XDECREF(type);
-        Py_XDECREF(tb);
-        PyObject *args = PyTuple_Pack(1, value);
-        Py_DECREF(value);
-        return args ? switch_with(living, args, NULL) : NULL;
+        PyObject *value = exit_value(); /* there is nothing to exit from */
+        PyObject *args = value ? PyTuple_Pack(1, value) : NULL;
+        Py_XDECREF(value);
+        return args ? greenlet_switch_with(living, args, NULL) : NULL;
     }
     if (living->green->phase == GREEN_UNSTARTED)
         return greenlet_throw_in(living);
@@ -344,10 +404,10 @@ PyObject *greenlet_switch(PyGreenlet *target, PyObject *value, PyObject *kwargs)
     if (!value)
         return greenlet_throw_in(target);
     if (target->green->phase == GREEN_UNSTARTED)
-        return switch_with(target, value, kwargs);
+        return greenlet_switch_with(target, value, kwargs);
     PyObject *args = PyTuple_Pack(1, value);
     Py_DECREF(value);
-    return args ? switch_with(target, args, kwargs) : NULL;
+    return args ? greenlet_switch_with(target, args, kwargs) : NULL;
 }
 
 PyObject *greenlet_throw(PyGreenlet *target, PyObject *type, PyObject *val,
@@ -397,30 +457,16 @@ fail:
 
 /* ---- birth and death ------------------------------------------------------ */
 
-/* What a plain greenlet does: run(*args, **kwargs). */
+/* What a plain greenlet does: run(*args, **kwargs). They stay where the
+ * collector sees them. */
 static PyObject *run_body(PyGreenlet *self)
 {
     struct green *g = self->green;
-    PyObject *run = g->run, *args = g->start_args, *kwargs = g->start_kwargs;
-    g->run = g->start_args = g->start_kwargs = NULL;
-    PyObject *result = PyObject_Call(run, args, kwargs);
-    Py_DECREF(run);
-    Py_XDECREF(args);
-    Py_XDECREF(kwargs);
+    PyObject *result = PyObject_Call(g->run, g->start_args, g->start_kwargs);
+    Py_CLEAR(g->run);
+    Py_CLEAR(g->start_args);
+    Py_CLEAR(g->start_kwargs);
     return result;
-}
-
-/* GreenletExit is a way to return: its instance is the value. */
-static PyObject *exit_value(void)
-{
-    if (!PyErr_ExceptionMatches(PyExc_GreenletExit))
-        return NULL;
-    PyObject *type, *value, *tb;
-    PyErr_Fetch(&type, &value, &tb);
-    PyErr_NormalizeException(&type, &value, &tb);
-    Py_XDECREF(type);
-    Py_XDECREF(tb);
-    return value;
 }
 
 /* Who gets the result of a greenlet that has ended: its first living ancestor,
@@ -430,20 +476,32 @@ static PyGreenlet *heir(struct py_thread *t, PyGreenlet *parent,
 {
     for (;;) {
         parent = first_living(parent);
-        if (!parent || parent->green->thread != t)
+        if (!parent)
             Py_FatalError("grove: a greenlet has ended and no ancestor lives");
         struct green *p = parent->green;
-        if (p->phase == GREEN_ACTIVE) {
-            p->value = *result;
-            return parent;
+        if (is_of_thread(t, p)) {
+            if (p->phase == GREEN_ACTIVE) {
+                p->value = *result;
+                return parent;
+            }
+            if (!*result) {
+                die_unstarted(t, p);
+                continue;
+            }
+            if (fetch_run(parent) == 0) {
+                if (p->phase != GREEN_UNSTARTED)
+                    continue; /* looking up run has started it, or killed it */
+                PyObject *args = PyTuple_Pack(1, *result);
+                if (args && start_fiber(t, parent) == 0) {
+                    Py_XSETREF(p->start_args, args);
+                    Py_CLEAR(*result);
+                    return parent;
+                }
+                Py_XDECREF(args);
+            }
+        } else {
+            refuse_thread(t, p); /* which its parent gets */
         }
-        PyObject *args = *result ? PyTuple_Pack(1, *result) : NULL;
-        if (args && fetch_run(parent) == 0 && start_fiber(t, parent) == 0) {
-            p->start_args = args;
-            Py_CLEAR(*result);
-            return parent;
-        }
-        Py_XDECREF(args);
         Py_CLEAR(*result);
         parent = p->parent;
     }
@@ -492,8 +550,7 @@ static void green_entry(void *arg)
     struct py_thread *t = g->thread;
     PyGreenlet *self = g->self;
     fiber_started(&t->hub->thread, &f->fiber);
-    state_begin(t->tstate, &g->state, stack_host_area(&f->fiber.stack),
-                stack_size(&f->fiber.stack));
+    state_begin(t->tstate, &g->state, &f->fiber.stack);
     host_become_current(t, g);
     PyObject *value = arrived(t, greenlet_no_args);
     PyObject *result = NULL;
@@ -521,7 +578,7 @@ switch_slow(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                            args[nargs + i]) < 0)
             goto fail;
     }
-    return switch_with((PyGreenlet *)self, tuple, kwargs);
+    return greenlet_switch_with((PyGreenlet *)self, tuple, kwargs);
 fail:
     Py_DECREF(tuple);
     Py_XDECREF(kwargs);

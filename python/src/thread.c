@@ -3,11 +3,13 @@
  *
  * A thread is known by its PyThreadState. It gets a struct py_thread, and with
  * it a hub, the first time it touches a greenlet, and loses it when its thread
- * state is cleared: a capsule in the thread state's dict notices that.
- * Greenlets may outlive their thread; they hold a reference to its struct, find
- * it dead, and are dead themselves.
+ * state is cleared: a capsule in the thread state's dict notices that. Then the
+ * suspended greenlets of the thread are ended, so that nothing is left that
+ * points to their stacks; those that cannot be keep all stacks of the thread
+ * mapped. Greenlets may outlive their thread; they hold a reference to its
+ * struct, find it dead, and are dead themselves.
  */
-#include "core.h"
+#include "green.h"
 
 #include <unistd.h>
 
@@ -22,11 +24,8 @@ void thread_unref(struct py_thread *t)
         PyMem_Free(t);
 }
 
-/* The thread state is being cleared, on its thread, or after a fork for the
- * threads that did not survive it. */
-static void on_thread_end(PyObject *capsule)
+static void forget(struct py_thread *t)
 {
-    struct py_thread *t = PyCapsule_GetPointer(capsule, CAPSULE);
     for (struct py_thread **at = &threads; *at; at = &(*at)->next) {
         if (*at == t) {
             *at = t->next;
@@ -35,16 +34,34 @@ static void on_thread_end(PyObject *capsule)
     }
     if (thread_cached == t)
         thread_cached = NULL;
+}
+
+/* The thread ends, in this very thread and in its main greenlet. */
+static void end_greenlets(struct py_thread *t)
+{
+    greenlet_drop_left(t);
+    t->hub->keep_stacks = !greenlet_end_all(t);
+    spawned_abandon(t->hub);
+}
+
+static void thread_end(struct py_thread *t)
+{
+    bool here = t->hub && t->hub == hub_of_thread;
+    greenlet_set_tracer(t, NULL);
+    linkable_thread_end(t); /* before the stacks that its waiters are on go */
+    if (here && t->current == t->main && !state_is_finalizing())
+        end_greenlets(t);
+    else if (here)
+        t->hub->keep_stacks = true;
+    forget(t);
     t->dead = true;
     linkable_thread_end(t);
-    if (t->hub && t->hub == hub_of_thread) {
+    if (here) {
         t->hub->host = NULL;
         t->hub->root.host = NULL;
-        /* Frames of suspended greenlets may be referred to from elsewhere. */
-        t->hub->keep_stacks = t->hub->fibers > 0;
+        t->hub->loop_fiber->host = NULL;
     }
     t->hub = NULL;
-    Py_CLEAR(t->tracer);
     Py_CLEAR(t->hub_object);
     Py_CLEAR(t->doomed);
     Py_CLEAR(t->left);
@@ -53,10 +70,37 @@ static void on_thread_end(PyObject *capsule)
     thread_unref(t);
 }
 
+static void on_state_cleared(PyObject *capsule)
+{
+    thread_end(PyCapsule_GetPointer(capsule, CAPSULE));
+}
+
+/* The thread state is being cleared, on its thread, or after a fork for the
+ * threads that did not survive it, or at the interpreter's end. What its dict
+ * holds (threading.local has its objects there) may be greenlets, which are to
+ * find their thread alive: so the end comes after the dict's. */
+static void on_dict_cleared(PyObject *capsule)
+{
+    struct py_thread *t = PyCapsule_GetPointer(capsule, CAPSULE);
+    if (t->tstate == state_current_tstate()) {
+        PyObject *type, *value, *tb;
+        PyErr_Fetch(&type, &value, &tb);
+        PyObject *later = PyCapsule_New(t, CAPSULE, on_state_cleared);
+        bool waits = later && state_clear_later(t->tstate, later);
+        if (later && !waits)
+            PyCapsule_SetDestructor(later, NULL);
+        Py_XDECREF(later);
+        PyErr_Restore(type, value, tb);
+        if (waits)
+            return;
+    }
+    thread_end(t);
+}
+
 static int watch_end(struct py_thread *t)
 {
     PyObject *dict = PyThreadState_GetDict(); /* borrowed */
-    PyObject *capsule = PyCapsule_New(t, CAPSULE, on_thread_end);
+    PyObject *capsule = PyCapsule_New(t, CAPSULE, on_dict_cleared);
     if (!capsule)
         return -1;
     if (!dict || PyDict_SetItemString(dict, CAPSULE, capsule) < 0) {

@@ -140,6 +140,7 @@ static void deactivate(Watcher *w)
 static void call_it(Watcher *w, PyObject *args)
 {
     PyObject *callback = Py_NewRef(w->callback);
+    hub_object_enter(loop_thread(w->loop));
     PyObject *result = PyObject_Call(callback, args, NULL);
     if (!result)
         hub_object_report(loop_thread(w->loop), (PyObject *)w);

@@ -72,6 +72,7 @@ static void once_a_process(void)
 {
     pthread_key_create(&thread_end, hub_destroy);
     hub_watch_forks();
+    hub_list_watch_signal();
 }
 
 static void loop_entry(void *arg)

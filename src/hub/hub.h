@@ -157,6 +157,7 @@ struct hub {
                                       in the middle of it */
     bool dead; /* in a forked child: its thread is not there */
     struct hub *next_hub, *previous_hub; /* the ring of all; see hub_list.c */
+    grove_post dump_post; /* a list of its fibers was asked for */
     struct stack_pool stacks;
     struct loop loop;
     struct grove_fiber root;
@@ -432,6 +433,10 @@ void hub_list_remove(struct hub *hub);
 void hub_list_lock(void);
 void hub_list_unlock(void);
 void hub_list_forked(struct hub *survivor); /* locked */
+
+/* With GROVE_DUMP=1 in the environment: SIGUSR2 has each hub list its fibers on
+ * stderr at its next pass. */
+void hub_list_watch_signal(void);
 
 /* f's function has returned: calls its cleanup handlers, on f. */
 void hub_run_defers(struct grove_fiber *f);

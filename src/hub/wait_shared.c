@@ -22,11 +22,12 @@
 
 #include "hub/hub.h"
 
-/* A fiber that will never run again: it has ended in a fork, or its thread is
- * not there in this process. Only its own thread looks at its state. */
-static bool is_gone(const struct grove_fiber *f)
+/* Whether f will not be woken: something else on this thread was first (a kill,
+ * a deadline, its end in a fork), or its thread is not there in this process.
+ * Only its own thread looks at its state. */
+static bool is_out_of_reach(const struct grove_fiber *f)
 {
-    return f->hub == hub_of_thread ? f->state == FIBER_ENDED : f->hub->dead;
+    return f->hub == hub_of_thread ? f->state != FIBER_PARKED : f->hub->dead;
 }
 
 static bool claim(struct shared_wait *w, void *by)
@@ -45,7 +46,7 @@ static bool claim(struct shared_wait *w, void *by)
 bool hub_claim(struct shared_wait *w, void *by)
 {
     struct hub *hub = w->fiber->hub;
-    if (unlikely(is_gone(w->fiber)) || !claim(w, by))
+    if (unlikely(is_out_of_reach(w->fiber)) || !claim(w, by))
         return false;
     if (hub != hub_of_thread)
         atomic_fetch_add(&hub->posters, 1);
@@ -99,8 +100,8 @@ int hub_wait_shared(struct hub *hub, struct shared_wait *w, int64_t deadline,
             await_delivery(hub, w, r);
             r = 0;
         }
-    } else if (unlikely(r < 0)) {
-        hub_wait_undo(f, r);
+    } else if (unlikely(r != 0)) {
+        hub_wait_undo(f, r); /* after a host's transfer nothing is undone */
         r = 0;
     }
     hub->shared_waits--;

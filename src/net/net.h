@@ -10,6 +10,10 @@
  *   connection.c  accept4, connect, close
  *   poll.c        poll
  *   iov.c         what is left of an iovec array after a part was done
+ *   try.c         receiving and sending in two halves, a try and a wait
+ *   server.c      listening, a fiber a connection
+ *
+ * TLS is a library of its own on top: see tls.h.
  *
  * A call tries first, without blocking, and parks when that says EAGAIN:
  *
@@ -77,6 +81,18 @@ GROVE_HOST_API int net_connect(int fd, const struct sockaddr *addr,
 GROVE_HOST_API int net_poll(struct pollfd *fds, nfds_t nfds, int64_t deadline);
 GROVE_HOST_API int net_close(int fd);
 
+/* ---- try.c: for TLS ------------------------------------------------------ */
+
+/* recv and send that never wait and raise no signal: -1 and EAGAIN instead.
+ * After that a wait for the direction misses nothing. */
+GROVE_HOST_API ssize_t net_try_recv(int fd, void *buf, size_t len);
+GROVE_HOST_API ssize_t net_try_send(int fd, const void *buf, size_t len);
+/* Park until fd may be ready for direction: 0 or a negative errno. */
+GROVE_HOST_API int net_await(int fd, unsigned direction, int64_t deadline,
+                             const char *what);
+/* To be called once a call that might never wait: see net_give_turn. */
+GROVE_HOST_API void net_count_call(void);
+
 /* ---- op.c -------------------------------------------------------------- */
 
 /* A call under way. */
@@ -100,6 +116,12 @@ bool net_begin(struct net_op *op, int fd);
 /* After a system call has failed: whether to make it again. Parks on EAGAIN
  * until the descriptor may be ready. False with errno: the call fails. */
 bool net_retry(struct net_op *op);
+
+/* Let the hub's other fibers run and its loop look around. Due after so many
+ * calls that did not wait: with calls of 1 to 5 us the others wait no longer
+ * than in a pass of the hub (HUB_PASS). */
+#define NET_CALLS_A_TURN 256
+void net_give_turn(struct hub *hub);
 
 /* Park until another try is worth while. False with errno. */
 bool net_wait(struct net_op *op);

@@ -14,10 +14,6 @@
 
 #include <fcntl.h>
 
-/* Calls of a hub's fibers between two turns for others: with calls of 1 to 5 us
- * the others wait no longer than in a pass of the hub (HUB_PASS). */
-#define NET_CALLS_A_TURN 256
-
 /* The longest pause between two tries that no edge announces. */
 #define BACK_OFF_MAX (16 * GROVE_MILLISECOND)
 
@@ -82,17 +78,24 @@ bool net_may_wait(const struct net_op *op)
     return !op->no_wait && !(op->mode == NET_POSIX && op->record->nonblocking);
 }
 
+void net_give_turn(struct hub *hub)
+{
+    if (hub->current == hub->loop_fiber)
+        return;
+    hub->calls = 0;
+    hub->budget = 1; /* the pass ends here: the loop looks around */
+    grove_yield();
+}
+
 /* A fiber whose descriptors are always ready would never park, and starve the
  * others: after so many calls they get a turn, and the loop its look at timers
  * and descriptors. A host does that itself: it must know of each switch. */
 static void give_turn(struct net_op *op)
 {
     if (likely(++op->hub->calls < NET_CALLS_A_TURN) || !net_may_wait(op) ||
-        op->mode == NET_PARK || op->hub->current == op->hub->loop_fiber)
+        op->mode == NET_PARK)
         return;
-    op->hub->calls = 0;
-    op->hub->budget = 1; /* the pass ends here: the loop looks around */
-    grove_yield();
+    net_give_turn(op->hub);
 }
 
 bool net_begin(struct net_op *op, int fd)

@@ -1,7 +1,8 @@
 /*
  * The event: a flag that fibers wait for. Setting takes all who wait out of the
  * queue at once; they return 0 even if the flag is cleared before their turn.
- * The flag may be read without the lock: who finds it set needs nothing else.
+ * The flag may be read without the lock; but who finds it set may then free the
+ * event, so the setter must have let go of the lock by then, its last touch.
  */
 #include "sync/waiter.h"
 
@@ -12,7 +13,10 @@ void grove_event_init(grove_event *e)
 
 bool grove_event_is_set(const grove_event *e)
 {
-    return __atomic_load_n(&e->set, __ATOMIC_ACQUIRE);
+    if (!__atomic_load_n(&e->set, __ATOMIC_ACQUIRE))
+        return false;
+    waiters_await_unlock(&e->waiters);
+    return true;
 }
 
 void grove_event_clear(grove_event *e)
@@ -40,7 +44,7 @@ int grove_event_wait_until(grove_event *e, int64_t deadline)
     struct wait_in_queue w;
     wait_in_queue_init(&w, hub, &e->waiters, NULL);
     waiters_lock(&e->waiters);
-    if (unlikely(e->set)) {
+    if (unlikely(grove_event_is_set(e))) {
         waiters_unlock(&e->waiters);
         return 0;
     }

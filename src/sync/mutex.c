@@ -120,15 +120,28 @@ int grove_mutex_trylock(grove_mutex *m)
     return holds(m, self) ? lock_again(m) : -EBUSY;
 }
 
-static void unlock_slow(grove_mutex *m)
+/* Under the queue's lock: makes the first who waits the owner and returns it;
+ * NULL when there is nobody, and then m is marked as such. */
+static struct waiter *hand_over(grove_mutex *m, uintptr_t self)
 {
-    waiters_lock(&m->waiters);
     struct waiter *w = waiters_take(&m->waiters);
-    uintptr_t heir = w ? (uintptr_t)w->wait->fiber : 0;
+    uintptr_t heir = w ? (uintptr_t)w->wait->fiber : self;
     if (!waiters_empty(&m->waiters))
         heir |= CONTENDED;
     __atomic_store_n(&m->owner, heir, __ATOMIC_RELEASE);
-    waiters_unlock(&m->waiters);
+    return w;
+}
+
+/* The next to hold m may free it: so it is given away last, when the queue has
+ * been let go of. */
+static void unlock_slow(grove_mutex *m, uintptr_t self)
+{
+    struct waiter *w;
+    do {
+        waiters_lock(&m->waiters);
+        w = hand_over(m, self);
+        waiters_unlock(&m->waiters);
+    } while (!w && !change_owner(m, self, 0));
     if (w)
         waiter_wake(w);
 }
@@ -142,6 +155,6 @@ int grove_mutex_unlock(grove_mutex *m)
     if (m->depth)
         m->depth--;
     else if (unlikely(!change_owner(m, self, 0)))
-        unlock_slow(m);
+        unlock_slow(m, self);
     return 0;
 }

@@ -19,16 +19,20 @@ static inline void pause_briefly(void)
 #endif
 }
 
+void waiters_await_unlock_slow(const grove_waiters *q)
+{
+    for (int spins = 1; __atomic_load_n(&q->lock, __ATOMIC_ACQUIRE); spins++) {
+        if (spins % SPINS == 0)
+            sched_yield();
+        else
+            pause_briefly();
+    }
+}
+
 void waiters_lock_slow(grove_waiters *q)
 {
-    for (int spins = 0; __atomic_exchange_n(&q->lock, 1, __ATOMIC_ACQUIRE);) {
-        while (__atomic_load_n(&q->lock, __ATOMIC_RELAXED)) {
-            if (++spins % SPINS == 0)
-                sched_yield();
-            else
-                pause_briefly();
-        }
-    }
+    while (__atomic_exchange_n(&q->lock, 1, __ATOMIC_ACQUIRE))
+        waiters_await_unlock_slow(q);
 }
 
 struct waiter *waiters_take_all(grove_waiters *q)

@@ -55,6 +55,16 @@ static inline void waiters_unlock(grove_waiters *q)
         __atomic_store_n(&q->lock, 0, __ATOMIC_RELEASE);
 }
 
+void waiters_await_unlock_slow(const grove_waiters *q);
+
+/* For who has seen, without the lock, what was changed under it: whoever did it
+ * is through with the queue when this returns, which may then be freed. */
+static inline void waiters_await_unlock(const grove_waiters *q)
+{
+    if (unlikely(__atomic_load_n(&q->lock, __ATOMIC_ACQUIRE)))
+        waiters_await_unlock_slow(q);
+}
+
 /* The following four are called with the queue locked. */
 
 static inline bool waiters_empty(const grove_waiters *q)

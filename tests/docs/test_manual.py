@@ -14,8 +14,9 @@ FULL_PAGES = [p for p in PAGES if not p.read_text().startswith(".so ")]
 
 
 def exported_symbols() -> list[str]:
+    libraries = [BUILD / "src" / f"{name}.so" for name in ("libgrove", "libgrove-tls")]
     listing = subprocess.check_output(
-        ["nm", "-D", "--defined-only", BUILD / "src" / "libgrove.so"], text=True
+        ["nm", "-D", "--defined-only", *libraries], text=True
     )
     return re.findall(r" [A-Z] (grove_\w+)", listing)
 

@@ -46,6 +46,9 @@ def test_everything_is_there(prefix: Path):
         libdir / "libgrove.so",
         libdir / "libgrove.a",
         libdir / "pkgconfig/grove.pc",
+        libdir / "libgrove-tls.so",
+        libdir / "libgrove-tls.a",
+        libdir / "pkgconfig/grove-tls.pc",
     ]
     assert [path for path in wanted if not path.exists()] == []
 
@@ -85,3 +88,38 @@ def test_program_builds_with_pkg_config(prefix: Path, tmp_path: Path, static: bo
         [program], text=True, env={**environment, "LD_LIBRARY_PATH": str(libdir)}
     )
     assert output.count(".") == 2
+
+
+TLS_PROGRAM = """
+#include <grove.h>
+#include <stdio.h>
+int main(void)
+{
+    grove_tls_context *context;
+    if (grove_tls_context_new(&context, GROVE_TLS_CLIENT) < 0)
+        return 1;
+    grove_tls_context_release(context);
+    puts("made");
+}
+"""
+
+
+def needed(binary: Path) -> str:
+    return subprocess.check_output(["readelf", "-d", binary], text=True)
+
+
+def test_only_programs_with_tls_load_openssl(prefix: Path, tmp_path: Path):
+    libdir = next(prefix.glob("lib/**/libgrove.so.0")).parent
+    environment = {**os.environ, "PKG_CONFIG_PATH": str(libdir / "pkgconfig")}
+    flags = subprocess.check_output(
+        ["pkg-config", "--cflags", "--libs", "grove-tls"], text=True, env=environment
+    ).split()
+    source, program = tmp_path / "program.c", tmp_path / "program"
+    source.write_text(TLS_PROGRAM)
+    subprocess.check_call(["cc", source, "-o", program, *flags])
+    output = subprocess.check_output(
+        [program], text=True, env={**environment, "LD_LIBRARY_PATH": str(libdir)}
+    )
+    assert output == "made\n"
+    assert "libssl" not in needed(libdir / "libgrove.so")
+    assert "libssl" in needed(libdir / "libgrove-tls.so")

@@ -1,0 +1,29 @@
+/*
+ * What libgrove knows of libgrove-tls, which it does not link with: the first
+ * member of every context is this table, and servers go through it.
+ */
+#ifndef GROVE_NET_TLS_OPS_H
+#define GROVE_NET_TLS_OPS_H
+
+#include "grove.h"
+
+/* Each as the function of grove/tls.h of that name. */
+struct tls_ops {
+    grove_tls_context *(*retain)(grove_tls_context *context);
+    void (*release)(grove_tls_context *context);
+    int (*open)(grove_tls **out, grove_tls_context *context, int fd,
+                const char *host);
+    void (*free)(grove_tls *tls);
+    int (*handshake)(grove_tls *tls, int64_t deadline);
+    ssize_t (*read)(grove_tls *tls, void *buf, size_t len, int64_t deadline);
+    ssize_t (*write)(grove_tls *tls, const void *buf, size_t len,
+                     int64_t deadline);
+    int (*shutdown)(grove_tls *tls, int how, int64_t deadline);
+};
+
+static inline const struct tls_ops *tls_ops(grove_tls_context *context)
+{
+    return *(const struct tls_ops *const *)context;
+}
+
+#endif

@@ -1,0 +1,232 @@
+"""Fibers in gdb, of a running process or of a core file.
+
+    (gdb) source grove-gdb.py
+    (gdb) grove fibers        every fiber: number, name, state, where it is
+                              parked and for how long
+    (gdb) grove bt 7          the stack of fiber 7 of the selected thread's hub
+    (gdb) grove bt 7 2        of the second hub that `grove fibers` lists
+    (gdb) grove bt all        of every fiber
+
+Nothing is run in the process and nothing is changed in it. It needs the debug
+information of libgrove (or of the program that it was linked into).
+"""
+
+import re
+import time
+
+import gdb
+import gdb.unwinder
+
+# As in src/fiber/stack.c and stack.h: where the record stands in a slot.
+COLOURS = 8
+COLOUR = 64
+HOST_AREA = 16384 + 1536
+LINE = 64  # of the cache
+HOSTED = 1  # enum stack_kind
+
+STATES = ["new", "ready", "running", "parked", "ended"]
+
+# The registers of a saved context, in struct context's order.
+REGISTERS = {"i386:x86-64": ("rsp", "rbp", "rip"), "aarch64": ("sp", "x29", "pc")}
+GREGS = {"rsp": 15, "rbp": 10, "rip": 16}  # in ucontext_t, for ucontext builds
+
+
+def hubs() -> list[gdb.Value]:
+    """All hubs of the process, as struct hub."""
+    symbol = gdb.lookup_static_symbol("hub_list")
+    if symbol is None:
+        raise gdb.GdbError("there is no libgrove with debug information here")
+    first = symbol.value()
+    found = []
+    hub = first
+    while int(hub) and not (found and int(hub) == int(first)):
+        found.append(hub.dereference())
+        hub = hub["next_hub"]
+    return found
+
+
+def record_address(pool: gdb.Value, kind: int, shift: int, base: int) -> int:
+    """Where the record of the slot at base stands; record_of() in stack.c."""
+    top = base + (1 << shift)
+    if kind == HOSTED:
+        top -= HOST_AREA
+    top -= (base >> shift) % COLOURS * COLOUR
+    hot_offset = int(pool["hot_offset"])
+    hot = top - int(pool["record_size"]) + hot_offset
+    return (hot & ~(LINE - 1)) - hot_offset
+
+
+def slab_fibers(pool: gdb.Value, cls: gdb.Value, slab: gdb.Value):
+    pointer = gdb.lookup_type("struct grove_fiber").pointer()
+    shift, kind, base = int(cls["shift"]), int(cls["kind"]), int(slab["base"])
+    for i in range(int(slab["used"])):
+        if int(slab["is_cold"][i // 64]) >> (i % 64) & 1:
+            continue
+        address = record_address(pool, kind, shift, base + (i << shift))
+        fiber = gdb.Value(address).cast(pointer).dereference()
+        if fiber["fiber"]["stack"]["live"]:
+            yield fiber
+
+
+def fibers(hub: gdb.Value):
+    """The fibers of a hub: the thread's own stack first, then as they lie."""
+    yield hub["root"]
+    pool = hub["stacks"]
+    kinds, shifts = (
+        pool["classes"].type.range()[1] + 1,
+        pool["classes"][0].type.range()[1] + 1,
+    )
+    for kind in range(kinds):
+        for shift in range(shifts):
+            cls = pool["classes"][kind][shift]
+            slab = cls["slabs"]
+            while int(slab):
+                yield from slab_fibers(pool, cls, slab.dereference())
+                slab = slab["next"]
+
+
+def number(fiber: gdb.Value) -> int:
+    return int(fiber["fiber"]["id"])
+
+
+def now(hub: gdb.Value) -> int:
+    """The process's time, in nanoseconds: a core's is when it last looked."""
+    seen = int(hub["now"])
+    live = gdb.selected_inferior().pid and "core" not in str(
+        gdb.selected_inferior().connection
+    )
+    return max(seen, time.monotonic_ns()) if live else seen
+
+
+def describe(hub: gdb.Value, fiber: gdb.Value) -> str:
+    """The line of a fiber, as grove_dump has it."""
+    state = STATES[int(fiber["state"])]
+    line = f'fiber {number(fiber)} "{fiber["fiber"]["name"].string()}" {state}'
+    if state == "parked" and fiber["waiting"]:
+        reason = fiber["reason"]
+        line += f" in {reason['what'].string()}"
+        if int(reason["fd"]) >= 0:
+            line += f" on descriptor {int(reason['fd'])}"
+        line += f" for {(now(hub) - int(reason['since'])) / 1e9:.3f} s"
+    return line
+
+
+class FiberUnwinder(gdb.unwinder.Unwinder):
+    """Has the innermost frame called by where a parked fiber stands.
+
+    That works without writing registers, so on core files too.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("grove fiber")
+        self.context: gdb.Value | None = None
+
+    def __call__(self, frame: gdb.PendingFrame) -> gdb.UnwindInfo | None:
+        if self.context is None:
+            return None
+        context, self.context = self.context, None
+        names = REGISTERS[frame.architecture().name()]
+        values = saved_registers(context, names)
+        here = FrameId(values[0] - gdb.Value(1), frame.read_register("pc"))
+        unwound = frame.create_unwind_info(here)
+        for name, value in zip(names, values):
+            unwound.add_saved_register(name, value)
+        return unwound
+
+
+class FrameId:
+    """What gdb tells frames apart by: a stack address below the fiber's."""
+
+    def __init__(self, sp: gdb.Value, pc: gdb.Value) -> None:
+        self.sp = sp
+        self.pc = pc
+
+
+def saved_registers(context: gdb.Value, names: tuple[str, ...]) -> list[gdb.Value]:
+    word = gdb.lookup_type("unsigned long")
+    fields = [field.name for field in context.type.fields()]
+    if "uc" in fields:
+        gregs = context["uc"]["uc_mcontext"]["gregs"]
+        return [gregs[GREGS[name]].cast(word) for name in names]
+    return [context[field].cast(word) for field in fields[:3]]
+
+
+UNWINDER = FiberUnwinder()
+gdb.unwinder.register_unwinder(None, UNWINDER, replace=True)
+
+
+def backtrace(fiber: gdb.Value) -> str:
+    """The stack of a fiber that does not run, innermost frame first."""
+    UNWINDER.context = fiber["fiber"]["context"]
+    gdb.invalidate_cached_frames()
+    try:
+        text = gdb.execute("backtrace", to_string=True)
+    finally:
+        UNWINDER.context = None
+        gdb.invalidate_cached_frames()
+    # The first frame is the selected thread's, from which we pretend to come.
+    frames = re.split(r"^(?=#\d)", text, flags=re.M)[2:]
+    return "".join(
+        re.sub(r"^#\d+ *", lambda _, n=i: f"#{n:<3}", frame)
+        for i, frame in enumerate(frames)
+    )
+
+
+class Grove(gdb.Command):
+    """Fibers: grove fibers; grove bt NUMBER [HUB] | all."""
+
+    def __init__(self) -> None:
+        super().__init__("grove", gdb.COMMAND_STACK, prefix=True)
+
+
+class GroveFibers(gdb.Command):
+    """List all fibers of all hubs."""
+
+    def __init__(self) -> None:
+        super().__init__("grove fibers", gdb.COMMAND_STACK)
+
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        for i, hub in enumerate(hubs(), 1):
+            print(f"hub {i}")
+            for fiber in fibers(hub):
+                print(f"  {describe(hub, fiber)}")
+
+
+class GroveBacktrace(gdb.Command):
+    """The stack of a fiber: grove bt NUMBER [HUB], or of all: grove bt all."""
+
+    def __init__(self) -> None:
+        super().__init__("grove bt", gdb.COMMAND_STACK)
+
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        words = gdb.string_to_argv(argument)
+        everything = words == ["all"]
+        if not everything and not (
+            1 <= len(words) <= 2 and all(word.isdigit() for word in words)
+        ):
+            raise gdb.GdbError("usage: grove bt NUMBER [HUB], or: grove bt all")
+        chosen = hubs()
+        if len(words) == 2:
+            if not 1 <= int(words[1]) <= len(chosen):
+                raise gdb.GdbError(f"there is no hub {words[1]}: {len(chosen)} in all")
+            chosen = [chosen[int(words[1]) - 1]]
+        found = 0
+        for hub in chosen:
+            for fiber in fibers(hub):
+                if everything or number(fiber) == int(words[0]):
+                    self.show(hub, fiber)
+                    found += 1
+        if not found:
+            raise gdb.GdbError(f"there is no fiber {words[0]}")
+
+    def show(self, hub: gdb.Value, fiber: gdb.Value) -> None:
+        print(describe(hub, fiber))
+        if STATES[int(fiber["state"])] == "running":
+            print("(runs: its stack is its thread's: `thread apply all bt`)")
+        elif STATES[int(fiber["state"])] != "ended":
+            print(backtrace(fiber), end="")
+
+
+Grove()
+GroveFibers()
+GroveBacktrace()
