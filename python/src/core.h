@@ -122,6 +122,9 @@ struct py_thread {
     struct linkable_node waiting; /* ends of the ring of its waiters, and of */
     struct linkable_node arrived; /*   those that other threads have woken */
     grove_post arrival;           /* tells its hub of the latter */
+    size_t holds;                 /* of its hub, by watchers that are active */
+    struct phases *phases; /* watchers of the loop's passes; NULL: none */
+    struct switch_watch *watch; /* NULL: its switches are not watched */
     bool held;   /* its hub is kept from LoopExit for other threads' sake */
     bool asleep; /* its hub is in a poll, without the GIL */
 };
@@ -215,6 +218,9 @@ typedef PyObject *(*greenlet_body)(PyGreenlet *self);
  * exception. Borrowed. */
 PyObject *hub_object_make(struct py_thread *t);
 
+/* Whether o is a Hub, of whatever thread, dead or alive. hub.c. */
+bool hub_object_is_one(PyObject *o);
+
 /* Hand the exception that is set to the Hub's handle_error; context (borrowed,
  * NULL: none) is what it befell. Nothing is set afterwards. May switch. hub.c.
  */
@@ -293,6 +299,7 @@ int green_init(PyObject *module);
 int timeout_init(PyObject *module);
 int wait_init(PyObject *module);
 int linkable_init(PyObject *module);
+int switch_watch_init(PyObject *module);
 int sockets_init(PyObject *module);
 int local_init(PyObject *module);
 int queue_init(PyObject *module);

@@ -7,12 +7,15 @@
  * thread's again when it is resumed, so that neither costs a count. A greenlet
  * that another switched to directly finds itself already current.
  */
-#include "core.h"
+#include "phases.h"
+#include "switch_watch.h"
 
 static void host_suspend(struct grove_fiber *f)
 {
     struct green *g = f->host;
     struct py_thread *t = g->thread;
+    if (unlikely(t->watch != NULL))
+        switch_watch_note(t->watch, true);
     state_save(t->tstate, &g->state);
     g->parked = true;
     t->current = NULL;
@@ -61,6 +64,8 @@ static const sigset_t *host_poll_prepare(struct hub *hub)
     greenlet_drop_left(t);
     if (unlikely(t->held))
         thread_watch_check(t);
+    if (unlikely(t->phases != NULL))
+        phases_before_sleep(t->phases);
     if (!t->takes_signals)
         return NULL;
     sigset_t all;
@@ -84,6 +89,10 @@ static void host_poll_end(struct hub *hub, bool interrupted)
     PyEval_RestoreThread(t->tstate);
     thread_cached = t;
     t->asleep = false;
+    if (unlikely(t->watch != NULL))
+        switch_watch_rested(t->watch);
+    if (unlikely(t->phases != NULL))
+        phases_after_sleep(t->phases);
     if (interrupted)
         hub_object_signals(t);
 }
@@ -96,10 +105,15 @@ static bool host_deadlock(struct hub *hub)
 
 static void host_forked(struct hub *hub)
 {
-    thread_of(hub)->takes_signals = true; /* the only one there is */
-    thread_of(hub)->held = false;         /* holds are let go of by a fork */
-    linkable_thread_forked(thread_of(hub));
-    hub_object_forked(thread_of(hub));
+    struct py_thread *t = thread_of(hub);
+    t->takes_signals = true; /* the only one there is */
+    t->held = false;         /* holds were let go of by the fork */
+    for (size_t i = 0; i < t->holds; i++)
+        grove_hub_hold((grove_hub *)hub);
+    linkable_thread_forked(t);
+    if (t->phases)
+        phases_forked(t->phases);
+    hub_object_forked(t);
 }
 
 const struct grove_host python_host = {

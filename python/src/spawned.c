@@ -278,7 +278,7 @@ static PyMethodDef functions[] = {
 int spawned_init(PyObject *module)
 {
     RawGreenlet_Type.tp_base = &PyGreenlet_Type;
-    if (PyType_Ready(&RawGreenlet_Type) < 0)
+    if (module_add_type(module, &RawGreenlet_Type) < 0)
         return -1;
     return PyModule_AddFunctions(module, functions);
 }

@@ -10,6 +10,7 @@
  * struct, find it dead, and are dead themselves.
  */
 #include "green.h"
+#include "signals.h"
 
 #include <unistd.h>
 
@@ -48,7 +49,6 @@ static void thread_end(struct py_thread *t)
 {
     bool here = t->hub && t->hub == hub_of_thread;
     greenlet_set_tracer(t, NULL);
-    linkable_thread_end(t); /* before the stacks that its waiters are on go */
     if (here && t->current == t->main && !state_is_finalizing())
         end_greenlets(t);
     else if (here)
@@ -56,6 +56,11 @@ static void thread_end(struct py_thread *t)
     forget(t);
     t->dead = true;
     linkable_thread_end(t);
+    signal_thread_end(t);
+    PyMem_Free(t->phases);
+    t->phases = NULL;
+    PyMem_Free(t->watch);
+    t->watch = NULL;
     if (here) {
         t->hub->host = NULL;
         t->hub->root.host = NULL;
