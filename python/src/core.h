@@ -123,7 +123,7 @@ struct py_thread {
     struct linkable_node arrived; /*   those that other threads have woken */
     grove_post arrival;           /* tells its hub of the latter */
     size_t holds;                 /* of its hub, by watchers that are active */
-    struct phases *phases; /* watchers of the loop's passes; NULL: none */
+    struct phases *phases;      /* watchers of the loop's passes; NULL: none */
     struct switch_watch *watch; /* NULL: its switches are not watched */
     bool held;   /* its hub is kept from LoopExit for other threads' sake */
     bool asleep; /* its hub is in a poll, without the GIL */

@@ -17,9 +17,9 @@
  * A switch, in order: save the interpreter's state, switch stacks, load the
  * state. Nothing in between touches a Python object.
  */
-#include "switch_watch.h"
 #include "greenlet.h"
 #include "local.h"
+#include "switch_watch.h"
 
 PyObject *greenlet_no_args;
 unsigned greenlet_stack_shift = 20; /* 1 MiB */

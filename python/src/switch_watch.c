@@ -11,10 +11,10 @@
 #include "hub_object.h"
 
 struct switch_watch {
-    size_t watchers;      /* who asked for it */
-    uint64_t switches;    /* all, and those because a greenlet waits: */
-    uint64_t waits;       /*   what gevent calls switches to the hub */
-    int64_t last_switch;  /* when */
+    size_t watchers;     /* who asked for it */
+    uint64_t switches;   /* all, and those because a greenlet waits: */
+    uint64_t waits;      /*   what gevent calls switches to the hub */
+    int64_t last_switch; /* when */
     int64_t last_wait;
     int64_t longest;      /* between two switches, since it was reset */
     int64_t longest_wait; /* between two waits */

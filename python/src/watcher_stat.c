@@ -11,8 +11,9 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#define DEFAULT_INTERVAL 5.0074891 /* odd, so that loops do not look together \
-                                    */
+#define DEFAULT_INTERVAL \
+    5.0074891 /* odd, so that loops do not look together \
+               */
 #define LEAST_INTERVAL 0.1074891
 
 typedef struct StatWatcher {
