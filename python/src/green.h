@@ -31,6 +31,9 @@ void spawned_unqueue(Spawned *s);
 /* The thread of hub ends: whatever waits for its turn never gets it. */
 void spawned_abandon(struct hub *hub);
 
+/* config.track_greenlet_tree */
+extern bool spawned_tracking;
+
 /* s->base was just made: remember who made it and share its locals. -1 with
  * MemoryError. */
 int spawned_remember(Spawned *s, struct py_thread *t);
@@ -74,9 +77,10 @@ typedef struct Greenlet {
     PyObject *links;     /* list of callables; NULL: none */
     PyObject *name;      /* NULL: not set and not asked for */
     struct green_delay *delay;
-    uint32_t ident; /* minimal_ident + 1; 0: not asked for */
-    bool begun;     /* start() was called, or it runs */
-    bool finished;  /* value or exception is what it will be */
+    struct spawn_stack *made_at; /* NULL: not known */
+    uint32_t ident;              /* minimal_ident + 1; 0: not asked for */
+    bool begun;                  /* start() was called, or it runs */
+    bool finished;               /* value or exception is what it will be */
 } Greenlet;
 
 extern PyTypeObject Greenlet_Type;

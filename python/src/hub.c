@@ -8,8 +8,8 @@
  * can answer for comes to handle_error, which users override and replace on the
  * instance: so it, and what it calls, are looked up as attributes.
  */
+#include "green.h"
 #include "greenlet.h"
-#include "hub_object.h"
 
 #include <stddef.h>
 #include <structmember.h>
@@ -296,6 +296,17 @@ void hub_object_forked(struct py_thread *t)
             PyThread_get_thread_ident();
 }
 
+/* join(0): what is due gets its turn, and that is all. */
+static PyObject *join_now(struct py_thread *t)
+{
+    struct hub *hub = t->hub;
+    if (wait_turn(t) < 0)
+        return NULL;
+    return PyBool_FromLong(run_queue_empty(&hub->queue) &&
+                           hub->timers.count + hub->loop.waits + hub->holds <=
+                               hub->unref);
+}
+
 static PyObject *hub_object_join(PyObject *self, PyObject *const *args,
                                  Py_ssize_t n, PyObject *names)
 {
@@ -314,6 +325,8 @@ static PyObject *hub_object_join(PyObject *self, PyObject *const *args,
     int64_t deadline;
     if (core_deadline(timeout, &deadline) < 0)
         return NULL;
+    if (deadline == 0)
+        return join_now(t);
     /* Its own timer is no reason to go on. */
     bool timed = deadline != GROVE_NEVER;
     t->hub->unref += timed;

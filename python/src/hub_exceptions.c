@@ -53,6 +53,7 @@ static PyObject *waiting_lines(struct py_thread *t)
     if (!all)
         return PyErr_NoMemory();
     PyObject *list = PyList_New(0);
+    note_waiting(&t->hub->root, all);
     hub_each(t->hub, note_waiting, all);
     size_t n = all->n < LOOP_EXIT_LINES ? all->n : LOOP_EXIT_LINES;
     for (size_t i = 0; i < n; i++) {

@@ -90,14 +90,13 @@ static bool is_spawned(PyObject *g)
     return greenlet_is_green(g) || PyObject_TypeCheck(g, &RawGreenlet_Type);
 }
 
-/* config.track_greenlet_tree */
-static bool tracking = true;
+bool spawned_tracking = true;
 
 /* A child of a main greenlet gets locals of its own; any other shares its
  * spawner's. They are made when the first grandchild is, or when asked for. */
 int spawned_remember(Spawned *s, struct py_thread *t)
 {
-    if (unlikely(!tracking))
+    if (unlikely(!spawned_tracking))
         return 0;
     PyObject *spawner = (PyObject *)t->current;
     s->spawner = PyWeakref_NewRef(spawner, NULL);
@@ -262,7 +261,7 @@ static PyObject *track_tree(PyObject *module, PyObject *value)
     int wanted = PyObject_IsTrue(value);
     if (wanted < 0)
         return NULL;
-    tracking = wanted;
+    spawned_tracking = wanted;
     Py_RETURN_NONE;
 }
 
