@@ -56,6 +56,8 @@ static int channel_put_item(Channel *self, PyObject *item,
             PyErr_SetNone(queue_Full);
         return -1;
     }
+    if (hand_over(self, item)) /* queue_way_of may have let others run */
+        return 0;
     struct party me = {.item = item};
     linkable_waiter_init(&me.waiter, t);
     linkable_append(&self->putters, &me.waiter);
@@ -118,6 +120,9 @@ static PyObject *channel_get_item(Channel *self, const struct queue_patience *p)
             PyErr_SetNone(queue_Empty);
         return NULL;
     }
+    item = take(self); /* queue_way_of may have let others run */
+    if (item || PyErr_Occurred())
+        return item;
     struct party me = {.item = NULL};
     linkable_waiter_init(&me.waiter, t);
     linkable_append(&self->getters, &me.waiter);

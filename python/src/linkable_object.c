@@ -308,10 +308,16 @@ enum core_wait_result linkable_object_wait(Linkable *self, PyObject *timeout,
 {
     struct py_thread *t = thread_self();
     int64_t deadline;
-    if (!t || timeout_deadline(timeout, &deadline) < 0 ||
-        core_before_wait(t) < 0)
+    if (!t || timeout_deadline(timeout, &deadline) < 0)
+        return CORE_FAILED;
+    bool has_hub = t->hub_object != NULL;
+    if (core_before_wait(t) < 0)
         return CORE_FAILED;
     linkable_object_settle(self, t);
+    /* While a Hub was made, others ran: it may be ready now. */
+    int ready = likely(has_hub) ? 0 : is_ready((PyObject *)self);
+    if (ready != 0)
+        return ready < 0 ? CORE_FAILED : CORE_WOKEN;
     struct linkable_waiter w;
     linkable_waiter_init(&w, t);
     linkable_append(&self->list, &w);

@@ -106,6 +106,9 @@ static PyObject *raise_without_item(Queue *self)
     return NULL;
 }
 
+/* Between a look at the items and the place in the list no code may run, nor
+ * another thread: so it looks again after queue_way_of, which may make a Hub.
+ */
 static PyObject *wait_for_item(Queue *self, bool peeks,
                                const struct queue_patience *p)
 {
@@ -115,7 +118,17 @@ static PyObject *wait_for_item(Queue *self, bool peeks,
     if (way != QUEUE_WAIT)
         return way == QUEUE_AT_ONCE ? raise_without_item(self) : NULL;
     struct getter me = {.peeks = peeks};
+    bool timed_out = false;
     for (bool again = false;; again = true) {
+        if (queue_pass_mutex(self) < 0)
+            return NULL;
+        Py_ssize_t size = queue_size(self);
+        if (size < 0)
+            return NULL;
+        if (size > 0)
+            return take(self, peeks);
+        if (timed_out || self->is_shut)
+            return raise_without_item(self);
         linkable_waiter_init(&me.waiter, t);
         append(&self->getters, &me.waiter, again);
         enum core_wait_result r =
@@ -131,15 +144,7 @@ static PyObject *wait_for_item(Queue *self, bool peeks,
                 pass_on_item(self);
             return NULL;
         }
-        if (queue_pass_mutex(self) < 0)
-            return NULL;
-        Py_ssize_t size = queue_size(self);
-        if (size < 0)
-            return NULL;
-        if (size > 0)
-            return take(self, peeks);
-        if (r == CORE_TIMED_OUT || self->is_shut)
-            return raise_without_item(self);
+        timed_out = r == CORE_TIMED_OUT;
     }
 }
 
@@ -196,16 +201,8 @@ static int wait_for_room(Queue *self, const struct queue_patience *p)
             PyErr_SetNone(queue_Full);
         return -1;
     }
+    bool timed_out = false;
     for (bool again = false;; again = true) {
-        struct linkable_waiter me;
-        linkable_waiter_init(&me, t);
-        append(&self->putters, &me, again);
-        enum core_wait_result r = linkable_wait(&me, deadline, "Queue.put");
-        if (r == CORE_FAILED) {
-            if (me.woken)
-                queue_pass_on_room(self);
-            return -1;
-        }
         if (queue_pass_mutex(self) < 0)
             return -1;
         if (self->is_shut) {
@@ -217,10 +214,20 @@ static int wait_for_room(Queue *self, const struct queue_patience *p)
             return -1;
         if (queue_has_room(self, size))
             return 0;
-        if (r == CORE_TIMED_OUT) {
+        if (timed_out) {
             PyErr_SetNone(queue_Full);
             return -1;
         }
+        struct linkable_waiter me;
+        linkable_waiter_init(&me, t);
+        append(&self->putters, &me, again);
+        enum core_wait_result r = linkable_wait(&me, deadline, "Queue.put");
+        if (r == CORE_FAILED) {
+            if (me.woken)
+                queue_pass_on_room(self);
+            return -1;
+        }
+        timed_out = r == CORE_TIMED_OUT;
     }
 }
 

@@ -136,6 +136,10 @@ static int acquire_waiting(Semaphore *self, PyObject *timeout)
         core_before_wait(t) < 0)
         return -1;
     linkable_object_settle(&self->base, t);
+    if (unlikely(self->counter > 0)) { /* others ran while a Hub was made */
+        self->counter--;
+        return 1;
+    }
     struct taker taker = {.semaphore = self, .place = self->next_place++};
     linkable_waiter_init(&taker.waiter, t);
     taker.waiter.abandoned = taker_abandoned;

@@ -39,6 +39,11 @@ PyFrameObject *state_frame(PyThreadState *ts, struct py_state *s)
      * walk the frames of a greenlet that is not running. */
     int collecting = PyGC_Disable();
 #if STATE_HAS_CFRAME
+    if (!s->cframe) { /* the Hub's, which has not run yet */
+        if (collecting)
+            PyGC_Enable();
+        return NULL;
+    }
     _PyCFrame *running = ts->cframe;
     ts->cframe = s->cframe;
     PyFrameObject *frame = PyThreadState_GetFrame(ts);

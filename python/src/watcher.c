@@ -118,6 +118,7 @@ static void on_turn(struct run *run)
     hub_object_enter(t);
     PyObject *callback = Py_NewRef(w->callback);
     PyObject *args = arguments_of(w);
+    hub_object_enter(t);
     PyObject *result = args ? PyObject_Call(callback, args, NULL) : NULL;
     if (!result)
         hub_object_report(t, (PyObject *)w);
