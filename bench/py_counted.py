@@ -1,6 +1,6 @@
 """Work whose instructions tests/e2e/test_counts.py counts.
 
-py_counted.py switch | spawn COUNT
+py_counted.py switch | spawn | queue | channel | pool COUNT
 """
 
 import sys
@@ -30,5 +30,51 @@ def spawn(count: int) -> None:
     gevent.joinall([gevent.spawn(nothing) for _ in range(count)])
 
 
+def queue(count: int) -> None:
+    """So many items handed over, there and back by turns."""
+    import gevent
+    from gevent.queue import Queue
+
+    there, back = Queue(), Queue()
+
+    def answer() -> None:
+        while True:
+            back.put(there.get())
+
+    gevent.spawn(answer)
+    for _ in repeat(None, count // 2):
+        there.put(None)
+        back.get()
+
+
+def channel(count: int) -> None:
+    import gevent
+    from gevent.queue import Channel
+
+    items = Channel()
+
+    def produce() -> None:
+        while True:
+            items.put(None)
+
+    gevent.spawn(produce)
+    for _ in repeat(None, count):
+        items.get()
+
+
+def pool(count: int) -> None:
+    from gevent.pool import Pool
+
+    def nothing() -> None:
+        pass
+
+    greenlets = Pool(100)
+    for _ in repeat(None, count):
+        greenlets.spawn(nothing)
+    greenlets.join()
+
+
+KINDS = {f.__name__: f for f in (switch, spawn, queue, channel, pool)}
+
 if __name__ == "__main__":
-    {"switch": switch, "spawn": spawn}[sys.argv[1]](int(sys.argv[2]))
+    KINDS[sys.argv[1]](int(sys.argv[2]))

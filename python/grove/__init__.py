@@ -31,16 +31,22 @@ from grove._core import (  # noqa: E402
     with_timeout,
 )
 from grove import greenlet, hub, timeout  # noqa: E402
+from grove._config import config  # noqa: E402
+from grove._fork import fork  # noqa: E402
 from grove._names import install_as_gevent, install_as_greenlet  # noqa: E402
-from grove.hub import reinit  # noqa: E402
+from grove._signal_handler import signal_handler  # noqa: E402
+from grove.hub import idle, reinit  # noqa: E402
 
 __all__ = [
     "Greenlet",
     "GreenletExit",
     "Timeout",
+    "config",
+    "fork",
     "get_hub",
     "getcurrent",
     "getswitchinterval",
+    "idle",
     "install_as_gevent",
     "install_as_greenlet",
     "iwait",
@@ -49,6 +55,7 @@ __all__ = [
     "killall",
     "reinit",
     "setswitchinterval",
+    "signal_handler",
     "sleep",
     "spawn",
     "spawn_later",

@@ -82,8 +82,10 @@ class _Workers:
 
     def _work(self) -> None:
         while True:
+            _core.thread_background(True)
             try:
                 job = self.jobs.get(timeout=IDLE_SECONDS)
+                _core.thread_background(False)
             except Empty:
                 with self.lock:
                     # A job may have been put since.

@@ -23,6 +23,7 @@ except ImportError:
 
 __all__ = [
     "DoNotPatch",
+    "EventLoopBlocked",
     "GeventDidPatchAllEvent",
     "GeventDidPatchBuiltinModulesEvent",
     "GeventDidPatchModuleEvent",
@@ -30,6 +31,9 @@ __all__ = [
     "GeventWillPatchAllEvent",
     "GeventWillPatchEvent",
     "GeventWillPatchModuleEvent",
+    "MemoryUsageThresholdExceeded",
+    "MemoryUsageUnderThreshold",
+    "PeriodicMonitorThreadStartedEvent",
     "notify",
     "notify_and_call_entry_points",
     "subscribers",
@@ -55,10 +59,177 @@ def notify_and_call_entry_points(event: Any) -> None:
         listener(event)
 
 
+def implementer(*interfaces: Any) -> Callable[[type], type]:
+    """zope.interface's, where that is installed; else it changes nothing."""
+    return lambda cls: cls
+
+
+try:
+    from zope.interface import Attribute, Interface, implementer  # noqa: F811
+except ImportError:
+
+    class Interface:  # type: ignore[no-redef]
+        """Stands for zope.interface's."""
+
+    def Attribute(name: str) -> Any:  # type: ignore[no-redef]
+        """Stands for zope.interface's."""
+        return name
+
+
+class IPeriodicMonitorThread(Interface):
+    """What watches a hub, as those see it that add to what it does."""
+
+    def add_monitoring_function(function: Any, period: Any) -> None:  # noqa: N805
+        """Have function(hub) called every period seconds."""
+
+
+class IPeriodicMonitorThreadStartedEvent(Interface):
+    """A thread that watches a hub has started."""
+
+    monitor = Attribute("The IPeriodicMonitorThread.")
+
+
+@implementer(IPeriodicMonitorThreadStartedEvent)
+class PeriodicMonitorThreadStartedEvent:
+    """A thread that watches a hub has started: functions may be added to it."""
+
+    ENTRY_POINT_NAME = "gevent.plugins.hub.periodic_monitor_thread_started"
+
+    def __init__(self, monitor: Any) -> None:
+        self.monitor = monitor
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} monitor={self.monitor}>"
+
+
+class IEventLoopBlocked(Interface):
+    """A greenlet has not let others run for too long."""
+
+    greenlet = Attribute("The greenlet.")
+    blocking_time = Attribute("Seconds that it was allowed.")
+    info = Attribute("Lines that tell what it does.")
+    hub = Attribute("The hub that is blocked.")
+
+
+@implementer(IEventLoopBlocked)
+class EventLoopBlocked:
+    """A greenlet has not let others run for too long.
+
+    Told of on the thread that watches the hub, not on the hub's own.
+    """
+
+    def __init__(
+        self, greenlet: Any, blocking_time: float, info: list[str], hub: Any = None
+    ) -> None:
+        self.greenlet = greenlet
+        self.blocking_time = blocking_time
+        self.info = info
+        self.hub = hub
+
+
+class IMemoryUsageThresholdExceeded(Interface):
+    """The process uses more memory than it should."""
+
+    mem_usage = Attribute("Bytes that it uses.")
+    max_allowed = Attribute("Bytes that it may use.")
+    memory_info = Attribute("More about it, as a dict.")
+
+
+class _MemoryEvent:
+    def __init__(
+        self, mem_usage: int, max_allowed: int, memory_info: dict[str, int]
+    ) -> None:
+        self.mem_usage = mem_usage
+        self.max_allowed = max_allowed
+        self.memory_info = memory_info
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} used={self.mem_usage} "
+            f"max={self.max_allowed} details={self.memory_info!r}>"
+        )
+
+
+@implementer(IMemoryUsageThresholdExceeded)
+class MemoryUsageThresholdExceeded(_MemoryEvent):
+    """The process uses more memory than config.max_memory_usage."""
+
+
+class IMemoryUsageUnderThreshold(Interface):
+    """The process uses less memory than it may, after it has used more."""
+
+    mem_usage = Attribute("Bytes that it uses.")
+    max_allowed = Attribute("Bytes that it may use.")
+    memory_info = Attribute("More about it, as a dict.")
+    max_memory_usage = Attribute("Bytes that it used at most.")
+
+
+@implementer(IMemoryUsageUnderThreshold)
+class MemoryUsageUnderThreshold(_MemoryEvent):
+    """It uses less again; max_memory_usage is the most that it used."""
+
+    def __init__(
+        self,
+        mem_usage: int,
+        max_allowed: int,
+        memory_info: dict[str, int],
+        max_usage: int,
+    ) -> None:
+        super().__init__(mem_usage, max_allowed, memory_info)
+        self.max_memory_usage = max_usage
+
+
+class IGeventPatchEvent(Interface):
+    """Something is or was patched."""
+
+    source = Attribute("What has the replacements.")
+    target = Attribute("What is patched.")
+
+
+class IGeventWillPatchEvent(IGeventPatchEvent):
+    """Something is about to be patched."""
+
+
+class IGeventDidPatchEvent(IGeventPatchEvent):
+    """Something was patched."""
+
+
+class IGeventWillPatchModuleEvent(IGeventWillPatchEvent):
+    """A module is about to be patched."""
+
+    module_name = Attribute("Its name.")
+    target_item_names = Attribute("The names that will be replaced.")
+
+
+class IGeventDidPatchModuleEvent(IGeventDidPatchEvent):
+    """A module was patched."""
+
+    module_name = Attribute("Its name.")
+
+
+class IGeventWillPatchAllEvent(IGeventWillPatchEvent):
+    """patch_all is about to begin."""
+
+    patch_all_arguments = Attribute("What it was told.")
+    patch_all_kwargs = Attribute("What it was told for others.")
+
+
+class IGeventDidPatchBuiltinModulesEvent(IGeventDidPatchEvent):
+    """patch_all has patched the standard modules."""
+
+    patch_all_arguments = Attribute("What it was told.")
+    patch_all_kwargs = Attribute("What it was told for others.")
+
+
+class IGeventDidPatchAllEvent(IGeventDidPatchEvent):
+    """patch_all is done."""
+
+
 class DoNotPatch(BaseException):
     """Raised by a listener of a GeventWillPatchEvent to prevent it."""
 
 
+@implementer(IGeventPatchEvent)
 class GeventPatchEvent:
     """Something is patched: `source` has what replaces `target`'s names."""
 
@@ -72,14 +243,17 @@ class GeventPatchEvent:
         return f"<{type(self).__name__} source={self.source} target={self.target}>"
 
 
+@implementer(IGeventWillPatchEvent)
 class GeventWillPatchEvent(GeventPatchEvent):
     """Before it is patched."""
 
 
+@implementer(IGeventDidPatchEvent)
 class GeventDidPatchEvent(GeventPatchEvent):
     """After it was patched."""
 
 
+@implementer(IGeventWillPatchModuleEvent)
 class GeventWillPatchModuleEvent(GeventWillPatchEvent):
     """Before the names `target_item_names` of a module are replaced."""
 
@@ -93,6 +267,7 @@ class GeventWillPatchModuleEvent(GeventWillPatchEvent):
         self.target_item_names = items
 
 
+@implementer(IGeventDidPatchModuleEvent)
 class GeventDidPatchModuleEvent(GeventDidPatchEvent):
     """After a module was patched."""
 
@@ -122,18 +297,21 @@ class _PatchAll:
         return bool(self.patch_all_arguments.get(module_name))
 
 
+@implementer(IGeventWillPatchAllEvent)
 class GeventWillPatchAllEvent(_PatchAll, GeventWillPatchEvent):
     """Before patch_all patches anything."""
 
     ENTRY_POINT_NAME = "gevent.plugins.monkey.will_patch_all"
 
 
+@implementer(IGeventDidPatchBuiltinModulesEvent)
 class GeventDidPatchBuiltinModulesEvent(_PatchAll, GeventDidPatchEvent):
     """After patch_all patched the standard modules."""
 
     ENTRY_POINT_NAME = "gevent.plugins.monkey.did_patch_builtins"
 
 
+@implementer(IGeventDidPatchAllEvent)
 class GeventDidPatchAllEvent(_PatchAll, GeventDidPatchEvent):
     """After patch_all is done, its listeners' patches included."""
 

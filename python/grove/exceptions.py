@@ -3,6 +3,7 @@
 from grove._core import (
     BlockingSwitchOutError,
     ConcurrentObjectUseError,
+    GreenletExit,
     HubDestroyed,
     InvalidSwitchError,
     InvalidThreadUseError,

@@ -1,21 +1,32 @@
 """The hub: what runs greenlets when nothing else does, and waiting on it."""
 
+import sys
 import threading
 from _thread import get_ident as get_thread_ident
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 from grove._core import (
     GreenletExit,
-    Hub,
+    TrackedRawGreenlet,
     Waiter,
+    _get_hub,
     get_hub,
     getcurrent,
     iwait,
     kill,
+    set_default_hub_class,
+    set_hub,
     sleep,
     spawn_raw,
+    thread_background,
     wait,
 )
 from grove._core import error as GreenletError
+from grove._fork import fork
+from grove._hub import Hub
+from grove._signal_handler import signal_handler as signal
 from grove.exceptions import (
     BlockingSwitchOutError,
     ConcurrentObjectUseError,
@@ -33,21 +44,82 @@ __all__ = [
     "getcurrent",
     "kill",
     "reinit",
+    "signal",
     "sleep",
     "spawn_raw",
 ]
 
+# While the interpreter waits for its last threads, before it ends, the main
+# thread wakes no greenlets: one that waits for that gets LoopExit.
+with suppress(RuntimeError):  # it is ending already
+    threading._register_atexit(thread_background, True)
+
 MAIN_THREAD_IDENT = threading.main_thread().ident
 
 
-def get_loop() -> object:
-    """The event loop of the calling thread's hub."""
-    return get_hub().loop
+_get_hub_noargs = get_hub
+get_hub_noargs = get_hub
+get_hub_if_exists = _get_hub
 
 
-def reinit(hub: Hub | None = None) -> None:
+def get_loop() -> Any:
+    """The event loop of the calling thread's hub, or None if it has no hub."""
+    hub = _get_hub()
+    return None if hub is None else hub.loop
+
+
+def set_loop(loop: Any) -> None:
+    """Use loop, which must be the calling thread's own, in its hub.
+
+    Raises TypeError for anything else, InvalidThreadUseError for another
+    thread's.
+    """
+    get_hub().loop = loop
+
+
+def idle(priority: int = 0) -> None:
+    """Wait until the loop has nothing else to do.
+
+    Args:
+        priority: kept for compatibility; from -2 to 2.
+    """
+    hub = get_hub()
+    watcher = hub.loop.idle()
+    if priority:
+        watcher.priority = priority
+    try:
+        hub.wait(watcher)
+    finally:
+        watcher.close()
+
+
+def reinit(hub: Any = None) -> None:
     """Make the hub fit for use after a fork, in the child.
 
     The runtime has done so by the time os.fork returns, however it was called;
-    the function is there for programs that ask for it.
+    this also tells the hub's thread pool, its resolver and its monitor.
     """
+    hub = _get_hub() if hub is None else hub
+    if hub is None:
+        return
+    if hub.loop is not None:
+        hub.loop.reinit()
+    for part in (hub._threadpool, hub._resolver, hub.periodic_monitoring_thread):
+        forked = getattr(part, "_on_fork", None)
+        if forked is not None:
+            forked()
+
+
+class linkproxy:
+    """A link that calls callback(obj) once, whatever it is called with."""
+
+    __slots__ = ["callback", "obj"]
+
+    def __init__(self, callback: Callable[[Any], object], obj: Any) -> None:
+        self.callback: Any = callback
+        self.obj = obj
+
+    def __call__(self, *args: Any) -> None:
+        callback, obj = self.callback, self.obj
+        self.callback = self.obj = None
+        callback(obj)

@@ -1,18 +1,25 @@
-"""Groups of greenlets, and groups of bounded size."""
+"""Groups of greenlets, and groups of bounded size.
 
-from collections.abc import Callable, Iterable, Iterator
+What is on the way of a spawn is compiled (python/src/group.c).
+"""
+
+from collections.abc import Callable, Iterable
 from queue import Full
 from typing import Any
 
 from grove._core import (
     Greenlet,
     GreenletExit,
+    GroupBase,
+    PoolBase,
     Timeout,
+    _set_pool_full,
     getcurrent,
     joinall,
     kill,
     sleep,
 )
+from grove._imap import IMap, IMapUnordered
 from grove.event import Event
 from grove.lock import DummySemaphore, Semaphore
 
@@ -21,6 +28,9 @@ __all__ = ["Group", "Pool", "PoolFull"]
 
 class PoolFull(Full):
     """A pool has no room for another greenlet."""
+
+
+_set_pool_full(PoolFull)
 
 
 class GroupMappingMixin:
@@ -47,8 +57,12 @@ class GroupMappingMixin:
         """apply(), then a greenlet that calls callback with the result."""
         result = self.apply(func, args, kwds)
         if callback is not None:
-            Greenlet.spawn(callback, result)
+            self._apply_async_cb_spawn(callback, result)
         return result
+
+    def _apply_async_cb_spawn(self, callback: Callable, result: Any) -> None:
+        """Call callback(result) somewhere it may wait."""
+        Greenlet.spawn(callback, result)
 
     def apply_async(
         self,
@@ -66,12 +80,15 @@ class GroupMappingMixin:
             return Greenlet.spawn(self.apply_cb, func, args, kwds, callback)
         greenlet = self.spawn(func, *args, **kwds)
         if callback is not None:
-            greenlet.link_value(lambda g: callback(g.value))
+            greenlet.link(pass_value(callback))
         return greenlet
 
     def map(self, func: Callable, iterable: Iterable) -> list:
-        """[func(x) for x in iterable], concurrently."""
-        return self.map_async(func, iterable).get()
+        """[func(x) for x in iterable], concurrently.
+
+        Raises what the first call, in that order, raised.
+        """
+        return [one.get() for one in [self.spawn(func, item) for item in iterable]]
 
     def map_cb(
         self, func: Callable, iterable: Iterable, callback: Callable | None = None
@@ -85,101 +102,34 @@ class GroupMappingMixin:
     def map_async(
         self, func: Callable, iterable: Iterable, callback: Callable | None = None
     ) -> Greenlet:
-        """A greenlet whose value is that of map()."""
-        return Greenlet.spawn(self._map, func, iterable, callback)
+        """A Greenlet whose value is that of map(); never waits.
 
-    def _map(self, func: Callable, iterable: Iterable, callback: Any) -> list:
-        greenlets = [self.spawn(func, item) for item in iterable]
-        result = [greenlet.get() for greenlet in greenlets]
-        if callback is not None:
-            callback(result)
-        return result
+        It is not one of the group. callback, if given, is called with the list.
+        """
+        return Greenlet.spawn(self.map_cb, func, iterable, callback)
 
     def imap(
         self, func: Callable, *iterables: Iterable, maxsize: int | None = None
-    ) -> Iterator:
+    ) -> IMap:
         """As map of several iterables, giving the results in order as they come.
 
         Args:
-            maxsize: results that may wait to be taken; None is no limit.
+            maxsize: results, and calls for them, that there may be before they
+                are taken; None is no limit.
+
+        Returns an iterator; next() raises what the call whose turn it is
+        raised, and may be called again.
         """
-        return _IMap(self, func, zip(*iterables), maxsize, ordered=True)
+        return IMap.spawn(func, zip(*iterables), self.spawn, maxsize, True)
 
     def imap_unordered(
         self, func: Callable, *iterables: Iterable, maxsize: int | None = None
-    ) -> Iterator:
+    ) -> IMapUnordered:
         """As imap, giving each result as soon as there is one."""
-        return _IMap(self, func, zip(*iterables), maxsize, ordered=False)
+        return IMapUnordered.spawn(func, zip(*iterables), self.spawn, maxsize, True)
 
 
-class _IMap:
-    """The results of calls that a greenlet of its own starts."""
-
-    def __init__(
-        self,
-        spawner: Any,
-        func: Callable,
-        items: Iterator[tuple],
-        maxsize: int | None,
-        ordered: bool,
-    ) -> None:
-        self._spawner = spawner
-        self._func = func
-        self._ordered = ordered
-        self._room = Semaphore(maxsize) if maxsize else DummySemaphore()
-        self._arrived = Event()
-        self._started: list[Greenlet] = []
-        self._finished: list[Greenlet] = []
-        self._taken = 0
-        self._all_started = False
-        self._failure: BaseException | None = None
-        self._starter = Greenlet.spawn(self._start_all, items)
-
-    def _start_all(self, items: Iterator[tuple]) -> None:
-        try:
-            for arguments in items:
-                self._room.acquire()
-                greenlet = self._spawner.spawn(self._func, *arguments)
-                self._started.append(greenlet)
-                greenlet.rawlink(self._on_finish)
-        except Exception as error:
-            self._failure = error
-        self._all_started = True
-        self._arrived.set()
-
-    def _on_finish(self, greenlet: Greenlet) -> None:
-        self._finished.append(greenlet)
-        self._arrived.set()
-
-    def _next_finished(self) -> Greenlet | None:
-        """The greenlet whose turn it is, once it has finished."""
-        if not self._ordered:
-            done = self._finished
-            return done[self._taken] if len(done) > self._taken else None
-        if len(self._started) > self._taken and self._started[self._taken].ready():
-            return self._started[self._taken]
-        return None
-
-    def __iter__(self) -> "_IMap":
-        return self
-
-    def __next__(self) -> Any:
-        while (greenlet := self._next_finished()) is None:
-            if self._all_started and self._taken == len(self._started):
-                if self._failure is not None:
-                    failure, self._failure = self._failure, None
-                    raise failure
-                raise StopIteration
-            self._arrived.clear()
-            self._arrived.wait()
-        self._taken += 1
-        self._room.release()
-        return greenlet.get()
-
-    next = __next__
-
-
-class Group(GroupMappingMixin):
+class Group(GroupMappingMixin, GroupBase):
     """Greenlets that can be waited for and killed together.
 
     Those that finish leave the group.
@@ -189,62 +139,17 @@ class Group(GroupMappingMixin):
     greenlet_class = Greenlet
 
     def __init__(self, *args: Iterable[Greenlet]) -> None:
+        """With the greenlets of an iterable, or none."""
         if len(args) > 1:
             raise TypeError(f"expected at most 1 argument, got {len(args)}")
-        self.greenlets: set[Greenlet] = set()
-        #: Those killed that have not finished.
-        self.dying: set[Greenlet] = set()
-        self._empty_event = Event()
-        self._empty_event.set()
+        event = Event()
+        event.set()
+        self._begin(event)
         for greenlet in args[0] if args else ():
             self.add(greenlet)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} at {id(self):#x} {self.greenlets}>"
-
-    def __len__(self) -> int:
-        return len(self.greenlets)
-
-    def __contains__(self, item: Greenlet) -> bool:
-        return item in self.greenlets
-
-    def __iter__(self) -> Iterator[Greenlet]:
-        return iter(self.greenlets)
-
-    def add(self, greenlet: Greenlet) -> None:
-        """Make greenlet a member until it finishes."""
-        try:
-            rawlink = greenlet.rawlink
-        except AttributeError:
-            pass  # a raw greenlet: nobody tells when it finishes
-        else:
-            rawlink(self._discard)
-        self.greenlets.add(greenlet)
-        self._empty_event.clear()
-
-    def _discard(self, greenlet: Greenlet) -> None:
-        self.greenlets.discard(greenlet)
-        self.dying.discard(greenlet)
-        if not self.greenlets:
-            self._empty_event.set()
-
-    def discard(self, greenlet: Greenlet) -> None:
-        """Make greenlet no member any more."""
-        self._discard(greenlet)
-        unlink = getattr(greenlet, "unlink", None)
-        if unlink is not None:
-            unlink(self._discard)
-
-    def start(self, greenlet: Greenlet) -> None:
-        """Add greenlet, which was not started, and start it."""
-        self.add(greenlet)
-        greenlet.start()
-
-    def spawn(self, *args: Any, **kwargs: Any) -> Greenlet:
-        """Start a greenlet of class greenlet_class in the group."""
-        greenlet = self.greenlet_class(*args, **kwargs)
-        self.start(greenlet)
-        return greenlet
 
     def join(self, timeout: float | None = None, raise_error: bool = False) -> bool:
         """Wait until the group is empty; whether it is.
@@ -257,6 +162,8 @@ class Group(GroupMappingMixin):
         result = self._empty_event.wait(timeout)
         for greenlet in greenlets:
             if getattr(greenlet, "exception", None) is not None:
+                if hasattr(greenlet, "_raise_exception"):
+                    greenlet._raise_exception()
                 raise greenlet.exception
         return result
 
@@ -271,7 +178,7 @@ class Group(GroupMappingMixin):
         Args:
             exception: what they are killed with.
             block: wait until they have finished.
-            timeout: seconds to wait at most.
+            timeout: seconds to wait at most; that they passed is not told.
         """
         timer = Timeout._start_new_or_dummy(timeout)
         try:
@@ -303,7 +210,13 @@ class Group(GroupMappingMixin):
         block: bool = True,
         timeout: float | None = None,
     ) -> None:
-        """Kill greenlet if it is a member that is not being killed already."""
+        """Kill greenlet if it is a member that is not being killed already.
+
+        Args:
+            exception: what it is killed with.
+            block: wait until it has finished.
+            timeout: seconds to wait at most.
+        """
         if greenlet not in self.dying and greenlet in self.greenlets:
             self.dying.add(greenlet)
             greenlet.kill(exception, block=False)
@@ -314,7 +227,7 @@ class Group(GroupMappingMixin):
         """False: a group has no limit."""
         return False
 
-    def wait_available(self, timeout: float | None = None) -> bool | None:
+    def wait_available(self, timeout: float | None = None) -> bool | int | None:
         """Nothing: a group always has room."""
 
     def _apply_immediately(self) -> bool:
@@ -326,19 +239,29 @@ class Group(GroupMappingMixin):
         return self.full()
 
 
-class Pool(Group):
+class Pool(Group, PoolBase):
     """A group of at most `size` greenlets: adding waits for room."""
 
     def __init__(self, size: int | None = None, greenlet_class: Any = None) -> None:
+        """Without members.
+
+        Args:
+            size: how many there can be; None is no limit, 0 is none at all.
+            greenlet_class: what spawn makes, instead of the class's.
+
+        Raises ValueError when size is negative.
+        """
         if size is not None and size < 0:
-            raise ValueError("size must not be negative")
-        super().__init__()
+            raise ValueError(f"size must not be negative: {size!r}")
+        event = Event()
+        event.set()
+        self._begin(
+            event, DummySemaphore() if size is None else Semaphore(size), size is not None
+        )
+        #: The limit.
         self.size = size
         if greenlet_class is not None:
             self.greenlet_class = greenlet_class
-        self._semaphore: Any = (
-            DummySemaphore() if size is None else Semaphore(size)
-        )
 
     def wait_available(self, timeout: float | None = None) -> int:
         """Wait until there is room, for timeout seconds at most.
@@ -357,45 +280,30 @@ class Pool(Group):
             return 1
         return max(0, self.size - len(self))
 
-    def _acquire(self, blocking: bool, timeout: float | None) -> None:
-        if not self._semaphore.acquire(blocking=blocking, timeout=timeout):
-            raise PoolFull()
 
-    def start(
-        self, greenlet: Greenlet, blocking: bool = True, timeout: float | None = None
-    ) -> None:
-        """Add greenlet and start it; see add."""
-        self.add(greenlet, blocking, timeout)
-        greenlet.start()
+class pass_value:
+    """A link that calls a function with the value of what has finished well."""
 
-    def add(
-        self, greenlet: Greenlet, blocking: bool = True, timeout: float | None = None
-    ) -> None:
-        """Make greenlet a member, waiting for room.
+    __slots__ = ("callback",)
 
-        Args:
-            blocking: False: PoolFull instead of waiting.
-            timeout: seconds to wait; then PoolFull.
-        """
-        self._acquire(blocking, timeout)
-        try:
-            super().add(greenlet)
-        except BaseException:
-            self._semaphore.release()
-            raise
+    def __init__(self, callback: Callable) -> None:
+        self.callback = callback
 
-    def _discard(self, greenlet: Greenlet) -> None:
-        was_member = greenlet in self.greenlets
-        super()._discard(greenlet)
-        if was_member:
-            self._semaphore.release()
-
-
-def pass_value(callback: Callable) -> Callable:
-    """A link that calls callback with the value of what has finished well."""
-
-    def link(source: Any) -> None:
+    def __call__(self, source: Any) -> None:
         if source.successful():
-            callback(source.value)
+            self.callback(source.value)
 
-    return link
+    def __hash__(self) -> int:
+        return hash(self.callback)
+
+    def __eq__(self, other: object) -> bool:
+        return self.callback == getattr(other, "callback", other)
+
+    def __str__(self) -> str:
+        return str(self.callback)
+
+    def __repr__(self) -> str:
+        return repr(self.callback)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.callback, name)

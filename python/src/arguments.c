@@ -58,3 +58,14 @@ int arguments(const char *function, PyObject *const *args, Py_ssize_t n,
     }
     return 0;
 }
+
+PyObject *argument(const char *function, PyObject *const *args, Py_ssize_t n,
+                   PyObject *names, const char *keyword)
+{
+    if (likely(n == 1 && !names))
+        return args[0];
+    const char *const keywords[] = {keyword, NULL};
+    PyObject *given = NULL;
+    return arguments(function, args, n, names, keywords, 1, &given) < 0 ? NULL
+                                                                        : given;
+}

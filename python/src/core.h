@@ -16,7 +16,15 @@
  *                 what it shares with spawn_raw's (spawned.c)
  *   timeout.c     Timeout, sleep, with_timeout
  *   wait.c        wait, iwait, joinall, killall, on gather.c
+ *   linkable.c    lists of those who wait, across threads; the objects made
+ *                 of them: linkable_object.c, event.c, async_result.c,
+ *                 semaphore.c, rlock.c; LoopExit or not: thread_watch.c
  *   sockets.c     the waiting part of sockets
+ *   group.c       groups and pools of greenlets
+ *   local.c       greenlet-local attributes
+ *   queue.c       queues, with queue_types.c, queue_tasks.c, queue_items.c;
+ *                 channel.c
+ *   thread_result.c  what native threads hand to a hub
  *
  * Rules. Everything runs with the GIL held and on the thread that owns the
  * greenlets it touches. Between saving and loading the interpreter's state no
@@ -68,6 +76,7 @@ struct green {
                        garbage: its own thread must end it */
     bool parked;    /* suspended by the hub, which then holds the
                        reference that the thread held */
+    struct local_cell *locals; /* its attributes of local objects; local.c */
 };
 
 extern PyTypeObject PyGreenlet_Type;
@@ -85,6 +94,12 @@ static inline struct green *green_of(PyObject *greenlet)
 }
 
 /* ---- threads --------------------------------------------------------------- */
+
+/* Rings of waiters; see linkable.h. */
+struct linkable_node {
+    struct linkable_node *next; /* NULL: in no ring */
+    struct linkable_node *prev;
+};
 
 struct py_thread {
     PyThreadState *tstate;
@@ -106,6 +121,14 @@ struct py_thread {
     sigset_t mask;          /* its signal mask, while the hub sleeps */
     PyObject *doomed;       /* owned list of greenlets that another thread
                                wants ended; NULL: none */
+    struct linkable_node waiting; /* ends of the ring of its waiters, and of */
+    struct linkable_node arrived; /*   those that other threads have woken */
+    grove_post arrival;           /* tells its hub of the latter */
+    size_t holds;                 /* of its hub, by watchers that are active */
+    struct phases *phases;      /* watchers of the loop's passes; NULL: none */
+    struct switch_watch *watch; /* NULL: its switches are not watched */
+    bool held;   /* its hub is kept from LoopExit for other threads' sake */
+    bool asleep; /* its hub is in a poll, without the GIL */
 };
 
 extern struct py_thread *thread_cached;
@@ -121,7 +144,28 @@ static inline struct py_thread *thread_self(void)
     return likely(t && t->tstate == tstate) ? t : thread_find(tstate);
 }
 
+/* Its struct, or NULL if it has none; never makes one. */
+struct py_thread *thread_look_up(PyThreadState *tstate);
+
+/* The first of all live ones, linked by next. */
+struct py_thread *thread_first(void);
+
 void thread_unref(struct py_thread *t);
+
+/* Its rings of waiters: ready, emptied for good, looked at again. linkable.c.
+ */
+void linkable_thread_begin(struct py_thread *t);
+void linkable_thread_end(struct py_thread *t);
+void linkable_thread_forked(struct py_thread *t);
+
+/* LoopExit or not: thread_watch.c. t's hub has nothing left to wait for but, if
+ * anything, other threads. True when it may sleep: then it is held. */
+bool thread_watch_hold(struct py_thread *t);
+
+/* t's hub is about to sleep: let go of it if nobody could wake it any more. */
+void thread_watch_check(struct py_thread *t);
+
+int thread_watch_init(PyObject *module);
 
 /* The calling thread is about to end and is still whole: end its suspended
  * greenlets without running their code. False when some did not, whose stacks
@@ -177,6 +221,9 @@ typedef PyObject *(*greenlet_body)(PyGreenlet *self);
 /* Creates the Hub of the calling thread, t->hub_object (hub.c). NULL with an
  * exception. Borrowed. */
 PyObject *hub_object_make(struct py_thread *t);
+
+/* Whether o is a Hub, of whatever thread, dead or alive. hub.c. */
+bool hub_object_is_one(PyObject *o);
 
 /* Hand the exception that is set to the Hub's handle_error; context (borrowed,
  * NULL: none) is what it befell. Nothing is set afterwards. May switch. hub.c.
@@ -255,6 +302,12 @@ int hub_init(PyObject *module);
 int green_init(PyObject *module);
 int timeout_init(PyObject *module);
 int wait_init(PyObject *module);
+int linkable_init(PyObject *module);
+int switch_watch_init(PyObject *module);
 int sockets_init(PyObject *module);
+int local_init(PyObject *module);
+int queue_init(PyObject *module);
+int group_init(PyObject *module);
+int thread_result_init(PyObject *module);
 
 #endif

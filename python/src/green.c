@@ -13,10 +13,11 @@
  * the Hub does not run in between.
  */
 #include "green.h"
+#include "spawn_stack.h"
 
 #include <structmember.h>
 
-static PyObject *str_run, *str__run, *str_start;
+static PyObject *str_run, *str__run, *str_start, *str_limit;
 static PyObject *no_args;  /* () */
 static PyObject *base_run; /* Greenlet.run, to see whether it is overridden */
 static PyObject *spawn_callbacks; /* a set; NULL: none */
@@ -278,6 +279,17 @@ static PyObject *green_start_later(PyObject *self, PyObject *seconds)
 
 /* ---- the object ---------------------------------------------------------- */
 
+/* The class's spawning_stack_limit; 0 for what is no number. */
+static int stack_limit(PyTypeObject *type)
+{
+    PyObject *limit = _PyType_Lookup(type, str_limit);
+    if (!limit || !PyLong_Check(limit))
+        return 0;
+    int overflow;
+    long n = PyLong_AsLongAndOverflow(limit, &overflow);
+    return overflow > 0 || n > 1000 ? 1000 : n < 0 ? 0 : (int)n;
+}
+
 static PyObject *green_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     struct py_thread *t = thread_self();
@@ -294,6 +306,8 @@ static PyObject *green_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         Py_DECREF(g);
         return NULL;
     }
+    if (spawned_tracking)
+        g->made_at = spawn_stack_take(stack_limit(type));
     return (PyObject *)g;
 }
 
@@ -393,6 +407,7 @@ static void green_dealloc(PyObject *self)
     if (g->ident)
         green_ident_give(g->ident - 1);
     clear_fields(g);
+    spawn_stack_free(g->made_at);
     Py_CLEAR(g->name);
     PyGreenlet_Type.tp_dealloc(self);
 }
@@ -429,9 +444,8 @@ static bool names_run(PyObject *names)
     return names && PySequence_Contains(names, str_run) != 0;
 }
 
-/* cls(*args), not started. */
-static PyObject *make(PyObject *cls, PyObject *const *args, Py_ssize_t n,
-                      PyObject *names)
+PyObject *green_make(PyObject *cls, PyObject *const *args, Py_ssize_t n,
+                     PyObject *names)
 {
     if (cls != (PyObject *)&Greenlet_Type || n < 1 || names_run(names))
         return PyObject_Vectorcall(cls, args, (size_t)n, names);
@@ -449,7 +463,7 @@ static PyObject *make(PyObject *cls, PyObject *const *args, Py_ssize_t n,
 static PyObject *green_spawn(PyObject *cls, PyObject *const *args, Py_ssize_t n,
                              PyObject *names)
 {
-    PyObject *self = make(cls, args, n, names);
+    PyObject *self = green_make(cls, args, n, names);
     if (!self)
         return NULL;
     if (likely(Py_TYPE(self) == &Greenlet_Type)) {
@@ -478,7 +492,7 @@ static PyObject *green_spawn_later(PyObject *cls, PyObject *const *args,
         refuse_run();
         return NULL;
     }
-    PyObject *self = make(cls, args + 1, n - 1, names);
+    PyObject *self = green_make(cls, args + 1, n - 1, names);
     if (!self)
         return NULL;
     PyObject *result = PyObject_CallMethod(self, "start_later", "(O)", args[0]);
@@ -590,17 +604,16 @@ int green_init(PyObject *module)
     str_run = PyUnicode_InternFromString("run");
     str__run = PyUnicode_InternFromString("_run");
     str_start = PyUnicode_InternFromString("start");
+    str_limit = PyUnicode_InternFromString("spawning_stack_limit");
     no_args = PyTuple_New(0);
     PyObject *limit = PyLong_FromLong(10);
-    if (!str_run || !str__run || !str_start || !no_args || !limit ||
-        green_attributes_init() < 0)
+    if (!str_run || !str__run || !str_start || !str_limit || !no_args ||
+        !limit || green_attributes_init() < 0)
         return -1;
     if (module_add_type(module, &Greenlet_Type) < 0 ||
         add_methods(green_methods) < 0 ||
         PyDict_SetItemString(Greenlet_Type.tp_dict, "spawning_stack_limit",
-                             limit) < 0 ||
-        PyDict_SetItemString(Greenlet_Type.tp_dict, "spawning_stack", Py_None) <
-            0)
+                             limit) < 0)
         return -1;
     Py_DECREF(limit);
     base_run = PyDict_GetItemWithError(Greenlet_Type.tp_dict, str_run);

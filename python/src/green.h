@@ -28,6 +28,9 @@ void spawned_queue(Spawned *s);
 /* Take it out of the queue again; nothing if it is not queued. */
 void spawned_unqueue(Spawned *s);
 
+/* config.track_greenlet_tree */
+extern bool spawned_tracking;
+
 /* The thread of hub ends: whatever waits for its turn never gets it. */
 void spawned_abandon(struct hub *hub);
 
@@ -74,9 +77,10 @@ typedef struct Greenlet {
     PyObject *links;     /* list of callables; NULL: none */
     PyObject *name;      /* NULL: not set and not asked for */
     struct green_delay *delay;
-    uint32_t ident; /* minimal_ident + 1; 0: not asked for */
-    bool begun;     /* start() was called, or it runs */
-    bool finished;  /* value or exception is what it will be */
+    struct spawn_stack *made_at; /* NULL: not known */
+    uint32_t ident;              /* minimal_ident + 1; 0: not asked for */
+    bool begun;                  /* start() was called, or it runs */
+    bool finished;               /* value or exception is what it will be */
 } Greenlet;
 
 extern PyTypeObject Greenlet_Type;
@@ -113,6 +117,11 @@ static inline bool green_node_linked(const struct green_node *node)
  * NULL. */
 void green_node_add(Greenlet *g, struct green_node *node);
 void green_node_remove(Greenlet *g, struct green_node *node);
+
+/* cls(*args, **kwargs), not started: a vectorcall whose n arguments are
+ * followed by those that names has. */
+PyObject *green_make(PyObject *cls, PyObject *const *args, Py_ssize_t n,
+                     PyObject *names);
 
 /* What start() does. -1 with an exception. */
 int green_start(Greenlet *g);

@@ -3,6 +3,7 @@
  * number, its repr.
  */
 #include "green.h"
+#include "spawn_stack.h"
 
 static PyObject *str__run, *str_name, *no_args;
 
@@ -189,6 +190,11 @@ static int set_name(PyObject *self, PyObject *value, void *closure)
     return 0;
 }
 
+static PyObject *get_made_at(PyObject *self, void *closure)
+{
+    return spawn_stack_frames(((Greenlet *)self)->made_at);
+}
+
 PyGetSetDef green_getset[] = {
     {"value", get_value, NULL,
      "What it returned; None before, and when it failed.", NULL},
@@ -207,6 +213,9 @@ PyGetSetDef green_getset[] = {
     {"loop", spawned_get_loop, NULL, "Its Hub's loop.", NULL},
     {"spawning_greenlet", spawned_get_spawner, spawned_set_spawner,
      "A weak reference to the greenlet that made it.", NULL},
+    {"spawning_stack", get_made_at, NULL,
+     "Where it was made, as something like a frame; None if it is not known.",
+     NULL},
     {"spawn_tree_locals", spawned_get_locals, spawned_set_locals,
      "A dict shared with its descendants.", NULL},
     {NULL}};

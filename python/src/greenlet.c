@@ -13,6 +13,7 @@
  * what its frames use must stay as it is.
  */
 #include "greenlet.h"
+#include "local.h"
 
 PyObject *PyExc_GreenletError;
 PyObject *PyExc_GreenletExit;
@@ -255,6 +256,8 @@ static void greenlet_dealloc(PyObject *o)
         return;
     if (self->weakreflist)
         PyObject_ClearWeakRefs(o);
+    if (self->green)
+        local_forget(self->green);
     release_fields(self);
     if (self->green) {
         greenlet_mains -= self->green->is_main;

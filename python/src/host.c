@@ -7,12 +7,15 @@
  * thread's again when it is resumed, so that neither costs a count. A greenlet
  * that another switched to directly finds itself already current.
  */
-#include "core.h"
+#include "phases.h"
+#include "switch_watch.h"
 
 static void host_suspend(struct grove_fiber *f)
 {
     struct green *g = f->host;
     struct py_thread *t = g->thread;
+    if (unlikely(t->watch != NULL))
+        switch_watch_note(t->watch, true);
     state_save(t->tstate, &g->state);
     g->parked = true;
     t->current = NULL;
@@ -59,6 +62,10 @@ static const sigset_t *host_poll_prepare(struct hub *hub)
 {
     struct py_thread *t = thread_of(hub);
     greenlet_drop_left(t);
+    if (unlikely(t->held))
+        thread_watch_check(t);
+    if (unlikely(t->phases != NULL))
+        phases_before_sleep(t->phases);
     if (!t->takes_signals)
         return NULL;
     sigset_t all;
@@ -70,7 +77,7 @@ static const sigset_t *host_poll_prepare(struct hub *hub)
 
 static void host_poll_begin(struct hub *hub)
 {
-    (void)hub;
+    thread_of(hub)->asleep = true;
     PyEval_SaveThread();
 }
 
@@ -81,19 +88,32 @@ static void host_poll_end(struct hub *hub, bool interrupted)
         pthread_sigmask(SIG_SETMASK, &t->mask, NULL);
     PyEval_RestoreThread(t->tstate);
     thread_cached = t;
+    t->asleep = false;
+    if (unlikely(t->watch != NULL))
+        switch_watch_rested(t->watch);
+    if (unlikely(t->phases != NULL))
+        phases_after_sleep(t->phases);
     if (interrupted)
         hub_object_signals(t);
 }
 
 static bool host_deadlock(struct hub *hub)
 {
-    return hub_object_deadlock(thread_of(hub));
+    struct py_thread *t = thread_of(hub);
+    return thread_watch_hold(t) || hub_object_deadlock(t);
 }
 
 static void host_forked(struct hub *hub)
 {
-    thread_of(hub)->takes_signals = true; /* the only one there is */
-    hub_object_forked(thread_of(hub));
+    struct py_thread *t = thread_of(hub);
+    t->takes_signals = true; /* the only one there is */
+    t->held = false;         /* holds were let go of by the fork */
+    for (size_t i = 0; i < t->holds; i++)
+        grove_hub_hold((grove_hub *)hub);
+    linkable_thread_forked(t);
+    if (t->phases)
+        phases_forked(t->phases);
+    hub_object_forked(t);
 }
 
 const struct grove_host python_host = {

@@ -8,24 +8,20 @@
  * can answer for comes to handle_error, which users override and replace on the
  * instance: so it, and what it calls, are looked up as attributes.
  */
-#include "hub_object.h"
+#include "green.h"
+#include "greenlet.h"
 
 #include <stddef.h>
 #include <structmember.h>
 #include <time.h>
-
-PyObject *PyExc_LoopExit;
-PyObject *PyExc_BlockingSwitchOut;
-PyObject *PyExc_InvalidSwitch;
-PyObject *PyExc_ConcurrentUse;
-PyObject *PyExc_InvalidThreadUse;
-PyObject *PyExc_HubDestroyed;
 
 typedef struct HubObject {
     PyGreenlet base;
     PyObject *loop;             /* the loop object; NULL: destroyed */
     unsigned long thread_ident; /* threading's of its thread */
     bool is_main;               /* of the main thread */
+    bool stand_in;  /* see hub_object_retire: nobody was given it yet */
+    bool destroyed; /* by destroy() */
 } HubObject;
 
 /* The class that get_hub() makes: set_default_hub_class's. Borrowed from
@@ -52,14 +48,58 @@ static bool on_main_thread(void)
     return same;
 }
 
+/* hub takes the place of the thread's Hub: the fiber that runs the loop, and
+ * what belongs to it, is its own from now on; the other is dead. Not in the
+ * Hub. */
+static void take_place(struct py_thread *t, PyObject *hub)
+{
+    PyGreenlet *old = (PyGreenlet *)t->hub_object, *new = (PyGreenlet *)hub;
+    struct green *alive = old->green, *dead = new->green;
+    old->green = dead;
+    dead->self = old;
+    dead->phase = GREEN_DEAD;
+    new->green = alive;
+    alive->self = new;
+    t->hub_object = Py_NewRef(hub);
+    if (alive->parked) { /* with a reference to itself */
+        Py_INCREF(new);
+        Py_DECREF(old);
+    }
+    Py_DECREF(old);
+}
+
+static int give_fiber(struct py_thread *t, PyObject *self)
+{
+    if (t->hub_object) {
+        take_place(t, self);
+        return 0;
+    }
+    if (hub_set_loop_stack(t->hub, STACK_HOSTED, greenlet_stack_shift) < 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    greenlet_adopt((PyGreenlet *)self, t->hub->loop_fiber);
+    t->hub_object = Py_NewRef(self);
+    return 0;
+}
+
+static bool has_hub(struct py_thread *t)
+{
+    return t->hub_object && !((HubObject *)t->hub_object)->stand_in;
+}
+
 static PyObject *hub_object_new(PyTypeObject *type, PyObject *args,
                                 PyObject *kwargs)
 {
     struct py_thread *t = thread_self();
     if (!t)
         return NULL;
-    if (t->hub_object) {
+    if (has_hub(t)) {
         PyErr_SetString(PyExc_RuntimeError, "this thread has a Hub already");
+        return NULL;
+    }
+    if ((PyObject *)t->current == t->hub_object) {
+        PyErr_SetString(PyExc_RuntimeError, "no Hub can be made in a callback");
         return NULL;
     }
     PyObject *none = PyTuple_New(0);
@@ -74,20 +114,15 @@ static PyObject *hub_object_new(PyTypeObject *type, PyObject *args,
                (PyGreenlet *)Py_NewRef((PyObject *)t->main));
     hub->thread_ident = PyThread_get_thread_ident();
     hub->is_main = on_main_thread();
-    hub->loop = loop_object_new(t);
+    hub->loop =
+        t->hub_object ? Py_XNewRef(((HubObject *)t->hub_object)->loop) : NULL;
     if (!hub->loop)
-        goto fail;
-    if (hub_set_loop_stack(t->hub, STACK_HOSTED, greenlet_stack_shift) < 0) {
-        PyErr_NoMemory();
-        goto fail;
+        hub->loop = loop_object_new(t, hub->is_main);
+    if (!hub->loop || give_fiber(t, self) < 0) {
+        Py_DECREF(self);
+        return NULL;
     }
-    greenlet_adopt((PyGreenlet *)self, t->hub->loop_fiber);
-    t->hub_object = Py_NewRef(self);
     return self;
-
-fail:
-    Py_DECREF(self);
-    return NULL;
 }
 
 /* Anything goes, as Hub(loop=None, default=None) is called by subclasses. */
@@ -96,14 +131,57 @@ static int hub_object_init(PyObject *self, PyObject *args, PyObject *kwargs)
     return 0;
 }
 
+/* The thread has no Hub any more, until get_hub() makes another: a stand-in
+ * runs the loop meanwhile. keep_loop: the next one's loop will be this one's.
+ * -1 with an exception. */
+static int hub_object_retire(struct py_thread *t, bool keep_loop)
+{
+    HubObject *old = (HubObject *)t->hub_object;
+    if ((PyObject *)t->current == t->hub_object) {
+        PyErr_SetString(PyExc_AssertionError,
+                        "not possible in the Hub: it runs this callback");
+        return -1;
+    }
+    PyObject *loop = keep_loop && old->loop ? Py_NewRef(old->loop)
+                                            : loop_object_new(t, old->is_main);
+    PyObject *self =
+        loop ? PyGreenlet_Type.tp_new(&Hub_Type, greenlet_no_args, NULL) : NULL;
+    if (!self) {
+        Py_XDECREF(loop);
+        return -1;
+    }
+    HubObject *hub = (HubObject *)self;
+    Py_XSETREF(hub->base.green->parent,
+               (PyGreenlet *)Py_NewRef((PyObject *)t->main));
+    hub->loop = loop;
+    hub->thread_ident = old->thread_ident;
+    hub->is_main = old->is_main;
+    hub->stand_in = true;
+    take_place(t, self);
+    Py_DECREF(self);
+    return 0;
+}
+
+int hub_object_check_alive(PyObject *hub)
+{
+    if (likely(green_of(hub)->phase != GREEN_DEAD))
+        return 0;
+    PyObject *loop = ((HubObject *)hub)->loop;
+    PyErr_SetObject(PyExc_HubDestroyed, loop ? loop : Py_None);
+    return -1;
+}
+
 PyObject *hub_object_make(struct py_thread *t)
 {
     PyObject *hub = PyObject_CallNoArgs((PyObject *)hub_class);
     if (!hub)
         return NULL;
     Py_DECREF(hub); /* t has it */
-    if (!t->hub_object)
-        PyErr_SetString(PyExc_TypeError, "the hub class made no Hub");
+    if (!has_hub(t)) {
+        PyErr_Format(PyExc_TypeError, "%R made no Hub of this thread",
+                     (PyObject *)hub_class);
+        return NULL;
+    }
     return t->hub_object;
 }
 
@@ -124,6 +202,11 @@ static void hub_object_dealloc(PyObject *self)
     PyObject_GC_UnTrack(self);
     Py_CLEAR(((HubObject *)self)->loop);
     PyGreenlet_Type.tp_dealloc(self);
+}
+
+bool hub_object_is_one(PyObject *o)
+{
+    return PyObject_TypeCheck(o, &Hub_Type);
 }
 
 int hub_object_check_thread(struct py_thread *t)
@@ -172,7 +255,7 @@ static int call_switch_out(PyObject *current)
 static PyObject *hub_object_switch(PyObject *self, PyObject *none)
 {
     struct py_thread *t = green_of(self)->thread;
-    if (hub_object_check_thread(t) < 0 ||
+    if (hub_object_check_alive(self) < 0 || hub_object_check_thread(t) < 0 ||
         call_switch_out((PyObject *)t->current) < 0)
         return NULL;
     PyObject *value = NULL;
@@ -182,17 +265,6 @@ static PyObject *hub_object_switch(PyObject *self, PyObject *none)
 }
 
 /* ---- the end of everything ----------------------------------------------- */
-
-void hub_object_set_loop_exit(struct py_thread *t)
-{
-    PyObject *hub = t->hub_object ? t->hub_object : Py_None;
-    PyObject *value = PyObject_CallFunction(
-        PyExc_LoopExit, "sO[]", "This operation would block forever", hub);
-    if (!value)
-        return;
-    PyErr_SetObject(PyExc_LoopExit, value);
-    Py_DECREF(value);
-}
 
 bool hub_object_deadlock(struct py_thread *t)
 {
@@ -224,6 +296,17 @@ void hub_object_forked(struct py_thread *t)
             PyThread_get_thread_ident();
 }
 
+/* join(0): what is due gets its turn, and that is all. */
+static PyObject *join_now(struct py_thread *t)
+{
+    struct hub *hub = t->hub;
+    if (wait_turn(t) < 0)
+        return NULL;
+    return PyBool_FromLong(run_queue_empty(&hub->queue) &&
+                           hub->timers.count + hub->loop.waits + hub->holds <=
+                               hub->unref);
+}
+
 static PyObject *hub_object_join(PyObject *self, PyObject *const *args,
                                  Py_ssize_t n, PyObject *names)
 {
@@ -232,7 +315,7 @@ static PyObject *hub_object_join(PyObject *self, PyObject *const *args,
     if (arguments("join", args, n, names, keywords, 0, &timeout) < 0)
         return NULL;
     struct py_thread *t = green_of(self)->thread;
-    if (hub_object_check_thread(t) < 0)
+    if (hub_object_check_alive(self) < 0 || hub_object_check_thread(t) < 0)
         return NULL;
     if (t->current != t->main) {
         PyErr_SetString(PyExc_AssertionError,
@@ -242,6 +325,8 @@ static PyObject *hub_object_join(PyObject *self, PyObject *const *args,
     int64_t deadline;
     if (core_deadline(timeout, &deadline) < 0)
         return NULL;
+    if (deadline == 0)
+        return join_now(t);
     /* Its own timer is no reason to go on. */
     bool timed = deadline != GROVE_NEVER;
     t->hub->unref += timed;
@@ -256,10 +341,29 @@ static PyObject *hub_object_join(PyObject *self, PyObject *const *args,
     Py_RETURN_FALSE;
 }
 
-/* The Hub ends with its thread, not before: its fiber is the hub's. */
+/* Its loop's fiber is the thread's, and lives on: see hub_object_retire. */
 static PyObject *hub_object_destroy(PyObject *self, PyObject *const *args,
                                     Py_ssize_t n, PyObject *names)
 {
+    static const char *const keywords[] = {"destroy_loop", NULL};
+    PyObject *given = Py_None;
+    if (arguments("destroy", args, n, names, keywords, 0, &given) < 0)
+        return NULL;
+    HubObject *hub = (HubObject *)self;
+    struct py_thread *t = green_of(self)->thread;
+    int destroy_loop =
+        given == Py_None ? !hub->is_main : PyObject_IsTrue(given);
+    if (destroy_loop < 0)
+        return NULL;
+    if (hub->destroyed)
+        Py_RETURN_NONE;
+    if (t->hub_object == self && (hub_object_check_thread(t) < 0 ||
+                                  hub_object_retire(t, !destroy_loop) < 0))
+        return NULL;
+    hub->destroyed = true;
+    if (hub->loop && destroy_loop)
+        loop_destroy_object(hub->loop);
+    Py_CLEAR(hub->loop);
     Py_RETURN_NONE;
 }
 
@@ -268,6 +372,8 @@ static PyObject *hub_object_destroy(PyObject *self, PyObject *const *args,
 /* hub.wait(watcher): until it fires. */
 static PyObject *hub_object_wait(PyObject *self, PyObject *watcher)
 {
+    if (hub_object_check_alive(self) < 0)
+        return NULL;
     PyObject *waiter = PyObject_CallOneArg((PyObject *)&Waiter_Type, self);
     PyObject *wake = waiter ? PyObject_GetAttrString(waiter, "switch") : NULL;
     PyObject *result =
@@ -329,6 +435,54 @@ static PyObject *cancel_wait_now(PyObject *self, PyObject *const *args,
     Py_RETURN_NONE;
 }
 
+/* Once the waits of all watchers were cancelled, in the Hub. */
+static PyObject *cancel_waits_then(PyObject *self, PyObject *const *args,
+                                   Py_ssize_t n)
+{
+    PyObject *watchers = PySequence_Fast(args[0], "expected watchers");
+    if (!watchers)
+        return NULL;
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(watchers); i++) {
+        PyObject *one[] = {PySequence_Fast_GET_ITEM(watchers, i), args[1],
+                           Py_True};
+        PyObject *result = one[0] == Py_None ? Py_NewRef(Py_None)
+                                             : cancel_wait_now(self, one, 3);
+        if (!result)
+            hub_object_report(green_of(self)->thread, one[0]);
+        Py_XDECREF(result);
+    }
+    Py_DECREF(watchers);
+    return PyObject_Call(args[2], args[3], NULL);
+}
+
+/* cancel_waits_close_and_then(watchers, error, then, *args) */
+static PyObject *hub_object_cancel_waits(PyObject *self, PyObject *const *args,
+                                         Py_ssize_t n)
+{
+    if (n < 3) {
+        PyErr_SetString(PyExc_TypeError,
+                        "cancel_waits_close_and_then() needs watchers, an "
+                        "error and a function");
+        return NULL;
+    }
+    PyObject *rest = PyTuple_New(n - 3);
+    for (Py_ssize_t i = 3; rest && i < n; i++)
+        PyTuple_SET_ITEM(rest, i - 3, Py_NewRef(args[i]));
+    PyObject *fn =
+        rest ? PyObject_GetAttrString(self, "_cancel_waits_then") : NULL;
+    PyObject *call =
+        fn ? PyTuple_Pack(4, args[0], args[1], args[2], rest) : NULL;
+    PyObject *later =
+        call ? loop_run_callback(green_of(self)->thread, fn, call) : NULL;
+    Py_XDECREF(call);
+    Py_XDECREF(fn);
+    Py_XDECREF(rest);
+    if (!later)
+        return NULL;
+    Py_DECREF(later);
+    Py_RETURN_NONE;
+}
+
 static PyObject *hub_object_cancel_wait(PyObject *self, PyObject *const *args,
                                         Py_ssize_t n, PyObject *names)
 {
@@ -367,9 +521,20 @@ static PyObject *hub_object_cancel_wait(PyObject *self, PyObject *const *args,
 
 static PyObject *hub_object_repr(PyObject *self)
 {
-    return PyUnicode_FromFormat("<%s at %p thread_ident=%p>",
-                                type_name(Py_TYPE(self)), self,
-                                (void *)((HubObject *)self)->thread_ident);
+    HubObject *hub = (HubObject *)self;
+    PyObject *name = PyObject_GetAttrString(self, "name");
+    PyObject *loop = !name ? NULL
+                     : hub->loop
+                         ? PyObject_CallMethod(hub->loop, "_format", NULL)
+                         : PyUnicode_FromString("destroyed");
+    PyObject *text =
+        loop ? PyUnicode_FromFormat("<%s %R at %p %U thread_ident=%p>",
+                                    type_name(Py_TYPE(self)), name, self, loop,
+                                    (void *)hub->thread_ident)
+             : NULL;
+    Py_XDECREF(name);
+    Py_XDECREF(loop);
+    return text;
 }
 
 static PyObject *get_main_hub(PyObject *self, void *closure)
@@ -409,6 +574,12 @@ static PyMethodDef hub_methods[] = {
     {"cancel_wait", (PyCFunction)(void (*)(void))hub_object_cancel_wait,
      METH_FASTCALL | METH_KEYWORDS,
      "Throw error, from the Hub, into whoever waits for the watcher."},
+    {"cancel_waits_close_and_then",
+     (PyCFunction)(void (*)(void))hub_object_cancel_waits, METH_FASTCALL,
+     "cancel_waits_close_and_then(watchers, error, then, *args): cancel and "
+     "close all of them in the Hub, then call then(*args) there."},
+    {"_cancel_waits_then", (PyCFunction)(void (*)(void))cancel_waits_then,
+     METH_FASTCALL, NULL},
     {"_cancel_wait", (PyCFunction)(void (*)(void))cancel_wait_now,
      METH_FASTCALL, NULL},
     {"join", (PyCFunction)(void (*)(void))hub_object_join,
@@ -416,7 +587,10 @@ static PyMethodDef hub_methods[] = {
      "Wait until nothing is left to wait for: True, or False after timeout "
      "seconds. From the main greenlet only."},
     {"destroy", (PyCFunction)(void (*)(void))hub_object_destroy,
-     METH_FASTCALL | METH_KEYWORDS, "Accepted; the hub ends with its thread."},
+     METH_FASTCALL | METH_KEYWORDS,
+     "destroy(destroy_loop=None): it is this thread's Hub no longer; get_hub() "
+     "makes another. Its loop is destroyed, too, unless it is the default one; "
+     "waits by this Hub raise HubDestroyed. Not in the Hub."},
     {"handle_error", (PyCFunction)(void (*)(void))hub_object_handle_error,
      METH_FASTCALL,
      "handle_error(context, type, value, tb): an error nobody caught."},
@@ -431,15 +605,36 @@ static PyMethodDef hub_methods[] = {
      "The context of an error, as text."},
     {NULL}};
 
+static PyObject *get_loop(PyObject *self, void *closure)
+{
+    PyObject *loop = ((HubObject *)self)->loop;
+    return Py_NewRef(loop ? loop : Py_None);
+}
+
+static int set_loop(PyObject *self, PyObject *loop, void *closure)
+{
+    if (!loop || !PyObject_TypeCheck(loop, &Loop_Type)) {
+        PyErr_Format(PyExc_TypeError, "expected a loop, not %R",
+                     loop ? loop : Py_None);
+        return -1;
+    }
+    if (loop_thread(loop) != green_of(self)->thread) {
+        PyErr_SetString(PyExc_InvalidThreadUse, "the loop is another thread's");
+        return -1;
+    }
+    Py_XSETREF(((HubObject *)self)->loop, Py_NewRef(loop));
+    return 0;
+}
+
 static PyGetSetDef hub_getset[] = {
+    {"loop", get_loop, set_loop,
+     "The event loop, as far as Python sees it; None: destroyed.", NULL},
     {"main_hub", get_main_hub, NULL, "Whether it is the main thread's.", NULL},
     {"exception_stream", get_exception_stream, set_exception_stream,
      "Where errors are printed; None: nowhere.", NULL},
     {NULL}};
 
 static PyMemberDef hub_members[] = {
-    {"loop", T_OBJECT, offsetof(HubObject, loop), READONLY,
-     "The event loop, as far as Python sees it."},
     {"thread_ident", T_ULONG, offsetof(HubObject, thread_ident), READONLY,
      "threading.get_ident() of its thread."},
     {NULL}};
@@ -466,7 +661,7 @@ PyTypeObject Hub_Type = {
 static PyObject *get_hub(PyObject *module, PyObject *none)
 {
     struct py_thread *t = thread_self();
-    PyObject *hub = t ? hub_object(t) : NULL;
+    PyObject *hub = !t ? NULL : has_hub(t) ? t->hub_object : hub_object_make(t);
     Py_XINCREF(hub);
     return hub;
 }
@@ -476,7 +671,41 @@ static PyObject *get_hub_if_any(PyObject *module, PyObject *none)
     struct py_thread *t = thread_self();
     if (!t)
         return NULL;
-    return Py_NewRef(t->hub_object ? t->hub_object : Py_None);
+    return Py_NewRef(has_hub(t) ? t->hub_object : Py_None);
+}
+
+/* set_hub(hub): a Hub of this thread that was set aside, or None. */
+static PyObject *set_hub(PyObject *module, PyObject *hub)
+{
+    struct py_thread *t = thread_self();
+    if (!t)
+        return NULL;
+    if (hub == Py_None) {
+        if (has_hub(t) && hub_object_retire(t, true) < 0)
+            return NULL;
+        Py_RETURN_NONE;
+    }
+    if (!PyObject_TypeCheck(hub, &Hub_Type)) {
+        PyErr_Format(PyExc_TypeError, "expected a Hub or None, not %R", hub);
+        return NULL;
+    }
+    if (green_of(hub)->thread != t) {
+        PyErr_SetString(PyExc_InvalidThreadUse, "the Hub is another thread's");
+        return NULL;
+    }
+    if (((HubObject *)hub)->destroyed) {
+        PyErr_SetString(PyExc_HubDestroyed, "the Hub was destroyed");
+        return NULL;
+    }
+    if (hub == t->hub_object)
+        Py_RETURN_NONE;
+    if ((PyObject *)t->current == t->hub_object) {
+        PyErr_SetString(PyExc_AssertionError,
+                        "not possible in the Hub: it runs this callback");
+        return NULL;
+    }
+    take_place(t, hub);
+    Py_RETURN_NONE;
 }
 
 static PyObject *set_default_hub_class(PyObject *module, PyObject *type)
@@ -499,78 +728,19 @@ static PyMethodDef functions[] = {
      "The calling thread's Hub, made now if it has none."},
     {"_get_hub", get_hub_if_any, METH_NOARGS,
      "The calling thread's Hub, or None."},
+    {"set_hub", set_hub, METH_O,
+     "set_hub(hub): the calling thread's Hub from now on; None: it has none."},
     {"set_default_hub_class", set_default_hub_class, METH_O,
      "The class of Hubs made from now on."},
     {NULL}};
 
-/* ---- exceptions ---------------------------------------------------------- */
-
-static PyObject *loop_exit_str(PyObject *self)
-{
-    PyObject *args = ((PyBaseExceptionObject *)self)->args;
-    if (PyTuple_GET_SIZE(args) != 3)
-        return ((PyTypeObject *)PyExc_Exception)->tp_str(self);
-    return PyUnicode_FromFormat(
-        "%S\n\tHub: %R\n\tHandles:\n%R", PyTuple_GET_ITEM(args, 0),
-        PyTuple_GET_ITEM(args, 1), PyTuple_GET_ITEM(args, 2));
-}
-
-static PyTypeObject LoopExit_Type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.exceptions.LoopExit",
-    .tp_doc = "Nothing is left that could wake the waiting greenlet.",
-    .tp_basicsize = sizeof(PyBaseExceptionObject),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-    .tp_str = loop_exit_str,
-};
+/* ---- the module's part --------------------------------------------------- */
 
 int module_add_type(PyObject *module, PyTypeObject *type)
 {
     if (PyType_Ready(type) < 0)
         return -1;
     return PyModule_AddObjectRef(module, type_name(type), (PyObject *)type);
-}
-
-static int add_exception(PyObject *module, PyObject **where, const char *name,
-                         PyObject *base, const char *doc)
-{
-    *where = PyErr_NewExceptionWithDoc(name, doc, base, NULL);
-    if (!*where)
-        return -1;
-    return PyModule_AddObjectRef(module, strrchr(name, '.') + 1, *where);
-}
-
-static int add_exceptions(PyObject *module)
-{
-    PyTypeObject *base = (PyTypeObject *)PyExc_Exception;
-    LoopExit_Type.tp_base = base;
-    LoopExit_Type.tp_traverse = base->tp_traverse;
-    LoopExit_Type.tp_clear = base->tp_clear;
-    if (module_add_type(module, &LoopExit_Type) < 0)
-        return -1;
-    PyExc_LoopExit = (PyObject *)&LoopExit_Type;
-    const struct {
-        PyObject **where;
-        const char *name;
-        PyObject *base;
-        const char *doc;
-    } all[] = {
-        {&PyExc_BlockingSwitchOut, "grove.exceptions.BlockingSwitchOutError",
-         PyExc_AssertionError, "A blocking call was made in the Hub."},
-        {&PyExc_InvalidSwitch, "grove.exceptions.InvalidSwitchError",
-         PyExc_AssertionError, "A waiting greenlet was switched to."},
-        {&PyExc_ConcurrentUse, "grove.exceptions.ConcurrentObjectUseError",
-         PyExc_AssertionError, "Two greenlets use what only one may."},
-        {&PyExc_InvalidThreadUse, "grove.exceptions.InvalidThreadUseError",
-         PyExc_RuntimeError, "An object is used in a thread not its own."},
-        {&PyExc_HubDestroyed, "grove.exceptions.HubDestroyed",
-         PyExc_GreenletExit, "The Hub is gone."},
-    };
-    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
-        if (add_exception(module, all[i].where, all[i].name, all[i].base,
-                          all[i].doc) < 0)
-            return -1;
-    }
-    return 0;
 }
 
 /* SYSTEM_ERROR and NOT_ERROR, which subclasses and instances may replace. */
@@ -597,7 +767,7 @@ static int add_error_classes(void)
 int hub_init(PyObject *module)
 {
     default_stream = PyUnicode_InternFromString("_exception_stream");
-    if (!default_stream || add_exceptions(module) < 0 ||
+    if (!default_stream || hub_exceptions_init(module) < 0 ||
         module_add_type(module, &Hub_Type) < 0 || add_error_classes() < 0 ||
         PyModule_AddFunctions(module, functions) < 0 ||
         loop_object_init(module) < 0 || watchers_init(module) < 0 ||

@@ -28,6 +28,9 @@ static inline PyObject *hub_object(struct py_thread *t)
 /* 0 when t is the calling thread; else -1 with InvalidThreadUseError. */
 int hub_object_check_thread(struct py_thread *t);
 
+/* 0; or -1 with HubDestroyed when hub is its thread's no longer. */
+int hub_object_check_alive(PyObject *hub);
+
 /* The Hub is about to call somebody back: a tracer learns that it runs. */
 static inline void hub_object_enter(struct py_thread *t)
 {
@@ -43,19 +46,25 @@ void hub_object_set_loop_exit(struct py_thread *t);
 PyObject *loop_run_callback(struct py_thread *t, PyObject *fn, PyObject *args);
 
 /* The object that hub.loop is. NULL with an exception. */
-PyObject *loop_object_new(struct py_thread *t);
+PyObject *loop_object_new(struct py_thread *t, bool is_default);
+
+/* Whether it is the main thread's. */
+bool loop_is_default(PyObject *loop);
+
+/* From now on loop_check fails. */
+void loop_destroy_object(PyObject *loop);
 
 /* Whose loop it is. */
 struct py_thread *loop_thread(PyObject *loop);
 
 /* Parts of hub_init, a file each. */
+int hub_exceptions_init(PyObject *module);
 int loop_object_init(PyObject *module);
 int watchers_init(PyObject *module);
 int waiter_init(PyObject *module);
 
-/* loop.timer() and loop.io(). */
-extern PyTypeObject TimerWatcher_Type;
-extern PyTypeObject IoWatcher_Type;
+/* 0; or -1 with ValueError when the loop was destroyed. */
+int loop_check(PyObject *loop);
 
 /* Adds a type, readied, to the module under the last part of its name. */
 int module_add_type(PyObject *module, PyTypeObject *type);
@@ -74,6 +83,11 @@ static inline const char *type_name(PyTypeObject *type)
 int arguments(const char *function, PyObject *const *args, Py_ssize_t n,
               PyObject *names, const char *const *keywords, int required,
               PyObject **out);
+
+/* The only argument of a METH_FASTCALL | METH_KEYWORDS function, by position or
+ * by name: borrowed. NULL with TypeError. */
+PyObject *argument(const char *function, PyObject *const *args, Py_ssize_t n,
+                   PyObject *names, const char *keyword);
 
 /* The same for positional arguments: at least `least` and at most `most`. */
 int arguments_count(const char *function, Py_ssize_t n, Py_ssize_t least,

@@ -90,10 +90,14 @@ static bool is_spawned(PyObject *g)
     return greenlet_is_green(g) || PyObject_TypeCheck(g, &RawGreenlet_Type);
 }
 
+bool spawned_tracking = true;
+
 /* A child of a main greenlet gets locals of its own; any other shares its
  * spawner's. They are made when the first grandchild is, or when asked for. */
 int spawned_remember(Spawned *s, struct py_thread *t)
 {
+    if (unlikely(!spawned_tracking))
+        return 0;
     PyObject *spawner = (PyObject *)t->current;
     s->spawner = PyWeakref_NewRef(spawner, NULL);
     if (!s->spawner)
@@ -252,7 +256,18 @@ static PyObject *spawn_raw(PyObject *module, PyObject *const *args,
     return self;
 }
 
+static PyObject *track_tree(PyObject *module, PyObject *value)
+{
+    int wanted = PyObject_IsTrue(value);
+    if (wanted < 0)
+        return NULL;
+    spawned_tracking = wanted;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
+    {"_track_greenlet_tree", track_tree, METH_O,
+     "Whether greenlets remember who spawned them."},
     {"spawn_raw", (PyCFunction)(void (*)(void))spawn_raw,
      METH_FASTCALL | METH_KEYWORDS,
      "spawn_raw(function, *args, **kwargs): run it in a plain greenlet, which "
@@ -262,7 +277,7 @@ static PyMethodDef functions[] = {
 int spawned_init(PyObject *module)
 {
     RawGreenlet_Type.tp_base = &PyGreenlet_Type;
-    if (PyType_Ready(&RawGreenlet_Type) < 0)
+    if (module_add_type(module, &RawGreenlet_Type) < 0)
         return -1;
     return PyModule_AddFunctions(module, functions);
 }

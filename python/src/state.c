@@ -31,10 +31,19 @@
 
 PyFrameObject *state_frame(PyThreadState *ts, struct py_state *s)
 {
+#if STATE_HAS_CFRAME
+    if (!s->cframe) /* the Hub's, which has not run yet */
+        return NULL;
+#endif
     /* Making the frame object must not run the collector meanwhile: it would
      * walk the frames of a greenlet that is not running. */
     int collecting = PyGC_Disable();
 #if STATE_HAS_CFRAME
+    if (!s->cframe) { /* the Hub's, which has not run yet */
+        if (collecting)
+            PyGC_Enable();
+        return NULL;
+    }
     _PyCFrame *running = ts->cframe;
     ts->cframe = s->cframe;
     PyFrameObject *frame = PyThreadState_GetFrame(ts);

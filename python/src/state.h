@@ -114,6 +114,27 @@ static inline int state_as_int(PyObject *o)
 #endif
 }
 
+/* PyObject_GenericGetAttr and SetAttr on a given dict. 3.13 exports them, but
+ * declares them no more. */
+#if PY_VERSION_HEX >= 0x030D0000
+extern PyObject *_PyObject_GenericGetAttrWithDict(PyObject *, PyObject *,
+                                                  PyObject *, int);
+extern int _PyObject_GenericSetAttrWithDict(PyObject *, PyObject *, PyObject *,
+                                            PyObject *);
+#endif
+
+static inline PyObject *state_generic_getattr(PyObject *o, PyObject *name,
+                                              PyObject *dict)
+{
+    return _PyObject_GenericGetAttrWithDict(o, name, dict, 0);
+}
+
+static inline int state_generic_setattr(PyObject *o, PyObject *name,
+                                        PyObject *value, PyObject *dict)
+{
+    return _PyObject_GenericSetAttrWithDict(o, name, value, dict);
+}
+
 #if PY_VERSION_HEX < 0x030C0000
 #define STATE_LIMIT(ts) ((ts)->recursion_limit)
 #define STATE_REMAINING(ts) ((ts)->recursion_remaining)

@@ -18,6 +18,8 @@
  * state. Nothing in between touches a Python object.
  */
 #include "greenlet.h"
+#include "local.h"
+#include "switch_watch.h"
 
 PyObject *greenlet_no_args;
 unsigned greenlet_stack_shift = 20; /* 1 MiB */
@@ -154,6 +156,8 @@ __attribute__((always_inline)) static inline PyObject *go(struct py_thread *t,
 {
     PyGreenlet *origin = t->current;
     struct green *o = origin->green;
+    if (unlikely(t->watch != NULL))
+        switch_watch_note(t->watch, (PyObject *)target == t->hub_object);
     make_current(t, target);
     state_save(t->tstate, &o->state);
     hub_transfer(t->hub, o->fiber, target->green->fiber);
@@ -518,15 +522,19 @@ finish(struct py_thread *t, PyGreenlet *self, PyObject *result)
     struct grove_fiber *f = g->fiber;
     if (!result)
         result = exit_value();
+    local_forget(g);
     greenlet_drop_left(t);
     PyGreenlet *parent = g->parent;
-    if (unlikely(!result && (PyObject *)parent == t->hub_object)) {
+    /* A Hub that another has taken the place of stands for it. */
+    bool to_hub = (PyObject *)parent == t->hub_object ||
+                  (t->hub_object && hub_object_is_one((PyObject *)parent));
+    if (unlikely(!result && to_hub)) {
         /* The Hub may be anywhere, and could do nothing else about it. */
         hub_object_report(t, (PyObject *)self);
         result = Py_NewRef(Py_None);
     }
     struct grove_fiber *next = NULL;
-    if ((PyObject *)parent == t->hub_object) {
+    if (to_hub) {
         /* The Hub wants nothing of it, and may be waiting for something else:
          * whoever is due runs next. */
         Py_DECREF(result);

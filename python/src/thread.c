@@ -10,6 +10,7 @@
  * struct, find it dead, and are dead themselves.
  */
 #include "green.h"
+#include "signals.h"
 
 #include <unistd.h>
 
@@ -54,6 +55,12 @@ static void thread_end(struct py_thread *t)
         t->hub->keep_stacks = true;
     forget(t);
     t->dead = true;
+    linkable_thread_end(t);
+    signal_thread_end(t);
+    PyMem_Free(t->phases);
+    t->phases = NULL;
+    PyMem_Free(t->watch);
+    t->watch = NULL;
     if (here) {
         t->hub->host = NULL;
         t->hub->root.host = NULL;
@@ -128,6 +135,7 @@ static struct py_thread *thread_new(PyThreadState *tstate)
     t->hub = hub;
     t->references = 1;
     t->takes_signals = gettid() == getpid();
+    linkable_thread_begin(t);
     t->main = greenlet_new_main(t);
     if (!t->main || watch_end(t) < 0) {
         Py_CLEAR(t->main);
@@ -142,15 +150,26 @@ static struct py_thread *thread_new(PyThreadState *tstate)
     return t;
 }
 
+struct py_thread *thread_first(void)
+{
+    return threads;
+}
+
+struct py_thread *thread_look_up(PyThreadState *tstate)
+{
+    struct py_thread *t = threads;
+    while (t && t->tstate != tstate)
+        t = t->next;
+    return t;
+}
+
 struct py_thread *thread_find(PyThreadState *tstate)
 {
     if (!tstate) {
         PyErr_SetString(PyExc_RuntimeError, "no Python thread is running");
         return NULL;
     }
-    struct py_thread *t = threads;
-    while (t && t->tstate != tstate)
-        t = t->next;
+    struct py_thread *t = thread_look_up(tstate);
     if (!t) {
         if (state_is_finalizing()) {
             PyErr_SetString(PyExc_RuntimeError, "greenlet is being finalized");

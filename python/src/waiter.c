@@ -178,7 +178,7 @@ static PyObject *waiter_get(PyObject *self, PyObject *none)
                      w->waiting);
         return NULL;
     }
-    if (hub_object_check_thread(t) < 0)
+    if (hub_object_check_alive(w->hub) < 0 || hub_object_check_thread(t) < 0)
         return NULL;
     w->waiting = (PyGreenlet *)Py_NewRef((PyObject *)t->current);
     PyObject *value = NULL;

@@ -22,7 +22,13 @@ FEW, MANY = 1_000, 11_000
 
 # Of each: the bound, 1.1 times what was counted.
 IN_C = {"yield": 107, "spawn": 347, "echo": 3065, "mutex": 54, "group": 641}
-IN_PYTHON = {"switch": 388, "spawn": 3254}
+IN_PYTHON = {
+    "switch": 388,
+    "spawn": 3254,
+    "queue": 1400,
+    "channel": 1060,
+    "pool": 3880,
+}
 
 
 def instructions(*command: str | Path, compat: bool = False) -> int:
@@ -79,6 +85,39 @@ def test_instructions_in_python(what: str):
 def test_nothing_is_allocated_after_the_first_times(what: str):
     printed = subprocess.check_output([BENCH / "counted", what, "10000"], text=True)
     assert int(printed) == 0
+
+
+#: How often memory is asked for, of CPython's allocators and malloc together.
+PYTHON_ALLOCATIONS = {"queue": 0, "channel": 0, "pool": 3.1}
+
+
+@pytest.mark.parametrize("what", PYTHON_ALLOCATIONS)
+def test_allocations_in_python(what: str):
+    """A hand-over takes none; a spawned greenlet its object, what goes with it,
+    and its place in the pool."""
+    environment = {
+        **os.environ,
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONMALLOC": "malloc",
+        "PYTHONPATH": str(BUILD / "compat"),
+    }
+
+    def allocations(count: int) -> int:
+        result = subprocess.run(
+            ["valgrind", "--leak-check=no", "--undef-value-errors=no"]
+            + [PYTHON, ROOT / "bench" / "py_counted.py", what, str(count)],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == 0, result.stderr
+        usage = result.stderr.rsplit("total heap usage: ", 1)[1]
+        return int(usage.split()[0].replace(",", ""))
+
+    few, many = 1_000, 3_000
+    each = (allocations(many) - allocations(few)) / (many - few)
+    assert each <= PYTHON_ALLOCATIONS[what]
 
 
 def test_an_echoed_request_takes_two_system_calls():

@@ -29,11 +29,22 @@ def test_first_come_first_served():
 
     takers = [grove.spawn(take, name) for name in "abc"]
     grove.sleep(0)
-    semaphore.release()
-    # Released to the first: nobody comes between.
-    assert not semaphore.acquire(blocking=False)
+    assert semaphore.release() == 1
     grove.joinall(takers, timeout=1, raise_error=True)
     assert order == ["a", "b", "c"] and semaphore.counter == 1
+
+
+def test_who_was_overtaken_is_handed_the_next_release():
+    semaphore = Semaphore(0)
+    taker = grove.spawn(semaphore.acquire)
+    grove.sleep(0)
+    assert semaphore.release() == 1
+    assert semaphore.acquire(blocking=False)  # before the taker's turn
+    grove.sleep(0)
+    assert not taker.ready()
+    assert semaphore.release() == 0
+    assert not semaphore.acquire(blocking=False)
+    assert taker.get(timeout=1) is True
 
 
 def test_killed_taker_passes_its_turn_on():

@@ -1,0 +1,197 @@
+"""Native threads that run tasks from a queue: what thread pools are made of.
+
+Nothing here waits in a greenlet, and everything may be called on any thread.
+The threads, their lock and their queue are the real ones whatever is patched.
+"""
+
+import _thread
+import sys
+import threading
+from _queue import Empty, SimpleQueue
+from collections.abc import Callable
+from typing import Any
+
+from grove._core import thread_background
+
+_start_new_thread = _thread.start_new_thread
+_allocate_lock = _thread.allocate_lock
+
+#: A call and what is told of its end: (function, args, kwargs, result), where
+#: result has set() and handle_error(). None: the thread that gets it ends.
+Task = tuple[Callable, tuple, dict, Any] | None
+
+
+def _forget_thread() -> None:
+    """The Thread object that current_thread() made for this thread goes."""
+    ident = _thread.get_ident()
+    if isinstance(threading._active.get(ident), threading._DummyThread):
+        threading._active.pop(ident, None)
+
+
+class Workers:
+    """Threads that start when there is more to do than they can, and end when
+    they have had nothing to do for a time."""
+
+    def __init__(
+        self,
+        maxsize: int,
+        idle_seconds: float | None,
+        initializer: Callable[[], bool] | None = None,
+    ) -> None:
+        """No thread yet.
+
+        Args:
+            maxsize: threads there can be.
+            idle_seconds: without a task, after which a thread ends; None: never.
+            initializer: called on each thread first; False ends it again.
+        """
+        self.maxsize = maxsize
+        self.idle_seconds = idle_seconds
+        self.initializer = initializer
+        self.reset()
+
+    def reset(self) -> None:
+        """As new: a forked child has none of its parent's threads."""
+        self.lock = _allocate_lock()
+        self.tasks: SimpleQueue[Task] = SimpleQueue()
+        #: Threads there are.
+        self.size = 0
+        #: Of them, those that have been told to end.
+        self.ending = 0
+        #: Tasks that were put and have not ended.
+        self.unfinished = 0
+        #: Who wants to know when there are so few threads.
+        self._awaited: list[tuple[int, Any]] = []
+
+    # ---- tasks
+
+    def put(self, function: Callable, args: tuple, kwargs: dict, result: Any) -> None:
+        """Have a thread call function(*args, **kwargs) and tell result.
+
+        Raises RuntimeError when there is no thread and none can be started.
+        """
+        with self.lock:
+            staying = self.size - self.ending
+            if self.unfinished >= staying and staying < self.maxsize:
+                try:
+                    self._start_one()
+                except RuntimeError:
+                    if staying <= 0:
+                        raise
+            self.unfinished += 1
+            self.tasks.put((function, args, kwargs, result))
+
+    def take_back(self) -> list[tuple[Callable, tuple, dict, Any]]:
+        """The tasks that no thread has begun; none will."""
+        taken = []
+        with self.lock:
+            ends = 0
+            try:
+                while True:
+                    task = self.tasks.get_nowait()
+                    if task is None:
+                        ends += 1
+                    else:
+                        taken.append(task)
+            except Empty:
+                pass
+            for _ in range(ends):
+                self.tasks.put(None)
+            self.unfinished -= len(taken)
+        return taken
+
+    # ---- threads
+
+    def start(self, size: int) -> None:
+        """Start threads until there are so many; RuntimeError when one cannot."""
+        with self.lock:
+            while self.size - self.ending < size:
+                self._start_one()
+
+    def _start_one(self) -> None:
+        self.size += 1
+        try:
+            _start_new_thread(self._work, ())
+        except RuntimeError:
+            self.size -= 1
+            raise
+
+    def end(self, count: int) -> None:
+        """End so many threads, those there are at most, after the tasks that
+        were put."""
+        with self.lock:
+            for _ in range(min(count, self.size - self.ending)):
+                self.ending += 1
+                self.tasks.put(None)
+
+    def tell_when(self, size: int, result: Any) -> bool:
+        """Call result.set(None) once there are at most `size` threads; False
+        when that is so already."""
+        with self.lock:
+            if self.size <= size:
+                return False
+            self._awaited.append((size, result))
+            return True
+
+    def _ended(self, told: bool) -> None:
+        """A thread ends. With the lock held."""
+        self.size -= 1
+        self.ending -= told
+        due = [result for size, result in self._awaited if self.size <= size]
+        self._awaited = [one for one in self._awaited if self.size > one[0]]
+        for result in due:
+            result.set(None)
+
+    # ---- what a thread does
+
+    def _work(self) -> None:
+        # What threading.setprofile and settrace ask of new threads.
+        if threading._profile_hook is not None:
+            sys.setprofile(threading._profile_hook)
+        if threading._trace_hook is not None:
+            sys.settrace(threading._trace_hook)
+        try:
+            if self.initializer is None or self.initializer():
+                self._run_tasks()
+            else:
+                with self.lock:
+                    self._ended(False)
+        finally:
+            _forget_thread()
+
+    def _run_tasks(self) -> None:
+        while True:
+            # While it waits here it wakes no greenlet.
+            thread_background(True)
+            try:
+                task = self.tasks.get(timeout=self.idle_seconds)
+            except Empty:
+                with self.lock:
+                    # One may have been put since.
+                    if self.tasks.empty():
+                        self._ended(False)
+                        return
+                continue
+            if task is None:
+                with self.lock:
+                    self._ended(True)
+                return
+            thread_background(False)
+            self._run_one(*task)
+            task = None
+
+    def _run_one(
+        self, function: Callable, args: tuple, kwargs: dict, result: Any
+    ) -> None:
+        try:
+            value = function(*args, **kwargs)
+        except BaseException as error:
+            self._finished_one()
+            result.handle_error(function, (type(error), error, error.__traceback__))
+        else:
+            self._finished_one()
+            result.set(value)
+
+    def _finished_one(self) -> None:
+        with self.lock:
+            self.unfinished -= 1

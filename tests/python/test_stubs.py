@@ -1,0 +1,168 @@
+"""Type stubs agree with the modules they describe.
+
+mypy's stubtest compares them: names, signatures, parameters and their defaults.
+A module in plain Python with annotations needs no stub; one whose names are
+compiled does.
+"""
+
+import ast
+import importlib
+import os
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+from types import BuiltinFunctionType
+
+import grove
+import pytest
+
+PACKAGE = Path(grove.__file__).parent
+
+PUBLIC = ["grove"] + [
+    f"grove.{module.name}"
+    for module in pkgutil.iter_modules(grove.__path__)
+    if not module.name.startswith("_")
+]
+
+#: Modules with compiled names whose stubs are to come.
+NOT_YET: set[str] = {
+    "grove.socket",
+    "grove.time",
+}
+
+
+def stub_of(name):
+    if name == "grove":
+        return PACKAGE / "__init__.pyi"
+    return PACKAGE / f"{name.removeprefix('grove.')}.pyi"
+
+
+STUBBED = [name for name in PUBLIC if stub_of(name).exists()]
+
+
+def is_compiled(thing):
+    # Class methods have no module.
+    module = getattr(thing, "__module__", None) or "grove"
+    if not module.startswith("grove"):
+        return False
+    if isinstance(thing, type):
+        return not thing.__flags__ & (1 << 9)  # no heap type
+    return isinstance(thing, BuiltinFunctionType)
+
+
+def unannotated(path):
+    """Public functions and methods of a file that do not say what they return."""
+    tree = ast.parse(path.read_text())
+    bodies = [tree] + [
+        node
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+    return [
+        function.name
+        for body in bodies
+        for function in body.body
+        if isinstance(function, ast.FunctionDef)
+        and not function.name.startswith("_")
+        and function.returns is None
+    ]
+
+
+def test_the_package_says_that_it_is_typed():
+    assert (PACKAGE / "py.typed").exists()
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_module_has_types(name):
+    module = importlib.import_module(name)
+    compiled = [
+        key
+        for key in getattr(module, "__all__", ())
+        if is_compiled(getattr(module, key))
+    ]
+    if stub_of(name).exists():
+        ast.parse(stub_of(name).read_text())
+    elif compiled:
+        assert name in NOT_YET, f"a stub is needed for {compiled}"
+    else:
+        assert unannotated(Path(module.__file__)) == []
+
+
+@pytest.fixture(scope="module")
+def mypy(tmp_path_factory):
+    """Runs a module of mypy; its standard output and exit status."""
+    pytest.importorskip("mypy.stubtest", reason="no mypy for this interpreter")
+    config = tmp_path_factory.mktemp("mypy") / "mypy.ini"
+    cache = config.parent / "cache"
+    config.write_text(
+        f"[mypy]\nignore_missing_imports = True\ncache_dir = {cache}\n"
+    )
+
+    def run(module, option, *arguments):
+        path = str(PACKAGE.parent)
+        result = subprocess.run(
+            [sys.executable, "-m", module, option, config, *arguments],
+            env={**os.environ, "PYTHONPATH": path, "MYPYPATH": path},
+            cwd=config.parent,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        return result.stdout + result.stderr, result.returncode
+
+    return run
+
+
+def test_stubs_agree_with_the_modules(mypy, tmp_path):
+    assert STUBBED
+    # The package itself would stand for all its modules, stubs or not.
+    modules = [name for name in STUBBED if name != "grove"]
+    # A name that is a keyword cannot be written.
+    allowed = tmp_path / "allowed"
+    allowed.write_text("grove.core.loop.async\n")
+    output, status = mypy(
+        "mypy.stubtest", "--mypy-config-file", *modules, "--allowlist", allowed
+    )
+    assert status == 0, output
+
+
+def test_programs_are_checked_by_them(mypy, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from grove.pool import Pool\n"
+        "from grove.queue import Queue\n"
+        "q: Queue[int] = Queue(5)\n"
+        "good: int = q.get(timeout=1)\n"
+        "also: list[int] = Pool(3).map(len, ['a'])\n"
+        "bad: str = q.get()\n"
+        "Pool(3).spawm(len)\n"
+    )
+    output, status = mypy("mypy", "--config-file", program)
+    lines = [line.split(":")[1] for line in output.splitlines() if ": error:" in line]
+    assert lines == ["6", "7"] and status == 1, output
+
+
+def test_the_stub_of_the_package_has_its_names():
+    tree = ast.parse(stub_of("grove").read_text())
+    defined = {
+        name
+        for node in tree.body
+        for name in (
+            [alias.asname or alias.name for alias in node.names]
+            if isinstance(node, ast.ImportFrom)
+            else [node.name]
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+            else [node.target.id]
+            if isinstance(node, ast.AnnAssign)
+            else []
+        )
+    }
+    assert set(grove.__all__) <= defined
+    assert {name for name in defined if not hasattr(grove, name)} <= {
+        "Any",
+        "Callable",
+        "Iterable",
+        "NamedTuple",
+        "_VersionInfo",
+    }

@@ -1,0 +1,505 @@
+"""hub.loop and its watchers: factories, attributes, errors, what they tell of."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import grove
+import grove.socket
+import pytest
+from grove import core
+from grove.event import Event
+from grove.exceptions import InvalidThreadUseError
+
+
+@pytest.fixture
+def loop():
+    return grove.get_hub().loop
+
+
+SILENT, _OTHER_END = os.pipe()
+
+MAKERS = {
+    "io": lambda loop: loop.io(SILENT, 1),
+    "timer": lambda loop: loop.timer(10),
+    "signal": lambda loop: loop.signal(signal.SIGUSR2),
+    "idle": lambda loop: loop.idle(),
+    "prepare": lambda loop: loop.prepare(),
+    "check": lambda loop: loop.check(),
+    "fork": lambda loop: loop.fork(),
+    "async_": lambda loop: loop.async_(),
+    "child": lambda loop: loop.child(os.getppid()),
+    "stat": lambda loop: loop.stat("/"),
+}
+
+
+@pytest.fixture(params=MAKERS)
+def watcher(request, loop):
+    watcher = MAKERS[request.param](loop)
+    yield watcher
+    watcher.close()
+
+
+def test_attributes(watcher, loop):
+    assert isinstance(watcher, core.watcher) and watcher.loop is loop
+    assert watcher.ref is True and watcher.priority == 0
+    assert watcher.callback is None and watcher.args is None
+    assert not watcher.active and not watcher.pending
+    watcher.priority = 1
+    watcher.start(print, 1, 2)
+    assert watcher.active and watcher.callback is print and watcher.args == (1, 2)
+    assert "active" in repr(watcher) and "print" in repr(watcher)
+    with pytest.raises(AttributeError):
+        watcher.priority = 2
+    watcher.callback = len
+    watcher.args = (3,)
+    assert watcher.callback is len and watcher.args == (3,)
+    with pytest.raises(TypeError):
+        watcher.args = 3
+    with pytest.raises(TypeError):
+        watcher.callback = 3
+    watcher.stop()
+    assert not watcher.active and watcher.callback is None
+
+
+def test_a_callback_must_be_callable(watcher):
+    for bad in (None, 3):
+        with pytest.raises(TypeError, match="callable"):
+            watcher.start(bad)
+    with pytest.raises(TypeError):
+        watcher.start()
+    assert not watcher.active
+
+
+def test_a_closed_one_cannot_be_started(watcher):
+    with watcher:
+        pass
+    with pytest.raises(ValueError, match="closed"):
+        watcher.start(print)
+
+
+def test_ref_decides_whether_the_loop_goes_on(watcher, loop):
+    hub = grove.get_hub()
+    assert hub.join(timeout=10) is True
+    count = loop.activecnt
+    watcher.start(lambda: None)
+    grove.sleep(0)
+    watcher.ref = False
+    assert watcher.ref is False
+    # A loop that is never idle has no end; that of an idle watcher is not.
+    if type(watcher) is not core.idle:
+        assert hub.join(timeout=10) is True
+    watcher.ref = True
+    assert hub.join(timeout=0.001) is False
+    watcher.close()
+    assert hub.join(timeout=10) is True and loop.activecnt == count
+
+
+def test_join_of_no_time_gives_a_turn(loop):
+    done = []
+    loop.run_callback(done.append, 1)
+    assert grove.get_hub().join(timeout=0) is True and done == [1]
+
+
+def test_of_another_thread(watcher):
+    caught = []
+
+    def use():
+        try:
+            watcher.start(print)
+        except InvalidThreadUseError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+    assert len(caught) == 1
+
+
+def test_feed(watcher):
+    fed = []
+    watcher.feed(core.TIMER, fed.append, "fed")
+    assert watcher.pending
+    grove.sleep(0)
+    assert fed[0] == "fed"
+
+
+def test_wrong_arguments(loop):
+    for make in (
+        lambda: loop.io(-1, 1),
+        lambda: loop.io(0, 0),
+        lambda: loop.io(0, 4),
+        lambda: loop.timer(1, repeat=-1),
+        lambda: loop.timer(1, repeat=float("nan")),
+        lambda: loop.signal(0),
+        lambda: loop.signal(1000),
+        lambda: loop.child(-1),
+    ):
+        with pytest.raises(ValueError):
+            make()
+    for make in (
+        lambda: loop.io("x", 1),
+        lambda: loop.timer("x"),
+        lambda: loop.stat(3.5),
+        lambda: loop.signal(),
+        lambda: core.timer(3, 1),
+        lambda: loop.timer(1).start(print, wrong=1),
+        lambda: loop.io(0, 1).start(print, wrong=1),
+    ):
+        with pytest.raises(TypeError):
+            make()
+
+
+def test_io_attributes(loop):
+    r, w = os.pipe()
+    watcher = loop.io(r, core.READ)
+    assert (watcher.fd, watcher.events, watcher.events_str) == (r, 1, "READ")
+    watcher.fd, watcher.events = w, core.WRITE
+    came = []
+    watcher.start(lambda *args: (came.append(args), watcher.stop()), pass_events=True)
+    with pytest.raises(AttributeError):
+        watcher.fd = r
+    grove.sleep(0.01)
+    assert came == [(core.WRITE,)]
+    with pytest.raises(ValueError):
+        watcher.events = 0
+    watcher.close()
+    os.close(r)
+    os.close(w)
+
+
+def test_timer_again(loop):
+    fired = []
+    timer = loop.timer(100, 0.001)
+    assert timer.at == 100
+    timer.again(fired.append, 1)
+    assert timer.at < loop.now() + 1
+    while len(fired) < 2:
+        grove.sleep(0.001)
+    timer.close()
+    once = loop.timer(0.001)
+    once.again(fired.append, 2)  # no repeat: it stops
+    assert not once.active
+
+
+def test_idle_comes_after_all_that_is_due(loop):
+    order = []
+    idle = loop.idle()
+    loop.run_callback(order.append, 1)
+    idle.start(lambda: (order.append("idle"), idle.stop()))
+    grove.spawn(order.append, 2)
+    grove.sleep(0)
+    grove.spawn(order.append, 3)
+    grove.sleep(0.01)
+    assert order == [1, 2, 3, "idle"]
+    grove.idle()
+    grove.idle(priority=1)
+
+
+def test_prepare_and_check_surround_sleeps(loop):
+    order = []
+    prepare, check = loop.prepare(), loop.check()
+    prepare.start(order.append, "prepare")
+    check.start(order.append, "check")
+    grove.sleep(0.005)
+    grove.sleep(0.005)
+    prepare.close()
+    check.close()
+    assert order[:4] == ["prepare", "check"] * 2
+
+
+def test_prepare_is_called_in_a_busy_loop(loop):
+    prepared = []
+    prepare = loop.prepare()
+    prepare.start(prepared.append, 1)
+    busy = grove.spawn(lambda: [grove.sleep(0) for _ in range(50)])
+    busy.join()
+    prepare.close()
+    assert len(prepared) > 10
+
+
+def test_async_from_another_thread(loop):
+    came = Event()
+    watcher = loop.async_()
+    watcher.start(came.set)
+    thread = threading.Thread(target=lambda: [watcher.send() for _ in range(5)])
+    thread.start()
+    assert came.wait()  # the watcher keeps the loop going
+    thread.join()
+    watcher.send_ignoring_arg("link")
+    assert watcher.pending
+    watcher.close()
+    assert getattr(loop, "async")(ref=False).ref is False
+
+
+def test_signal(loop):
+    came = []
+    watchers = [loop.signal(signal.SIGUSR2) for _ in range(2)]
+    for i, watcher in enumerate(watchers):
+        watcher.start(came.append, i)
+    os.kill(os.getpid(), signal.SIGUSR2)
+    while len(came) < 2:
+        grove.sleep(0.001)
+    assert came == [0, 1]
+    before = signal.getsignal(signal.SIGUSR2)
+    for watcher in watchers:
+        watcher.close()
+    assert signal.getsignal(signal.SIGUSR2) == before == signal.SIG_DFL
+    with pytest.raises(OSError):
+        loop.signal(signal.SIGKILL).start(print)
+
+
+def test_signal_handler_runs_in_a_greenlet():
+    came, where = [], []
+
+    def handler(*args, **kwargs):
+        where.append(grove.getcurrent())
+        grove.sleep(0)  # it may wait
+        came.append((args, kwargs))
+
+    handling = grove.signal_handler(signal.SIGUSR2, handler, 1, two=2)
+    assert handling.ref is False
+    os.kill(os.getpid(), signal.SIGUSR2)
+    while not came:
+        grove.sleep(0.001)
+    handling.cancel()
+    assert came == [((1,), {"two": 2})] and isinstance(where[0], grove.Greenlet)
+    with pytest.raises(TypeError, match="3"):
+        grove.signal_handler(signal.SIGUSR2, 3)
+    with pytest.raises(ValueError):
+        grove.signal_handler(1000, print)
+    from grove import hub
+
+    assert hub.signal is grove.signal_handler
+
+
+def test_signal_handler_that_fails(capsys):
+
+    def fails():
+        raise ValueError("in the handler")
+
+    handling = grove.signal_handler(signal.SIGUSR2, fails)
+    os.kill(os.getpid(), signal.SIGUSR2)
+    # It has no greenlet that somebody would look after: so it is main's.
+    with pytest.raises(ValueError, match="in the handler"):
+        grove.sleep(10)
+    handling.cancel()
+    assert "in the handler" in capsys.readouterr().err
+
+
+def test_child(loop):
+    ended = Event()
+    child = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
+    watcher = loop.child(child.pid, ref=False)
+    assert watcher.pid == child.pid and watcher.rpid == 0
+    watcher.start(ended.set)
+    assert ended.wait(timeout=30)
+    assert watcher.rpid == child.pid
+    assert os.waitstatus_to_exitcode(watcher.rstatus) == 3
+    watcher.close()
+    child.returncode = 3
+
+
+def test_child_that_has_ended_already(loop):
+    ended = Event()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(4)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    with loop.child(pid) as watcher:
+        watcher.start(ended.set)
+        assert ended.wait(timeout=30)
+        assert os.waitstatus_to_exitcode(watcher.rstatus) == 4
+
+
+def test_any_child(loop):
+    ended = []
+    pids = []
+    with loop.child(0) as watcher:
+        watcher.start(lambda: ended.append(watcher.rpid))
+        for _ in range(3):
+            pid = os.fork()
+            if pid == 0:
+                os._exit(0)
+            pids.append(pid)
+        with grove.Timeout(30):
+            while len(ended) < 3:
+                grove.sleep(0.001)
+    assert sorted(ended) == sorted(pids)
+
+
+def test_child_only_on_the_default_loop():
+    caught = []
+
+    def use():
+        try:
+            grove.get_hub().loop.child(1)
+        except TypeError as error:
+            caught.append(str(error))
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+    assert "default loop" in caught[0]
+
+
+def test_stat(loop, tmp_path):
+    path = tmp_path / "file"
+    changed = Event()
+    with loop.stat(str(path), 100.0) as watcher:
+        assert watcher.path == str(path) and watcher.interval == 100.0
+        watcher.start(changed.set)
+        assert watcher.attr is None
+        path.write_text("one")
+        assert changed.wait(timeout=30)
+        assert watcher.prev is None and watcher.attr is not None
+        changed.clear()
+        with open(path, "a") as file:
+            file.write(" and more")
+        assert changed.wait(timeout=30)
+        while watcher.attr.st_size < 12:
+            assert changed.wait(timeout=30)
+            changed.clear()
+        changed.clear()
+        path.unlink()
+        while watcher.attr is not None:
+            assert changed.wait(timeout=30)
+            changed.clear()
+        assert watcher.prev.st_size == 12
+
+
+def test_fork(loop):
+    program = (
+        "import os, grove\n"
+        "told = []\n"
+        "watcher = grove.get_hub().loop.fork()\n"
+        "watcher.start(told.append, 'told')\n"
+        "if os.fork() == 0:\n"
+        "    grove.sleep(0)\n"
+        "    os._exit(0 if told == ['told'] else 1)\n"
+        "grove.sleep(0)\n"
+        "status = os.wait()[1]\n"
+        "assert not told\n"
+        "raise SystemExit(os.waitstatus_to_exitcode(status))\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+# ---- the loop
+
+
+def test_loop_attributes(loop):
+    assert (loop.MAXPRI, loop.MINPRI, loop.CALLBACK_CHECK_COUNT) == (2, -2, 50)
+    assert loop.default is True and loop.backend == "epoll"
+    assert loop.backend_int == core.BACKEND_EPOLL
+    assert loop.WatcherType is core.watcher
+    assert loop.depth == 0 and isinstance(loop.ptr, int)
+    assert loop.approx_timer_resolution > 0
+    assert loop.starting_timer_may_update_loop_time is True
+    assert isinstance(loop.origflags, list) and loop.origflags_int == 0
+    assert loop.sig_pending == 0 and loop.iteration >= 0
+    assert loop.fileno() >= 0 and loop.verify() is None
+    assert "epoll default" in loop._format() and "epoll" in repr(loop)
+    depths = []
+    loop.run_callback(lambda: depths.append(loop.depth))
+    assert loop.pendingcnt == 1
+    loop.run(nowait=True)
+    assert depths == [1] and loop.pendingcnt == 0
+    for nothing in ("update", "update_now", "reinit", "install_sigchld"):
+        getattr(loop, nothing)()
+    loop.reset_sigchld()
+    assert core.loop() is loop
+
+
+def test_loop_ref_and_unref(loop):
+    hub = grove.get_hub()
+    loop.ref()
+    assert hub.join(timeout=0.001) is False
+    loop.unref()
+    assert hub.join(timeout=0) is True
+
+
+def test_loop_run(loop):
+    done = []
+    loop.timer(0.001).start(done.append, 1)
+    loop.run()
+    assert done == [1]
+    loop.timer(0.001).start(done.append, 2)
+    loop.run(once=True)
+
+
+def test_loop_break(loop):
+    loop.timer(100, ref=True).start(print)
+    loop.break_()
+    with pytest.raises(grove.hub.LoopExit):
+        Event().wait(timeout=50)
+
+
+def test_callbacks(loop):
+    states = []
+    callback = loop.run_callback(lambda *a: states.append((bool(callback), callback.pending, a)), 1)
+    assert callback and callback.pending and callback.args == (1,)
+    grove.sleep(0)
+    # True while it runs, though it is not pending any more.
+    assert states == [(True, False, (1,))]
+    assert not callback and callback.callback is None and callback.args is None
+    stopped = loop.run_callback(states.append, 2)
+    stopped.stop()
+    stopped.close()
+    grove.sleep(0)
+    assert len(states) == 1 and not stopped.pending
+    with pytest.raises(TypeError, match="3"):
+        loop.run_callback(3)
+    with pytest.raises(TypeError):
+        loop.run_callback()
+
+
+def test_error_handler(loop, capsys):
+
+    class Handler:
+        def handle_error(self, *args):
+            handled.append(args)
+
+    handled = []
+    loop.error_handler = Handler()
+    loop.handle_error("context", ValueError, ValueError("x"), None)
+    loop.error_handler = None
+    loop.handle_error("context", ValueError, ValueError("to the hub"), None)
+    assert handled[0][0] == "context"
+    assert "to the hub" in capsys.readouterr().err
+
+
+def test_closing_fd(loop):
+    r, w = os.pipe()
+    waiter = grove.spawn(grove.socket.wait_read, r)
+    grove.sleep(0)
+    assert loop.closing_fd(r) is True and loop.closing_fd(r) is False
+    waiter.join()
+    assert isinstance(waiter.exception, OSError)
+    os.close(r)
+    os.close(w)
+
+
+def test_core_names():
+    assert core.READ | core.WRITE == core.READWRITE == core.EVENTS == 3
+    assert core.supported_backends() == core.recommended_backends() == ["epoll"]
+    assert core.embeddable_backends() == []
+    assert core.get_version() == core.get_header_version()
+    core.set_syserr_cb(None)
+    with pytest.raises(TypeError):
+        core.set_syserr_cb(3)
+    assert core.time() > 1e9
+
+
+def test_interfaces():
+    pytest.importorskip("zope.interface")
+    from grove._interfaces import ICallback, ILoop, IWatcher
+    from zope.interface.verify import verifyObject
+
+    loop = grove.get_hub().loop
+    assert ILoop.providedBy(loop) and verifyObject(ILoop, loop)
+    assert IWatcher.providedBy(loop.timer(1))
+    callback = loop.run_callback(lambda: None)
+    assert verifyObject(ICallback, callback)
