@@ -3,10 +3,11 @@
  * its scheduler counts it, with grove and written by hand around epoll.
  *
  *   echo CONNECTIONS          microseconds a request, and the ratio
- *   echo CONNECTIONS calls    system calls a request, counted by the kernel
- *   echo CONNECTIONS strace   the same counted by strace, which needs no rights
- *                             but slows the server, so that it finds more
- *                             requests at once
+ *   echo CONNECTIONS hubs     the same with two hubs, and the ratio to one:
+ * what a second hub costs (server and clients have a processor each, so it can
+ * win nothing) echo CONNECTIONS calls    system calls a request, counted by the
+ * kernel echo CONNECTIONS strace   the same counted by strace, which needs no
+ * rights but slows the server, so that it finds more requests at once
  *
  * Server and clients have a processor each where there are two. Each connection
  * has one request of 64 bytes under way. Both servers live throughout, and the
@@ -28,6 +29,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -66,17 +68,15 @@ static void pin(int i)
     }
 }
 
-/* Nanoseconds that process pid has run. */
+/* Nanoseconds that the threads of process pid have run. */
 static double cpu_time(pid_t pid)
 {
-    char path[64];
-    unsigned long long ns = 0;
-    snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)pid);
-    FILE *file = fopen(path, "re");
-    if (!file || fscanf(file, "%llu", &ns) != 1)
-        bench_check(EIO, path);
-    fclose(file);
-    return (double)ns;
+    clockid_t clock;
+    struct timespec ts;
+    bench_check(clock_getcpuclockid(pid, &clock), "clock_getcpuclockid");
+    if (clock_gettime(clock, &ts) < 0)
+        bench_check(errno, "clock_gettime");
+    return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
 }
 
 /* ---- the server's process ---------------------------------------------------- */
@@ -203,13 +203,14 @@ static double turn(struct server *server)
     return (cpu_time(server->pid) - before) / count / 1000;
 }
 
-static void compare(void)
+static void compare(const char *kind, const char *peer_kind, const char *suffix,
+                    const char *peer_name)
 {
     struct server ours, peer;
     double times[ROUNDS];
     double ratios[ROUNDS];
-    start(&ours, "grove", NULL);
-    start(&peer, "epoll", NULL);
+    start(&ours, kind, NULL);
+    start(&peer, peer_kind, NULL);
     pin(1);
     connect_all(&ours);
     connect_all(&peer);
@@ -220,9 +221,9 @@ static void compare(void)
         ratios[i] = times[i] / turn(&peer);
     }
     char name[32];
-    snprintf(name, sizeof(name), "echo_%d", connections);
+    snprintf(name, sizeof(name), "echo_%d%s", connections, suffix);
     bench_print_ratio(name, bench_median(times, ROUNDS), "us-cpu",
-                      bench_median(ratios, ROUNDS), "epoll server");
+                      bench_median(ratios, ROUNDS), peer_name);
     stop(&ours);
     stop(&peer);
 }
@@ -330,7 +331,9 @@ int main(int argc, char **argv)
         compare_calls(counted_calls);
     else if (strcmp(what, "strace") == 0)
         compare_calls(straced_calls);
+    else if (strcmp(what, "hubs") == 0)
+        compare("hubs", "grove", "_hubs", "one hub");
     else
-        compare();
+        compare("grove", "epoll", "", "epoll server");
     return 0;
 }

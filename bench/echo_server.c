@@ -1,12 +1,12 @@
 /*
- * Two echo servers that do the same: one with a fiber a connection, one written
- * by hand around epoll.
+ * Echo servers that do the same: one with a fiber a connection, the same on two
+ * hubs, and one written by hand around epoll.
  *
- *   echo_server grove | epoll
+ *   echo_server grove | hubs | epoll
  *
  * Prints the port it listens on, of 127.0.0.1, and its process's number, and
  * serves until it or its parent ends.
- * The second is what the first is measured against, so it makes no system call
+ * The last is what the first is measured against, so it makes no system call
  * that it need not: edge-triggered, one registration a connection, and a read
  * that leaves room in the buffer is known to have taken all there was.
  */
@@ -34,18 +34,36 @@ static void no_delay(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 }
 
-static int listener(int flags)
+/* On *port; 0: on a free one, which is stored there. Several may share it. */
+static int listener_on(int flags, int *port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)*port),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(address);
+    int one = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) < 0 ||
+    if (fd < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) < 0 ||
+        bind(fd, (struct sockaddr *)&address, size) < 0 ||
         listen(fd, 1024) < 0 ||
         getsockname(fd, (struct sockaddr *)&address, &size) < 0)
         bench_check(errno, "listen");
-    printf("%d %d\n", ntohs(address.sin_port), (int)getpid());
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
+static void announce(int port)
+{
+    printf("%d %d\n", port, (int)getpid());
     fflush(stdout);
+}
+
+static int listener(int flags)
+{
+    int port = 0;
+    int fd = listener_on(flags, &port);
+    announce(port);
     return fd;
 }
 
@@ -64,9 +82,8 @@ static void *serve(void *arg)
     return NULL;
 }
 
-static void run_grove(void)
+static void accept_fibers(int server)
 {
-    int server = listener(0);
     for (;;) {
         int fd = grove_accept4(server, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0)
@@ -74,6 +91,22 @@ static void run_grove(void)
         no_delay(fd);
         bench_check(grove_spawn(NULL, serve, (void *)(intptr_t)fd), "spawn");
     }
+}
+
+/* What the kernel gives to this hub's listener. */
+static int serve_hub(const grove_crew *crew, void *servers)
+{
+    accept_fibers(((int *)servers)[crew->index]);
+    return 0;
+}
+
+static void run_hubs(void)
+{
+    int servers[2], port = 0;
+    for (int i = 0; i < 2; i++)
+        servers[i] = listener_on(0, &port);
+    announce(port);
+    bench_check(grove_hubs(2, serve_hub, servers), "grove_hubs");
 }
 
 /* ---- epoll ---------------------------------------------------------------- */
@@ -136,9 +169,11 @@ int main(int argc, char **argv)
 {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (argc == 2 && strcmp(argv[1], "grove") == 0)
-        run_grove();
+        accept_fibers(listener(0));
+    if (argc == 2 && strcmp(argv[1], "hubs") == 0)
+        run_hubs();
     if (argc == 2 && strcmp(argv[1], "epoll") == 0)
         run_epoll();
-    fprintf(stderr, "usage: echo_server grove | epoll\n");
+    fprintf(stderr, "usage: echo_server grove | hubs | epoll\n");
     return 2;
 }

@@ -81,6 +81,14 @@ GROVE_API int grove_result(const grove_fiber *f, void **value);
  * 0, or -ESRCH when f has ended, -EINVAL for the thread's own stack. */
 GROVE_API int grove_kill(grove_fiber *f);
 
+/* Kill the n fibers fs and wait until all have ended. Those that ignore it are
+ * killed again: after 10 ms, then after twice as long each time, up to 1 s. The
+ * caller itself, if among them, is left out. 0; -ECANCELED, -ETIMEDOUT,
+ * -EDEADLK when some may not have ended. */
+GROVE_API int grove_kill_all(grove_fiber *const *fs, size_t n);
+GROVE_API int grove_kill_all_until(grove_fiber *const *fs, size_t n,
+                                   int64_t deadline);
+
 /* A region in which a kill is held back. In place, on the stack of the fiber.
  */
 typedef struct grove_shield {

@@ -20,9 +20,10 @@ extern "C" {
  * owner has set O_NONBLOCK gets EAGAIN as from POSIX. O_NONBLOCK is looked at
  * when a descriptor is first waited for, and never left changed. Also
  * ETIMEDOUT, ECANCELED, EDEADLK (see the top), ENOMEM, and EBADF when
- * grove_close closes the descriptor meanwhile. read and write of regular files
- * hold up the thread. A blocking send or write sends everything, unless it
- * fails after a part: then that part's length is returned, as POSIX has it.
+ * grove_close closes the descriptor meanwhile. Regular files are read and
+ * written as by grove_pread and grove_pwrite. A blocking send or write sends
+ * everything, unless it fails after a part: then that part's length is
+ * returned, as POSIX has it.
  */
 GROVE_API ssize_t grove_read(int fd, void *buf, size_t len);
 GROVE_API ssize_t grove_read_until(int fd, void *buf, size_t len,

@@ -42,8 +42,8 @@ static void end_victims(struct hub *hub, struct victims *v)
     while (v->first) {
         struct grove_fiber *f = v->first;
         v->first = (struct grove_fiber *)(uintptr_t)f->fn;
-        f->locals = NULL; /* its destructors are the parent's business */
-        f->defers = NULL;
+        f->locals = NULL;     /* its destructors are the parent's business */
+        hub_forget_defers(f); /* and so are these */
         if (f->shared)
             hub->shared_waits--;
         hub_fiber_complete(hub, f, -ECANCELED);

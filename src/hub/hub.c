@@ -46,6 +46,7 @@ static void abandon(struct grove_fiber *f, void *arg)
  * waited for. */
 static void leave_others(struct hub *hub)
 {
+    hub->ending = true;
     hub_each(hub, abandon, NULL);
     while (atomic_load(&hub->posters))
         sched_yield();
@@ -56,6 +57,11 @@ static void hub_destroy(void *arg)
     struct hub *hub = arg;
     hub_list_remove(hub);
     leave_others(hub);
+    while (hub->ends) {
+        struct hub_end *end = hub->ends;
+        hub->ends = end->next;
+        end->fn(end);
+    }
     struct fiber_locals *locals = hub->root.locals;
     hub->root.locals = NULL;
     if (locals)

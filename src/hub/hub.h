@@ -65,6 +65,13 @@ struct wait_reason {
 /* woken by a host's transfer, not by hub_wake */
 #define HUB_TRANSFERRED 1
 
+/* Of a fiber that a group owns: sync/group.c's, and not set for others. */
+struct group_member {
+    struct grove_fiber *next, *prev; /* in the group */
+    grove_link end;                  /* tells the group of its end */
+    int (*fn)(void *arg);
+};
+
 struct grove_fiber {
     struct fiber fiber; /* first: the record of its stack */
     struct run run;     /* its place in the run queue */
@@ -89,6 +96,8 @@ struct grove_fiber {
     grove_link links; /* the ends of the ring of those to be called, in order,
                          when it ends */
     struct fiber_locals *locals;
+    struct grove_group *group; /* that owns it; NULL: none, or it has ended */
+    struct group_member member;
 };
 
 /* Fiber-local values, as far as the hub knows them: what to call, on the fiber,
@@ -143,6 +152,13 @@ struct hub_message {
     struct hub *hub; /* it is sent to */
 };
 
+/* What a layer above keeps for a hub, to be taken down with it. */
+struct hub_end {
+    struct hub_end *next;
+    /* Called on the hub's thread when no fiber of it runs any more. */
+    void (*fn)(struct hub_end *end);
+};
+
 struct hub {
     struct fiber_thread thread;
     struct grove_fiber *current;
@@ -171,9 +187,11 @@ struct hub {
     _Atomic unsigned references;   /* the thread's, and of grove_hub_retain */
     struct hub_message *messages;  /* arrived and not done */
     uint64_t posts;                /* callbacks that have arrived, for people */
-    bool dead; /* in a forked child: its thread is not there */
+    bool dead;   /* in a forked child: its thread is not there */
+    bool ending; /* its thread ends: nobody runs any more */
     struct hub *next_hub, *previous_hub; /* the ring of all; see hub_list.c */
     grove_post dump_post; /* a list of its fibers was asked for */
+    struct hub_end *ends; /* to be called when it ends, last first */
     struct stack_pool stacks;
     struct loop loop;
     struct grove_fiber root;
@@ -429,7 +447,35 @@ GROVE_HOST_API int hub_wait_fd(struct hub *hub, int fd, unsigned direction,
 int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
                     int64_t deadline, const char *what);
 
+/* ---- a hub's end --------------------------------------------------------- */
+
+/* Have end->fn(end) called when the hub ends. */
+static inline void hub_at_end(struct hub *hub, struct hub_end *end)
+{
+    end->next = hub->ends;
+    hub->ends = end;
+}
+
+/* No longer. */
+static inline void hub_not_at_end(struct hub *hub, struct hub_end *end)
+{
+    struct hub_end **at = &hub->ends;
+    while (*at != end)
+        at = &(*at)->next;
+    *at = end->next;
+}
+
 /* ---- between the files of hub/ -------------------------------------------- */
+
+/* Wait until f, not the current fiber, has ended: 0, or as hub_wait. */
+int hub_await_end(struct hub *hub, struct grove_fiber *f, int64_t deadline,
+                  const char *what);
+
+/* Calls kill(arg), then wait(arg, soon), over and over until wait returns
+ * something else than that it is soon: what it returned, or -ETIMEDOUT once
+ * deadline has passed. */
+int hub_kill_rounds(struct hub *hub, int64_t deadline, void (*kill)(void *arg),
+                    int (*wait)(void *arg, int64_t deadline), void *arg);
 
 /* f has ended with result: wakes joiners, queues links, forgets its locals. */
 void hub_fiber_complete(struct hub *hub, struct grove_fiber *f, int result);
@@ -514,6 +560,9 @@ void hub_list_watch_signal(void);
 
 /* f's function has returned: calls its cleanup handlers, on f. */
 void hub_run_defers(struct grove_fiber *f);
+
+/* Lets them go, uncalled. */
+void hub_forget_defers(struct grove_fiber *f);
 
 /* The pthread_atfork handlers, once a process. */
 void hub_watch_forks(void);

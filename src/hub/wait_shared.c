@@ -23,11 +23,13 @@
 #include "hub/hub.h"
 
 /* Whether f will not be woken: something else on this thread was first (a kill,
- * a deadline, its end in a fork), or its thread is not there in this process.
- * Only its own thread looks at its state. */
+ * a deadline, its end in a fork), or the thread is at its end, or not there in
+ * this process. Only its own thread looks at its state. */
 static bool is_out_of_reach(const struct grove_fiber *f)
 {
-    return f->hub == hub_of_thread ? f->state != FIBER_PARKED : f->hub->dead;
+    const struct hub *hub = f->hub;
+    return hub == hub_of_thread ? f->state != FIBER_PARKED || hub->ending
+                                : hub->dead;
 }
 
 static bool claim(struct shared_wait *w, void *by)

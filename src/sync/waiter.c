@@ -66,14 +66,16 @@ void waiters_unlock_slow(grove_waiters *q)
         futex(&q->lock, FUTEX_WAKE, 1);
 }
 
-void waiters_await_unlock_slow(grove_waiters *q)
+/* The queue is const to who only looks whether something has come to pass. */
+void waiters_await_unlock_slow(const grove_waiters *q)
 {
-    while (!becomes_free(&q->lock)) {
+    int *lock = (int *)&q->lock;
+    while (!becomes_free(lock)) {
         int held = HELD;
-        if (__atomic_compare_exchange_n(&q->lock, &held, HELD_AND_WANTED, false,
+        if (__atomic_compare_exchange_n(lock, &held, HELD_AND_WANTED, false,
                                         __ATOMIC_ACQUIRE, __ATOMIC_RELAXED) ||
             held == HELD_AND_WANTED)
-            futex(&q->lock, FUTEX_WAIT, HELD_AND_WANTED);
+            futex(lock, FUTEX_WAIT, HELD_AND_WANTED);
     }
 }
 
@@ -98,17 +100,24 @@ void waiters_wake(struct waiter *w)
     }
 }
 
-static void leave_queue(struct wait_in_queue *w)
+bool waiter_leave(struct wait_in_queue *w)
 {
+    struct waiter *others = NULL;
     waiters_lock(w->queue);
-    if (w->waiter.queued)
+    bool queued = w->waiter.queued;
+    if (queued) {
         waiters_remove(w->queue, &w->waiter);
+        if (w->left)
+            others = w->left(w->queue);
+    }
     waiters_unlock(w->queue);
+    waiters_wake(others);
+    return queued;
 }
 
 void wait_in_queue_abandon(struct shared_wait *wait)
 {
-    leave_queue(container_of(wait, struct wait_in_queue, wait));
+    waiter_leave(container_of(wait, struct wait_in_queue, wait));
 }
 
 int waiter_wait(struct hub *hub, struct wait_in_queue *w, int64_t deadline,
@@ -116,6 +125,6 @@ int waiter_wait(struct hub *hub, struct wait_in_queue *w, int64_t deadline,
 {
     int r = hub_wait_shared(hub, &w->wait, deadline, what);
     if (unlikely(r < 0))
-        leave_queue(w);
+        waiter_leave(w);
     return r;
 }
