@@ -1,18 +1,20 @@
 /*
- * Echo servers that do the same: one with a fiber a connection, the same on two
- * hubs, and one written by hand around epoll.
+ * Echo servers that do the same: one with a fiber a connection, one written by
+ * hand around epoll; and the first on two hubs, threads that listen on one
+ * address.
  *
- *   echo_server grove | hubs | epoll
+ *   echo_server grove | epoll | hubs
  *
  * Prints the port it listens on, of 127.0.0.1, and its process's number, and
  * serves until it or its parent ends.
- * The last is what the first is measured against, so it makes no system call
+ * The second is what the first is measured against, so it makes no system call
  * that it need not: edge-triggered, one registration a connection, and a read
  * that leaves room in the buffer is known to have taken all there was.
  */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,26 +36,7 @@ static void no_delay(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 }
 
-/* On *port; 0: on a free one, which is stored there. Several may share it. */
-static int listener_on(int flags, int *port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)*port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(address);
-    int one = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
-    if (fd < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) < 0 ||
-        bind(fd, (struct sockaddr *)&address, size) < 0 ||
-        listen(fd, 1024) < 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &size) < 0)
-        bench_check(errno, "listen");
-    *port = ntohs(address.sin_port);
-    return fd;
-}
-
-static void announce(int port)
+static void tell(int port)
 {
     printf("%d %d\n", port, (int)getpid());
     fflush(stdout);
@@ -61,9 +44,15 @@ static void announce(int port)
 
 static int listener(int flags)
 {
-    int port = 0;
-    int fd = listener_on(flags, &port);
-    announce(port);
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) < 0 ||
+        listen(fd, 1024) < 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &size) < 0)
+        bench_check(errno, "listen");
+    tell(ntohs(address.sin_port));
     return fd;
 }
 
@@ -82,8 +71,9 @@ static void *serve(void *arg)
     return NULL;
 }
 
-static void accept_fibers(int server)
+static void run_grove(void)
 {
+    int server = listener(0);
     for (;;) {
         int fd = grove_accept4(server, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0)
@@ -93,20 +83,45 @@ static void accept_fibers(int server)
     }
 }
 
-/* What the kernel gives to this hub's listener. */
-static int serve_hub(const grove_crew *crew, void *servers)
+/* ---- hubs ----------------------------------------------------------------- */
+
+static void echo(grove_connection *c)
 {
-    accept_fibers(((int *)servers)[crew->index]);
-    return 0;
+    char buffer[BUFFER];
+    ssize_t n;
+    no_delay(c->fd);
+    while ((n = grove_recv(c->fd, buffer, sizeof(buffer), 0)) > 0) {
+        if (grove_send(c->fd, buffer, (size_t)n, MSG_NOSIGNAL) < 0)
+            break;
+    }
+}
+
+/* On port, or, for the first, on a free one, which is stored. */
+static grove_server *start_server(int *port)
+{
+    char address[32];
+    grove_server *server;
+    snprintf(address, sizeof(address), "127.0.0.1:%d", *port);
+    grove_server_attr attr = {.address = address, .reuse_port = true};
+    bench_check(-grove_server_start(&server, &attr, echo, NULL), "server");
+    *port = grove_server_port(server);
+    return server;
+}
+
+static void *run_hub(void *arg)
+{
+    grove_server_wait(start_server(arg));
+    return NULL;
 }
 
 static void run_hubs(void)
 {
-    int servers[2], port = 0;
-    for (int i = 0; i < 2; i++)
-        servers[i] = listener_on(0, &port);
-    announce(port);
-    bench_check(grove_hubs(2, serve_hub, servers), "grove_hubs");
+    int port = 0;
+    pthread_t thread;
+    grove_server *server = start_server(&port);
+    bench_check(pthread_create(&thread, NULL, run_hub, &port), "thread");
+    tell(port);
+    grove_server_wait(server);
 }
 
 /* ---- epoll ---------------------------------------------------------------- */
@@ -169,11 +184,11 @@ int main(int argc, char **argv)
 {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (argc == 2 && strcmp(argv[1], "grove") == 0)
-        accept_fibers(listener(0));
-    if (argc == 2 && strcmp(argv[1], "hubs") == 0)
-        run_hubs();
+        run_grove();
     if (argc == 2 && strcmp(argv[1], "epoll") == 0)
         run_epoll();
-    fprintf(stderr, "usage: echo_server grove | hubs | epoll\n");
+    if (argc == 2 && strcmp(argv[1], "hubs") == 0)
+        run_hubs();
+    fprintf(stderr, "usage: echo_server grove | epoll | hubs\n");
     return 2;
 }

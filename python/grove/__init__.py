@@ -31,7 +31,7 @@ from grove._core import (  # noqa: E402
     with_timeout,
 )
 from grove import greenlet, hub, timeout  # noqa: E402
-from grove._names import install_as_gevent  # noqa: E402
+from grove._names import install_as_gevent, install_as_greenlet  # noqa: E402
 from grove.hub import reinit  # noqa: E402
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "getcurrent",
     "getswitchinterval",
     "install_as_gevent",
+    "install_as_greenlet",
     "iwait",
     "joinall",
     "kill",

@@ -64,8 +64,10 @@ struct green {
     PyObject *(*body)(PyGreenlet *self); /* see greenlet_body; NULL: default */
     enum green_phase phase;
     bool is_main;
-    bool parked; /* suspended by the hub, which then holds the
-                    reference that the thread held */
+    bool condemned; /* the collector of another thread has found it to be
+                       garbage: its own thread must end it */
+    bool parked;    /* suspended by the hub, which then holds the
+                       reference that the thread held */
 };
 
 extern PyTypeObject PyGreenlet_Type;
@@ -102,8 +104,8 @@ struct py_thread {
     bool dead;              /* its Python thread has ended */
     bool takes_signals;     /* Python's signal handlers run in it */
     sigset_t mask;          /* its signal mask, while the hub sleeps */
-    PyObject *doomed;       /* owned list of greenlets whose last reference
-                               another thread dropped; NULL: none */
+    PyObject *doomed;       /* owned list of greenlets that another thread
+                               wants ended; NULL: none */
 };
 
 extern struct py_thread *thread_cached;
@@ -135,11 +137,13 @@ PyGreenlet *greenlet_new_main(struct py_thread *t);
 /* g runs: it is its thread's current greenlet, with a reference. host.c. */
 void host_become_current(struct py_thread *t, struct green *g);
 
-/* End the greenlets whose last reference another thread dropped. */
+/* End the greenlets whose last reference another thread dropped. greenlet.c. */
+void greenlet_end_doomed(struct py_thread *t);
+
 static inline void end_doomed(struct py_thread *t)
 {
     if (unlikely(t->doomed != NULL))
-        Py_CLEAR(t->doomed);
+        greenlet_end_doomed(t);
 }
 
 /* ---- switching -------------------------------------------------------------- */

@@ -68,7 +68,7 @@ void waiters_await_unlock_slow(const grove_waiters *q);
 static inline void waiters_await_unlock(const grove_waiters *q)
 {
     if (unlikely(__atomic_load_n(&q->lock, __ATOMIC_ACQUIRE)))
-        waiters_await_unlock_slow(q);
+        waiters_await_unlock_slow((grove_waiters *)q);
 }
 
 /* The following are called with the queue locked. */
