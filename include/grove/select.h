@@ -18,6 +18,7 @@ typedef enum grove_clause_kind {
     GROVE_CLAUSE_SEND,     /* sends *value to channel */
     GROVE_CLAUSE_RECV,     /* receives from channel into *value */
     GROVE_CLAUSE_EVENT,    /* event is set */
+    GROVE_CLAUSE_PROMISE,  /* promise has its value, or its error */
     GROVE_CLAUSE_READABLE, /* descriptor fd is readable, or has an error */
     GROVE_CLAUSE_WRITABLE, /* it is writable, or has an error */
 } grove_clause_kind;
@@ -30,6 +31,7 @@ typedef struct grove_clause {
     union {
         grove_channel *channel;
         grove_event *event;
+        grove_promise *promise;
         int fd;
     };
     void *value; /* as of grove_channel_send and grove_channel_recv */

@@ -73,6 +73,8 @@ static grove_waiters *lock_of(const grove_clause *c)
         return channel_lock_of(c->channel);
     case GROVE_CLAUSE_EVENT:
         return &c->event->waiters;
+    case GROVE_CLAUSE_PROMISE:
+        return &c->promise->waiters;
     default:
         return NULL;
     }
@@ -220,6 +222,9 @@ static int try_clause(struct selection *s, size_t i, struct handover *h)
         break;
     case GROVE_CLAUSE_EVENT:
         r = __atomic_load_n(&c->event->set, __ATOMIC_ACQUIRE) ? 0 : -EAGAIN;
+        break;
+    case GROVE_CLAUSE_PROMISE:
+        r = __atomic_load_n(&c->promise->set, __ATOMIC_ACQUIRE) ? 0 : -EAGAIN;
         break;
     case GROVE_CLAUSE_READABLE:
     case GROVE_CLAUSE_WRITABLE:

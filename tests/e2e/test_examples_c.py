@@ -53,6 +53,24 @@ def test_producer_consumer():
     assert output_of("producer_consumer").splitlines()[-1] == "20 made, 20 taken"
 
 
+def test_prime_sieve():
+    for hubs in (1, 2, 3):
+        primes = list(map(int, output_of("prime_sieve", 1000, hubs).split()))
+        assert primes == [n for n in range(2, 1000) if all(n % d for d in range(2, n))]
+
+
+@pytest.mark.parametrize("loop, name", [("in_libuv", "libuv"), ("in_glib", "GLib")])
+def test_in_another_event_loop(loop: str, name: str):
+    if not (C_EXAMPLES / loop).exists():
+        pytest.skip(f"built without {name}")
+    assert output_of(loop).splitlines() == [
+        "tick 1",
+        "tick 2",
+        "tick 3",
+        f'the fiber got "hello through {name}"',
+    ]
+
+
 def test_bounded_map():
     *pages, summary, together = output_of("bounded_map").splitlines()
     assert sorted(pages) == [

@@ -587,6 +587,55 @@ static void channels_report_no_memory(void **state)
     assert_true(each_failure(&s, FAULT_epoll_ctl, ENOMEM, ENOMEM) >= 1);
 }
 
+static void *set_event(void *event)
+{
+    grove_event_set(event);
+    return event;
+}
+
+/* A call and a spawn by messages; a fiber for which there is no memory at first
+ * runs later. */
+static int use_other_hubs(void)
+{
+    grove_hub *hub = grove_hub_self();
+    grove_event e = GROVE_EVENT_INIT;
+    void *value = NULL;
+    if (!hub)
+        return errno;
+    int r = grove_hub_call(hub, set_event, &e, &value);
+    if (r < 0)
+        return value ? EIO : -r;
+    grove_event_clear(&e);
+    r = grove_hub_spawn(hub, set_event, &e);
+    if (r == 0)
+        r = grove_event_wait_until(&e, grove_now() + HANG);
+    return -r;
+}
+
+static void calls_of_hubs_report_no_memory(void **state)
+{
+    static const struct scenario s = {"hub call", NULL, use_other_hubs, NULL};
+    assert_true(each_failure(&s, MEMORY | MAPPINGS, ENOMEM, ENOMEM) >= 4);
+}
+
+static int serve_none(const grove_crew *crew, void *arg)
+{
+    return arg || crew->count != 2 ? -EIO : 0;
+}
+
+static int use_two_hubs(void)
+{
+    return -grove_hubs(2, serve_none, NULL);
+}
+
+static void hubs_report_that_they_cannot_be_made(void **state)
+{
+    static const struct scenario s = {"hubs", NULL, use_two_hubs, NULL};
+    assert_true(each_failure(&s, MEMORY | MAPPINGS, ENOMEM, ENOMEM) >= 6);
+    assert_true(each_failure(&s, FAULT_epoll_create1 | FAULT_eventfd, EMFILE,
+                             EMFILE) >= 6);
+}
+
 static int setup(void **state)
 {
     grove_local rest;
@@ -609,6 +658,8 @@ int main(void)
         cmocka_unit_test(the_kernels_errors_are_passed_on),
         cmocka_unit_test(flags_that_cannot_be_set),
         cmocka_unit_test(channels_report_no_memory),
+        cmocka_unit_test(calls_of_hubs_report_no_memory),
+        cmocka_unit_test(hubs_report_that_they_cannot_be_made),
         cmocka_unit_test(a_part_is_sent_when_there_is_no_memory),
     };
 #if defined(__SANITIZE_THREAD__) /* takes minutes: its fibers are slow to make \

@@ -148,6 +148,31 @@ static void each_kind_ends_a_wait(void **state)
     grove_channel_release(out);
 }
 
+static void promises_are_waited_for(void **state)
+{
+    grove_promise kept = GROVE_PROMISE_INIT, broken = GROVE_PROMISE_INIT;
+    grove_clause clauses[] = {
+        {.kind = GROVE_CLAUSE_PROMISE, .promise = &kept},
+        {.kind = GROVE_CLAUSE_PROMISE, .promise = &broken}};
+    void *value;
+    assert_int_equal(grove_tryselect(clauses, 2), -EAGAIN);
+    struct call c = select_call(clauses, 2);
+    call_start(&c);
+    expect_parked(&c);
+    assert_int_equal(grove_promise_fail(&broken, -EIO), 0);
+    expect_result(&c, 1);
+    assert_int_equal(clauses[1].result, 0);
+    assert_int_equal(grove_promise_result(&broken, NULL), -EIO);
+    clauses[1].kind = GROVE_CLAUSE_NONE;
+    call_start(&c);
+    assert_int_equal(grove_promise_set(&kept, &kept), 0);
+    expect_result(&c, 0);
+    assert_int_equal(grove_promise_result(&kept, &value), 0);
+    assert_ptr_equal(value, &kept);
+    assert_int_equal(grove_tryselect(clauses, 2), 0);
+    assert_null(broken.waiters.first);
+}
+
 static void a_closed_channel_is_ready(void **state)
 {
     grove_channel *c = new_channel(0), *other = new_channel(0);
@@ -401,6 +426,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_kind_of_clause),
         cmocka_unit_test(each_kind_ends_a_wait),
+        cmocka_unit_test(promises_are_waited_for),
         cmocka_unit_test(a_closed_channel_is_ready),
         cmocka_unit_test(descriptors_that_are_none),
         cmocka_unit_test(clauses_that_make_no_sense),
