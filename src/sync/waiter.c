@@ -98,17 +98,24 @@ void waiters_wake(struct waiter *w)
     }
 }
 
-static void leave_queue(struct wait_in_queue *w)
+bool waiter_leave(struct wait_in_queue *w)
 {
+    struct waiter *others = NULL;
     waiters_lock(w->queue);
-    if (w->waiter.queued)
+    bool queued = w->waiter.queued;
+    if (queued) {
         waiters_remove(w->queue, &w->waiter);
+        if (w->left)
+            others = w->left(w->queue);
+    }
     waiters_unlock(w->queue);
+    waiters_wake(others);
+    return queued;
 }
 
 void wait_in_queue_abandon(struct shared_wait *wait)
 {
-    leave_queue(container_of(wait, struct wait_in_queue, wait));
+    waiter_leave(container_of(wait, struct wait_in_queue, wait));
 }
 
 int waiter_wait(struct hub *hub, struct wait_in_queue *w, int64_t deadline,
@@ -116,6 +123,6 @@ int waiter_wait(struct hub *hub, struct wait_in_queue *w, int64_t deadline,
 {
     int r = hub_wait_shared(hub, &w->wait, deadline, what);
     if (unlikely(r < 0))
-        leave_queue(w);
+        waiter_leave(w);
     return r;
 }
