@@ -72,8 +72,9 @@ GROVE_API int grove_connect_until(int fd, const struct sockaddr *addr,
 GROVE_API int grove_poll(struct pollfd *fds, nfds_t nfds, int timeout);
 GROVE_API int grove_poll_until(struct pollfd *fds, nfds_t nfds,
                                int64_t deadline);
-/* Closes fd; whoever waits for it wakes with EBADF. What grove_accept4 has
- * returned or grove_connect connected must be closed by this, not by close(2);
+/* Closes fd; whoever waits for it wakes with EBADF. What grove_accept4 or
+ * the calls of grove/socket.h have returned, or grove_connect connected, must
+ * be closed by this, not by close(2);
  * other descriptors should be while somebody may wait for them. Never waits. */
 GROVE_API int grove_close(int fd);
 

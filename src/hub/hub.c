@@ -57,10 +57,10 @@ static void hub_destroy(void *arg)
     struct hub *hub = arg;
     hub_list_remove(hub);
     leave_others(hub);
-    while (hub->ends) {
-        struct hub_end *end = hub->ends;
-        hub->ends = end->next;
-        end->fn(end);
+    while (hub->parts) {
+        struct hub_part *part = hub->parts;
+        hub->parts = part->next;
+        part->end(part);
     }
     struct fiber_locals *locals = hub->root.locals;
     hub->root.locals = NULL;

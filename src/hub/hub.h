@@ -152,11 +152,14 @@ struct hub_message {
     struct hub *hub; /* it is sent to */
 };
 
-/* What a layer above keeps for a hub, to be taken down with it. */
-struct hub_end {
-    struct hub_end *next;
-    /* Called on the hub's thread when no fiber of it runs any more. */
-    void (*fn)(struct hub_end *end);
+/* What a layer above keeps for a hub. */
+struct hub_part {
+    struct hub_part *next;
+    /* The hub's thread ends, on it, and no fiber of it runs any more. */
+    void (*end)(struct hub_part *part);
+    /* In a forked child, where the loop is a fresh one; before a host's. NULL:
+     * nothing need be done. */
+    void (*forked)(struct hub_part *part);
 };
 
 struct hub {
@@ -191,13 +194,14 @@ struct hub {
     bool ending; /* its thread ends: nobody runs any more */
     struct hub *next_hub, *previous_hub; /* the ring of all; see hub_list.c */
     grove_post dump_post; /* a list of its fibers was asked for */
-    struct hub_end *ends; /* to be called when it ends, last first */
     struct stack_pool stacks;
     struct loop loop;
     struct grove_fiber root;
-    uint64_t switches;    /* counted by passes, for people */
-    unsigned loop_fibers; /* how many loop_fiber there have been */
-    unsigned calls;       /* of net/, since they last gave others a turn */
+    uint64_t switches;      /* counted by passes, for people */
+    unsigned loop_fibers;   /* how many loop_fiber there have been */
+    unsigned calls;         /* of net/, since they last gave others a turn */
+    struct hub_part *parts; /* newest first */
+    struct dns *dns;        /* one of them, of net/: name look-ups */
 };
 
 extern GROVE_HOST_API __thread struct hub *hub_of_thread
@@ -447,22 +451,20 @@ GROVE_HOST_API int hub_wait_fd(struct hub *hub, int fd, unsigned direction,
 int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
                     int64_t deadline, const char *what);
 
-/* ---- a hub's end --------------------------------------------------------- */
+/* ---- parts --------------------------------------------------------------- */
 
-/* Have end->fn(end) called when the hub ends. */
-static inline void hub_at_end(struct hub *hub, struct hub_end *end)
+static inline void hub_part_add(struct hub *hub, struct hub_part *part)
 {
-    end->next = hub->ends;
-    hub->ends = end;
+    part->next = hub->parts;
+    hub->parts = part;
 }
 
-/* No longer. */
-static inline void hub_not_at_end(struct hub *hub, struct hub_end *end)
+static inline void hub_part_remove(struct hub *hub, struct hub_part *part)
 {
-    struct hub_end **at = &hub->ends;
-    while (*at != end)
+    struct hub_part **at = &hub->parts;
+    while (*at != part)
         at = &(*at)->next;
-    *at = end->next;
+    *at = part->next;
 }
 
 /* ---- between the files of hub/ -------------------------------------------- */

@@ -45,7 +45,7 @@ struct request {
 
 struct ring {
     struct io_uring uring;
-    struct hub_end end;
+    struct hub_part part;
     struct run submit_run; /* queued while there is something to submit */
     struct loop_wait completions;
     struct request *requests; /* under way */
@@ -125,9 +125,9 @@ static void ring_close(struct ring *ring)
     ring_of_thread = NULL;
 }
 
-static void on_hub_end(struct hub_end *end)
+static void on_hub_end(struct hub_part *part)
 {
-    ring_close(container_of(end, struct ring, end));
+    ring_close(container_of(part, struct ring, part));
 }
 
 /* The ring is the parent's. */
@@ -140,7 +140,7 @@ static void in_child(void)
         complete(ring->requests, -ECANCELED);
     loop_wait_remove(&hub_of_thread->loop, &ring->completions);
     loop_forget(&hub_of_thread->loop, ring->eventfd);
-    hub_not_at_end(hub_of_thread, &ring->end);
+    hub_part_remove(hub_of_thread, &ring->part);
     ring_close(ring);
 }
 
@@ -194,8 +194,9 @@ static struct ring *ring_open(struct hub *hub)
         free(ring);
         return NULL;
     }
-    ring->end.fn = on_hub_end;
-    hub_at_end(hub, &ring->end);
+    ring->part.end = on_hub_end;
+    ring->part.forked = NULL; /* see in_child */
+    hub_part_add(hub, &ring->part);
     ring_of_thread = ring;
     return ring;
 }

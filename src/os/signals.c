@@ -37,7 +37,7 @@
 struct receiver {
     grove_post post;
     struct hub *hub;
-    struct hub_end end;
+    struct hub_part part;
     grove_signals *first;
     unsigned seen[SIGNALS]; /* of count */
     unsigned asks[SIGNALS]; /* those of its list, which may be gone when the
@@ -112,9 +112,9 @@ static void receiver_leave(struct receiver *r)
         sched_yield();
 }
 
-static void on_hub_end(struct hub_end *end)
+static void on_hub_end(struct hub_part *part)
 {
-    struct receiver *r = container_of(end, struct receiver, end);
+    struct receiver *r = container_of(part, struct receiver, part);
     pthread_mutex_lock(&lock);
     for (int n = 0; n < SIGNALS; n++)
         stop_catching(n, r->asks[n]);
@@ -179,8 +179,9 @@ static int receiver_open(struct hub *hub)
         free(r);
         return -EAGAIN;
     }
-    r->end.fn = on_hub_end;
-    hub_at_end(hub, &r->end);
+    r->part.end = on_hub_end;
+    r->part.forked = NULL;
+    hub_part_add(hub, &r->part);
     receiver_of_thread = r;
     return 0;
 }
@@ -190,7 +191,7 @@ static void receiver_close(struct receiver *r)
 {
     receiver_leave(r);
     receiver_of_thread = NULL;
-    hub_not_at_end(r->hub, &r->end);
+    hub_part_remove(r->hub, &r->part);
     /* The handler's last post may still be on its way through the mailbox. */
     while (__atomic_load_n(&r->post.posted, __ATOMIC_SEQ_CST))
         grove_yield();

@@ -66,14 +66,16 @@ void waiters_unlock_slow(grove_waiters *q)
         futex(&q->lock, FUTEX_WAKE, 1);
 }
 
-void waiters_await_unlock_slow(grove_waiters *q)
+/* The queue is const to who only looks whether something has come to pass. */
+void waiters_await_unlock_slow(const grove_waiters *q)
 {
-    while (!becomes_free(&q->lock)) {
+    int *lock = (int *)&q->lock;
+    while (!becomes_free(lock)) {
         int held = HELD;
-        if (__atomic_compare_exchange_n(&q->lock, &held, HELD_AND_WANTED, false,
+        if (__atomic_compare_exchange_n(lock, &held, HELD_AND_WANTED, false,
                                         __ATOMIC_ACQUIRE, __ATOMIC_RELAXED) ||
             held == HELD_AND_WANTED)
-            futex(&q->lock, FUTEX_WAIT, HELD_AND_WANTED);
+            futex(lock, FUTEX_WAIT, HELD_AND_WANTED);
     }
 }
 

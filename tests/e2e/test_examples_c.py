@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import BUILD
-
-C_EXAMPLES = BUILD / "examples"
+from conftest import C_EXAMPLES, port_of
 
 
 def output_of(program: str, *arguments: object) -> str:
@@ -26,8 +24,7 @@ def output_of(program: str, *arguments: object) -> str:
 def port(request: pytest.FixtureRequest, start: Callable) -> Iterator[int]:
     """The port that the example server named by the test listens on."""
     process = start([C_EXAMPLES / request.param], stdout=subprocess.PIPE, text=True)
-    line = process.stdout.readline()
-    yield int(re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", line)[1])
+    yield port_of(process)
 
 
 def test_switch_order():
