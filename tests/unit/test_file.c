@@ -133,6 +133,29 @@ static void many_fibers_read_at_once(void **state)
     with_both(read_at_once);
 }
 
+static void *count_turns(void *arg)
+{
+    for (int *turns = arg; *turns >= 0; ++*turns)
+        grove_yield();
+    return NULL;
+}
+
+static void reading_from_memory_gives_turns(void **state)
+{
+    int fd = memfd_create("file", 0), turns = 0;
+    char c = 'x';
+    grove_fiber *f;
+    assert_int_equal(write(fd, &c, 1), 1);
+    assert_int_equal(grove_spawn(&f, count_turns, &turns), 0);
+    for (int i = 0; i < 2000; i++)
+        assert_int_equal(grove_pread(fd, &c, 1, 0), 1);
+    assert_in_range(turns, 5, 2000);
+    turns = INT32_MIN;
+    grove_join(f, NULL);
+    grove_release(f);
+    grove_close(fd);
+}
+
 static void writes(void **state)
 {
     int fd = pattern_file();
@@ -473,6 +496,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads),
         cmocka_unit_test(many_fibers_read_at_once),
+        cmocka_unit_test(reading_from_memory_gives_turns),
         cmocka_unit_test(writes),
         cmocka_unit_test(errors_are_the_systems),
         cmocka_unit_test(a_kill_leaves_nothing_behind),
