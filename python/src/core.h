@@ -4,8 +4,9 @@
  *   core.c        the module grove._core; what all parts wait with
  *   switch.c      switching between greenlets, their birth and death
  *   greenlet.c    the raw greenlet as an object; greenlet_attributes.c, the
- *                 functions of its module (greenlet_module.c), the C API for
- *                 other extensions (greenlet_api.c)
+ *                 functions of its module (greenlet_module.c), settrace
+ *                 (greenlet_trace.c), the C API for other extensions
+ *                 (greenlet_api.c)
  *   thread.c      what a Python thread has: its hub, its current greenlet
  *   state.h       the interpreter's state that is swapped, and all else that
  *                 differs between CPython versions; state.c

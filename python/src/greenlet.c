@@ -432,8 +432,8 @@ int greenlet_init(PyObject *module)
         PyErr_NewException("greenlet.error", PyExc_Exception, NULL);
     PyExc_GreenletExit =
         PyErr_NewException("greenlet.GreenletExit", PyExc_BaseException, NULL);
-    if (greenlet_switch_init() < 0 || !PyExc_GreenletError ||
-        !PyExc_GreenletExit)
+    if (greenlet_switch_init() < 0 || greenlet_trace_init() < 0 ||
+        !PyExc_GreenletError || !PyExc_GreenletExit)
         return -1;
     if (getenv("GROVE_STACK_SIZE") &&
         grove_stack_size_default() >= STATE_STACK_MIN)
