@@ -26,10 +26,13 @@
 #define GROVE_H
 
 #include <grove/base.h>
+#include <grove/channel.h>
 #include <grove/fiber.h>
+#include <grove/group.h>
 #include <grove/hub.h>
 #include <grove/net.h>
 #include <grove/offload.h>
+#include <grove/select.h>
 #include <grove/sync.h>
 #include <grove/tls.h>
 

@@ -363,6 +363,7 @@ static __attribute__((noreturn, cold)) void die_of_lost_epoll(void)
 int loop_wait(struct loop *loop, struct loop_events *events, int64_t timeout,
               const sigset_t *mask)
 {
+    loop->polls++;
     int n = wait_events(loop, events->event, timeout, mask);
     if (n >= 0)
         return n;

@@ -78,6 +78,7 @@ struct loop {
     int wakeup;   /* an eventfd, written to by loop_interrupt */
     size_t waits; /* linked struct loop_wait */
     struct loop_fd **chunks[LOOP_CHUNKS / 64]; /* see loop_fd_slow */
+    uint64_t polls;  /* looks at the kernel's events, for people */
     bool has_pwait2; /* epoll_pwait2 works: time-outs in nanoseconds */
 };
 

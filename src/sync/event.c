@@ -11,11 +11,16 @@ void grove_event_init(grove_event *e)
     *e = (grove_event)GROVE_EVENT_INIT;
 }
 
+static bool flag(const grove_event *e)
+{
+    return __atomic_load_n(&e->set, __ATOMIC_ACQUIRE);
+}
+
 bool grove_event_is_set(const grove_event *e)
 {
-    if (!__atomic_load_n(&e->set, __ATOMIC_ACQUIRE))
+    if (!flag(e))
         return false;
-    waiters_await_unlock(&e->waiters);
+    waiters_await_unlock((grove_waiters *)&e->waiters);
     return true;
 }
 
@@ -44,7 +49,7 @@ int grove_event_wait_until(grove_event *e, int64_t deadline)
     struct wait_in_queue w;
     wait_in_queue_init(&w, hub, &e->waiters, NULL);
     waiters_lock(&e->waiters);
-    if (unlikely(grove_event_is_set(e))) {
+    if (unlikely(flag(e))) {
         waiters_unlock(&e->waiters);
         return 0;
     }

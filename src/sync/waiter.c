@@ -3,12 +3,17 @@
  */
 #include "sync/waiter.h"
 
-#include <sched.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-/* Looks at a lock that is held by another thread before giving up the
- * processor: the sections are a few dozen instructions long, so it is held for
- * longer only by a thread that was interrupted. */
+/* Looks at a lock that another thread holds before sleeping: the sections are a
+ * few dozen instructions long, so it is held for longer only by a thread that
+ * was interrupted, and that needs the processor. */
 #define SPINS 100
+
+/* The states of a lock, after Drepper, Futexes Are Tricky (2011), mutex 2. */
+enum { FREE, HELD, HELD_AND_WANTED };
 
 static inline void pause_briefly(void)
 {
@@ -19,20 +24,57 @@ static inline void pause_briefly(void)
 #endif
 }
 
-void waiters_await_unlock_slow(const grove_waiters *q)
+static bool becomes_free(const int *lock)
 {
-    for (int spins = 1; __atomic_load_n(&q->lock, __ATOMIC_ACQUIRE); spins++) {
-        if (spins % SPINS == 0)
-            sched_yield();
-        else
-            pause_briefly();
+    for (int spins = 0; spins < SPINS; spins++) {
+        if (__atomic_load_n(lock, __ATOMIC_ACQUIRE) == FREE)
+            return true;
+        pause_briefly();
     }
+    return false;
+}
+
+/* errno belongs to the fiber that locks. */
+static void futex(int *lock, int op, int value)
+{
+    int saved = errno;
+    syscall(SYS_futex, lock, op | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
+    errno = saved;
 }
 
 void waiters_lock_slow(grove_waiters *q)
 {
-    while (__atomic_exchange_n(&q->lock, 1, __ATOMIC_ACQUIRE))
-        waiters_await_unlock_slow(q);
+    for (;;) {
+        int free = FREE;
+        if (__atomic_compare_exchange_n(&q->lock, &free, HELD, false,
+                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            return;
+        if (becomes_free(&q->lock))
+            continue;
+        while (__atomic_exchange_n(&q->lock, HELD_AND_WANTED,
+                                   __ATOMIC_ACQUIRE) != FREE)
+            futex(&q->lock, FUTEX_WAIT, HELD_AND_WANTED);
+        return;
+    }
+}
+
+/* The queue may be gone as soon as it is free; waking is then in vain. */
+void waiters_unlock_slow(grove_waiters *q)
+{
+    if (__atomic_exchange_n(&q->lock, FREE, __ATOMIC_RELEASE) ==
+        HELD_AND_WANTED)
+        futex(&q->lock, FUTEX_WAKE, 1);
+}
+
+void waiters_await_unlock_slow(grove_waiters *q)
+{
+    while (!becomes_free(&q->lock)) {
+        int held = HELD;
+        if (__atomic_compare_exchange_n(&q->lock, &held, HELD_AND_WANTED, false,
+                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED) ||
+            held == HELD_AND_WANTED)
+            futex(&q->lock, FUTEX_WAIT, HELD_AND_WANTED);
+    }
 }
 
 struct waiter *waiters_take_all(grove_waiters *q)
@@ -56,17 +98,24 @@ void waiters_wake(struct waiter *w)
     }
 }
 
-static void leave_queue(struct wait_in_queue *w)
+bool waiter_leave(struct wait_in_queue *w)
 {
+    struct waiter *others = NULL;
     waiters_lock(w->queue);
-    if (w->waiter.queued)
+    bool queued = w->waiter.queued;
+    if (queued) {
         waiters_remove(w->queue, &w->waiter);
+        if (w->left)
+            others = w->left(w->queue);
+    }
     waiters_unlock(w->queue);
+    waiters_wake(others);
+    return queued;
 }
 
 void wait_in_queue_abandon(struct shared_wait *wait)
 {
-    leave_queue(container_of(wait, struct wait_in_queue, wait));
+    waiter_leave(container_of(wait, struct wait_in_queue, wait));
 }
 
 int waiter_wait(struct hub *hub, struct wait_in_queue *w, int64_t deadline,
@@ -74,6 +123,6 @@ int waiter_wait(struct hub *hub, struct wait_in_queue *w, int64_t deadline,
 {
     int r = hub_wait_shared(hub, &w->wait, deadline, what);
     if (unlikely(r < 0))
-        leave_queue(w);
+        waiter_leave(w);
     return r;
 }

@@ -54,6 +54,20 @@ def test_producer_consumer():
     assert output_of("producer_consumer").splitlines()[-1] == "20 made, 20 taken"
 
 
+def test_bounded_map():
+    *pages, summary, together = output_of("bounded_map").splitlines()
+    assert sorted(pages) == [
+        "fast: 1200 bytes",
+        "large: 3000 bytes",
+        "medium: 1800 bytes",
+        "no such page: Connection refused",
+        "slow: 1000 bytes",
+    ]
+    assert pages[-1] == "slow: 1000 bytes"
+    assert summary == "4 of 5 pages, 3 at once at most, 7000 bytes"
+    assert together == "together: no such page: Connection refused"
+
+
 def test_timeouts():
     lines = output_of("timeouts").splitlines()
     assert lines[0] == "patient: all three steps in time"

@@ -445,6 +445,51 @@ static void a_part_is_sent_when_there_is_no_memory(void **state)
     pair_close(p);
 }
 
+/* A channel that is made, grows and is freed; a select of many clauses. */
+static int use_channels(void)
+{
+    enum { VALUES = 100, CLAUSES = GROVE_SELECT_SMALL + 1 };
+    grove_channel *bounded, *unbounded;
+    grove_clause clauses[CLAUSES] = {{.kind = GROVE_CLAUSE_NONE}};
+    struct pair p = pair_of(PIPE);
+    int r = grove_channel_create(&bounded, sizeof(int), 8);
+    if (r < 0)
+        goto fail_bounded;
+    r = grove_channel_create(&unbounded, sizeof(int), GROVE_UNBOUNDED);
+    if (r < 0)
+        goto fail_unbounded;
+    int sent = 0, got = -1, out = 0;
+    while (sent < VALUES && (r = grove_channel_send(unbounded, &sent)) == 0)
+        sent++;
+    clauses[0] = (grove_clause){
+        .kind = GROVE_CLAUSE_SEND, .channel = unbounded, .value = &sent};
+    if (r == 0 && (r = (int)grove_select(clauses, CLAUSES)) == 0)
+        sent++;
+    /* What was sent is there, whatever failed. */
+    while (grove_channel_tryrecv(unbounded, &got) == 0 && got == out)
+        out++;
+    if (out != sent)
+        r = -EIO;
+    clauses[0] = (grove_clause){.kind = GROVE_CLAUSE_READABLE, .fd = p.in};
+    ssize_t waited = grove_select_until(clauses, 1, grove_now() + MS);
+    if (waited != -ETIMEDOUT && r == 0)
+        r = waited < 0 ? (int)waited : -EIO;
+    grove_channel_release(unbounded);
+fail_unbounded:
+    grove_channel_release(bounded);
+fail_bounded:
+    grove_close(p.in);
+    grove_close(p.out);
+    return r < 0 ? -r : r;
+}
+
+static void channels_report_no_memory(void **state)
+{
+    static const struct scenario s = {"channels", NULL, use_channels, NULL};
+    assert_true(each_failure(&s, MEMORY, ENOMEM, ENOMEM) >= 6);
+    assert_true(each_failure(&s, FAULT_epoll_ctl, ENOMEM, ENOMEM) >= 1);
+}
+
 static int setup(void **state)
 {
     grove_local rest;
@@ -465,6 +510,7 @@ int main(void)
         cmocka_unit_test(waits_report_no_memory),
         cmocka_unit_test(the_kernels_errors_are_passed_on),
         cmocka_unit_test(flags_that_cannot_be_set),
+        cmocka_unit_test(channels_report_no_memory),
         cmocka_unit_test(a_part_is_sent_when_there_is_no_memory),
     };
 #if defined(__SANITIZE_THREAD__) /* takes minutes: its fibers are slow to make \
