@@ -28,11 +28,11 @@ void spawned_queue(Spawned *s);
 /* Take it out of the queue again; nothing if it is not queued. */
 void spawned_unqueue(Spawned *s);
 
-/* The thread of hub ends: whatever waits for its turn never gets it. */
-void spawned_abandon(struct hub *hub);
-
 /* config.track_greenlet_tree */
 extern bool spawned_tracking;
+
+/* The thread of hub ends: whatever waits for its turn never gets it. */
+void spawned_abandon(struct hub *hub);
 
 /* s->base was just made: remember who made it and share its locals. -1 with
  * MemoryError. */

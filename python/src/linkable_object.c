@@ -65,6 +65,11 @@ static void call_link(struct py_thread *t, PyObject *callback, PyObject *object)
     Py_XDECREF(result);
 }
 
+static bool has_hub(struct py_thread *t)
+{
+    return t && !t->dead && t->hub_object;
+}
+
 /* Consumes the link and its reference. */
 static void link_call(struct link *link)
 {
@@ -74,6 +79,8 @@ static void link_call(struct link *link)
     if (t)
         t->references++;
     link_free(link);
+    if (has_hub(t))
+        hub_object_enter(t);
     call_link(t, callback, (PyObject *)self);
     if (t)
         thread_unref(t);
@@ -84,11 +91,6 @@ static void link_call(struct link *link)
 static void on_turn(struct run *run)
 {
     link_call(container_of(run, struct link, run));
-}
-
-static bool has_hub(struct py_thread *t)
-{
-    return t && !t->dead && t->hub_object;
 }
 
 static void link_settle(struct link *link, struct py_thread *t)

@@ -31,6 +31,10 @@
 
 PyFrameObject *state_frame(PyThreadState *ts, struct py_state *s)
 {
+#if STATE_HAS_CFRAME
+    if (!s->cframe) /* the Hub's, which has not run yet */
+        return NULL;
+#endif
     /* Making the frame object must not run the collector meanwhile: it would
      * walk the frames of a greenlet that is not running. */
     int collecting = PyGC_Disable();

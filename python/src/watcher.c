@@ -115,6 +115,7 @@ static void on_turn(struct run *run)
     Watcher *w = container_of(run, Watcher, run);
     struct py_thread *t = watcher_thread(w);
     Py_INCREF(w);
+    hub_object_enter(t);
     PyObject *callback = Py_NewRef(w->callback);
     PyObject *args = arguments_of(w);
     hub_object_enter(t);

@@ -210,7 +210,8 @@ static PyObject *fork_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         PyVarObject_HEAD_INIT(NULL, 0).tp_name = name, \
         .tp_doc = doc, \
         .tp_basicsize = sizeof(PhaseWatcher), \
-        .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, \
+        .tp_flags = \
+            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, \
         .tp_new = make, \
         .tp_traverse = watcher_traverse, \
         .tp_clear = watcher_clear, \
