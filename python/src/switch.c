@@ -329,6 +329,9 @@ PyObject *greenlet_switch_with(PyGreenlet *target, PyObject *args,
             goto fail;
         if (g->phase != GREEN_UNSTARTED)
             continue; /* looking up run has started it */
+        /* It may be the first to use a C++ extension that was imported since.
+         */
+        fiber_thread_refresh(&t->hub->thread);
         if (!of_thread(t, g) || start_fiber(t, target) < 0)
             goto fail;
         Py_XSETREF(g->start_args, args);
@@ -378,6 +381,7 @@ PyObject *greenlet_throw_in(PyGreenlet *target)
     if (!t)
         return NULL;
     greenlet_drop_left(t);
+    end_doomed(t);
     if (unlikely(t->tracer != NULL) && greenlet_trace_arrival(t, false) < 0)
         return NULL;
     struct green *g = target->green;
@@ -612,8 +616,8 @@ PyObject *greenlet_method_switch(PyObject *self, PyObject *const *args,
     /* The thread that owns this hub runs this code: cheaper than to ask the
      * interpreter, and the same. */
     if (unlikely(t->hub != hub_of_thread || g->phase != GREEN_ACTIVE ||
-                 t->current == (PyGreenlet *)self || t->left || names ||
-                 nargs > 1))
+                 t->current == (PyGreenlet *)self || t->left || t->doomed ||
+                 names || nargs > 1))
         return switch_slow(self, args, nargs, names);
     g->value = Py_NewRef(nargs ? args[0] : greenlet_no_args);
     return go(t, (PyGreenlet *)self);

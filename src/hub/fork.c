@@ -107,6 +107,10 @@ static void in_child(void)
     hub_each(hub, collect, &v);
     renew_loop(hub);
     end_victims(hub, &v);
+    for (struct hub_part *part = hub->parts; part; part = part->next) {
+        if (part->forked)
+            part->forked(part);
+    }
     if (hub->host)
         hub->host->forked(hub);
 }

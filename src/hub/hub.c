@@ -57,6 +57,11 @@ static void hub_destroy(void *arg)
     struct hub *hub = arg;
     hub_list_remove(hub);
     leave_others(hub);
+    while (hub->parts) {
+        struct hub_part *part = hub->parts;
+        hub->parts = part->next;
+        part->end(part);
+    }
     struct fiber_locals *locals = hub->root.locals;
     hub->root.locals = NULL;
     if (locals)

@@ -152,6 +152,16 @@ struct hub_message {
     struct hub *hub; /* it is sent to */
 };
 
+/* What a layer above keeps for a hub. */
+struct hub_part {
+    struct hub_part *next;
+    /* The hub's thread ends, on it, and no fiber of it runs any more. */
+    void (*end)(struct hub_part *part);
+    /* In a forked child, where the loop is a fresh one; before a host's. NULL:
+     * nothing need be done. */
+    void (*forked)(struct hub_part *part);
+};
+
 struct hub {
     struct fiber_thread thread;
     struct grove_fiber *current;
@@ -187,9 +197,11 @@ struct hub {
     struct stack_pool stacks;
     struct loop loop;
     struct grove_fiber root;
-    uint64_t switches;    /* counted by passes, for people */
-    unsigned loop_fibers; /* how many loop_fiber there have been */
-    unsigned calls;       /* of net/, since they last gave others a turn */
+    uint64_t switches;      /* counted by passes, for people */
+    unsigned loop_fibers;   /* how many loop_fiber there have been */
+    unsigned calls;         /* of net/, since they last gave others a turn */
+    struct hub_part *parts; /* newest first */
+    struct dns *dns;        /* one of them, of net/: name look-ups */
 };
 
 extern GROVE_HOST_API __thread struct hub *hub_of_thread
@@ -438,6 +450,22 @@ GROVE_HOST_API int hub_wait_fd(struct hub *hub, int fd, unsigned direction,
  * and registered. */
 int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
                     int64_t deadline, const char *what);
+
+/* ---- parts --------------------------------------------------------------- */
+
+static inline void hub_part_add(struct hub *hub, struct hub_part *part)
+{
+    part->next = hub->parts;
+    hub->parts = part;
+}
+
+static inline void hub_part_remove(struct hub *hub, struct hub_part *part)
+{
+    struct hub_part **at = &hub->parts;
+    while (*at != part)
+        at = &(*at)->next;
+    *at = part->next;
+}
 
 /* ---- between the files of hub/ -------------------------------------------- */
 

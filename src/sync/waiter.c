@@ -66,15 +66,15 @@ void waiters_unlock_slow(grove_waiters *q)
         futex(&q->lock, FUTEX_WAKE, 1);
 }
 
-void waiters_await_unlock_slow(grove_waiters *q)
+/* By its turn at the lock: a sleeper that only looked would take the wake of
+ * one that wants it. The queue is const to who looks. */
+void waiters_await_unlock_slow(const grove_waiters *q)
 {
-    while (!becomes_free(&q->lock)) {
-        int held = HELD;
-        if (__atomic_compare_exchange_n(&q->lock, &held, HELD_AND_WANTED, false,
-                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED) ||
-            held == HELD_AND_WANTED)
-            futex(&q->lock, FUTEX_WAIT, HELD_AND_WANTED);
-    }
+    grove_waiters *queue = (grove_waiters *)q;
+    if (becomes_free(&queue->lock))
+        return;
+    waiters_lock_slow(queue);
+    waiters_unlock_slow(queue);
 }
 
 struct waiter *waiters_take_all(grove_waiters *q)

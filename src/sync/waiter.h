@@ -61,14 +61,14 @@ static inline void waiters_unlock(grove_waiters *q)
         waiters_unlock_slow(q);
 }
 
-void waiters_await_unlock_slow(grove_waiters *q);
+void waiters_await_unlock_slow(const grove_waiters *q);
 
 /* For who has seen, without the lock, what was changed under it: whoever did it
  * is through with the queue when this returns, which may then be freed. */
-static inline void waiters_await_unlock(grove_waiters *q)
+static inline void waiters_await_unlock(const grove_waiters *q)
 {
     if (unlikely(__atomic_load_n(&q->lock, __ATOMIC_ACQUIRE)))
-        waiters_await_unlock_slow(q);
+        waiters_await_unlock_slow((grove_waiters *)q);
 }
 
 /* The following are called with the queue locked. */

@@ -178,12 +178,99 @@ static void hubs_are_made_or_not(void **state)
     assert_int_equal(each_failure(&s, FAULT_epoll_ctl, ENOSPC, ENOMEM), 1);
 }
 
+/* Waits for each primitive that could not be had at once: 0 when all of them
+ * end at their deadline. */
+static int wait_for_each(void)
+{
+    grove_semaphore semaphore = GROVE_SEMAPHORE_INIT(0);
+    grove_rwlock rwlock = GROVE_RWLOCK_INIT;
+    grove_barrier barrier = GROVE_BARRIER_INIT(2);
+    grove_promise promise = GROVE_PROMISE_INIT;
+    grove_wait_group work = GROVE_WAIT_GROUP_INIT;
+    grove_event event = GROVE_EVENT_INIT;
+    grove_wait_group_add(&work, 1);
+    rwlock.readers = 1;
+    int r[] = {grove_semaphore_acquire_until(&semaphore, 1, 0),
+               grove_rwlock_wrlock_until(&rwlock, 0),
+               grove_barrier_wait_until(&barrier, 0),
+               grove_promise_get_until(&promise, NULL, 0),
+               grove_wait_group_wait_until(&work, 0),
+               grove_event_wait_until(&event, 0)};
+    assert_null(semaphore.waiters.first);
+    assert_null(rwlock.waiters.first);
+    assert_int_equal(barrier.arrived, 0);
+    for (size_t i = 0; i < sizeof(r) / sizeof(r[0]); i++) {
+        if (r[i] != -ETIMEDOUT)
+            return -r[i];
+    }
+    return 0;
+}
+
+static int lock_first(void)
+{
+    grove_mutex mutex = GROVE_MUTEX_INIT;
+    int r = grove_mutex_lock(&mutex);
+    return r < 0 ? -r : -grove_mutex_unlock(&mutex);
+}
+
+static int do_nothing(void *arg)
+{
+    return 0;
+}
+
+static int once_first(void)
+{
+    grove_once once = GROVE_ONCE_INIT;
+    return -grove_once_run(&once, do_nothing, NULL);
+}
+
+static int group_first(void)
+{
+    grove_group group;
+    grove_group_begin(&group, NULL);
+    int r = grove_group_spawn(&group, NULL, do_nothing, NULL);
+    int end = grove_group_end(&group);
+    return r < 0 ? -r : -end;
+}
+
+static int defers; /* handlers called */
+
+static void count_defer(void *arg)
+{
+    defers++;
+}
+
+static void *defer_twice(void *arg)
+{
+    int *r = arg;
+    *r = grove_defer(count_defer, NULL);
+    if (*r == 0)
+        *r = grove_defer(count_defer, NULL);
+    return NULL;
+}
+
+static int defer_first(void)
+{
+    int r = 0;
+    grove_fiber *f;
+    defers = 0;
+    int spawned = grove_spawn(&f, defer_twice, &r);
+    if (spawned < 0)
+        return -spawned;
+    join(f);
+    assert_true(defers == 2 || r < 0);
+    return -r;
+}
+
 static void a_first_call_reports_that_there_is_no_hub(void **state)
 {
     const struct scenario all[] = {{"spawn", NULL, spawn, NULL},
                                    {"sleep", NULL, sleep_a_little, NULL},
-                                   {"local", NULL, set_locals, NULL}};
-    for (int i = 0; i < 3; i++) {
+                                   {"local", NULL, set_locals, NULL},
+                                   {"mutex", NULL, lock_first, NULL},
+                                   {"once", NULL, once_first, NULL},
+                                   {"group", NULL, group_first, NULL}};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         assert_int_equal(each_failure(&all[i], FAULT_eventfd, EMFILE, EMFILE),
                          1);
     }
@@ -198,6 +285,16 @@ static void spawn_reports_no_memory(void **state)
         assert_true(each_failure(&all[i], MEMORY, ENOMEM, ENOMEM) > 0);
         assert_true(each_failure(&all[i], MAPPINGS, ENOMEM, ENOMEM) > 0);
     }
+}
+
+static void waits_report_no_memory_and_leave_nothing_behind(void **state)
+{
+    const struct scenario all[] = {{"waits", NULL, wait_for_each, NULL},
+                                   {"mutex", NULL, lock_first, NULL},
+                                   {"defer", NULL, defer_first, NULL},
+                                   {"group", NULL, group_first, NULL}};
+    for (int i = 0; i < 4; i++)
+        assert_true(each_failure(&all[i], MEMORY, ENOMEM, ENOMEM) > 0);
 }
 
 static void join_all_reports_no_memory(void **state)
@@ -505,6 +602,7 @@ int main(void)
         cmocka_unit_test(hubs_are_made_or_not),
         cmocka_unit_test(a_first_call_reports_that_there_is_no_hub),
         cmocka_unit_test(spawn_reports_no_memory),
+        cmocka_unit_test(waits_report_no_memory_and_leave_nothing_behind),
         cmocka_unit_test(join_all_reports_no_memory),
         cmocka_unit_test(local_set_reports_no_memory_and_loses_nothing),
         cmocka_unit_test(waits_report_no_memory),

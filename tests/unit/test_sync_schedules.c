@@ -255,7 +255,7 @@ static void run_schedule(const enum step *steps, int n)
 static void run_all(const struct primitive *p)
 {
     enum { MOST = 5 };
-    int length = (int)unit_scale(MOST, 4);
+    int length = (int)unit_scale(MOST, UNIT_TSAN ? 3 : 4);
     enum step steps[MOST];
     size_t schedules = 1;
     primitive = p;
