@@ -302,6 +302,18 @@ static void deadlines_and_kills(void **state)
     assert_int_equal(grove_getaddrinfo_until("127.0.0.1", NULL, NULL, &list, 0),
                      0);
     grove_freeaddrinfo(list);
+    char host[NI_MAXHOST];
+    struct sockaddr_in in = loopback();
+    assert_int_equal(grove_getnameinfo_until((void *)&in, sizeof(in), host,
+                                             sizeof(host), NULL, 0,
+                                             NI_NUMERICHOST, 0),
+                     0);
+    assert_string_equal(host, "127.0.0.1");
+    in.sin_addr.s_addr = htonl(0x0a020301);
+    assert_int_equal(grove_getnameinfo_until((void *)&in, sizeof(in), host,
+                                             sizeof(host), NULL, 0, 0, 0),
+                     EAI_SYSTEM);
+    assert_int_equal(errno, ETIMEDOUT);
     expect("a1.test", AF_INET, 0, "10.0.0.1 ");
 }
 

@@ -343,6 +343,13 @@ static void udp_sockets(void **state)
         grove_recv_until(client, buf, sizeof(buf), 0, grove_now() + HANG), 5);
     grove_close(client);
     grove_close(fd);
+    assert_int_equal(
+        grove_dial_udp_until("silent.test", port, grove_now() + 10 * MS), -1);
+    assert_int_equal(errno, ETIMEDOUT);
+    client =
+        grove_dial_udp_until("127.0.0.1", port, 0); /* nothing to wait for */
+    assert_true(client >= 0);
+    grove_close(client);
     assert_int_equal(grove_bind_udp("nonsense", NULL), -1);
     assert_int_equal(errno, EINVAL);
     assert_int_equal(
