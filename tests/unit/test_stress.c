@@ -1,6 +1,7 @@
-/* Everything at once: fibers of several hubs that lock, wait, set, sleep,
- * spawn, kill and shield at random, for a bounded number of steps. The seed is
- * printed; GROVE_STRESS_SEED repeats a run (the order of threads apart).
+/* Everything at once: fibers of several hubs that lock, wait, set, send,
+ * receive, select, sleep, spawn, kill, shield and offload at random, for a
+ * bounded number of steps. The seed is printed; GROVE_STRESS_SEED repeats a run
+ * (the order of threads apart).
  *
  * What must hold: a lock has one holder, nothing that was handed over is lost,
  * every fiber ends, every thread ends. */
@@ -14,8 +15,9 @@
 #define HUBS 3
 #define LOCKS 4
 #define EVENTS 4
-#define ROOTS 8 /* fibers that each hub begins with */
-#define DEPTH 3 /* generations of children */
+#define CHANNELS 4 /* of capacity 0, 1, 2, ... */
+#define ROOTS 8    /* fibers that each hub begins with */
+#define DEPTH 3    /* generations of children */
 
 static struct {
     grove_mutex mutex;
@@ -24,6 +26,8 @@ static struct {
 } locks[LOCKS];
 
 static grove_event events[EVENTS];
+static grove_channel *channels[CHANNELS];
+static uint64_t sent[HUBS], received[HUBS]; /* the sums of all values */
 static long added[HUBS]; /* to all sums, by the hubs' fibers */
 static long begun[HUBS], ended[HUBS];
 static _Atomic int hubs_left;
@@ -97,6 +101,75 @@ static void step_event(struct actor *a)
     }
 }
 
+static void check_ended(int r)
+{
+    CHILD_CHECK(r == -ECANCELED || r == -ETIMEDOUT || r == -EAGAIN);
+}
+
+static void step_send(struct actor *a)
+{
+    grove_channel *c = channels[below(a, CHANNELS)];
+    uint64_t value = below(a, 1000) + 1;
+    int r = below(a, 2) ? grove_channel_send_until(c, &value, soon(a))
+                        : grove_channel_trysend(c, &value);
+    if (r == 0)
+        sent[a->hub] += value;
+    else
+        check_ended(r);
+}
+
+static void step_receive(struct actor *a)
+{
+    grove_channel *c = channels[below(a, CHANNELS)];
+    uint64_t value;
+    int r = below(a, 2) ? grove_channel_recv_until(c, &value, soon(a))
+                        : grove_channel_tryrecv(c, &value);
+    if (r == 0)
+        received[a->hub] += value;
+    else
+        check_ended(r);
+}
+
+/* To send to one, to receive from another, or an event: whichever comes first,
+ * and nothing of the others. */
+static void step_select(struct actor *a)
+{
+    unsigned first = below(a, CHANNELS);
+    uint64_t out = below(a, 1000) + 1, in;
+    grove_clause clauses[] = {
+        {.kind = GROVE_CLAUSE_SEND, .channel = channels[first], .value = &out},
+        {.kind = GROVE_CLAUSE_RECV,
+         .channel = channels[(first + 1) % CHANNELS],
+         .value = &in},
+        {.kind = GROVE_CLAUSE_EVENT, .event = &events[below(a, EVENTS)]},
+    };
+    ssize_t r = grove_select_until(clauses, UNIT_COUNT(clauses), soon(a));
+    if (r == 0)
+        sent[a->hub] += out;
+    else if (r == 1)
+        received[a->hub] += in;
+    else if (r != 2)
+        check_ended((int)r);
+}
+
+static void *add_one(void *number)
+{
+    ++*(int *)number;
+    return number;
+}
+
+static void step_offload(struct actor *a)
+{
+    if (below(a, 8))
+        return;
+    int number = 0;
+    void *value;
+    int r = grove_offload_until(add_one, &number, &value, soon(a));
+    CHILD_CHECK(r == 0 ? number == 1 && value == &number : number == 0);
+    if (r < 0)
+        check_ended(r);
+}
+
 static void *act(void *arg);
 
 static void step_spawn(struct actor *a)
@@ -167,7 +240,8 @@ static void end_children(struct actor *a)
 static void *act(void *arg)
 {
     static void (*const steps[])(struct actor *) = {
-        step_lock, step_event, step_spawn, step_kill, step_scope,
+        step_lock,    step_event, step_send, step_receive, step_select,
+        step_offload, step_spawn, step_kill, step_scope,
     };
     struct actor *a = arg;
     CHILD_CHECK(grove_defer(count_end, &a->hub) == 0);
@@ -211,6 +285,9 @@ static void everything_at_once(void **state)
     struct actor dice = {.random = choose_seed()};
     int steps = (int)unit_scale(300, 60);
     hubs_left = HUBS;
+    for (size_t i = 0; i < CHANNELS; i++)
+        assert_int_equal(
+            grove_channel_create(&channels[i], sizeof(uint64_t), i), 0);
     for (int i = 0; i < HUBS; i++)
         roots[i] = (struct actor){
             .random = next_random(&dice) | 1, .hub = i, .steps = steps};
@@ -221,6 +298,16 @@ static void everything_at_once(void **state)
     assert_int_equal(grove_event_wait(&all_done), 0);
     for (int i = 1; i < HUBS; i++)
         pthread_join(threads[i], NULL);
+
+    uint64_t values = 0, value;
+    for (int i = 0; i < CHANNELS; i++) {
+        while (grove_channel_tryrecv(channels[i], &value) == 0)
+            values += value;
+        grove_channel_release(channels[i]);
+    }
+    for (int i = 0; i < HUBS; i++)
+        values += received[i] - sent[i];
+    assert_int_equal(values, 0);
 
     long sum = 0, sums = 0;
     for (int i = 0; i < LOCKS; i++) {
