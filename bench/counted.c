@@ -2,11 +2,13 @@
  * Work whose cost is counted, not timed: tests/e2e/test_counts.py runs this
  * program with two lengths and compares.
  *
- *   counted yield | spawn | echo COUNT
+ *   counted yield | spawn | echo | mutex | group COUNT
  *
  * yield: of two fibers; spawn: and finish, of detached fibers; echo: a send and
- * a recv of each of two fibers, who park for each other. Prints how often
- * memory was asked for meanwhile, after the first hundred times.
+ * a recv of each of two fibers, who park for each other; mutex: lock and
+ * unlock; group: spawn and finish, of fibers of a group with room for one.
+ * Prints how often memory was asked for meanwhile, after the first hundred
+ * times.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -91,6 +93,29 @@ static void run_pair(void *(*a)(void *), void *(*b)(void *), long count)
     }
 }
 
+static int no_error(void *unused)
+{
+    return 0;
+}
+
+static void lock_and_unlock(long count)
+{
+    static grove_mutex mutex;
+    for (long i = 0; i < count; i++) {
+        grove_mutex_lock(&mutex);
+        grove_mutex_unlock(&mutex);
+    }
+}
+
+static void spawn_in_group(long count)
+{
+    grove_group group;
+    grove_group_begin(&group, &(grove_group_attr){.limit = 1});
+    for (long i = 0; i < count; i++)
+        bench_check(grove_group_spawn(&group, NULL, no_error, NULL), "spawn");
+    bench_check(grove_group_end(&group), "group");
+}
+
 static void run(const char *what, long count)
 {
     if (strcmp(what, "yield") == 0) {
@@ -100,6 +125,10 @@ static void run(const char *what, long count)
             grove_spawn(NULL, nothing, NULL);
             grove_yield();
         }
+    } else if (strcmp(what, "mutex") == 0) {
+        lock_and_unlock(count);
+    } else if (strcmp(what, "group") == 0) {
+        spawn_in_group(count);
     } else {
         run_pair(ponger, pinger, count);
     }
@@ -108,7 +137,8 @@ static void run(const char *what, long count)
 int main(int argc, char **argv)
 {
     if (argc != 3) {
-        fprintf(stderr, "usage: counted yield | spawn | echo COUNT\n");
+        fprintf(stderr,
+                "usage: counted yield | spawn | echo | mutex | group COUNT\n");
         return 2;
     }
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) < 0)

@@ -8,6 +8,10 @@
  *                             but slows the server, so that it finds more
  *                             requests at once
  *
+ *   echo CONNECTIONS hubs     microseconds a request on two hubs, and the ratio
+ *                             to one: how much the second costs where the
+ *                             clients leave it no processor
+ *
  * Server and clients have a processor each where there are two. Each connection
  * has one request of 64 bytes under way. Both servers live throughout, and the
  * clients turn from one to the other; the value is the median of all rounds.
@@ -28,6 +32,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -66,17 +71,14 @@ static void pin(int i)
     }
 }
 
-/* Nanoseconds that process pid has run. */
+/* Nanoseconds that process pid has run, all its threads. */
 static double cpu_time(pid_t pid)
 {
-    char path[64];
-    unsigned long long ns = 0;
-    snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)pid);
-    FILE *file = fopen(path, "re");
-    if (!file || fscanf(file, "%llu", &ns) != 1)
-        bench_check(EIO, path);
-    fclose(file);
-    return (double)ns;
+    clockid_t clock;
+    struct timespec ts = {0, 0};
+    bench_check(clock_getcpuclockid(pid, &clock), "the server's clock");
+    clock_gettime(clock, &ts);
+    return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
 }
 
 /* ---- the server's process ---------------------------------------------------- */
@@ -108,7 +110,8 @@ static void start(struct server *server, const char *kind, const char *log)
     if (server->child < 0)
         bench_check(errno, "fork");
     if (server->child == 0) {
-        pin(0);
+        if (strcmp(kind, "hubs") != 0)
+            pin(0);
         dup2(out[1], STDOUT_FILENO);
         exec_server(kind, log);
     }
@@ -203,13 +206,14 @@ static double turn(struct server *server)
     return (cpu_time(server->pid) - before) / count / 1000;
 }
 
-static void compare(void)
+static void compare(const char *kind, const char *peer_kind, const char *format,
+                    const char *peer_name)
 {
     struct server ours, peer;
     double times[ROUNDS];
     double ratios[ROUNDS];
-    start(&ours, "grove", NULL);
-    start(&peer, "epoll", NULL);
+    start(&ours, kind, NULL);
+    start(&peer, peer_kind, NULL);
     pin(1);
     connect_all(&ours);
     connect_all(&peer);
@@ -220,9 +224,9 @@ static void compare(void)
         ratios[i] = times[i] / turn(&peer);
     }
     char name[32];
-    snprintf(name, sizeof(name), "echo_%d", connections);
+    snprintf(name, sizeof(name), format, connections);
     bench_print_ratio(name, bench_median(times, ROUNDS), "us-cpu",
-                      bench_median(ratios, ROUNDS), "epoll server");
+                      bench_median(ratios, ROUNDS), peer_name);
     stop(&ours);
     stop(&peer);
 }
@@ -330,7 +334,9 @@ int main(int argc, char **argv)
         compare_calls(counted_calls);
     else if (strcmp(what, "strace") == 0)
         compare_calls(straced_calls);
+    else if (strcmp(what, "hubs") == 0)
+        compare("hubs", "grove", "echo_%d_hubs", "one hub");
     else
-        compare();
+        compare("grove", "epoll", "echo_%d", "epoll server");
     return 0;
 }

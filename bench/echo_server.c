@@ -1,8 +1,9 @@
 /*
- * Two echo servers that do the same: one with a fiber a connection, one written
- * by hand around epoll.
+ * Echo servers that do the same: one with a fiber a connection, one written by
+ * hand around epoll; and the first on two hubs, threads that listen on one
+ * address.
  *
- *   echo_server grove | epoll
+ *   echo_server grove | epoll | hubs
  *
  * Prints the port it listens on, of 127.0.0.1, and its process's number, and
  * serves until it or its parent ends.
@@ -13,6 +14,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +36,12 @@ static void no_delay(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 }
 
+static void tell(int port)
+{
+    printf("%d %d\n", port, (int)getpid());
+    fflush(stdout);
+}
+
 static int listener(int flags)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
@@ -44,8 +52,7 @@ static int listener(int flags)
         listen(fd, 1024) < 0 ||
         getsockname(fd, (struct sockaddr *)&address, &size) < 0)
         bench_check(errno, "listen");
-    printf("%d %d\n", ntohs(address.sin_port), (int)getpid());
-    fflush(stdout);
+    tell(ntohs(address.sin_port));
     return fd;
 }
 
@@ -74,6 +81,47 @@ static void run_grove(void)
         no_delay(fd);
         bench_check(grove_spawn(NULL, serve, (void *)(intptr_t)fd), "spawn");
     }
+}
+
+/* ---- hubs ----------------------------------------------------------------- */
+
+static void echo(grove_connection *c)
+{
+    char buffer[BUFFER];
+    ssize_t n;
+    no_delay(c->fd);
+    while ((n = grove_recv(c->fd, buffer, sizeof(buffer), 0)) > 0) {
+        if (grove_send(c->fd, buffer, (size_t)n, MSG_NOSIGNAL) < 0)
+            break;
+    }
+}
+
+/* On port, or, for the first, on a free one, which is stored. */
+static grove_server *start_server(int *port)
+{
+    char address[32];
+    grove_server *server;
+    snprintf(address, sizeof(address), "127.0.0.1:%d", *port);
+    grove_server_attr attr = {.address = address, .reuse_port = true};
+    bench_check(-grove_server_start(&server, &attr, echo, NULL), "server");
+    *port = grove_server_port(server);
+    return server;
+}
+
+static void *run_hub(void *arg)
+{
+    grove_server_wait(start_server(arg));
+    return NULL;
+}
+
+static void run_hubs(void)
+{
+    int port = 0;
+    pthread_t thread;
+    grove_server *server = start_server(&port);
+    bench_check(pthread_create(&thread, NULL, run_hub, &port), "thread");
+    tell(port);
+    grove_server_wait(server);
 }
 
 /* ---- epoll ---------------------------------------------------------------- */
@@ -139,6 +187,8 @@ int main(int argc, char **argv)
         run_grove();
     if (argc == 2 && strcmp(argv[1], "epoll") == 0)
         run_epoll();
-    fprintf(stderr, "usage: echo_server grove | epoll\n");
+    if (argc == 2 && strcmp(argv[1], "hubs") == 0)
+        run_hubs();
+    fprintf(stderr, "usage: echo_server grove | epoll | hubs\n");
     return 2;
 }

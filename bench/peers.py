@@ -11,6 +11,7 @@ GROVE_BUILD is the build directory; build/ beside this folder if it is not set.
 """
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,12 @@ from pathlib import Path
 from statistics import median
 
 BUILD = Path(os.environ.get("GROVE_BUILD", Path(__file__).parent.parent / "build"))
+
+
+def status(key: str) -> int:
+    """A line of the process's status, in bytes."""
+    text = Path("/proc/self/status").read_text()
+    return int(re.search(rf"^{key}:\s+(\d+) kB$", text, re.M)[1]) * 1024
 
 
 def run_child(ours: bool, arguments: list[str]) -> list[float]:

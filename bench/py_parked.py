@@ -2,20 +2,12 @@
 tables, which the kernel does not count as resident, are told beside it."""
 
 import os
-import re
-from pathlib import Path
 
 import gevent
 
 import peers
 
 COUNT = 100_000
-
-
-def status(key: str) -> int:
-    """A line of the process's status, in bytes."""
-    text = Path("/proc/self/status").read_text()
-    return int(re.search(rf"^{key}:\s+(\d+) kB$", text, re.M)[1]) * 1024
 
 
 parked = 0
@@ -29,11 +21,11 @@ def park() -> None:
 
 def measure() -> tuple[float, float]:
     gevent.sleep(0)
-    before = status("VmRSS"), status("VmPTE")
+    before = peers.status("VmRSS"), peers.status("VmPTE")
     greenlets = [gevent.spawn(park) for _ in range(COUNT)]
     while parked < len(greenlets):
         gevent.sleep(0)
-    after = status("VmRSS"), status("VmPTE")
+    after = peers.status("VmRSS"), peers.status("VmPTE")
     each = tuple((b - a) / COUNT for a, b in zip(before, after, strict=True))
     print(*each, flush=True)
     os._exit(0)  # ending the greenlets is not what is measured

@@ -1,13 +1,12 @@
 /*
- * A producer and two consumers share a small buffer. Fibers of one thread need
- * no locks: nothing else runs until one waits. Events tell of room and of
- * things to take.
+ * A producer and two consumers share a channel that holds a few items. Who
+ * finds it full or empty waits; closing it ends the consumers once they have
+ * taken what is left.
  *
  *     $ producer_consumer
  *     ...
  *     20 made, 20 taken
  */
-#include <stdbool.h>
 #include <stdio.h>
 
 #include <grove.h>
@@ -16,46 +15,26 @@
 #define ITEMS 20
 
 static int buffer[ROOM];
-static int made, taken; /* in all; the difference is in the buffer */
-static bool done;
-static grove_event has_item = GROVE_EVENT_INIT;
-static grove_event has_room = GROVE_EVENT_INIT;
+static grove_channel items = GROVE_CHANNEL_INIT(sizeof(int), buffer, ROOM);
+static int made, taken;
 
 static void *produce(void *arg)
 {
     for (int item = 1; item <= ITEMS; item++) {
-        /* Others may have run between the event and here: look again. */
-        while (made - taken == ROOM) {
-            grove_event_clear(&has_room);
-            grove_event_wait(&has_room);
-        }
-        buffer[made++ % ROOM] = item;
-        grove_event_set(&has_item);
+        if (grove_channel_send(&items, &item) < 0)
+            break;
+        made++;
     }
-    done = true;
-    grove_event_set(&has_item);
+    grove_channel_close(&items);
     return NULL;
-}
-
-/* The next item, or 0 when there will be none. */
-static int take(void)
-{
-    while (made == taken) {
-        if (done)
-            return 0;
-        grove_event_clear(&has_item);
-        grove_event_wait(&has_item);
-    }
-    int item = buffer[taken++ % ROOM];
-    grove_event_set(&has_room);
-    return item;
 }
 
 static void *consume(void *name)
 {
     int item;
-    while ((item = take()) != 0) {
+    while (grove_channel_recv(&items, &item) == 0) {
         printf("%s takes %d\n", (const char *)name, item);
+        taken++;
         grove_sleep(GROVE_MILLISECOND); /* its work */
     }
     return NULL;

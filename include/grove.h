@@ -26,10 +26,19 @@
 #define GROVE_H
 
 #include <grove/base.h>
+#include <grove/channel.h>
+#include <grove/dns.h>
 #include <grove/fiber.h>
+#include <grove/file.h>
+#include <grove/group.h>
 #include <grove/hub.h>
 #include <grove/net.h>
 #include <grove/offload.h>
+#include <grove/process.h>
+#include <grove/select.h>
+#include <grove/server.h>
+#include <grove/signal.h>
+#include <grove/socket.h>
 #include <grove/sync.h>
 #include <grove/tls.h>
 

@@ -81,6 +81,14 @@ GROVE_API int grove_result(const grove_fiber *f, void **value);
  * 0, or -ESRCH when f has ended, -EINVAL for the thread's own stack. */
 GROVE_API int grove_kill(grove_fiber *f);
 
+/* Kill the n fibers fs and wait until all have ended. Those that ignore it are
+ * killed again: after 10 ms, then after twice as long each time, up to 1 s. The
+ * caller itself, if among them, is left out. 0; -ECANCELED, -ETIMEDOUT,
+ * -EDEADLK when some may not have ended. */
+GROVE_API int grove_kill_all(grove_fiber *const *fs, size_t n);
+GROVE_API int grove_kill_all_until(grove_fiber *const *fs, size_t n,
+                                   int64_t deadline);
+
 /* A region in which a kill is held back. In place, on the stack of the fiber.
  */
 typedef struct grove_shield {
@@ -125,6 +133,25 @@ GROVE_API void grove_unlink(grove_link *link);
 GROVE_API const char *grove_name(const grove_fiber *f);
 GROVE_API uint64_t grove_id(const grove_fiber *f);
 GROVE_API void grove_set_name(grove_fiber *f, const char *name);
+
+/* Where a fiber is, as grove_each_fiber tells it. */
+typedef struct grove_fiber_info {
+    grove_fiber *fiber; /* to be retained if it is kept */
+    uint64_t id;
+    const char *name;  /* "" when it has none */
+    const char *state; /* "new", "ready", "running" or "parked" */
+    const char *what;  /* it waits in: "recv", "sleep", ...; NULL: in nothing */
+    int fd;            /* the descriptor it waits for; -1: none */
+    int64_t since;     /* when it began to wait, as grove_now tells time, to a
+                          few milliseconds; 0: it does not */
+} grove_fiber_info;
+
+/* Call fn(info, arg) for each fiber of this thread that has not ended, first
+ * for the one that stands for the thread's own stack. fn must not wait nor
+ * spawn. */
+GROVE_API void grove_each_fiber(void (*fn)(const grove_fiber_info *info,
+                                           void *arg),
+                                void *arg);
 
 /* Write a line for each fiber of this thread to descriptor fd: number, name,
  * state, what it waits for and since when. */

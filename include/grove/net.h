@@ -20,9 +20,10 @@ extern "C" {
  * owner has set O_NONBLOCK gets EAGAIN as from POSIX. O_NONBLOCK is looked at
  * when a descriptor is first waited for, and never left changed. Also
  * ETIMEDOUT, ECANCELED, EDEADLK (see the top), ENOMEM, and EBADF when
- * grove_close closes the descriptor meanwhile. read and write of regular files
- * hold up the thread. A blocking send or write sends everything, unless it
- * fails after a part: then that part's length is returned, as POSIX has it.
+ * grove_close closes the descriptor meanwhile. Regular files are read and
+ * written as by grove_pread and grove_pwrite. A blocking send or write sends
+ * everything, unless it fails after a part: then that part's length is
+ * returned, as POSIX has it.
  */
 GROVE_API ssize_t grove_read(int fd, void *buf, size_t len);
 GROVE_API ssize_t grove_read_until(int fd, void *buf, size_t len,
@@ -71,8 +72,9 @@ GROVE_API int grove_connect_until(int fd, const struct sockaddr *addr,
 GROVE_API int grove_poll(struct pollfd *fds, nfds_t nfds, int timeout);
 GROVE_API int grove_poll_until(struct pollfd *fds, nfds_t nfds,
                                int64_t deadline);
-/* Closes fd; whoever waits for it wakes with EBADF. What grove_accept4 has
- * returned or grove_connect connected must be closed by this, not by close(2);
+/* Closes fd; whoever waits for it wakes with EBADF. What grove_accept4 or
+ * the calls of grove/socket.h have returned, or grove_connect connected, must
+ * be closed by this, not by close(2);
  * other descriptors should be while somebody may wait for them. Never waits. */
 GROVE_API int grove_close(int fd);
 

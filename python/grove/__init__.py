@@ -33,7 +33,7 @@ from grove._core import (  # noqa: E402
 from grove import greenlet, hub, timeout  # noqa: E402
 from grove._config import config  # noqa: E402
 from grove._fork import fork  # noqa: E402
-from grove._names import install_as_gevent  # noqa: E402
+from grove._names import install_as_gevent, install_as_greenlet  # noqa: E402
 from grove._signal_handler import signal_handler  # noqa: E402
 from grove.hub import idle, reinit  # noqa: E402
 
@@ -48,6 +48,7 @@ __all__ = [
     "getswitchinterval",
     "idle",
     "install_as_gevent",
+    "install_as_greenlet",
     "iwait",
     "joinall",
     "kill",

@@ -9,6 +9,7 @@ from grove import timeout as timeout
 from grove._config import config as config
 from grove._fork import fork as fork
 from grove._names import install_as_gevent as install_as_gevent
+from grove._names import install_as_greenlet as install_as_greenlet
 from grove._signal_handler import signal_handler as signal_handler
 from grove.greenlet import Greenlet as Greenlet
 from grove.greenlet import GreenletExit as GreenletExit
@@ -37,6 +38,7 @@ __all__ = [
     "getswitchinterval",
     "idle",
     "install_as_gevent",
+    "install_as_greenlet",
     "iwait",
     "joinall",
     "kill",

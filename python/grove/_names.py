@@ -73,6 +73,35 @@ class _AliasFinder:
 _finder = _AliasFinder()
 
 
+def _install(modules: dict[str, ModuleType]) -> None:
+    """Put these modules under these names, unless something else is there."""
+    for name, ours in modules.items():
+        there = sys.modules.get(name)
+        # The module of that name in compat/ is what calls this function.
+        if there not in (None, ours) and not getattr(there, "_is_grove", False):
+            raise RuntimeError(
+                f"another {name} has been imported already, "
+                f"from {getattr(there, '__file__', 'unknown')}"
+            )
+    sys.modules.update(modules)
+
+
+def _raw() -> dict[str, ModuleType]:
+    raw = importlib.import_module("grove._greenlet")
+    return {"greenlet": raw, "greenlet._greenlet": raw._greenlet}
+
+
+def install_as_greenlet() -> None:
+    """Make `import greenlet` mean this package's raw greenlet, and nothing else:
+    another gevent, or SQLAlchemy, then runs on it.
+
+    Call it before anything imports greenlet; calling it again does nothing.
+
+    Raises RuntimeError when another greenlet is imported already.
+    """
+    _install(_raw())
+
+
 def install_as_gevent() -> None:
     """Make `import gevent` and `import greenlet` mean this package.
 
@@ -82,18 +111,6 @@ def install_as_gevent() -> None:
 
     Raises RuntimeError when another gevent or greenlet is imported already.
     """
-    package = sys.modules["grove"]
-    raw = importlib.import_module("grove._greenlet")
-    for name, ours in (("gevent", package), ("greenlet", raw)):
-        there = sys.modules.get(name)
-        # The module of that name in compat/ is what calls this function.
-        if there not in (None, ours) and not getattr(there, "_is_grove", False):
-            raise RuntimeError(
-                f"another {name} has been imported already, "
-                f"from {getattr(there, '__file__', 'unknown')}"
-            )
-    sys.modules["gevent"] = package
-    sys.modules["greenlet"] = raw
-    sys.modules["greenlet._greenlet"] = raw._greenlet
+    _install({"gevent": sys.modules["grove"], **_raw()})
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)

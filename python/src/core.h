@@ -4,8 +4,9 @@
  *   core.c        the module grove._core; what all parts wait with
  *   switch.c      switching between greenlets, their birth and death
  *   greenlet.c    the raw greenlet as an object; greenlet_attributes.c, the
- *                 functions of its module (greenlet_module.c), the C API for
- *                 other extensions (greenlet_api.c)
+ *                 functions of its module (greenlet_module.c), settrace
+ *                 (greenlet_trace.c), the C API for other extensions
+ *                 (greenlet_api.c)
  *   thread.c      what a Python thread has: its hub, its current greenlet
  *   state.h       the interpreter's state that is swapped, and all else that
  *                 differs between CPython versions; state.c
@@ -72,8 +73,10 @@ struct green {
     PyObject *(*body)(PyGreenlet *self); /* see greenlet_body; NULL: default */
     enum green_phase phase;
     bool is_main;
-    bool parked;               /* suspended by the hub, which then holds the
-                                  reference that the thread held */
+    bool condemned; /* the collector of another thread has found it to be
+                       garbage: its own thread must end it */
+    bool parked;    /* suspended by the hub, which then holds the
+                       reference that the thread held */
     struct local_cell *locals; /* its attributes of local objects; local.c */
 };
 
@@ -117,8 +120,8 @@ struct py_thread {
     bool dead;              /* its Python thread has ended */
     bool takes_signals;     /* Python's signal handlers run in it */
     sigset_t mask;          /* its signal mask, while the hub sleeps */
-    PyObject *doomed;       /* owned list of greenlets whose last reference
-                               another thread dropped; NULL: none */
+    PyObject *doomed;       /* owned list of greenlets that another thread
+                               wants ended; NULL: none */
     struct linkable_node waiting; /* ends of the ring of its waiters, and of */
     struct linkable_node arrived; /*   those that other threads have woken */
     grove_post arrival;           /* tells its hub of the latter */
@@ -179,11 +182,13 @@ PyGreenlet *greenlet_new_main(struct py_thread *t);
 /* g runs: it is its thread's current greenlet, with a reference. host.c. */
 void host_become_current(struct py_thread *t, struct green *g);
 
-/* End the greenlets whose last reference another thread dropped. */
+/* End the greenlets whose last reference another thread dropped. greenlet.c. */
+void greenlet_end_doomed(struct py_thread *t);
+
 static inline void end_doomed(struct py_thread *t)
 {
     if (unlikely(t->doomed != NULL))
-        Py_CLEAR(t->doomed);
+        greenlet_end_doomed(t);
 }
 
 /* ---- switching -------------------------------------------------------------- */

@@ -207,7 +207,9 @@ void green_cancel_start(Greenlet *g)
     struct green_delay *delay = g->delay;
     if (delay) {
         g->delay = NULL;
-        timer_remove(&green_state(g)->thread->hub->timers, &delay->timer);
+        struct hub *hub = green_state(g)->thread->hub;
+        if (hub) /* NULL: its thread has ended, and the timers with it */
+            timer_remove(&hub->timers, &delay->timer);
         PyMem_Free(delay);
         Py_DECREF(g);
     }

@@ -143,6 +143,24 @@ static void doom(struct py_thread *owner, PyGreenlet *self)
     PyErr_Restore(type, value, tb);
 }
 
+/* Letting go of them ends them, but for those in cycles. In the order in which
+ * they came. */
+void greenlet_end_doomed(struct py_thread *t)
+{
+    PyObject *list = t->doomed;
+    t->doomed = NULL;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
+        PyGreenlet *g = (PyGreenlet *)PyList_GET_ITEM(list, i);
+        PyList_SET_ITEM(list, i, Py_NewRef(Py_None));
+        if (g->green->condemned && g->green->phase == GREEN_ACTIVE) {
+            g->green->condemned = false;
+            kill_suspended(t, g, false);
+        }
+        Py_DECREF(g);
+    }
+    Py_DECREF(list);
+}
+
 /* Whether it is suspended, with somebody there to end it: then *t is the
  * calling thread. */
 static bool can_be_killed(struct green *g, struct py_thread **t)
@@ -199,10 +217,12 @@ static void greenlet_finalize(PyObject *o)
     struct py_thread *t;
     if (Py_REFCNT(o) == 1 || !can_be_killed(self->green, &t))
         return;
-    if (self->green->thread != t)
-        doom(self->green->thread, self);
-    else
+    if (self->green->thread == t) {
         kill_suspended(t, self, false);
+    } else {
+        self->green->condemned = true;
+        doom(self->green->thread, self);
+    }
 }
 
 static void release_fields(PyGreenlet *self)
@@ -412,8 +432,8 @@ int greenlet_init(PyObject *module)
         PyErr_NewException("greenlet.error", PyExc_Exception, NULL);
     PyExc_GreenletExit =
         PyErr_NewException("greenlet.GreenletExit", PyExc_BaseException, NULL);
-    if (greenlet_switch_init() < 0 || !PyExc_GreenletError ||
-        !PyExc_GreenletExit)
+    if (greenlet_switch_init() < 0 || greenlet_trace_init() < 0 ||
+        !PyExc_GreenletError || !PyExc_GreenletExit)
         return -1;
     if (getenv("GROVE_STACK_SIZE") &&
         grove_stack_size_default() >= STATE_STACK_MIN)

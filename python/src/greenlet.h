@@ -1,7 +1,8 @@
 /*
  * What the files of the raw greenlet share: switch.c (switching, birth and
  * death), greenlet.c (the object), greenlet_attributes.c, greenlet_module.c
- * (the module's functions) and greenlet_api.c (the capsule).
+ * (the module's functions), greenlet_trace.c (settrace) and greenlet_api.c (the
+ * capsule).
  */
 #ifndef GROVE_PYTHON_GREENLET_H
 #define GROVE_PYTHON_GREENLET_H
@@ -31,6 +32,7 @@ extern const char greenlet_switch_doc[], greenlet_throw_doc[];
 /* The parts of the module. 0 or -1. */
 int greenlet_api_init(PyObject *module);
 int greenlet_functions_init(PyObject *module);
+int greenlet_trace_init(void);
 
 /* getcurrent, settrace and gettrace, which are static methods, too. */
 PyObject *greenlet_module_getcurrent(PyObject *module, PyObject *none);

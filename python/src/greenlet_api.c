@@ -47,6 +47,8 @@ static PyObject *api_switch(PyGreenlet *g, PyObject *args, PyObject *kwargs)
         PyErr_BadArgument();
         return NULL;
     }
+    if (hub_of_thread) /* the caller may be in C++ */
+        fiber_thread_refresh(&hub_of_thread->thread);
     bool named = kwargs && PyDict_Check(kwargs) && PyDict_GET_SIZE(kwargs);
     return greenlet_switch_with(g, Py_NewRef(args ? args : greenlet_no_args),
                                 named ? Py_NewRef(kwargs) : NULL);

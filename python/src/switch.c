@@ -24,15 +24,13 @@
 PyObject *greenlet_no_args;
 unsigned greenlet_stack_shift = 20; /* 1 MiB */
 
-static PyObject *str_run, *str_switch, *str_throw;
+static PyObject *str_run;
 
 int greenlet_switch_init(void)
 {
     greenlet_no_args = PyTuple_New(0);
     str_run = PyUnicode_InternFromString("run");
-    str_switch = PyUnicode_InternFromString("switch");
-    str_throw = PyUnicode_InternFromString("throw");
-    return greenlet_no_args && str_run && str_switch && str_throw ? 0 : -1;
+    return greenlet_no_args && str_run ? 0 : -1;
 }
 
 /* ---- switching ---------------------------------------------------------- */
@@ -53,70 +51,6 @@ void greenlet_drop_left(struct py_thread *t)
         t->left = NULL;
         release_left(left);
     }
-}
-
-/* Calls the tracer for a switch from origin to target. -1 when it failed: it is
- * no tracer any more then, and its exception is set. */
-static int tell(struct py_thread *t, PyObject *event, PyGreenlet *origin,
-                PyGreenlet *target)
-{
-    if (!t->tracer)
-        return 0;
-    PyObject *tracer = Py_NewRef(t->tracer);
-    PyThreadState_EnterTracing(t->tstate);
-    PyObject *r = PyObject_CallFunction(tracer, "O(OO)", event,
-                                        (PyObject *)origin, (PyObject *)target);
-    PyThreadState_LeaveTracing(t->tstate);
-    if (r)
-        Py_DECREF(r);
-    else if (t->tracer == tracer)
-        greenlet_set_tracer(t, NULL);
-    Py_DECREF(tracer);
-    return r ? 0 : -1;
-}
-
-/* The events make a chain: the origin of each is the target of the one before.
- * A wait in the hub goes straight to whoever is due, which is told as a switch
- * to the Hub and one from it. */
-int greenlet_trace_arrival(struct py_thread *t, bool thrown)
-{
-    PyGreenlet *here = t->current, *hub = (PyGreenlet *)t->hub_object;
-    bool direct = t->went_directly;
-    t->went_directly = false;
-    if (here == t->traced)
-        return 0;
-    PyObject *type, *exc, *tb;
-    PyErr_Fetch(&type, &exc, &tb);
-    PyGreenlet *origin = t->traced;
-    t->traced = (PyGreenlet *)Py_NewRef((PyObject *)here);
-    int r = 0;
-    if (!direct && hub && origin != hub && here != hub) {
-        Py_INCREF(hub);
-        r = tell(t, str_switch, origin, hub);
-        Py_SETREF(origin, hub);
-    }
-    if (r == 0)
-        r = tell(t, thrown ? str_throw : str_switch, origin, here);
-    Py_DECREF(origin);
-    if (r == 0) {
-        PyErr_Restore(type, exc, tb);
-        return 0;
-    }
-    Py_XDECREF(type); /* the tracer's exception is raised instead */
-    Py_XDECREF(exc);
-    Py_XDECREF(tb);
-    return -1;
-}
-
-void greenlet_set_tracer(struct py_thread *t, PyObject *tracer)
-{
-    PyObject *old = t->tracer;
-    PyGreenlet *traced = t->traced;
-    t->tracer = Py_XNewRef(tracer);
-    t->traced = tracer ? (PyGreenlet *)Py_NewRef((PyObject *)t->current) : NULL;
-    t->went_directly = false;
-    Py_XDECREF(old);
-    Py_XDECREF((PyObject *)traced);
 }
 
 /* What the resumed greenlet does about the one that was left. */
@@ -329,6 +263,9 @@ PyObject *greenlet_switch_with(PyGreenlet *target, PyObject *args,
             goto fail;
         if (g->phase != GREEN_UNSTARTED)
             continue; /* looking up run has started it */
+        /* It may be the first to use a C++ extension that was imported since.
+         */
+        fiber_thread_refresh(&t->hub->thread);
         if (!of_thread(t, g) || start_fiber(t, target) < 0)
             goto fail;
         Py_XSETREF(g->start_args, args);
@@ -378,6 +315,7 @@ PyObject *greenlet_throw_in(PyGreenlet *target)
     if (!t)
         return NULL;
     greenlet_drop_left(t);
+    end_doomed(t);
     if (unlikely(t->tracer != NULL) && greenlet_trace_arrival(t, false) < 0)
         return NULL;
     struct green *g = target->green;
@@ -612,8 +550,8 @@ PyObject *greenlet_method_switch(PyObject *self, PyObject *const *args,
     /* The thread that owns this hub runs this code: cheaper than to ask the
      * interpreter, and the same. */
     if (unlikely(t->hub != hub_of_thread || g->phase != GREEN_ACTIVE ||
-                 t->current == (PyGreenlet *)self || t->left || names ||
-                 nargs > 1))
+                 t->current == (PyGreenlet *)self || t->left || t->doomed ||
+                 names || nargs > 1))
         return switch_slow(self, args, nargs, names);
     g->value = Py_NewRef(nargs ? args[0] : greenlet_no_args);
     return go(t, (PyGreenlet *)self);

@@ -35,8 +35,9 @@ static get_globals_fn *find_get_globals(void)
         return fn;
     unsigned long long adds = 0;
     dl_iterate_phdr(count_loads, &adds);
-    if (atomic_exchange(&looked_at, adds) == adds)
+    if (atomic_load_explicit(&looked_at, memory_order_relaxed) == adds)
         return NULL;
+    atomic_store_explicit(&looked_at, adds, memory_order_relaxed);
     static const char *const runtimes[] = {"libstdc++.so.6", "libc++abi.so.1"};
     for (size_t i = 0; i < sizeof(runtimes) / sizeof(runtimes[0]); i++) {
         void *lib = dlopen(runtimes[i], RTLD_NOLOAD | RTLD_LAZY);

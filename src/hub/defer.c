@@ -55,6 +55,12 @@ int grove_undefer(void (*fn)(void *arg), void *arg, bool run)
     return 0;
 }
 
+void hub_forget_defers(struct grove_fiber *f)
+{
+    while (f->defers)
+        take(&f->defers);
+}
+
 void hub_run_defers(struct grove_fiber *f)
 {
     grove_shield shield;

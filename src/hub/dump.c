@@ -35,34 +35,62 @@ static const char *state_name(const struct grove_fiber *f)
     return names[f->state];
 }
 
+struct visitor {
+    void (*fn)(const grove_fiber_info *info, void *arg);
+    void *arg;
+};
+
+static void tell(struct grove_fiber *f, void *arg)
+{
+    const struct visitor *v = arg;
+    bool waits = f->state == FIBER_PARKED && f->waiting;
+    grove_fiber_info info = {
+        .fiber = f,
+        .id = f->fiber.id,
+        .name = f->fiber.name,
+        .state = state_name(f),
+        .what = waits ? f->reason.what : NULL,
+        .fd = waits ? f->reason.fd : -1,
+        .since = waits ? f->reason.since : 0,
+    };
+    v->fn(&info, v->arg);
+}
+
+void grove_each_fiber(void (*fn)(const grove_fiber_info *info, void *arg),
+                      void *arg)
+{
+    struct hub *hub = hub_self();
+    if (!hub)
+        return;
+    struct visitor v = {fn, arg};
+    tell(&hub->root, &v);
+    hub_each(hub, tell, &v);
+}
+
 struct dump {
     int fd;
     int64_t now;
 };
 
 /* The line is cut where a name of the host's is too long for it. */
-static void dump_fiber(struct grove_fiber *f, void *arg)
+static void dump_fiber(const grove_fiber_info *info, void *arg)
 {
     const struct dump *d = arg;
     char where[128] = "", on[40] = "", line[256];
-    if (f->state == FIBER_PARKED && f->waiting) {
-        if (f->reason.fd >= 0)
-            snprintf(on, sizeof(on), " on descriptor %d", f->reason.fd);
-        snprintf(where, sizeof(where), " in %.40s%s for %.3f s", f->reason.what,
-                 on, (double)(d->now - f->reason.since) / 1e9);
+    if (info->what) {
+        if (info->fd >= 0)
+            snprintf(on, sizeof(on), " on descriptor %d", info->fd);
+        snprintf(where, sizeof(where), " in %.40s%s for %.3f s", info->what, on,
+                 (double)(d->now - info->since) / 1e9);
     }
     int n = snprintf(line, sizeof(line), "fiber %" PRIu64 " \"%s\" %s%s\n",
-                     f->fiber.id, f->fiber.name, state_name(f), where);
+                     info->id, info->name, info->state, where);
     ssize_t written = write(d->fd, line, (size_t)n);
     (void)written;
 }
 
 void grove_dump(int fd)
 {
-    struct hub *hub = hub_self();
-    if (!hub)
-        return;
     struct dump d = {fd, hub_clock()};
-    dump_fiber(&hub->root, &d);
-    hub_each(hub, dump_fiber, &d);
+    grove_each_fiber(dump_fiber, &d);
 }

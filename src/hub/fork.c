@@ -42,8 +42,8 @@ static void end_victims(struct hub *hub, struct victims *v)
     while (v->first) {
         struct grove_fiber *f = v->first;
         v->first = (struct grove_fiber *)(uintptr_t)f->fn;
-        f->locals = NULL; /* its destructors are the parent's business */
-        f->defers = NULL;
+        f->locals = NULL;     /* its destructors are the parent's business */
+        hub_forget_defers(f); /* and so are these */
         if (f->shared)
             hub->shared_waits--;
         hub_fiber_complete(hub, f, -ECANCELED);
@@ -61,7 +61,7 @@ static bool has_ended(struct loop_wait *wait, void *arg)
 }
 
 /* Posts come from other threads, which the child does not have. A wake that had
- * been on its way arrives. */
+ * been on its way arrives; who has sent a message is told. */
 static void forget_posts(grove_post *post)
 {
     while (post) {
@@ -69,6 +69,8 @@ static void forget_posts(grove_post *post)
         __atomic_store_n(&post->posted, 0, __ATOMIC_SEQ_CST);
         if (post->fn == hub_deliver_shared)
             post->fn(post);
+        else if (post->fn == hub_message_arrive)
+            hub_message_lose(post);
         post = next;
     }
 }
@@ -93,9 +95,11 @@ static void in_child(void)
     if (!hub)
         return;
     atomic_store(&hub->posters, 0);
-    forget_posts(hub->mail);
-    forget_posts(atomic_exchange(&hub->mailbox, NULL));
+    /* Both are taken first: who is told of a message may post. */
+    grove_post *mail = hub->mail, *newer = atomic_exchange(&hub->mailbox, NULL);
     hub->mail = NULL;
+    forget_posts(mail);
+    forget_posts(newer);
     hub->holds = 0;
     /* A fork inside a callback leaves the loop fiber where it is; elsewhere it
      * is parked between two passes, in a poll or in giving way. */
@@ -103,6 +107,10 @@ static void in_child(void)
     hub_each(hub, collect, &v);
     renew_loop(hub);
     end_victims(hub, &v);
+    for (struct hub_part *part = hub->parts; part; part = part->next) {
+        if (part->forked)
+            part->forked(part);
+    }
     if (hub->host)
         hub->host->forked(hub);
 }

@@ -46,6 +46,7 @@ static void abandon(struct grove_fiber *f, void *arg)
  * waited for. */
 static void leave_others(struct hub *hub)
 {
+    hub->ending = true;
     hub_each(hub, abandon, NULL);
     while (atomic_load(&hub->posters))
         sched_yield();
@@ -56,16 +57,22 @@ static void hub_destroy(void *arg)
     struct hub *hub = arg;
     hub_list_remove(hub);
     leave_others(hub);
+    while (hub->parts) {
+        struct hub_part *part = hub->parts;
+        hub->parts = part->next;
+        part->end(part);
+    }
     struct fiber_locals *locals = hub->root.locals;
     hub->root.locals = NULL;
     if (locals)
         locals->destroy(locals);
+    hub_close_mailbox(hub);
     overflow_unwatch();
     loop_destroy(&hub->loop);
     if (!hub->keep_stacks)
         stack_pool_destroy(&hub->stacks);
     hub_of_thread = NULL;
-    free(hub);
+    hub_unref(hub);
 }
 
 static void once_a_process(void)
@@ -115,6 +122,7 @@ struct hub *hub_create(void)
     fiber_thread_init(&hub->thread);
     run_queue_init(&hub->queue);
     hub->budget = HUB_PASS;
+    atomic_store(&hub->references, 1);
     links_init(&hub->ended_links);
     hub->ended_run.call = hub_call_ended_links;
     hub->now = hub_clock();
@@ -152,6 +160,7 @@ int hub_set_loop_stack(struct hub *hub, enum stack_kind kind, unsigned shift)
     if (!f)
         return -ENOMEM;
     hub->fibers--; /* it is no fiber of the user's */
+    hub->loop_fibers++;
     fiber_set_name(&f->fiber, "hub");
     f->state = FIBER_PARKED;
     if (hub->loop_fiber)
@@ -216,8 +225,7 @@ static void run_due(struct hub *hub)
     }
 }
 
-/* How long a poll may sleep: 0 while something is due, -1 without limit. */
-static int64_t sleep_limit(struct hub *hub)
+int64_t hub_sleep_limit(struct hub *hub)
 {
     if (!run_queue_empty(&hub->queue))
         return 0;
@@ -263,7 +271,7 @@ static int poll_hosted(struct hub *hub, struct loop_events *events)
 {
     const sigset_t *mask = hub->host->poll_prepare(hub);
     /* What the host did there may be a reason not to sleep. */
-    int64_t timeout = nothing_to_come(hub) ? 0 : sleep_limit(hub);
+    int64_t timeout = nothing_to_come(hub) ? 0 : hub_sleep_limit(hub);
     hub->host->poll_begin(hub);
     int n = loop_wait(&hub->loop, events, timeout, mask);
     hub->host->poll_end(hub, n == -EINTR);
@@ -289,7 +297,7 @@ static void look_around(struct hub *hub)
 {
     hub->switches += (uint64_t)(HUB_PASS - hub->budget);
     hub_take_mail(hub);
-    int64_t timeout = sleep_limit(hub);
+    int64_t timeout = hub_sleep_limit(hub);
     if (hub->budget <= 0) /* a full pass: busy, it may be long till a sleep */
         fiber_thread_refresh(&hub->thread);
     if (timeout == 0) {

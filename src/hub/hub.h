@@ -65,6 +65,13 @@ struct wait_reason {
 /* woken by a host's transfer, not by hub_wake */
 #define HUB_TRANSFERRED 1
 
+/* Of a fiber that a group owns: sync/group.c's, and not set for others. */
+struct group_member {
+    struct grove_fiber *next, *prev; /* in the group */
+    grove_link end;                  /* tells the group of its end */
+    int (*fn)(void *arg);
+};
+
 struct grove_fiber {
     struct fiber fiber; /* first: the record of its stack */
     struct run run;     /* its place in the run queue */
@@ -89,6 +96,8 @@ struct grove_fiber {
     grove_link links; /* the ends of the ring of those to be called, in order,
                          when it ends */
     struct fiber_locals *locals;
+    struct grove_group *group; /* that owns it; NULL: none, or it has ended */
+    struct group_member member;
 };
 
 /* Fiber-local values, as far as the hub knows them: what to call, on the fiber,
@@ -130,6 +139,29 @@ struct grove_host {
     void (*forked)(struct hub *hub);
 };
 
+/* Something that another thread wants done on a hub. It is told if the hub ends
+ * before it has arrived, or has arrived and is not done yet: either way
+ * somebody may be waiting for an answer. It may be sent again once it is done.
+ */
+struct hub_message {
+    grove_post post;
+    struct hub_message *next, **back; /* in hub->messages; back NULL: not */
+    /* Both are called on the hub's thread; in lost it is done already. */
+    void (*arrive)(struct hub *hub, struct hub_message *m);
+    void (*lost)(struct hub_message *m);
+    struct hub *hub; /* it is sent to */
+};
+
+/* What a layer above keeps for a hub. */
+struct hub_part {
+    struct hub_part *next;
+    /* The hub's thread ends, on it, and no fiber of it runs any more. */
+    void (*end)(struct hub_part *part);
+    /* In a forked child, where the loop is a fresh one; before a host's. NULL:
+     * nothing need be done. */
+    void (*forked)(struct hub_part *part);
+};
+
 struct hub {
     struct fiber_thread thread;
     struct grove_fiber *current;
@@ -149,20 +181,27 @@ struct hub {
     size_t fibers;       /* not ended, the root and the loop fiber left out */
     grove_link ended_links; /* ends of the ring of those due to be called */
     struct run ended_run;   /* queued while there are any */
-    _Atomic(grove_post *) mailbox; /* newest first */
+    _Atomic(grove_post *) mailbox; /* newest first; HUB_CLOSED: it has ended */
     grove_post *mail;              /* taken from it, oldest first */
     struct run mail_run;           /* queued while there is any */
     _Atomic bool polling;          /* a poster must interrupt the loop */
     _Atomic unsigned posters;      /* other threads that are about to post or
                                       in the middle of it */
-    bool dead; /* in a forked child: its thread is not there */
+    _Atomic unsigned references;   /* the thread's, and of grove_hub_retain */
+    struct hub_message *messages;  /* arrived and not done */
+    uint64_t posts;                /* callbacks that have arrived, for people */
+    bool dead;   /* in a forked child: its thread is not there */
+    bool ending; /* its thread ends: nobody runs any more */
     struct hub *next_hub, *previous_hub; /* the ring of all; see hub_list.c */
     grove_post dump_post; /* a list of its fibers was asked for */
     struct stack_pool stacks;
     struct loop loop;
     struct grove_fiber root;
-    uint64_t switches; /* counted by passes, for people */
-    unsigned calls;    /* of net/, since they last gave others a turn */
+    uint64_t switches;      /* counted by passes, for people */
+    unsigned loop_fibers;   /* how many loop_fiber there have been */
+    unsigned calls;         /* of net/, since they last gave others a turn */
+    struct hub_part *parts; /* newest first */
+    struct dns *dns;        /* one of them, of net/: name look-ups */
 };
 
 extern GROVE_HOST_API __thread struct hub *hub_of_thread
@@ -363,13 +402,41 @@ static inline bool hub_single_threaded(void)
 GROVE_HOST_API int hub_wait_shared(struct hub *hub, struct shared_wait *w,
                                    int64_t deadline, const char *what);
 
+/* For the fiber that was about to wait in w and will not: whether it is not
+ * claimed. If it is, its wake has been waited for. */
+GROVE_HOST_API bool hub_withdraw_shared(struct hub *hub, struct shared_wait *w);
+
 /* For who would wake it, any thread, while it cannot go away (under the lock of
  * what it waits in): whether it is ours to wake, by. Then hub_wake_shared must
  * follow; the lock need not be held for that. */
-GROVE_HOST_API bool hub_claim(struct shared_wait *w, void *by);
+static inline bool hub_claim(struct shared_wait *w, void *by);
 
 /* Wake what was claimed. It may be gone when this returns. */
-GROVE_HOST_API void hub_wake_shared(struct shared_wait *w);
+static inline void hub_wake_shared(struct shared_wait *w);
+
+/* The same when another thread may be concerned. */
+GROVE_HOST_API bool hub_claim_slow(struct shared_wait *w, void *by);
+GROVE_HOST_API void hub_wake_shared_slow(struct shared_wait *w);
+
+static inline bool hub_claim(struct shared_wait *w, void *by)
+{
+    if (unlikely(!hub_single_threaded() || w->fiber->hub != hub_of_thread))
+        return hub_claim_slow(w, by);
+    if (unlikely(w->fiber->state != FIBER_PARKED || w->claimed_by))
+        return false;
+    w->claimed_by = by;
+    return true;
+}
+
+static inline void hub_wake_shared(struct shared_wait *w)
+{
+    if (unlikely(w->fiber->hub != hub_of_thread)) {
+        hub_wake_shared_slow(w);
+        return;
+    }
+    w->delivered = true;
+    hub_wake(w->fiber, 0);
+}
 
 /* ---- descriptors --------------------------------------------------------- */
 
@@ -384,7 +451,33 @@ GROVE_HOST_API int hub_wait_fd(struct hub *hub, int fd, unsigned direction,
 int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
                     int64_t deadline, const char *what);
 
+/* ---- parts --------------------------------------------------------------- */
+
+static inline void hub_part_add(struct hub *hub, struct hub_part *part)
+{
+    part->next = hub->parts;
+    hub->parts = part;
+}
+
+static inline void hub_part_remove(struct hub *hub, struct hub_part *part)
+{
+    struct hub_part **at = &hub->parts;
+    while (*at != part)
+        at = &(*at)->next;
+    *at = part->next;
+}
+
 /* ---- between the files of hub/ -------------------------------------------- */
+
+/* Wait until f, not the current fiber, has ended: 0, or as hub_wait. */
+int hub_await_end(struct hub *hub, struct grove_fiber *f, int64_t deadline,
+                  const char *what);
+
+/* Calls kill(arg), then wait(arg, soon), over and over until wait returns
+ * something else than that it is soon: what it returned, or -ETIMEDOUT once
+ * deadline has passed. */
+int hub_kill_rounds(struct hub *hub, int64_t deadline, void (*kill)(void *arg),
+                    int (*wait)(void *arg, int64_t deadline), void *arg);
 
 /* f has ended with result: wakes joiners, queues links, forgets its locals. */
 void hub_fiber_complete(struct hub *hub, struct grove_fiber *f, int result);
@@ -417,6 +510,35 @@ static inline void links_remove(grove_link *link)
     link->next = NULL;
 }
 
+/* The mailbox of a hub that has ended; nothing is posted to it any more. */
+#define HUB_CLOSED ((grove_post *)&hub_closed)
+extern char hub_closed;
+
+/* Make m one that can be sent. */
+void hub_message_init(struct hub_message *m,
+                      void (*arrive)(struct hub *hub, struct hub_message *m),
+                      void (*lost)(struct hub_message *m));
+
+/* Send m to a hub that the caller knows not to be freed, from any thread. 0, or
+ * -ESRCH when it has ended; one that is on its way is not sent again. */
+int hub_message_send(struct hub *hub, struct hub_message *m);
+
+/* m, which has arrived, is finished with. */
+void hub_message_done(struct hub_message *m);
+
+/* The post of a message; the message is lost. */
+void hub_message_arrive(grove_post *post);
+void hub_message_lose(grove_post *post);
+
+/* The hub ends: no posts from here on, messages are lost. */
+void hub_close_mailbox(struct hub *hub);
+
+/* Gives up a reference of a hub; any thread. */
+void hub_unref(struct hub *hub);
+
+/* How long a poll may sleep: 0 while something is due, -1 without limit. */
+int64_t hub_sleep_limit(struct hub *hub);
+
 /* Queue the callbacks other threads have posted. Whether there were any. */
 bool hub_take_mail(struct hub *hub);
 
@@ -440,6 +562,9 @@ void hub_list_watch_signal(void);
 
 /* f's function has returned: calls its cleanup handlers, on f. */
 void hub_run_defers(struct grove_fiber *f);
+
+/* Lets them go, uncalled. */
+void hub_forget_defers(struct grove_fiber *f);
 
 /* The pthread_atfork handlers, once a process. */
 void hub_watch_forks(void);

@@ -1,8 +1,7 @@
 /*
- * What others do about a fiber's end: join it, be called back at it, bring it
- * about.
+ * What others do about a fiber's end: join it, be called back at it.
  *
- * All rest on one ring, grove_fiber.links. A link with a fiber set is the
+ * Both rest on one ring, grove_fiber.links. A link with a fiber set is the
  * user's and is called on the hub's own stack; one without is a joiner's and is
  * called where the fiber ends: it only wakes.
  *
@@ -75,28 +74,34 @@ static void wake_joiner(grove_fiber *f, void *joiner)
     hub_wake(joiner, 0);
 }
 
+int hub_await_end(struct hub *hub, struct grove_fiber *f, int64_t deadline,
+                  const char *what)
+{
+    grove_link link = {.fn = wake_joiner, .arg = hub->current};
+    links_append(&f->links, &link);
+    f->references++; /* it may be released while we wait */
+    int r = hub_wait(hub, deadline, what, -1);
+    grove_unlink(&link);
+    hub_fiber_unref(f);
+    return r;
+}
+
 int grove_join_until(grove_fiber *f, void **value, int64_t deadline)
 {
     struct hub *hub = f->hub;
     assert(hub == hub_of_thread);
-    struct grove_fiber *self = hub->current;
     if (value)
         *value = NULL;
-    if (f == self)
+    if (f == hub->current)
         return -EDEADLK;
-    if (f->state != FIBER_ENDED) {
-        grove_link link = {.fn = wake_joiner, .arg = self};
-        links_append(&f->links, &link);
-        f->references++; /* it may be released while we wait */
-        int r = hub_wait(hub, deadline, "join", -1);
-        grove_unlink(&link);
-        int ended = f->state == FIBER_ENDED;
-        if (ended && r == 0)
-            r = grove_result(f, value);
-        hub_fiber_unref(f);
-        return r;
-    }
-    return grove_result(f, value);
+    if (f->state == FIBER_ENDED)
+        return grove_result(f, value);
+    f->references++;
+    int r = hub_await_end(hub, f, deadline, "join");
+    if (f->state == FIBER_ENDED && r == 0)
+        r = grove_result(f, value);
+    hub_fiber_unref(f);
+    return r;
 }
 
 int grove_join(grove_fiber *f, void **value)
@@ -170,43 +175,4 @@ ssize_t grove_join_all_until(grove_fiber *const *fs, size_t n, size_t count,
 ssize_t grove_join_all(grove_fiber *const *fs, size_t n, size_t count)
 {
     return grove_join_all_until(fs, n, count, GROVE_NEVER);
-}
-
-/* ---- kill --------------------------------------------------------------------- */
-
-/* f has not run and never will: its stack holds nothing. */
-static void end_unrun(struct hub *hub, struct grove_fiber *f)
-{
-    if (run_queued(&f->run))
-        run_queue_remove(&f->run);
-    timer_remove(&hub->timers, &f->timer);
-    hub_fiber_complete(hub, f, -ECANCELED);
-    hub->fibers--;
-    hub_fiber_unref(f);
-}
-
-int grove_kill(grove_fiber *f)
-{
-    struct hub *hub = f->hub;
-    assert(hub == hub_of_thread);
-    if (f == &hub->root)
-        return -EINVAL;
-    switch ((enum fiber_state)f->state) {
-    case FIBER_ENDED:
-        return -ESRCH;
-    case FIBER_NEW:
-        end_unrun(hub, f);
-        return 0;
-    case FIBER_PARKED:
-        if (f->waiting && !f->shields) {
-            hub_wake(f, -ECANCELED);
-            return 0;
-        }
-        break;
-    case FIBER_READY:
-    case FIBER_RUNNING:
-        break;
-    }
-    f->cancelled = true;
-    return 0;
 }

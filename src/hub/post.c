@@ -6,12 +6,39 @@
  * the hub is about to sleep. Both sides first write what they own (the mailbox;
  * hub->polling) and then read the other's, in sequentially consistent order, so
  * that at least one of them sees the other: no post is slept over.
+ *
+ * A hub's memory outlives its thread as long as there are references to it. At
+ * its end the mailbox is closed: posts fail from then on. What it still held is
+ * not called, but messages (struct hub_message) are told of it.
  */
+#include <sched.h>
+#include <stdlib.h>
+
 #include "hub/hub.h"
 
 grove_hub *grove_hub_self(void)
 {
     return (grove_hub *)hub_self();
+}
+
+char hub_closed;
+
+grove_hub *grove_hub_retain(grove_hub *handle)
+{
+    atomic_fetch_add(&((struct hub *)handle)->references, 1);
+    return handle;
+}
+
+void hub_unref(struct hub *hub)
+{
+    if (atomic_fetch_sub(&hub->references, 1) == 1)
+        free(hub);
+}
+
+void grove_hub_release(grove_hub *handle)
+{
+    if (handle)
+        hub_unref((struct hub *)handle);
 }
 
 /* The hub does not end before hub->posters is 0 again: whoever is woken may end
@@ -24,6 +51,11 @@ int grove_hub_post(grove_hub *handle, grove_post *post)
     atomic_fetch_add(&hub->posters, 1);
     grove_post *head = atomic_load(&hub->mailbox);
     do {
+        if (unlikely(head == HUB_CLOSED || hub->dead)) {
+            __atomic_store_n(&post->posted, 0, __ATOMIC_SEQ_CST);
+            atomic_fetch_sub(&hub->posters, 1);
+            return -ESRCH;
+        }
         post->next = head;
     } while (!atomic_compare_exchange_weak(&hub->mailbox, &head, post));
     if (!head && atomic_load(&hub->polling))
@@ -53,6 +85,7 @@ static void call_posts(struct run *run)
         hub->mail = post->next;
         void (*fn)(grove_post *) = post->fn;
         __atomic_store_n(&post->posted, 0, __ATOMIC_SEQ_CST);
+        hub->posts++;
         fn(post);
     }
 }
@@ -72,6 +105,76 @@ bool hub_take_mail(struct hub *hub)
     }
     return true;
 }
+
+/* ---- messages --------------------------------------------------------------- */
+
+void hub_message_init(struct hub_message *m,
+                      void (*arrive)(struct hub *hub, struct hub_message *m),
+                      void (*lost)(struct hub_message *m))
+{
+    *m = (struct hub_message){
+        .post = {.fn = hub_message_arrive}, .arrive = arrive, .lost = lost};
+}
+
+int hub_message_send(struct hub *hub, struct hub_message *m)
+{
+    __atomic_store_n(&m->hub, hub, __ATOMIC_RELAXED);
+    int r = grove_hub_post((grove_hub *)hub, &m->post);
+    return r < 0 ? r : 0;
+}
+
+void hub_message_arrive(grove_post *post)
+{
+    struct hub_message *m = container_of(post, struct hub_message, post);
+    struct hub *hub = m->hub;
+    m->next = hub->messages;
+    m->back = &hub->messages;
+    if (m->next)
+        m->next->back = &m->next;
+    hub->messages = m;
+    m->arrive(hub, m);
+}
+
+void hub_message_done(struct hub_message *m)
+{
+    *m->back = m->next;
+    if (m->next)
+        m->next->back = m->back;
+    m->back = NULL;
+}
+
+void hub_message_lose(grove_post *post)
+{
+    struct hub_message *m = container_of(post, struct hub_message, post);
+    m->lost(m);
+}
+
+static void lose_posts(grove_post *post)
+{
+    while (post) {
+        grove_post *next = post->next;
+        __atomic_store_n(&post->posted, 0, __ATOMIC_SEQ_CST);
+        if (post->fn == hub_message_arrive)
+            hub_message_lose(post);
+        post = next;
+    }
+}
+
+void hub_close_mailbox(struct hub *hub)
+{
+    grove_post *left = atomic_exchange(&hub->mailbox, HUB_CLOSED);
+    while (atomic_load(&hub->posters)) /* they may be about to interrupt us */
+        sched_yield();
+    lose_posts(hub->mail);
+    lose_posts(turned(left));
+    while (hub->messages) {
+        struct hub_message *m = hub->messages;
+        hub_message_done(m);
+        m->lost(m);
+    }
+}
+
+/* ---- holds ------------------------------------------------------------------- */
 
 void grove_hub_hold(grove_hub *handle)
 {

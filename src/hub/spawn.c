@@ -109,6 +109,7 @@ struct grove_fiber *hub_fiber_new(struct hub *hub, enum stack_kind kind,
     f->defers = NULL;
     links_init(&f->links);
     f->locals = NULL;
+    f->group = NULL;
     hub->fibers++;
     return f;
 }

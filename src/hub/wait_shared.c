@@ -23,11 +23,13 @@
 #include "hub/hub.h"
 
 /* Whether f will not be woken: something else on this thread was first (a kill,
- * a deadline, its end in a fork), or its thread is not there in this process.
- * Only its own thread looks at its state. */
+ * a deadline, its end in a fork), or the thread is at its end, or not there in
+ * this process. Only its own thread looks at its state. */
 static bool is_out_of_reach(const struct grove_fiber *f)
 {
-    return f->hub == hub_of_thread ? f->state != FIBER_PARKED : f->hub->dead;
+    const struct hub *hub = f->hub;
+    return hub == hub_of_thread ? f->state != FIBER_PARKED || hub->ending
+                                : hub->dead;
 }
 
 static bool claim(struct shared_wait *w, void *by)
@@ -43,7 +45,7 @@ static bool claim(struct shared_wait *w, void *by)
                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
-bool hub_claim(struct shared_wait *w, void *by)
+bool hub_claim_slow(struct shared_wait *w, void *by)
 {
     struct hub *hub = w->fiber->hub;
     if (unlikely(is_out_of_reach(w->fiber)) || !claim(w, by))
@@ -53,24 +55,16 @@ bool hub_claim(struct shared_wait *w, void *by)
     return true;
 }
 
-static void deliver(struct shared_wait *w)
+void hub_deliver_shared(grove_post *post)
 {
+    struct shared_wait *w = container_of(post, struct shared_wait, post);
     w->delivered = true;
     hub_wake(w->fiber, 0);
 }
 
-void hub_deliver_shared(grove_post *post)
-{
-    deliver(container_of(post, struct shared_wait, post));
-}
-
-void hub_wake_shared(struct shared_wait *w)
+void hub_wake_shared_slow(struct shared_wait *w)
 {
     struct hub *hub = w->fiber->hub;
-    if (hub == hub_of_thread) {
-        deliver(w);
-        return;
-    }
     w->post.fn = hub_deliver_shared;
     grove_hub_post((grove_hub *)hub, &w->post);
     atomic_fetch_sub(&hub->posters, 1);
@@ -84,6 +78,14 @@ static void await_delivery(struct hub *hub, struct shared_wait *w, int r)
     while (!w->delivered)
         hub_park(hub);
     hub->holds--;
+}
+
+bool hub_withdraw_shared(struct hub *hub, struct shared_wait *w)
+{
+    if (claim(w, w))
+        return true;
+    await_delivery(hub, w, 0);
+    return false;
 }
 
 int hub_wait_shared(struct hub *hub, struct shared_wait *w, int64_t deadline,

@@ -126,6 +126,30 @@ static bool is_tcp(int fd)
            protocol == IPPROTO_TCP;
 }
 
+/* In milliseconds; 0 also of what is no socket. */
+static uint32_t timeout_option(int fd, int name)
+{
+    struct timeval tv = {0, 0};
+    socklen_t size = sizeof(tv);
+    if (getsockopt(fd, SOL_SOCKET, name, &tv, &size) < 0 ||
+        tv.tv_sec > UINT32_MAX / 1000 - 1)
+        return 0;
+    return (uint32_t)tv.tv_sec * 1000 + (uint32_t)(tv.tv_usec + 999) / 1000;
+}
+
+static void read_timeouts(struct loop_fd *fd)
+{
+    fd->timeouts[0] = timeout_option(fd->number, SO_RCVTIMEO);
+    fd->timeouts[1] = timeout_option(fd->number, SO_SNDTIMEO);
+}
+
+void loop_read_timeouts(struct loop *loop, int number)
+{
+    struct loop_fd *fd = loop_fd(loop, number);
+    if (fd && fd->registered)
+        read_timeouts(fd);
+}
+
 static void forget_kind(struct loop_fd *fd)
 {
     fd->not_socket = false;
@@ -173,6 +197,7 @@ registered:;
     int flags = fcntl(fd->number, F_GETFL);
     fd->nonblocking = flags >= 0 && (flags & O_NONBLOCK);
     fd->stream = !fd->always_ready && is_tcp(fd->number);
+    read_timeouts(fd);
     fd->no_short_reads = false;
     forget_kind(fd);
     fd->readable = true;
@@ -363,6 +388,7 @@ static __attribute__((noreturn, cold)) void die_of_lost_epoll(void)
 int loop_wait(struct loop *loop, struct loop_events *events, int64_t timeout,
               const sigset_t *mask)
 {
+    loop->polls++;
     int n = wait_events(loop, events->event, timeout, mask);
     if (n >= 0)
         return n;

@@ -66,6 +66,9 @@ struct loop_fd {
      * but no call fails by them. */
     bool not_socket;   /* recv and send said ENOTSOCK */
     uint8_t no_nowait; /* directions that RWF_NOWAIT does not work for */
+    /* SO_RCVTIMEO and SO_SNDTIMEO in milliseconds, as they were when it was
+     * registered; 0: none. */
+    uint32_t timeouts[2];
 } __attribute__((aligned(64))); /* one cache line a descriptor */
 
 _Static_assert(sizeof(struct loop_fd) == 64, "one cache line a descriptor");
@@ -78,6 +81,7 @@ struct loop {
     int wakeup;   /* an eventfd, written to by loop_interrupt */
     size_t waits; /* linked struct loop_wait */
     struct loop_fd **chunks[LOOP_CHUNKS / 64]; /* see loop_fd_slow */
+    uint64_t polls;  /* looks at the kernel's events, for people */
     bool has_pwait2; /* epoll_pwait2 works: time-outs in nanoseconds */
 };
 
@@ -138,6 +142,9 @@ static inline bool loop_waited(const struct loop_fd *fd)
  * -errno (EBADF, ENOMEM, ENOSPC). A file that cannot be polled becomes
  * always_ready. */
 GROVE_HOST_API int loop_register(struct loop *loop, struct loop_fd *fd);
+
+/* The socket's time-outs were changed. */
+void loop_read_timeouts(struct loop *loop, int fd);
 
 /* Link wait, whose direction and fn are set, behind those who wait for the
  * same. fd must be registered. */

@@ -10,25 +10,6 @@
 #include "grove.h"
 #include "net/net.h"
 
-/* Set O_NONBLOCK. The flags to be put back, or -1 with errno. */
-static int set_nonblocking(int fd)
-{
-    int flags = fcntl(fd, F_GETFL);
-    if (flags >= 0 && !(flags & O_NONBLOCK) &&
-        fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-        return -1;
-    return flags;
-}
-
-/* Put the flags back; errno stays. */
-static void restore_flags(int fd, int flags)
-{
-    int error = errno;
-    if (!(flags & O_NONBLOCK))
-        fcntl(fd, F_SETFL, flags);
-    errno = error;
-}
-
 /* ---- accept ------------------------------------------------------------ */
 
 static int try_accept(struct net_op *op, struct sockaddr *addr,
@@ -37,11 +18,11 @@ static int try_accept(struct net_op *op, struct sockaddr *addr,
     int fd = op->record->number;
     if (op->record->registered && op->record->nonblocking)
         return accept4(fd, addr, addrlen, flags);
-    int old = set_nonblocking(fd);
+    int old = net_set_nonblocking(fd);
     if (old < 0)
         return -1;
     int r = accept4(fd, addr, addrlen, flags);
-    restore_flags(fd, old);
+    net_restore_flags(fd, old);
     return r;
 }
 
@@ -67,11 +48,11 @@ int net_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags,
 
 static int try_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
 {
-    int old = set_nonblocking(fd);
+    int old = net_set_nonblocking(fd);
     if (old < 0)
         return -1;
     int r = connect(fd, addr, addrlen);
-    restore_flags(fd, old);
+    net_restore_flags(fd, old);
     return r;
 }
 
@@ -112,7 +93,9 @@ static int finish_connect(struct net_op *op, const struct sockaddr *addr,
         try_connect(fd, addr, addrlen);
     if (result == 0)
         return 0;
-    errno = result == EINPROGRESS ? ETIMEDOUT : result;
+    if (result == EINPROGRESS) /* as the system has it for SO_SNDTIMEO */
+        result = op->option_passed ? EINPROGRESS : ETIMEDOUT;
+    errno = result;
     return -1;
 }
 

@@ -8,10 +8,15 @@
  *   message.c     recvmsg, sendmsg
  *   vector.c      read, readv, write, writev, on any kind of file
  *   connection.c  accept4, connect, close
+ *   socket.c      descriptors of the runtime's; setsockopt
+ *   listen.c      sockets bound to an address
+ *   dial.c        connections to a host by name
+ *   address.c     addresses as people write them
+ *   transfer.c    sendfile, splice
  *   poll.c        poll
  *   iov.c         what is left of an iovec array after a part was done
  *   try.c         receiving and sending in two halves, a try and a wait
- *   server.c      listening, a fiber a connection
+ *   server.c      servers: see server.h
  *
  * TLS is a library of its own on top: see tls.h.
  *
@@ -102,11 +107,13 @@ struct net_op {
     int64_t deadline;
     const char *what; /* for grove_dump */
     enum net_mode mode;
-    unsigned direction; /* LOOP_READ or LOOP_WRITE */
-    int64_t back_off;   /* not 0: no edge may come of what is waited for, so
-                           try again after so long, then twice as long, ... */
-    bool no_wait;       /* the caller said MSG_DONTWAIT, or the like */
-    bool last;          /* the deadline has passed: this try is the last */
+    unsigned direction;   /* LOOP_READ or LOOP_WRITE */
+    int64_t back_off;     /* not 0: no edge may come of what is waited for, so
+                             try again after so long, then twice as long, ... */
+    bool no_wait;         /* the caller said MSG_DONTWAIT, or the like */
+    bool last;            /* the deadline has passed: this try is the last */
+    bool option_passed;   /* it was that of SO_RCVTIMEO or SO_SNDTIMEO */
+    int64_t option_until; /* that one; 0: none, or no wait yet */
 };
 
 /* Fill op's hub and record; the other members are set. Parks first where the
@@ -128,6 +135,17 @@ bool net_wait(struct net_op *op);
 
 /* Whether EAGAIN is to be waited for; the descriptor is registered. */
 bool net_may_wait(const struct net_op *op);
+
+/* The call makes one more system call: others may be due for a turn. */
+void net_turn(struct net_op *op);
+
+/* Set O_NONBLOCK. The flags to be put back, or -1 with errno. */
+int net_set_nonblocking(int fd);
+/* Put the flags back; errno stays. */
+void net_restore_flags(int fd, int flags);
+
+/* fd, made just now or -1 for a failure, is the runtime's from now on. */
+int net_own(struct hub *hub, int fd);
 
 /* A socket whose messages run into each other. */
 bool net_is_stream(int fd);

@@ -30,14 +30,43 @@ bool net_waited(int result)
     return false;
 }
 
+int net_set_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags >= 0 && !(flags & O_NONBLOCK) &&
+        fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return -1;
+    return flags;
+}
+
+void net_restore_flags(int fd, int flags)
+{
+    int error = errno;
+    if (!(flags & O_NONBLOCK))
+        fcntl(fd, F_SETFL, flags);
+    errno = error;
+}
+
+/* The deadline that counts: the call's, or that of SO_RCVTIMEO or SO_SNDTIMEO,
+ * which runs from the call's first wait. A host has time-outs of its own. */
+static int64_t limit_of(struct net_op *op)
+{
+    uint32_t ms = op->record->timeouts[op->direction - 1];
+    if (likely(ms == 0) || op->mode == NET_PARK)
+        return op->deadline;
+    if (!op->option_until)
+        op->option_until = hub_deadline(ms * GROVE_MILLISECOND);
+    return op->option_until < op->deadline ? op->option_until : op->deadline;
+}
+
 /* When to look again without an edge: false when a deadline comes first. */
-static bool back_off_until(struct net_op *op, int64_t *until)
+static bool back_off_until(struct net_op *op, int64_t limit, int64_t *until)
 {
     if (!op->back_off)
         return false;
     *until = hub_deadline(op->back_off);
     const struct grove_timeout *scope = op->hub->current->scope;
-    if (op->deadline <= *until || (scope && scope->effective <= *until))
+    if (limit <= *until || (scope && scope->effective <= *until))
         return false;
     if (op->back_off < BACK_OFF_MAX)
         op->back_off *= 2;
@@ -46,14 +75,15 @@ static bool back_off_until(struct net_op *op, int64_t *until)
 
 bool net_wait(struct net_op *op)
 {
-    int64_t until = op->deadline;
-    bool again = back_off_until(op, &until);
-    if (!again)
-        until = op->deadline;
-    int r =
-        hub_wait_record(op->hub, op->record, op->direction, until, op->what);
+    int64_t limit = limit_of(op), until;
+    bool again = back_off_until(op, limit, &until);
+    int r = hub_wait_record(op->hub, op->record, op->direction,
+                            again ? until : limit, op->what);
     if (r == -ETIMEDOUT) {
+        const struct grove_timeout *scope = op->hub->current->scope;
         op->last = !again;
+        op->option_passed = op->last && limit != op->deadline &&
+                            !(scope && scope->effective < limit);
         return true;
     }
     return net_waited(r);
@@ -90,7 +120,7 @@ void net_give_turn(struct hub *hub)
 /* A fiber whose descriptors are always ready would never park, and starve the
  * others: after so many calls they get a turn, and the loop its look at timers
  * and descriptors. A host does that itself: it must know of each switch. */
-static void give_turn(struct net_op *op)
+void net_turn(struct net_op *op)
 {
     if (likely(++op->hub->calls < NET_CALLS_A_TURN) || !net_may_wait(op) ||
         op->mode == NET_PARK)
@@ -115,7 +145,7 @@ bool net_begin(struct net_op *op, int fd)
      * file. */
     if (!op->record->registered || !op->record->owned || hint(op) ||
         !net_may_wait(op)) {
-        give_turn(op);
+        net_turn(op);
         return true;
     }
     return net_wait(op);
@@ -126,7 +156,7 @@ bool net_retry(struct net_op *op)
     if (errno != EAGAIN || op->no_wait)
         return false;
     if (op->last) {
-        errno = ETIMEDOUT;
+        errno = op->option_passed ? EAGAIN : ETIMEDOUT;
         return false;
     }
     int r = loop_register(&op->hub->loop, op->record);

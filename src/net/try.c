@@ -18,7 +18,7 @@ ssize_t net_try_recv(int fd, void *buf, size_t len)
         errno = EAGAIN;
         return -1;
     }
-    ssize_t n = recv(fd, buf, len, MSG_DONTWAIT);
+    ssize_t n = recvfrom(fd, buf, len, MSG_DONTWAIT, NULL, NULL);
     if (n < 0 && errno == EAGAIN && record->registered)
         record->readable = false;
     net_note_read(record, n, len);
@@ -27,7 +27,7 @@ ssize_t net_try_recv(int fd, void *buf, size_t len)
 
 ssize_t net_try_send(int fd, const void *buf, size_t len)
 {
-    return send(fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sendto(fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
 }
 
 int net_await(int fd, unsigned direction, int64_t deadline, const char *what)

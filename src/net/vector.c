@@ -3,8 +3,8 @@
  * tried without blocking:
  *
  *   socket            recv and send, the cheapest; ENOTSOCK tells all others
- *   regular file,     a plain call: it holds up the thread, as documented, and
- *   block device      RWF_NOWAIT would give up at the first page not in memory
+ *   regular file,     by os/file_io.c: from memory, by io_uring or on a worker
+ *   block device
  *   pipe, eventfd...  preadv2 and pwritev2 with RWF_NOWAIT at offset -1, which
  *                     means the file's own position
  *   the rest (ttys,   poll, then a plain read; a write with O_NONBLOCK set for
@@ -19,10 +19,10 @@
 
 #include "grove.h"
 #include "net/net.h"
+#include "os/file.h"
 
-/* A file that never says EAGAIN, or should not be made to: one plain call does
- * all that there is to do. */
-static bool holds_up_thread(struct net_op *op)
+/* A file that has no readiness to wait for. */
+static bool is_file(struct net_op *op)
 {
     const struct loop_fd *record = op->record;
     struct stat st;
@@ -92,8 +92,9 @@ static ssize_t try_read(struct net_op *op, const struct net_iov *v)
         if (n >= 0 || !is_no_socket(op))
             return n;
     }
-    if (holds_up_thread(op))
-        return readv(fd, v->at, count);
+    if (is_file(op))
+        return file_readv(op->hub, fd, v->at, count, FILE_POSITION,
+                          op->deadline);
     if (!lacks_nowait(op)) {
         ssize_t n = preadv2(fd, v->at, count, -1, RWF_NOWAIT);
         if (n >= 0 || !nowait_refused(op))
@@ -173,8 +174,9 @@ static ssize_t try_write(struct net_op *op, const struct net_iov *v)
         if (n >= 0 || !is_no_socket(op))
             return n;
     }
-    if (holds_up_thread(op))
-        return writev(fd, v->at, count);
+    if (is_file(op))
+        return file_writev(op->hub, fd, v->at, count, FILE_POSITION,
+                           op->deadline);
     if (!lacks_nowait(op)) {
         ssize_t n = pwritev2(fd, v->at, count, -1, RWF_NOWAIT);
         if (n >= 0 || !nowait_refused(op))

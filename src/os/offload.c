@@ -42,7 +42,7 @@
  * that is offloaded is written for threads, name service modules among it. */
 #define WORKER_STACK ((size_t)2 << 20)
 
-int64_t offload_idle_time = 10 * GROVE_SECOND;
+_Atomic int64_t offload_idle_time = 10 * GROVE_SECOND;
 
 struct worker {
     struct worker *next; /* idle before it */

@@ -46,6 +46,6 @@ struct offload_counts {
     unsigned queued;
 };
 struct offload_counts offload_counts(void);
-extern int64_t offload_idle_time; /* after which an idle worker ends */
+extern _Atomic int64_t offload_idle_time; /* after which an idle worker ends */
 
 #endif

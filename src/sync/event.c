@@ -20,7 +20,7 @@ bool grove_event_is_set(const grove_event *e)
 {
     if (!flag(e))
         return false;
-    waiters_await_unlock((grove_waiters *)&e->waiters);
+    waiters_await_unlock(&e->waiters);
     return true;
 }
 

@@ -10,6 +10,8 @@
  * stores while the process has one thread). Unlocking with waiters makes the
  * first of them the owner before it runs, so that nobody overtakes it.
  */
+#include "sync/mutex.h"
+
 #include "sync/waiter.h"
 
 #define CONTENDED ((uintptr_t)1)
@@ -35,6 +37,12 @@ static inline uintptr_t owner_of(const grove_mutex *m)
 static inline bool holds(const grove_mutex *m, uintptr_t self)
 {
     return (owner_of(m) & ~CONTENDED) == self;
+}
+
+bool mutex_is_held(const grove_mutex *m)
+{
+    struct hub *hub = hub_of_thread;
+    return hub && holds(m, (uintptr_t)hub->current);
 }
 
 void grove_mutex_init(grove_mutex *m)
@@ -76,8 +84,9 @@ static bool take_or_mark(grove_mutex *m, uintptr_t self)
     }
 }
 
-static int lock_slow(grove_mutex *m, struct hub *hub, uintptr_t self,
-                     int64_t deadline)
+/* Not inlined, as unlock_slow: the usual path would save registers for it. */
+__attribute__((noinline)) static int lock_slow(grove_mutex *m, struct hub *hub,
+                                               uintptr_t self, int64_t deadline)
 {
     struct wait_in_queue w;
     wait_in_queue_init(&w, hub, &m->waiters, NULL);
@@ -134,7 +143,8 @@ static struct waiter *hand_over(grove_mutex *m, uintptr_t self)
 
 /* The next to hold m may free it: so it is given away last, when the queue has
  * been let go of. */
-static void unlock_slow(grove_mutex *m, uintptr_t self)
+__attribute__((noinline)) static void unlock_slow(grove_mutex *m,
+                                                  uintptr_t self)
 {
     struct waiter *w;
     do {

@@ -66,15 +66,15 @@ void waiters_unlock_slow(grove_waiters *q)
         futex(&q->lock, FUTEX_WAKE, 1);
 }
 
-void waiters_await_unlock_slow(grove_waiters *q)
+/* By its turn at the lock: a sleeper that only looked would take the wake of
+ * one that wants it. The queue is const to who looks. */
+void waiters_await_unlock_slow(const grove_waiters *q)
 {
-    while (!becomes_free(&q->lock)) {
-        int held = HELD;
-        if (__atomic_compare_exchange_n(&q->lock, &held, HELD_AND_WANTED, false,
-                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED) ||
-            held == HELD_AND_WANTED)
-            futex(&q->lock, FUTEX_WAIT, HELD_AND_WANTED);
-    }
+    grove_waiters *queue = (grove_waiters *)q;
+    if (becomes_free(&queue->lock))
+        return;
+    waiters_lock_slow(queue);
+    waiters_unlock_slow(queue);
 }
 
 struct waiter *waiters_take_all(grove_waiters *q)
@@ -98,17 +98,24 @@ void waiters_wake(struct waiter *w)
     }
 }
 
-static void leave_queue(struct wait_in_queue *w)
+bool waiter_leave(struct wait_in_queue *w)
 {
+    struct waiter *others = NULL;
     waiters_lock(w->queue);
-    if (w->waiter.queued)
+    bool queued = w->waiter.queued;
+    if (queued) {
         waiters_remove(w->queue, &w->waiter);
+        if (w->left)
+            others = w->left(w->queue);
+    }
     waiters_unlock(w->queue);
+    waiters_wake(others);
+    return queued;
 }
 
 void wait_in_queue_abandon(struct shared_wait *wait)
 {
-    leave_queue(container_of(wait, struct wait_in_queue, wait));
+    waiter_leave(container_of(wait, struct wait_in_queue, wait));
 }
 
 int waiter_wait(struct hub *hub, struct wait_in_queue *w, int64_t deadline,
@@ -116,6 +123,6 @@ int waiter_wait(struct hub *hub, struct wait_in_queue *w, int64_t deadline,
 {
     int r = hub_wait_shared(hub, &w->wait, deadline, what);
     if (unlikely(r < 0))
-        leave_queue(w);
+        waiter_leave(w);
     return r;
 }

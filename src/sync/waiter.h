@@ -20,7 +20,9 @@
  *     r = waiter_wait(...)                  if (w) waiter_wake(w)
  *
  * waiter_wait returns 0 if and only if somebody took the waiter, so what was
- * handed over has arrived.
+ * handed over has arrived. Where those who wait want different things, one that
+ * gives up may have stood in the way of others: the function `left` of its wait
+ * is called then, and takes who can go on now.
  */
 #ifndef GROVE_SYNC_WAITER_H
 #define GROVE_SYNC_WAITER_H
@@ -39,6 +41,9 @@ struct wait_in_queue {
     struct waiter waiter;
     struct shared_wait wait;
     grove_waiters *queue;
+    /* It has left the queue, which is locked, and nobody had taken it: takes
+     * those who are not held up any more. NULL: it held up nobody. */
+    struct waiter *(*left)(grove_waiters *q);
 };
 
 void waiters_lock_slow(grove_waiters *q);
@@ -56,17 +61,17 @@ static inline void waiters_unlock(grove_waiters *q)
         waiters_unlock_slow(q);
 }
 
-void waiters_await_unlock_slow(grove_waiters *q);
+void waiters_await_unlock_slow(const grove_waiters *q);
 
 /* For who has seen, without the lock, what was changed under it: whoever did it
  * is through with the queue when this returns, which may then be freed. */
-static inline void waiters_await_unlock(grove_waiters *q)
+static inline void waiters_await_unlock(const grove_waiters *q)
 {
     if (unlikely(__atomic_load_n(&q->lock, __ATOMIC_ACQUIRE)))
-        waiters_await_unlock_slow(q);
+        waiters_await_unlock_slow((grove_waiters *)q);
 }
 
-/* The following four are called with the queue locked. */
+/* The following are called with the queue locked. */
 
 static inline bool waiters_empty(const grove_waiters *q)
 {
@@ -98,14 +103,21 @@ static inline void waiters_remove(grove_waiters *q, struct waiter *w)
         q->last = w->prev;
 }
 
+/* Takes w, who waits in q, out of it; whether w was still to be woken. If so
+ * waiter_wake must follow. */
+static inline bool waiters_claim(grove_waiters *q, struct waiter *w)
+{
+    waiters_remove(q, w);
+    return likely(hub_claim(w->wait, w));
+}
+
 /* The first that nobody else has claimed, claimed and out of the queue; NULL:
  * there is none. waiter_wake must follow. */
 static inline struct waiter *waiters_take(grove_waiters *q)
 {
     struct waiter *w;
     while ((w = q->first)) {
-        waiters_remove(q, w);
-        if (likely(hub_claim(w->wait, w)))
+        if (waiters_claim(q, w))
             return w;
     }
     return NULL;
@@ -123,6 +135,21 @@ static inline void waiter_wake(struct waiter *w)
 /* Wakes a list from waiters_take_all. */
 void waiters_wake(struct waiter *first);
 
+/* Takes w out of its queue, if it is still there, and wakes those it held up.
+ * Whether it was. */
+bool waiter_leave(struct wait_in_queue *w);
+
+/* The calling fiber, of hub, is going to wait in w. */
+static inline void shared_wait_init(struct shared_wait *w, struct hub *hub,
+                                    void (*abandon)(struct shared_wait *w))
+{
+    w->fiber = hub->current;
+    w->claimed_by = NULL;
+    w->delivered = false;
+    w->abandon = abandon;
+    w->post.posted = 0;
+}
+
 void wait_in_queue_abandon(struct shared_wait *wait);
 
 /* The calling fiber, of hub, to wait in q: w, and with it w->waiter, is made
@@ -130,14 +157,11 @@ void wait_in_queue_abandon(struct shared_wait *wait);
 static inline void wait_in_queue_init(struct wait_in_queue *w, struct hub *hub,
                                       grove_waiters *q, void *value)
 {
-    w->wait.fiber = hub->current;
-    w->wait.claimed_by = NULL;
-    w->wait.delivered = false;
-    w->wait.abandon = wait_in_queue_abandon;
-    w->wait.post.posted = 0;
+    shared_wait_init(&w->wait, hub, wait_in_queue_abandon);
     w->waiter.wait = &w->wait;
     w->waiter.value = value;
     w->queue = q;
+    w->left = NULL;
 }
 
 /* Waits, after w->waiter was pushed and the queue unlocked. 0 once it was taken

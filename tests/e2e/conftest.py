@@ -2,6 +2,7 @@
 
 import http.server
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("GROVE_BUILD", ROOT / "build"))
 EXAMPLES = ROOT / "examples" / "python"
+C_EXAMPLES = BUILD / "examples"
 
 # How slow the pages of the local site are, in seconds.
 PAGES = {"/a": 0.3, "/b": 0.5, "/c": 0.4}
@@ -39,6 +41,12 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]
+
+
+def port_of(process: subprocess.Popen) -> int:
+    """The port that an example server says, in its first line, it listens on."""
+    line = process.stdout.readline()
+    return int(re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", line)[1])
 
 
 def wait_for_port(port: int, seconds: float = 20.0) -> None:

@@ -21,7 +21,7 @@ PYTHON = os.environ.get("GROVE_PYTHON", sys.executable)
 FEW, MANY = 1_000, 11_000
 
 # Of each: the bound, 1.1 times what was counted.
-IN_C = {"yield": 107, "spawn": 347, "echo": 3065}
+IN_C = {"yield": 107, "spawn": 347, "echo": 3065, "mutex": 54, "group": 641}
 IN_PYTHON = {
     "switch": 388,
     "spawn": 3254,
@@ -29,7 +29,6 @@ IN_PYTHON = {
     "channel": 1060,
     "pool": 3880,
 }
-
 
 
 def instructions(*command: str | Path, compat: bool = False) -> int:
@@ -82,7 +81,7 @@ def test_instructions_in_python(what: str):
     assert each <= IN_PYTHON[what]
 
 
-@pytest.mark.parametrize("what", ["yield", "spawn", "echo"])
+@pytest.mark.parametrize("what", ["yield", "spawn", "echo", "mutex", "group"])
 def test_nothing_is_allocated_after_the_first_times(what: str):
     printed = subprocess.check_output([BENCH / "counted", what, "10000"], text=True)
     assert int(printed) == 0

@@ -1,25 +1,42 @@
-"""What libgrove.so shows of itself to the linker and the loader."""
+"""What the libraries show of themselves to the linker and the loader."""
 
 import re
 import subprocess
+from pathlib import Path
+
+import pytest
 
 from build_tree import BUILD, ROOT
 
 LIBRARY = BUILD / "src" / "libgrove.so.0"
+TLS_LIBRARY = BUILD / "src" / "libgrove-tls.so.0"
+HEADERS = set((ROOT / "include" / "grove").glob("*.h"))
+TLS_HEADERS = {ROOT / "include" / "grove" / "tls.h"}
 
 
-def exported() -> dict[str, str]:
+def exported(library: Path = LIBRARY) -> dict[str, str]:
     """The dynamic symbols and their versions."""
-    output = subprocess.check_output(["nm", "-D", "--defined-only", LIBRARY], text=True)
+    output = subprocess.check_output(["nm", "-D", "--defined-only", library], text=True)
     return dict(re.findall(r" [A-Za-z] (\w+)@@(\w+)$", output, re.M))
 
 
-def test_public_symbols_are_the_headers():
-    headers = (ROOT / "include" / "grove").glob("*.h")
+@pytest.mark.parametrize(
+    "library, version, headers",
+    [
+        (LIBRARY, "GROVE_0", HEADERS - TLS_HEADERS),
+        (TLS_LIBRARY, "GROVE_TLS_0", TLS_HEADERS),
+    ],
+    ids=["grove", "grove-tls"],
+)
+def test_public_symbols_are_the_headers(library: Path, version: str, headers: set[Path]):
     header = "\n".join(path.read_text() for path in headers)
     declared = re.findall(r"^GROVE_API\s[^;]*?\b(grove_\w+)\(", header, re.M)
-    public = [name for name, version in exported().items() if version == "GROVE_0"]
+    public = [name for name, v in exported(library).items() if v == version]
     assert sorted(public) == sorted(declared)
+
+
+def test_the_tls_library_shows_no_more():
+    assert set(exported(TLS_LIBRARY).values()) == {"GROVE_TLS_0"}
 
 
 def test_private_symbols_are_marked_for_hosts():

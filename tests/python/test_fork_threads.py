@@ -98,4 +98,5 @@ def test_threads_come_and_go():
     end = time.monotonic() + 20
     while len(os.listdir("/proc/self/fd")) > before and time.monotonic() < end:
         grove.sleep(0.001)
-    assert len(os.listdir("/proc/self/fd")) == before
+    # Nor are those of an earlier test's threads gone when they are counted.
+    assert len(os.listdir("/proc/self/fd")) <= before

@@ -313,42 +313,43 @@ def test_sys_setprofile_goes_on_across_switches():
     ]
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is 3.12's")
-def test_sys_monitoring_goes_on_across_switches():
-    monitoring = sys.monitoring
-    events = monitoring.events
-    seen = []
-    codes = (other.__code__, drive.__code__)
+if sys.version_info >= (3, 12):
 
-    def starts(code, offset):
-        if code in codes:
-            seen.append((code.co_name, "start"))
+    def test_sys_monitoring_goes_on_across_switches():
+        monitoring = sys.monitoring
+        events = monitoring.events
+        seen = []
+        codes = (other.__code__, drive.__code__)
 
-    def returns(code, offset, value):
-        if code in codes:
-            seen.append((code.co_name, "return"))
+        def starts(code, offset):
+            if code in codes:
+                seen.append((code.co_name, "start"))
 
-    monitoring.use_tool_id(monitoring.PROFILER_ID, "test")
-    try:
-        monitoring.register_callback(
-            monitoring.PROFILER_ID, events.PY_START, starts
-        )
-        monitoring.register_callback(
-            monitoring.PROFILER_ID, events.PY_RETURN, returns
-        )
-        monitoring.set_events(
-            monitoring.PROFILER_ID, events.PY_START | events.PY_RETURN
-        )
-        drive()
-    finally:
-        monitoring.set_events(monitoring.PROFILER_ID, 0)
-        monitoring.free_tool_id(monitoring.PROFILER_ID)
-    assert seen == [
-        ("drive", "start"),
-        ("other", "start"),
-        ("other", "return"),
-        ("drive", "return"),
-    ]
+        def returns(code, offset, value):
+            if code in codes:
+                seen.append((code.co_name, "return"))
+
+        monitoring.use_tool_id(monitoring.PROFILER_ID, "test")
+        try:
+            monitoring.register_callback(
+                monitoring.PROFILER_ID, events.PY_START, starts
+            )
+            monitoring.register_callback(
+                monitoring.PROFILER_ID, events.PY_RETURN, returns
+            )
+            monitoring.set_events(
+                monitoring.PROFILER_ID, events.PY_START | events.PY_RETURN
+            )
+            drive()
+        finally:
+            monitoring.set_events(monitoring.PROFILER_ID, 0)
+            monitoring.free_tool_id(monitoring.PROFILER_ID)
+        assert seen == [
+            ("drive", "start"),
+            ("other", "start"),
+            ("other", "return"),
+            ("drive", "return"),
+        ]
 
 
 def test_tracemalloc_knows_the_greenlets_frames():

@@ -182,4 +182,4 @@ def test_arguments_outlive_the_end_of_the_one_left():
 
     g = greenlet(passer)
     assert g.switch() == ["value"]
-    del g
+    g.throw()

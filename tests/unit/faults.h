@@ -70,6 +70,7 @@ static struct {
     unsigned mask; /* of the functions that count */
     int left;      /* calls until the one that fails; 0: not armed, or done */
     int error;
+    bool for_good; /* and all after it */
     bool hit;
 } fault;
 
@@ -77,6 +78,7 @@ static bool fault_is_due(unsigned mask)
 {
     if (!(fault.mask & mask) || fault.left == 0 || --fault.left > 0)
         return false;
+    fault.left = fault.for_good;
     fault.hit = true;
     errno = fault.error;
     return true;
@@ -99,7 +101,16 @@ static void fault_arm(unsigned mask, int nth, int error)
     fault.mask = mask;
     fault.left = nth;
     fault.error = error;
+    fault.for_good = false;
     fault.hit = false;
+}
+
+/* The nth and all that follow it fail, until fault_disarm. */
+__attribute__((unused)) static void fault_arm_for_good(unsigned mask, int nth,
+                                                       int error)
+{
+    fault_arm(mask, nth, error);
+    fault.for_good = true;
 }
 
 /* Whether it came to that. */

@@ -178,12 +178,99 @@ static void hubs_are_made_or_not(void **state)
     assert_int_equal(each_failure(&s, FAULT_epoll_ctl, ENOSPC, ENOMEM), 1);
 }
 
+/* Waits for each primitive that could not be had at once: 0 when all of them
+ * end at their deadline. */
+static int wait_for_each(void)
+{
+    grove_semaphore semaphore = GROVE_SEMAPHORE_INIT(0);
+    grove_rwlock rwlock = GROVE_RWLOCK_INIT;
+    grove_barrier barrier = GROVE_BARRIER_INIT(2);
+    grove_promise promise = GROVE_PROMISE_INIT;
+    grove_wait_group work = GROVE_WAIT_GROUP_INIT;
+    grove_event event = GROVE_EVENT_INIT;
+    grove_wait_group_add(&work, 1);
+    rwlock.readers = 1;
+    int r[] = {grove_semaphore_acquire_until(&semaphore, 1, 0),
+               grove_rwlock_wrlock_until(&rwlock, 0),
+               grove_barrier_wait_until(&barrier, 0),
+               grove_promise_get_until(&promise, NULL, 0),
+               grove_wait_group_wait_until(&work, 0),
+               grove_event_wait_until(&event, 0)};
+    assert_null(semaphore.waiters.first);
+    assert_null(rwlock.waiters.first);
+    assert_int_equal(barrier.arrived, 0);
+    for (size_t i = 0; i < sizeof(r) / sizeof(r[0]); i++) {
+        if (r[i] != -ETIMEDOUT)
+            return -r[i];
+    }
+    return 0;
+}
+
+static int lock_first(void)
+{
+    grove_mutex mutex = GROVE_MUTEX_INIT;
+    int r = grove_mutex_lock(&mutex);
+    return r < 0 ? -r : -grove_mutex_unlock(&mutex);
+}
+
+static int do_nothing(void *arg)
+{
+    return 0;
+}
+
+static int once_first(void)
+{
+    grove_once once = GROVE_ONCE_INIT;
+    return -grove_once_run(&once, do_nothing, NULL);
+}
+
+static int group_first(void)
+{
+    grove_group group;
+    grove_group_begin(&group, NULL);
+    int r = grove_group_spawn(&group, NULL, do_nothing, NULL);
+    int end = grove_group_end(&group);
+    return r < 0 ? -r : -end;
+}
+
+static int defers; /* handlers called */
+
+static void count_defer(void *arg)
+{
+    defers++;
+}
+
+static void *defer_twice(void *arg)
+{
+    int *r = arg;
+    *r = grove_defer(count_defer, NULL);
+    if (*r == 0)
+        *r = grove_defer(count_defer, NULL);
+    return NULL;
+}
+
+static int defer_first(void)
+{
+    int r = 0;
+    grove_fiber *f;
+    defers = 0;
+    int spawned = grove_spawn(&f, defer_twice, &r);
+    if (spawned < 0)
+        return -spawned;
+    join(f);
+    assert_true(defers == 2 || r < 0);
+    return -r;
+}
+
 static void a_first_call_reports_that_there_is_no_hub(void **state)
 {
     const struct scenario all[] = {{"spawn", NULL, spawn, NULL},
                                    {"sleep", NULL, sleep_a_little, NULL},
-                                   {"local", NULL, set_locals, NULL}};
-    for (int i = 0; i < 3; i++) {
+                                   {"local", NULL, set_locals, NULL},
+                                   {"mutex", NULL, lock_first, NULL},
+                                   {"once", NULL, once_first, NULL},
+                                   {"group", NULL, group_first, NULL}};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         assert_int_equal(each_failure(&all[i], FAULT_eventfd, EMFILE, EMFILE),
                          1);
     }
@@ -198,6 +285,16 @@ static void spawn_reports_no_memory(void **state)
         assert_true(each_failure(&all[i], MEMORY, ENOMEM, ENOMEM) > 0);
         assert_true(each_failure(&all[i], MAPPINGS, ENOMEM, ENOMEM) > 0);
     }
+}
+
+static void waits_report_no_memory_and_leave_nothing_behind(void **state)
+{
+    const struct scenario all[] = {{"waits", NULL, wait_for_each, NULL},
+                                   {"mutex", NULL, lock_first, NULL},
+                                   {"defer", NULL, defer_first, NULL},
+                                   {"group", NULL, group_first, NULL}};
+    for (int i = 0; i < 4; i++)
+        assert_true(each_failure(&all[i], MEMORY, ENOMEM, ENOMEM) > 0);
 }
 
 static void join_all_reports_no_memory(void **state)
@@ -445,6 +542,100 @@ static void a_part_is_sent_when_there_is_no_memory(void **state)
     pair_close(p);
 }
 
+/* A channel that is made, grows and is freed; a select of many clauses. */
+static int use_channels(void)
+{
+    enum { VALUES = 100, CLAUSES = GROVE_SELECT_SMALL + 1 };
+    grove_channel *bounded, *unbounded;
+    grove_clause clauses[CLAUSES] = {{.kind = GROVE_CLAUSE_NONE}};
+    struct pair p = pair_of(PIPE);
+    int r = grove_channel_create(&bounded, sizeof(int), 8);
+    if (r < 0)
+        goto fail_bounded;
+    r = grove_channel_create(&unbounded, sizeof(int), GROVE_UNBOUNDED);
+    if (r < 0)
+        goto fail_unbounded;
+    int sent = 0, got = -1, out = 0;
+    while (sent < VALUES && (r = grove_channel_send(unbounded, &sent)) == 0)
+        sent++;
+    clauses[0] = (grove_clause){
+        .kind = GROVE_CLAUSE_SEND, .channel = unbounded, .value = &sent};
+    if (r == 0 && (r = (int)grove_select(clauses, CLAUSES)) == 0)
+        sent++;
+    /* What was sent is there, whatever failed. */
+    while (grove_channel_tryrecv(unbounded, &got) == 0 && got == out)
+        out++;
+    if (out != sent)
+        r = -EIO;
+    clauses[0] = (grove_clause){.kind = GROVE_CLAUSE_READABLE, .fd = p.in};
+    ssize_t waited = grove_select_until(clauses, 1, grove_now() + MS);
+    if (waited != -ETIMEDOUT && r == 0)
+        r = waited < 0 ? (int)waited : -EIO;
+    grove_channel_release(unbounded);
+fail_unbounded:
+    grove_channel_release(bounded);
+fail_bounded:
+    grove_close(p.in);
+    grove_close(p.out);
+    return r < 0 ? -r : r;
+}
+
+static void channels_report_no_memory(void **state)
+{
+    static const struct scenario s = {"channels", NULL, use_channels, NULL};
+    assert_true(each_failure(&s, MEMORY, ENOMEM, ENOMEM) >= 6);
+    assert_true(each_failure(&s, FAULT_epoll_ctl, ENOMEM, ENOMEM) >= 1);
+}
+
+static void *set_event(void *event)
+{
+    grove_event_set(event);
+    return event;
+}
+
+/* A call and a spawn by messages; a fiber for which there is no memory at first
+ * runs later. */
+static int use_other_hubs(void)
+{
+    grove_hub *hub = grove_hub_self();
+    grove_event e = GROVE_EVENT_INIT;
+    void *value = NULL;
+    if (!hub)
+        return errno;
+    int r = grove_hub_call(hub, set_event, &e, &value);
+    if (r < 0)
+        return value ? EIO : -r;
+    grove_event_clear(&e);
+    r = grove_hub_spawn(hub, set_event, &e);
+    if (r == 0)
+        r = grove_event_wait_until(&e, grove_now() + HANG);
+    return -r;
+}
+
+static void calls_of_hubs_report_no_memory(void **state)
+{
+    static const struct scenario s = {"hub call", NULL, use_other_hubs, NULL};
+    assert_true(each_failure(&s, MEMORY | MAPPINGS, ENOMEM, ENOMEM) >= 4);
+}
+
+static int serve_none(const grove_crew *crew, void *arg)
+{
+    return arg || crew->count != 2 ? -EIO : 0;
+}
+
+static int use_two_hubs(void)
+{
+    return -grove_hubs(2, serve_none, NULL);
+}
+
+static void hubs_report_that_they_cannot_be_made(void **state)
+{
+    static const struct scenario s = {"hubs", NULL, use_two_hubs, NULL};
+    assert_true(each_failure(&s, MEMORY | MAPPINGS, ENOMEM, ENOMEM) >= 6);
+    assert_true(each_failure(&s, FAULT_epoll_create1 | FAULT_eventfd, EMFILE,
+                             EMFILE) >= 6);
+}
+
 static int setup(void **state)
 {
     grove_local rest;
@@ -460,11 +651,15 @@ int main(void)
         cmocka_unit_test(hubs_are_made_or_not),
         cmocka_unit_test(a_first_call_reports_that_there_is_no_hub),
         cmocka_unit_test(spawn_reports_no_memory),
+        cmocka_unit_test(waits_report_no_memory_and_leave_nothing_behind),
         cmocka_unit_test(join_all_reports_no_memory),
         cmocka_unit_test(local_set_reports_no_memory_and_loses_nothing),
         cmocka_unit_test(waits_report_no_memory),
         cmocka_unit_test(the_kernels_errors_are_passed_on),
         cmocka_unit_test(flags_that_cannot_be_set),
+        cmocka_unit_test(channels_report_no_memory),
+        cmocka_unit_test(calls_of_hubs_report_no_memory),
+        cmocka_unit_test(hubs_report_that_they_cannot_be_made),
         cmocka_unit_test(a_part_is_sent_when_there_is_no_memory),
     };
 #if defined(__SANITIZE_THREAD__) /* takes minutes: its fibers are slow to make \

@@ -309,10 +309,10 @@ static void what_was_begun_is_waited_for(void **state)
     struct gate g = GATE;
     struct caller killed, late;
     start(&killed, &g, 1, GROVE_NEVER);
-    start(&late, &g, 2, grove_now() + MS);
+    start(&late, &g, 2, grove_now() + 500 * MS);
     await_inside(&g, 2);
     grove_kill(killed.fiber);
-    grove_sleep(2 * MS); /* the deadline passes */
+    grove_sleep_until(late.deadline + MS);
     grove_kill(killed.fiber);
     grove_yield();
     assert_int_equal(grove_result(killed.fiber, NULL), -EAGAIN);
@@ -339,11 +339,11 @@ static void *in_a_scope(void *arg)
 static void a_scope_that_passed_is_told_at_the_next_wait(void **state)
 {
     struct gate g = GATE;
-    struct caller c = {.visit = {&g, 1}, .deadline = grove_now() + MS};
+    struct caller c = {.visit = {&g, 1}, .deadline = grove_now() + 500 * MS};
     void *expired;
     assert_int_equal(grove_spawn(&c.fiber, in_a_scope, &c), 0);
     await_inside(&g, 1);
-    grove_sleep(2 * MS);
+    grove_sleep_until(c.deadline + MS);
     open_gate(&g);
     assert_int_equal(grove_join(c.fiber, &expired), 0);
     grove_release(c.fiber);

@@ -156,6 +156,30 @@ static void a_kill_after_the_hand_over_is_told_later(void **state)
     assert_int_equal(mutex.owner, 0);
 }
 
+/* Handed over, and then a host goes to the fiber directly: it has the mutex all
+ * the same. */
+static ssize_t make_lock_and_return(struct call *c)
+{
+    ssize_t r = grove_mutex_lock(&mutex);
+    hub_wake(&hub_self()->root, 0);
+    if (r == 0)
+        grove_mutex_unlock(&mutex);
+    return r;
+}
+
+static void a_transfer_after_the_hand_over_changes_nothing(void **state)
+{
+    struct call c = {.make = make_lock_and_return, .name = "mutex"};
+    struct hub *hub = hub_self();
+    assert_int_equal(grove_mutex_lock(&mutex), 0);
+    call_start(&c);
+    expect_parked(&c);
+    assert_int_equal(grove_mutex_unlock(&mutex), 0);
+    hub_transfer(hub, hub->current, c.fiber);
+    expect_result(&c, 0);
+    assert_int_equal(mutex.owner, 0);
+}
+
 static ssize_t make_relock(struct call *c)
 {
     int r = grove_mutex_lock(&mutex);
@@ -187,6 +211,8 @@ int main(void)
         cmocka_unit_test_setup(it_is_handed_on_in_order, reset),
         cmocka_unit_test_setup(those_who_give_up_leave_the_others, reset),
         cmocka_unit_test_setup(a_kill_after_the_hand_over_is_told_later, reset),
+        cmocka_unit_test_setup(a_transfer_after_the_hand_over_changes_nothing,
+                               reset),
         cmocka_unit_test_setup(
             waiting_for_one_that_is_never_unlocked_is_a_deadlock, reset),
     };

@@ -164,7 +164,9 @@ static void *thread_kills(void *arg)
     while (!over) {
         for (int i = 0; i < FIBERS; i++)
             grove_kill(f[i]);
-        grove_yield();
+        /* Threads that were busy all the time would get the mutex only when
+         * their time slice comes. */
+        grove_sleep(20 * GROVE_MICROSECOND);
     }
     void *failure = NULL;
     for (int i = 0; i < FIBERS; i++) {
@@ -182,7 +184,7 @@ static void it_is_never_lost_to_one_that_is_killed(void **state)
     passes = 0;
     over = false;
     start_threads(thread_kills, THREADS);
-    size_t wanted = unit_scale(1000, 200);
+    size_t wanted = unit_scale(300, 100);
     for (size_t mine = 0; mine < wanted; mine++) {
         assert_int_equal(grove_mutex_lock(&mutex), 0);
         assert_int_equal(inside++, 0);
@@ -281,6 +283,26 @@ static void an_event_may_be_freed_once_seen_set(void **state)
         free(e);
     }
     assert_null(join_threads(1));
+}
+
+/* All at the same lock, in every way there is: nobody is left asleep there. */
+static void *use_ready(void *arg)
+{
+    for (size_t i = 0; i < unit_scale(30000, 2000); i++) {
+        grove_event_set(&ready);
+        if (grove_event_wait_until(&ready, 0) == -ECANCELED)
+            return FAILURE("wait");
+        grove_event_is_set(&ready);
+        grove_event_clear(&ready);
+    }
+    return NULL;
+}
+
+static void nobody_is_left_asleep_at_the_lock(void **state)
+{
+    start_threads(use_ready, THREADS);
+    assert_null(use_ready(NULL));
+    assert_null(join_threads(THREADS));
 }
 
 static grove_mutex *_Atomic lent;
@@ -445,6 +467,7 @@ int main(void)
         cmocka_unit_test(two_hubs_wake_each_other),
         cmocka_unit_test(a_plain_thread_may_set_an_event),
         cmocka_unit_test(an_event_may_be_freed_once_seen_set),
+        cmocka_unit_test(nobody_is_left_asleep_at_the_lock),
         cmocka_unit_test(a_mutex_may_be_freed_by_the_last_to_hold_it),
         cmocka_unit_test(a_thread_may_end_with_fibers_that_wait),
         cmocka_unit_test(nobody_is_woken_once_the_thread_has_ended),

@@ -1,0 +1,375 @@
+/*
+ * A hub a core: threads that each have a hub and run the same function in a
+ * fiber of it.
+ *
+ * The caller's fiber leads; it and the threads exchange messages only:
+ *
+ *     caller                      each thread
+ *     makes the threads
+ *        <---------- report ------- hub made
+ *     when all have: order ------->
+ *        <---------- report ------- its function has returned
+ *     when all have: order ------->
+ *        <---------- report ------- its other fibers have ended, too
+ *     when all have: joins the threads
+ *
+ * So hubs can be spawned on until all functions have returned, and no fiber is
+ * left when grove_hubs returns. The memory is the caller's: it outlives the
+ * threads, and is lost if the caller's own thread ends meanwhile.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "hub/hub.h"
+
+/* Fibers that are waited for, or killed, at once. */
+#define BATCH 64
+
+struct team;
+
+struct member {
+    grove_crew crew; /* first: what the function is told */
+    struct team *team;
+    pthread_t thread;
+    struct hub_message report, order, stop;
+    int result;    /* of making the hub, then of the function */
+    bool ordered;  /* the member's own: go on */
+    bool stopping; /* the member's own: fibers are to be killed */
+};
+
+struct team {
+    int (*fn)(const grove_crew *crew, void *arg);
+    void *arg;
+    struct hub *caller;
+    struct grove_fiber *waiter;
+    pid_t process;    /* whose threads they are */
+    unsigned threads; /* those that were made */
+    unsigned missing; /* reports, the caller's own */
+    int error;        /* the first, the caller's own */
+    _Atomic bool stopped, failed, orphaned;
+    struct hub **hubs;
+    struct member members[];
+};
+
+/* ---- on each thread ------------------------------------------------------------- */
+
+/* Fibers found on a hub, with a reference each. */
+struct batch {
+    struct grove_fiber *fibers[BATCH];
+    unsigned count;
+};
+
+static void collect(struct grove_fiber *f, void *arg)
+{
+    struct batch *b = arg;
+    if (b->count < BATCH)
+        b->fibers[b->count++] = grove_retain(f);
+}
+
+static void kill_fiber(struct grove_fiber *f, void *arg)
+{
+    (void)arg;
+    grove_kill(f);
+}
+
+/* Until none is left. */
+static void end_fibers(struct member *m, struct hub *hub)
+{
+    for (;;) {
+        struct batch b = {.count = 0};
+        hub_each(hub, collect, &b);
+        if (b.count == 0)
+            return;
+        for (unsigned i = 0; m->stopping && i < b.count; i++)
+            grove_kill(b.fibers[i]);
+        for (unsigned i = 0; i < b.count; i++) {
+            grove_join(b.fibers[i], NULL);
+            grove_release(b.fibers[i]);
+        }
+    }
+}
+
+static void order_arrives(struct hub *hub, struct hub_message *message)
+{
+    struct member *m = container_of(message, struct member, order);
+    hub_message_done(message);
+    m->ordered = true;
+    hub_wake(&hub->root, 0);
+}
+
+static void stop_arrives(struct hub *hub, struct hub_message *message)
+{
+    struct member *m = container_of(message, struct member, stop);
+    hub_message_done(message);
+    m->stopping = true;
+    hub_each(hub, kill_fiber, NULL);
+}
+
+static void nothing_lost(struct hub_message *m)
+{
+    (void)m;
+}
+
+/* Tell the caller, and wait until it says that all have told it so. */
+static void report_and_wait(struct member *m, struct hub *hub)
+{
+    m->ordered = false;
+    if (hub_message_send(m->team->caller, &m->report) < 0)
+        atomic_store(&m->team->orphaned, true);
+    while (!m->ordered && !atomic_load(&m->team->orphaned))
+        hub_park(hub);
+}
+
+static void *call_fn(void *arg)
+{
+    struct member *m = arg;
+    return (void *)(intptr_t)m->team->fn(&m->crew, m->team->arg);
+}
+
+static int run_fn(struct member *m)
+{
+    char name[FIBER_NAME_SIZE];
+    snprintf(name, sizeof(name), "hubs %u", m->crew.index);
+    grove_attr attr = {.name = name};
+    grove_fiber *f;
+    void *value;
+    if (m->stopping)
+        return -ECANCELED;
+    int r = grove_spawn_with(&f, &attr, call_fn, m);
+    if (r < 0)
+        return r;
+    r = grove_join(f, &value);
+    grove_release(f);
+    return r < 0 ? r : (int)(intptr_t)value;
+}
+
+static void *thread_main(void *arg)
+{
+    struct member *m = arg;
+    struct hub *hub = hub_create();
+    m->result = hub ? 0 : -errno;
+    if (!hub) {
+        hub_message_send(m->team->caller, &m->report);
+        return NULL;
+    }
+    hub->holds++; /* others may always send it something */
+    m->team->hubs[m->crew.index] = hub;
+    grove_hub_retain((grove_hub *)hub);
+    report_and_wait(m, hub);
+    if (!atomic_load(&m->team->failed)) {
+        m->result = run_fn(m);
+        report_and_wait(m, hub);
+        end_fibers(m, hub);
+    }
+    hub_message_send(m->team->caller, &m->report);
+    return NULL;
+}
+
+/* ---- the caller's side ------------------------------------------------------------ */
+
+static void send_to_all(struct team *t, bool stop)
+{
+    for (unsigned i = 0; i < t->threads; i++) {
+        struct member *m = &t->members[i];
+        if (t->hubs[i])
+            hub_message_send(t->hubs[i], stop ? &m->stop : &m->order);
+    }
+}
+
+static void report_arrives(struct hub *hub, struct hub_message *message)
+{
+    (void)hub;
+    struct member *m = container_of(message, struct member, report);
+    struct team *t = m->team;
+    hub_message_done(message);
+    if (m->result < 0 && t->error == 0 && !atomic_load(&t->stopped)) {
+        t->error = m->result;
+        send_to_all(t, true);
+    }
+    if (--t->missing == 0)
+        hub_wake(t->waiter, 0);
+}
+
+/* The caller's thread ends, with the fiber that leads: they go on alone. */
+static void report_lost(struct hub_message *message)
+{
+    struct team *t = container_of(message, struct member, report)->team;
+    atomic_store(&t->orphaned, true);
+    send_to_all(t, false);
+}
+
+/* In a forked child the threads are not there. */
+static bool threads_are_gone(const struct team *t)
+{
+    return getpid() != t->process;
+}
+
+/* Until every thread has reported. 0, or what ended the wait early. */
+static int await_reports(struct team *t, int64_t deadline)
+{
+    struct hub *hub = t->caller;
+    int r = 0;
+    while (t->missing && r >= 0 && !threads_are_gone(t))
+        r = hub_wait(hub, deadline, "hubs", -1);
+    if (t->missing == 0 && r < 0) {
+        hub_wait_undo(hub->current, r);
+        r = 0;
+    }
+    return r < 0 ? r : 0;
+}
+
+/* The same, whatever comes. */
+static void await_all_reports(struct team *t)
+{
+    while (t->missing && !threads_are_gone(t))
+        hub_park(t->caller);
+}
+
+static struct team *new_team(struct hub *hub, unsigned n,
+                             int (*fn)(const grove_crew *, void *), void *arg)
+{
+    struct team *t = calloc(1, sizeof(*t) + n * sizeof(t->members[0]));
+    if (!t)
+        return NULL;
+    t->hubs = calloc(n, sizeof(*t->hubs));
+    if (!t->hubs) {
+        free(t);
+        return NULL;
+    }
+    t->fn = fn;
+    t->arg = arg;
+    t->caller = hub;
+    t->waiter = hub->current;
+    t->process = getpid();
+    grove_hub_retain((grove_hub *)hub);
+    for (unsigned i = 0; i < n; i++) {
+        struct member *m = &t->members[i];
+        m->crew = (grove_crew){i, n, (grove_hub *const *)t->hubs};
+        m->team = t;
+        hub_message_init(&m->report, report_arrives, report_lost);
+        hub_message_init(&m->order, order_arrives, nothing_lost);
+        hub_message_init(&m->stop, stop_arrives, nothing_lost);
+    }
+    return t;
+}
+
+static void free_team(struct team *t)
+{
+    for (unsigned i = 0; i < t->threads; i++) {
+        if (t->hubs[i])
+            hub_unref(t->hubs[i]);
+    }
+    hub_unref(t->caller);
+    free(t->hubs);
+    free(t);
+}
+
+/* Makes the threads, and waits until each has its hub. 0 or the first error. */
+static int make_threads(struct team *t, unsigned n)
+{
+    int r = 0;
+    for (; r == 0 && t->threads < n; t->threads++) {
+        struct member *m = &t->members[t->threads];
+        r = -pthread_create(&m->thread, NULL, thread_main, m);
+        if (r < 0)
+            break;
+    }
+    t->missing = t->threads;
+    await_all_reports(t);
+    return r < 0 ? r : t->error;
+}
+
+/* Lets them run, and ends what is left. 0 or what ended the wait. */
+static int lead(struct team *t, int64_t deadline)
+{
+    t->missing = t->threads;
+    send_to_all(t, false);
+    int r = await_reports(t, deadline);
+    if (r < 0) {
+        atomic_store(&t->stopped, true);
+        send_to_all(t, true);
+        await_all_reports(t);
+    }
+    return r;
+}
+
+/* Those of their fibers that are left. */
+static int finish(struct team *t, int64_t deadline)
+{
+    t->missing = t->threads;
+    send_to_all(t, false);
+    int r = await_reports(t, deadline);
+    if (r < 0) {
+        send_to_all(t, true);
+        await_all_reports(t);
+    }
+    return r;
+}
+
+static unsigned allowed_processors(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) == 0)
+        return (unsigned)CPU_COUNT(&set);
+    long online = sysconf(_SC_NPROCESSORS_ONLN); /* more than a set holds */
+    return online > 0 ? (unsigned)online : 1;
+}
+
+static int run_team(struct team *t, unsigned n, int64_t deadline)
+{
+    int r = make_threads(t, n);
+    if (r < 0) {
+        atomic_store(&t->failed, true);
+        /* Threads without a hub have reported for the last time. */
+        t->missing = 0;
+        for (unsigned i = 0; i < t->threads; i++)
+            t->missing += t->hubs[i] != NULL;
+        send_to_all(t, false);
+        await_all_reports(t);
+        return r;
+    }
+    r = lead(t, deadline);
+    int left = finish(t, r < 0 ? GROVE_NEVER : deadline);
+    return r < 0 ? r : left < 0 ? left : t->error;
+}
+
+int grove_hubs_until(unsigned n, int (*fn)(const grove_crew *crew, void *arg),
+                     void *arg, int64_t deadline)
+{
+    if (!fn)
+        return -EINVAL;
+    struct hub *hub = hub_self();
+    if (!hub)
+        return -errno;
+    if (n == 0)
+        n = allowed_processors();
+    struct team *t = new_team(hub, n, fn, arg);
+    if (!t)
+        return -ENOMEM;
+    hub->holds++;
+    int r = run_team(t, n, deadline);
+    if (hub->holds) /* a fork may have let go since */
+        hub->holds--;
+    if (threads_are_gone(t))
+        return r < 0 ? r : -ECANCELED;
+    for (unsigned i = 0; i < t->threads; i++)
+        pthread_join(t->members[i].thread, NULL);
+    free_team(t);
+    return r;
+}
+
+int grove_hubs(unsigned n, int (*fn)(const grove_crew *crew, void *arg),
+               void *arg)
+{
+    return grove_hubs_until(n, fn, arg, GROVE_NEVER);
+}
+
+void grove_hubs_stop(const grove_crew *crew)
+{
+    struct team *t = container_of(crew, struct member, crew)->team;
+    atomic_store(&t->stopped, true);
+    send_to_all(t, true);
+}

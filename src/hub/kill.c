@@ -1,0 +1,113 @@
+/*
+ * Bringing about a fiber's end. A kill is told once, at a suspension point, and
+ * a fiber may take its time, or ignore it. Who kills several and waits for
+ * their ends tells those that are left again, after pauses that grow.
+ */
+#include <assert.h>
+
+#include "hub/hub.h"
+
+/* Between two kills of the same fibers: long enough to clean up in, usually, at
+ * first; and seldom enough, later, to cost nothing. */
+#define PAUSE_MIN (10 * GROVE_MILLISECOND)
+#define PAUSE_MAX GROVE_SECOND
+
+/* f has not run and never will: its stack holds nothing. */
+static void end_unrun(struct hub *hub, struct grove_fiber *f)
+{
+    if (run_queued(&f->run))
+        run_queue_remove(&f->run);
+    timer_remove(&hub->timers, &f->timer);
+    hub_fiber_complete(hub, f, -ECANCELED);
+    hub->fibers--;
+    hub_fiber_unref(f);
+}
+
+int grove_kill(grove_fiber *f)
+{
+    struct hub *hub = f->hub;
+    assert(hub == hub_of_thread);
+    if (f == &hub->root)
+        return -EINVAL;
+    switch ((enum fiber_state)f->state) {
+    case FIBER_ENDED:
+        return -ESRCH;
+    case FIBER_NEW:
+        end_unrun(hub, f);
+        return 0;
+    case FIBER_PARKED:
+        if (f->waiting && !f->shields) {
+            hub_wake(f, -ECANCELED);
+            return 0;
+        }
+        break;
+    case FIBER_READY:
+    case FIBER_RUNNING:
+        break;
+    }
+    f->cancelled = true;
+    return 0;
+}
+
+int hub_kill_rounds(struct hub *hub, int64_t deadline, void (*kill)(void *arg),
+                    int (*wait)(void *arg, int64_t deadline), void *arg)
+{
+    int64_t pause = PAUSE_MIN;
+    for (;;) {
+        kill(arg);
+        int64_t soon = hub_deadline(pause);
+        const grove_timeout *scope = hub->current->scope;
+        bool again = soon < deadline && !(scope && scope->effective < soon);
+        int r = wait(arg, again ? soon : deadline);
+        if (r != -ETIMEDOUT || !again)
+            return r;
+        pause = pause < PAUSE_MAX / 2 ? 2 * pause : PAUSE_MAX;
+    }
+}
+
+struct doomed {
+    struct hub *hub;
+    grove_fiber *const *fs;
+    size_t n;
+};
+
+static bool is_left(const struct doomed *d, const grove_fiber *f)
+{
+    return f != d->hub->current && f->state != FIBER_ENDED;
+}
+
+static void kill_each(void *arg)
+{
+    const struct doomed *d = arg;
+    for (size_t i = 0; i < d->n; i++) {
+        if (is_left(d, d->fs[i]))
+            grove_kill(d->fs[i]);
+    }
+}
+
+static int await_each(void *arg, int64_t deadline)
+{
+    const struct doomed *d = arg;
+    for (size_t i = 0; i < d->n; i++) {
+        while (is_left(d, d->fs[i])) {
+            int r = hub_await_end(d->hub, d->fs[i], deadline, "kill_all");
+            if (r < 0)
+                return r;
+        }
+    }
+    return 0;
+}
+
+int grove_kill_all_until(grove_fiber *const *fs, size_t n, int64_t deadline)
+{
+    struct doomed d = {.hub = hub_of_thread, .fs = fs, .n = n};
+    if (n == 0)
+        return 0;
+    assert(d.hub && fs[0]->hub == d.hub);
+    return hub_kill_rounds(d.hub, deadline, kill_each, await_each, &d);
+}
+
+int grove_kill_all(grove_fiber *const *fs, size_t n)
+{
+    return grove_kill_all_until(fs, n, GROVE_NEVER);
+}

@@ -1,0 +1,266 @@
+/*
+ * Fibers on other hubs: spawning them, and waiting for what one returns.
+ *
+ * Nothing is shared but messages, so that no lock is needed. A call is a piece
+ * of memory that both sides refer to:
+ *
+ *     caller's hub                            the other
+ *        request ------------------------------> spawns the fiber
+ *        kill (deadline or kill of the caller) -> kills it
+ *        done <---------------------------------- reply, when it has ended
+ *
+ * The caller does not go on before the fiber has ended, so that what the
+ * argument points to may be on its stack. A hub that ends answers the calls it
+ * has not finished by -ESRCH.
+ */
+#include <stdlib.h>
+
+#include "hub/hub.h"
+
+/* How long a hub without memory for a fiber waits before it tries again. */
+#define RETRY (10 * GROVE_MILLISECOND)
+
+/* ---- spawn -------------------------------------------------------------------- */
+
+struct remote_spawn {
+    struct hub_message message;
+    struct timer retry;
+    void *(*fn)(void *);
+    void *arg;
+};
+
+static void spawn_lost(struct hub_message *m)
+{
+    free(container_of(m, struct remote_spawn, message));
+}
+
+/* On the hub. The one who asked for it cannot be told any more that there is no
+ * memory, so it stays asked for. */
+static void try_spawn(struct remote_spawn *s)
+{
+    if (grove_spawn(NULL, s->fn, s->arg) < 0) {
+        timer_add(&s->message.hub->timers, &s->retry, hub_deadline(RETRY));
+        return;
+    }
+    hub_message_done(&s->message);
+    free(s);
+}
+
+static void spawn_again(struct timer *timer)
+{
+    try_spawn(container_of(timer, struct remote_spawn, retry));
+}
+
+static void spawn_arrives(struct hub *hub, struct hub_message *m)
+{
+    (void)hub;
+    try_spawn(container_of(m, struct remote_spawn, message));
+}
+
+int grove_hub_spawn(grove_hub *hub, void *(*fn)(void *), void *arg)
+{
+    if (!fn)
+        return -EINVAL;
+    struct remote_spawn *s = calloc(1, sizeof(*s));
+    if (!s)
+        return -ENOMEM;
+    hub_message_init(&s->message, spawn_arrives, spawn_lost);
+    s->retry.fn = spawn_again;
+    s->fn = fn;
+    s->arg = arg;
+    int r = hub_message_send((struct hub *)hub, &s->message);
+    if (r < 0)
+        free(s);
+    return r;
+}
+
+/* ---- call ---------------------------------------------------------------------- */
+
+struct call {
+    struct hub_message request, kill, reply;
+    _Atomic unsigned references; /* the caller's, and of messages under way */
+    void *(*fn)(void *);
+    void *arg;
+    struct grove_fiber *fiber; /* on the other hub, its own; NULL: not there */
+    grove_link link;           /* to its end */
+    struct hub *caller;
+    struct grove_fiber *waiter;
+    void *value; /* these are the caller's once `done`, which is set there */
+    int result;
+    bool done;
+};
+
+static void call_unref(struct call *c)
+{
+    if (atomic_fetch_sub(&c->references, 1) != 1)
+        return;
+    hub_unref(c->caller);
+    free(c);
+}
+
+/* The caller's thread has ended, and with it who waits: both references go. */
+static void forsake(struct call *c)
+{
+    call_unref(c);
+    call_unref(c);
+}
+
+/* On the other hub: it is over. The request's reference goes with the reply. */
+static void answer(struct call *c, int result)
+{
+    c->result = result;
+    if (hub_message_send(c->caller, &c->reply) < 0)
+        forsake(c);
+}
+
+static void fiber_ended(grove_fiber *f, void *arg)
+{
+    struct call *c = arg;
+    int r = grove_result(f, &c->value);
+    c->fiber = NULL;
+    grove_release(f);
+    hub_message_done(&c->request);
+    answer(c, r);
+}
+
+static void request_arrives(struct hub *hub, struct hub_message *m)
+{
+    (void)hub;
+    struct call *c = container_of(m, struct call, request);
+    int r = grove_spawn(&c->fiber, c->fn, c->arg);
+    if (r < 0) {
+        hub_message_done(m);
+        answer(c, r);
+        return;
+    }
+    c->link.fn = fiber_ended;
+    c->link.arg = c;
+    links_append(&c->fiber->links, &c->link);
+}
+
+static void request_lost(struct hub_message *m)
+{
+    answer(container_of(m, struct call, request), -ESRCH);
+}
+
+static void kill_arrives(struct hub *hub, struct hub_message *m)
+{
+    (void)hub;
+    struct call *c = container_of(m, struct call, kill);
+    hub_message_done(m);
+    if (c->fiber)
+        grove_kill(c->fiber);
+    call_unref(c);
+}
+
+static void kill_lost(struct hub_message *m)
+{
+    call_unref(container_of(m, struct call, kill));
+}
+
+static void reply_is_there(struct call *c)
+{
+    c->done = true;
+    hub_wake(c->waiter, 0);
+    call_unref(c);
+}
+
+static void reply_arrives(struct hub *hub, struct hub_message *m)
+{
+    (void)hub;
+    hub_message_done(m);
+    reply_is_there(container_of(m, struct call, reply));
+}
+
+/* In a forked child it has come through all the same. */
+static void reply_lost(struct hub_message *m)
+{
+    struct call *c = container_of(m, struct call, reply);
+    if (atomic_load(&c->caller->mailbox) == HUB_CLOSED)
+        forsake(c);
+    else
+        reply_is_there(c);
+}
+
+static struct call *new_call(struct hub *self, void *(*fn)(void *), void *arg)
+{
+    struct call *c = calloc(1, sizeof(*c));
+    if (!c)
+        return NULL;
+    hub_message_init(&c->request, request_arrives, request_lost);
+    hub_message_init(&c->kill, kill_arrives, kill_lost);
+    hub_message_init(&c->reply, reply_arrives, reply_lost);
+    atomic_store(&c->references, 2);
+    c->fn = fn;
+    c->arg = arg;
+    grove_hub_retain((grove_hub *)self);
+    c->caller = self;
+    c->waiter = self->current;
+    return c;
+}
+
+/* The caller's wait was ended by r: the fiber is killed, and its end waited
+ * for, whatever comes. */
+static void end_call(struct call *c, struct hub *hub)
+{
+    atomic_fetch_add(&c->references, 1);
+    if (hub_message_send(hub, &c->kill) < 0) {
+        call_unref(c);
+        if (hub->dead) /* in a forked child: no reply will ever come */
+            return;
+    }
+    c->caller->holds++;
+    while (!c->done)
+        hub_park(c->caller);
+    c->caller->holds--;
+}
+
+static int await_reply(struct call *c, struct hub *hub, int64_t deadline)
+{
+    struct hub *self = c->caller;
+    bool elsewhere = hub != self;
+    int r = 0;
+    self->holds += elsewhere;
+    while (!c->done && r >= 0)
+        r = hub_wait(self, deadline, "hub call", -1);
+    if (elsewhere && self->holds) /* a fork may have let go since */
+        self->holds--;
+    if (r >= 0)
+        return c->result;
+    if (c->done) {
+        hub_wait_undo(self->current, r);
+        return c->result;
+    }
+    end_call(c, hub);
+    return r;
+}
+
+int grove_hub_call_until(grove_hub *handle, void *(*fn)(void *), void *arg,
+                         void **value, int64_t deadline)
+{
+    struct hub *hub = (struct hub *)handle;
+    if (value)
+        *value = NULL;
+    if (!fn)
+        return -EINVAL;
+    struct hub *self = hub_self();
+    if (!self)
+        return -errno;
+    struct call *c = new_call(self, fn, arg);
+    if (!c)
+        return -ENOMEM;
+    int r = hub_message_send(hub, &c->request);
+    if (r < 0)
+        call_unref(c); /* the request's */
+    else
+        r = await_reply(c, hub, deadline);
+    if (value && c->done)
+        *value = c->value;
+    call_unref(c);
+    return r;
+}
+
+int grove_hub_call(grove_hub *hub, void *(*fn)(void *), void *arg, void **value)
+{
+    return grove_hub_call_until(hub, fn, arg, value, GROVE_NEVER);
+}

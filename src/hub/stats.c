@@ -1,0 +1,52 @@
+/*
+ * What a hub has done and holds, in numbers. What is counted anyway is told;
+ * the rest is found out here, so that no switch costs more.
+ */
+#include <assert.h>
+
+#include "hub/hub.h"
+
+/* Fibers in the run queue: not those that stand for the thread and the hub. */
+static size_t count_due(const struct hub *hub)
+{
+    size_t n = 0;
+    const struct run *ends = &hub->queue.ends;
+    for (const struct run *run = ends->next; run != ends; run = run->next)
+        n += !run->call && !run->birth && run != &hub->root.run;
+    return n;
+}
+
+static size_t count_cached_stacks(const struct hub *hub)
+{
+    size_t n = 0;
+    const struct stack_class *class = &hub->stacks.classes[0][0];
+    const struct stack_class *end = class + STACK_KINDS * STACK_SHIFTS;
+    for (; class < end; class ++)
+        n += class->fresh_count + class->clean_count + class->cold_count;
+    return n;
+}
+
+void grove_hub_stats(const grove_hub *handle, grove_stats *stats)
+{
+    const struct hub *hub = (const struct hub *)handle;
+    assert(hub == hub_of_thread);
+    bool on_fiber =
+        hub->current != &hub->root && hub->current != hub->loop_fiber;
+    size_t running = on_fiber + count_due(hub);
+    /* Numbers begin at 1, the thread's own stack. */
+    uint64_t spawned = hub->next_id - 2 - hub->loop_fibers;
+    /* Of the present pass; inside a callback that is not known. */
+    int left = hub->in_callback ? HUB_PASS : hub->budget;
+    *stats = (grove_stats){
+        .switches = hub->switches + (uint64_t)(HUB_PASS - left),
+        .spawned = spawned,
+        .ended = spawned - hub->fibers,
+        .live = hub->fibers,
+        .parked = hub->fibers - running,
+        .polls = hub->loop.polls,
+        .posts = hub->posts,
+        .timers = hub->timers.count,
+        .descriptors = hub->loop.waits,
+        .stacks = count_cached_stacks(hub),
+    };
+}

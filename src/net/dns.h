@@ -1,0 +1,40 @@
+/*
+ * Name look-ups.
+ *
+ *   dns.c            getaddrinfo: what is asked, and libc's list of the answer
+ *   dns_name.c       getnameinfo
+ *   dns_channel.c    questions under way: a c-ares channel in the hub's loop
+ *   dns_config.c     whom to ask: nsswitch.conf, resolv.conf, explicit servers
+ *   dns_libc.c       libc's own functions, on a worker thread
+ *   dns_libc_only.c  the public calls where there is no c-ares to build with
+ *
+ * Everything runs on the hub's thread, but what dns_libc.c hands to a worker.
+ */
+#ifndef GROVE_NET_DNS_H
+#define GROVE_NET_DNS_H
+
+#include <netdb.h>
+#include <string.h>
+
+#include "hub/hub.h"
+
+/* Whether node may be a numeric address, as inet_aton and IPv6 have them. */
+static inline bool dns_looks_numeric(const char *node)
+{
+    return (node[0] >= '0' && node[0] <= '9') || strchr(node, ':');
+}
+
+/* ---- dns_libc.c: as the functions of the same name ---------------------- */
+
+int dns_libc_getaddrinfo(struct hub *hub, const char *node, const char *service,
+                         const struct addrinfo *hints, struct addrinfo **result,
+                         int64_t deadline);
+int dns_libc_getnameinfo(struct hub *hub, const struct sockaddr *addr,
+                         socklen_t addrlen, char *host, socklen_t hostlen,
+                         char *service, socklen_t servicelen, int flags,
+                         int64_t deadline);
+
+/* The EAI_ code of a failed wait, and errno. */
+int dns_wait_error(int r);
+
+#endif

@@ -1,0 +1,160 @@
+/*
+ * A connection of a server, from its acceptance to its end.
+ *
+ *     accepted --> queued --> handshake --> served --> closed
+ *                    |            |                      ^
+ *                    | killed     +---- failed ----------+
+ *                    +-----------------------------------+
+ *
+ * It is in its server's list until it is closed. A fiber that is killed before
+ * it has begun never runs: then whoever kills it closes it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/server.h"
+#include "net/tls_ops.h"
+
+/* How long the end of TLS may take a peer that does not read. */
+#define FAREWELL GROVE_SECOND
+
+static void add(grove_server *server, struct server_connection *c)
+{
+    c->prev = NULL;
+    c->next = server->first;
+    if (c->next)
+        c->next->prev = c;
+    server->first = c;
+    if (server->stats.active++ == 0)
+        grove_event_clear(&server->idle);
+    server->references++;
+}
+
+/* Close it, and take it out of the list. */
+static void finish(struct server_connection *c)
+{
+    grove_server *server = c->public.server;
+    net_close(c->public.fd);
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        server->first = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    if (--server->stats.active == 0)
+        grove_event_set(&server->idle);
+    grove_event_set(&server->changed);
+    grove_release(c->fiber);
+    server_unref(server);
+}
+
+/* Have `to` be what `from` was. */
+static void move(struct server_connection *to, struct server_connection *from)
+{
+    memcpy(to, from, offsetof(struct server_connection, peer));
+    memcpy(&to->peer, &from->peer, from->public.peer_size);
+    to->public.peer = (const struct sockaddr *)&to->peer;
+    if (to->prev)
+        to->prev->next = to;
+    else
+        to->public.server->first = to;
+    if (to->next)
+        to->next->prev = to;
+}
+
+static bool begin_tls(struct server_connection *c)
+{
+    grove_server *server = c->public.server;
+    if (!server->tls)
+        return true;
+    const struct tls_ops *ops = tls_ops(server->tls);
+    if (ops->open(&c->public.tls, server->tls, c->public.fd, NULL) == 0 &&
+        ops->handshake(c->public.tls,
+                       hub_deadline(server->handshake_timeout)) == 0)
+        return true;
+    server->stats.failed++;
+    return false;
+}
+
+static void end_tls(struct server_connection *c)
+{
+    grove_server *server = c->public.server;
+    if (!c->public.tls)
+        return;
+    const struct tls_ops *ops = tls_ops(server->tls);
+    ops->shutdown(c->public.tls, SHUT_WR, hub_deadline(FAREWELL));
+    ops->free(c->public.tls);
+}
+
+static void *run(void *arg)
+{
+    struct server_connection c;
+    move(&c, arg);
+    free(arg);
+    c.running = true;
+    if (begin_tls(&c))
+        c.public.server->serve(&c.public);
+    end_tls(&c);
+    finish(&c);
+    return NULL;
+}
+
+int server_serve(grove_server *server, int fd, const struct sockaddr *peer,
+                 socklen_t peer_size)
+{
+    struct server_connection *c = malloc(sizeof(*c));
+    grove_attr attr = {.name = server->name, .stack_size = server->stack_size};
+    if (!c || grove_spawn_with(&c->fiber, &attr, run, c) < 0) {
+        free(c);
+        net_close(fd);
+        server->stats.refused++;
+        return -ENOMEM;
+    }
+    memcpy(&c->peer, peer, peer_size);
+    c->running = false;
+    c->public = (grove_connection){
+        .fd = fd,
+        .peer_size = peer_size,
+        .server = server,
+        .arg = server->arg,
+    };
+    add(server, c);
+    return 0;
+}
+
+void server_kill(struct server_connection *c)
+{
+    grove_kill(c->fiber);
+    if (c->running)
+        return;
+    finish(c);
+    free(c);
+}
+
+/* ---- reading and writing, with TLS or without ----------------------------- */
+
+ssize_t grove_connection_read_until(grove_connection *c, void *buf, size_t len,
+                                    int64_t deadline)
+{
+    if (c->tls)
+        return tls_ops(c->server->tls)->read(c->tls, buf, len, deadline);
+    return net_recv(c->fd, buf, len, 0, deadline, NET_POSIX);
+}
+
+ssize_t grove_connection_write_until(grove_connection *c, const void *buf,
+                                     size_t len, int64_t deadline)
+{
+    if (c->tls)
+        return tls_ops(c->server->tls)->write(c->tls, buf, len, deadline);
+    return net_send(c->fd, buf, len, MSG_NOSIGNAL, deadline, NET_POSIX);
+}
+
+ssize_t grove_connection_read(grove_connection *c, void *buf, size_t len)
+{
+    return grove_connection_read_until(c, buf, len, GROVE_NEVER);
+}
+
+ssize_t grove_connection_write(grove_connection *c, const void *buf, size_t len)
+{
+    return grove_connection_write_until(c, buf, len, GROVE_NEVER);
+}

@@ -1,0 +1,141 @@
+/*
+ * sendfile and splice: data moved between two descriptors by the kernel.
+ *
+ * Either end may make the call wait, and no flag keeps a socket or a pipe from
+ * it, so O_NONBLOCK is set on both around the one system call. Which end said
+ * EAGAIN a poll tells: if there is something to read, it was the output.
+ */
+#include <fcntl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+
+#include "grove.h"
+#include "net/net.h"
+
+/* Bytes moved in one system call: others get their turn in between. */
+#define PIECE ((size_t)1 << 20)
+
+struct transfer {
+    struct net_op in, out;
+    bool in_is_file; /* a regular one: always readable */
+    off_t *in_offset, *out_offset;
+    unsigned flags;
+    bool splice;
+};
+
+static ssize_t call(struct transfer *t, size_t count)
+{
+    int in = t->in.record->number, out = t->out.record->number;
+    if (t->splice)
+        return splice(in, t->in_offset, out, t->out_offset, count, t->flags);
+    return sendfile(out, in, t->in_offset, count);
+}
+
+static ssize_t try_transfer(struct transfer *t, size_t count)
+{
+    int in_flags = O_NONBLOCK, in = t->in.record->number;
+    int out_flags = net_set_nonblocking(t->out.record->number);
+    if (out_flags < 0)
+        return -1;
+    if (!t->in_is_file)
+        in_flags = net_set_nonblocking(in);
+    ssize_t n = in_flags < 0 ? -1 : call(t, count);
+    if (in_flags >= 0)
+        net_restore_flags(in, in_flags);
+    net_restore_flags(t->out.record->number, out_flags);
+    return n;
+}
+
+/* After a call has failed: whether to make it again. */
+static bool retry(struct transfer *t)
+{
+    if (errno != EAGAIN || t->in_is_file)
+        return net_retry(&t->out);
+    struct pollfd p = {.fd = t->in.record->number, .events = POLLIN};
+    bool readable = poll(&p, 1, 0) != 0;
+    errno = EAGAIN;
+    return net_retry(readable ? &t->out : &t->in);
+}
+
+static bool is_regular(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* The op of one end; a wait for it is only begun by a failed try. */
+static bool prepare(struct net_op *op, int fd)
+{
+    op->no_wait = true; /* what the hints say is of no use yet */
+    bool ok = net_begin(op, fd);
+    op->no_wait = false;
+    return ok;
+}
+
+static bool transfer_begin(struct transfer *t, int in, int out,
+                           int64_t deadline, const char *what)
+{
+    t->in.deadline = t->out.deadline = deadline;
+    t->in.what = t->out.what = what;
+    t->in.mode = t->out.mode = NET_POSIX;
+    t->in.direction = LOOP_READ;
+    t->out.direction = LOOP_WRITE;
+    t->in_is_file = is_regular(in);
+    return prepare(&t->in, in) && prepare(&t->out, out);
+}
+
+/* Move up to count bytes. */
+static ssize_t transfer(struct transfer *t, size_t count)
+{
+    ssize_t n;
+    do {
+        n = try_transfer(t, count);
+    } while (n < 0 && retry(t));
+    return n;
+}
+
+/* ---- the public calls -------------------------------------------------- */
+
+ssize_t grove_sendfile_until(int out, int in, off_t *offset, size_t count,
+                             int64_t deadline)
+{
+    struct transfer t = {.in_offset = offset};
+    if (!transfer_begin(&t, in, out, deadline, "sendfile"))
+        return -1;
+    size_t done = 0;
+    for (;;) {
+        size_t left = count - done;
+        ssize_t n = transfer(&t, left < PIECE ? left : PIECE);
+        if (n > 0)
+            done += (size_t)n;
+        if (n <= 0 || done == count || !net_may_wait(&t.out))
+            return n >= 0 || done ? (ssize_t)done : -1;
+        net_turn(&t.out);
+    }
+}
+
+ssize_t grove_sendfile(int out, int in, off_t *offset, size_t count)
+{
+    return grove_sendfile_until(out, in, offset, count, GROVE_NEVER);
+}
+
+ssize_t grove_splice_until(int in, off_t *in_offset, int out, off_t *out_offset,
+                           size_t count, unsigned flags, int64_t deadline)
+{
+    struct transfer t = {.in_offset = in_offset,
+                         .out_offset = out_offset,
+                         .flags = flags,
+                         .splice = true};
+    if (!transfer_begin(&t, in, out, deadline, "splice"))
+        return -1;
+    if (flags & SPLICE_F_NONBLOCK)
+        t.in.no_wait = t.out.no_wait = true;
+    return transfer(&t, count);
+}
+
+ssize_t grove_splice(int in, off_t *in_offset, int out, off_t *out_offset,
+                     size_t count, unsigned flags)
+{
+    return grove_splice_until(in, in_offset, out, out_offset, count, flags,
+                              GROVE_NEVER);
+}

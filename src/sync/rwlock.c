@@ -1,0 +1,141 @@
+/*
+ * The read-write lock: held by one writer, or by any number of readers. Who
+ * comes while others wait queues behind them, readers behind a writer too; an
+ * unlock lets through the first, and if that is a reader all readers up to the
+ * next writer. Neither side can starve the other.
+ */
+#include "sync/waiter.h"
+
+/* The value of a waiter that wants to write; a reader's is NULL. */
+#define TO_WRITE ((void *)1)
+
+void grove_rwlock_init(grove_rwlock *l)
+{
+    *l = (grove_rwlock)GROVE_RWLOCK_INIT;
+}
+
+/* Under the lock: whether it may be held for that besides those who hold it. */
+static bool compatible(const grove_rwlock *l, const void *use)
+{
+    return !l->writer && !(use == TO_WRITE && l->readers);
+}
+
+static void hold(grove_rwlock *l, const void *use, struct grove_fiber *f)
+{
+    if (use == TO_WRITE)
+        l->writer = (uintptr_t)f;
+    else
+        l->readers++;
+}
+
+/* Under the lock: lets through those who wait, as far as they go together. */
+static struct waiter *serve(grove_waiters *q)
+{
+    grove_rwlock *l = container_of(q, grove_rwlock, waiters);
+    struct waiter *w, *first = NULL, **last = &first;
+    while ((w = q->first) && compatible(l, w->value)) {
+        if (waiters_claim(q, w)) {
+            hold(l, w->value, w->wait->fiber);
+            *last = w;
+            last = &w->next;
+        }
+    }
+    *last = NULL;
+    return first;
+}
+
+/* Under the lock: 0 when it was had without waiting, -EBUSY, -EDEADLK. */
+static int take(grove_rwlock *l, const void *use, struct grove_fiber *self)
+{
+    if (l->writer == (uintptr_t)self)
+        return -EDEADLK;
+    if (!waiters_empty(&l->waiters) || !compatible(l, use))
+        return -EBUSY;
+    hold(l, use, self);
+    return 0;
+}
+
+static int try(grove_rwlock *l, const void *use)
+{
+    struct hub *hub = hub_self();
+    if (!hub)
+        return -errno;
+    waiters_lock(&l->waiters);
+    int r = take(l, use, hub->current);
+    waiters_unlock(&l->waiters);
+    return r;
+}
+
+static int lock(grove_rwlock *l, void *use, int64_t deadline, const char *what)
+{
+    struct hub *hub = hub_self();
+    if (!hub)
+        return -errno;
+    struct wait_in_queue w;
+    wait_in_queue_init(&w, hub, &l->waiters, use);
+    w.left = serve;
+    waiters_lock(&l->waiters);
+    int r = take(l, use, hub->current);
+    if (r == -EBUSY)
+        waiters_push(&l->waiters, &w.waiter);
+    waiters_unlock(&l->waiters);
+    return r == -EBUSY ? waiter_wait(hub, &w, deadline, what) : r;
+}
+
+int grove_rwlock_rdlock_until(grove_rwlock *l, int64_t deadline)
+{
+    return lock(l, NULL, deadline, "rwlock (to read)");
+}
+
+int grove_rwlock_rdlock(grove_rwlock *l)
+{
+    return grove_rwlock_rdlock_until(l, GROVE_NEVER);
+}
+
+int grove_rwlock_wrlock_until(grove_rwlock *l, int64_t deadline)
+{
+    return lock(l, TO_WRITE, deadline, "rwlock (to write)");
+}
+
+int grove_rwlock_wrlock(grove_rwlock *l)
+{
+    return grove_rwlock_wrlock_until(l, GROVE_NEVER);
+}
+
+int grove_rwlock_tryrdlock(grove_rwlock *l)
+{
+    return try(l, NULL);
+}
+
+int grove_rwlock_trywrlock(grove_rwlock *l)
+{
+    return try(l, TO_WRITE);
+}
+
+/* Under the lock. */
+static int give_up(grove_rwlock *l)
+{
+    struct hub *hub = hub_of_thread;
+    if (l->writer) {
+        if (!hub || l->writer != (uintptr_t)hub->current)
+            return -EPERM;
+        l->writer = 0;
+    } else {
+        if (!l->readers)
+            return -EPERM;
+        l->readers--;
+    }
+    return 0;
+}
+
+int grove_rwlock_unlock(grove_rwlock *l)
+{
+    struct waiter *served = NULL;
+    waiters_lock(&l->waiters);
+    int r = give_up(l);
+    if (r == 0)
+        served = serve(&l->waiters);
+    waiters_unlock(&l->waiters);
+    waiters_wake(served);
+    return r;
+}

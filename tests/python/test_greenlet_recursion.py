@@ -1,0 +1,107 @@
+"""The raw greenlet: runaway recursion ends in an exception, or in a message.
+
+The ways to recurse are in recursion.py. Which of them CPython counts differs: on
+3.11 there is one limit for Python and C, whatever the stack; on 3.12 and 3.13
+the count of C levels is bounded by the greenlet's stack; what the interpreter
+bounds by numbers of its own needs the default stack; later ones look at the
+stack itself.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import recursion
+
+PROGRAM = Path(recursion.__file__)
+DEFAULT = 1 << 20
+
+# What they end in, where that is not RecursionError.
+OTHERWISE = {
+    "unary": "MemoryError",
+    "lambdas": "MemoryError",
+    "conditions": "MemoryError",
+    "marshal": "ValueError",
+    "parentheses": "no exception",
+    "ctypes": "no exception",
+}
+# They need more than 1 MB for the 1,000 levels of 3.11.
+LARGE = ["__get__", "sorted", "sorted, directly", "list.sort", "cmp_to_key", "ctypes"]
+# The parser, and marshal, have depths of their own that nothing can change.
+FIXED = ["unary", "lambdas", "conditions", "marshal", "parentheses"]
+
+# 3.12 and 3.13 count C recursion by itself.
+COUNTED = (3, 12) <= sys.version_info < (3, 14)
+
+
+def recurse(row, size):
+    return subprocess.run(
+        [sys.executable, PROGRAM, row, str(size)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def ends_well(row, size):
+    result = recurse(row, size)
+    expected = OTHERWISE.get(row, "RecursionError")
+    return result.returncode == 0 and result.stdout == expected + "\n"
+
+
+def overflows_with_a_message(row, size):
+    result = recurse(row, size)
+    return result.returncode == -11 and (
+        f"its stack of {size} bytes is full" in result.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        row
+        for row in recursion.ROWS
+        if sys.version_info >= (3, 12) or row not in LARGE
+    ],
+)
+def test_at_the_default_stack_size(row):
+    assert ends_well(row, DEFAULT)
+
+
+if sys.version_info < (3, 12):
+
+    @pytest.mark.parametrize("row", LARGE)
+    def test_what_needs_more(row):
+        assert ends_well(row, DEFAULT) or overflows_with_a_message(row, DEFAULT)
+        assert ends_well(row, 4 << 20)
+
+
+if sys.version_info < (3, 14):
+
+    @pytest.mark.parametrize("row", ["unary", "marshal"])
+    def test_what_cannot_be_bounded_is_never_silent(row):
+        assert overflows_with_a_message(row, 1 << 17)
+
+
+if COUNTED:
+
+    @pytest.mark.parametrize("size", [1 << 16, 1 << 17, 1 << 18])
+    @pytest.mark.parametrize(
+        "row", [row for row in recursion.ROWS if row not in FIXED]
+    )
+    def test_at_any_size(row, size):
+        assert ends_well(row, size)
+
+    @pytest.mark.parametrize("row", ["sorted", "__getattr__", "repr of lists"])
+    def test_a_large_limit_for_python(row):
+        """C levels are counted by themselves."""
+        source = (
+            f"import sys; sys.path.insert(0, {str(PROGRAM.parent)!r});"
+            "sys.setrecursionlimit(1_000_000); import recursion;"
+            f"recursion.main({row!r}, {1 << 18})"
+        )
+        result = subprocess.run(
+            [sys.executable, "-c", source], capture_output=True, text=True
+        )
+        assert result.stdout == "RecursionError\n", result.stderr

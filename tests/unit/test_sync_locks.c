@@ -1,0 +1,346 @@
+/* Conditions, read-write locks and semaphores among the fibers of one thread:
+ * who goes on, in which order, and who is let through by one that gives up. */
+#include "net_help.h"
+
+#include "hub/hub.h"
+
+static grove_mutex mutex;
+static grove_condition condition;
+static grove_rwlock rwlock;
+static grove_semaphore semaphore;
+
+static int reset(void **state)
+{
+    grove_mutex_init(&mutex);
+    grove_condition_init(&condition);
+    grove_rwlock_init(&rwlock);
+    grove_semaphore_init(&semaphore, 0);
+    finished_calls = 0;
+    return 0;
+}
+
+static ssize_t posix(int r)
+{
+    errno = -r;
+    return r < 0 ? -1 : r;
+}
+
+/* Silences the report of a deadlock. */
+static int quietly(int (*fn)(void))
+{
+    int quiet = open("/dev/null", O_WRONLY), err = dup(STDERR_FILENO);
+    dup2(quiet, STDERR_FILENO);
+    int r = fn();
+    dup2(err, STDERR_FILENO);
+    close(quiet);
+    close(err);
+    return r;
+}
+
+/* ---- condition ----------------------------------------------------------- */
+
+/* more: how often it locks the mutex. The result is negative too when it is
+ * not held as before. */
+static ssize_t make_wait(struct call *c)
+{
+    int locks = c->more ? *(int *)c->more : 1;
+    for (int i = 0; i < locks; i++)
+        grove_mutex_lock(&mutex);
+    int r = c->deadline == GROVE_NEVER
+                ? grove_condition_wait(&condition, &mutex)
+                : grove_condition_wait_until(&condition, &mutex, c->deadline);
+    for (int i = 0; i < locks; i++) {
+        if (grove_mutex_unlock(&mutex) != 0)
+            return posix(-EIO);
+    }
+    return grove_mutex_unlock(&mutex) == -EPERM ? posix(r) : posix(-EIO);
+}
+
+static struct call condition_call(void)
+{
+    return (struct call){.make = make_wait, .name = "condition"};
+}
+
+static void a_signal_wakes_the_first_a_broadcast_all(void **state)
+{
+    struct call c[5];
+    grove_condition zero = GROVE_CONDITION_INIT;
+    grove_condition_signal(&zero); /* nobody: not kept */
+    grove_condition_signal(&condition);
+    for (int i = 0; i < 5; i++) {
+        c[i] = condition_call();
+        call_start(&c[i]);
+        expect_parked(&c[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        grove_condition_signal(&condition);
+        grove_yield();
+        assert_int_equal(finished_calls, i + 1);
+    }
+    grove_condition_broadcast(&condition);
+    for (int i = 0; i < 5; i++) {
+        expect_result(&c[i], 0);
+        assert_int_equal(c[i].order, i + 1);
+    }
+    assert_int_equal(mutex.owner, 0);
+}
+
+static void the_mutex_must_be_held(void **state)
+{
+    assert_int_equal(grove_condition_wait(&condition, &mutex), -EPERM);
+    assert_null(condition.waiters.first);
+}
+
+static void it_is_held_again_however_the_wait_ended(void **state)
+{
+    /* Killed, timed out, or woken, while another fiber has the mutex. */
+    for (int how = 0; how < 4; how++) {
+        struct call c = condition_call();
+        if (how == 1)
+            c.deadline = grove_now() + MS;
+        call_start(&c);
+        assert_int_equal(grove_mutex_lock(&mutex), 0);
+        if (how == 0)
+            grove_kill(c.fiber);
+        if (how == 2 || how == 3)
+            grove_condition_signal(&condition);
+        grove_sleep(2 * MS);
+        expect_parked(&c);
+        if (how == 3) { /* woken, and killed while it waits for the mutex */
+            grove_kill(c.fiber);
+            grove_yield();
+            expect_parked(&c);
+        }
+        grove_mutex_unlock(&mutex);
+        if (how < 2)
+            expect_error(&c, how == 0 ? ECANCELED : ETIMEDOUT);
+        else
+            expect_result(&c, 0);
+        assert_int_equal(mutex.owner, 0);
+    }
+}
+
+static void a_recursive_mutex_is_given_up_wholly(void **state)
+{
+    int locks = 3;
+    struct call c = condition_call();
+    grove_mutex_init_recursive(&mutex);
+    c.more = &locks;
+    call_start(&c);
+    assert_int_equal(grove_mutex_trylock(&mutex), 0);
+    grove_condition_signal(&condition);
+    assert_int_equal(grove_mutex_unlock(&mutex), 0);
+    expect_result(&c, 0);
+    assert_int_equal(mutex.owner, 0);
+}
+
+static void *lock_and_end(void *arg)
+{
+    grove_mutex_lock(&mutex);
+    return arg;
+}
+
+static int wait_in_vain(void)
+{
+    int r = grove_mutex_lock(&mutex);
+    return r < 0 ? r : grove_condition_wait(&condition, &mutex);
+}
+
+static void a_mutex_that_nobody_unlocks_is_told_apart(void **state)
+{
+    grove_fiber *f;
+    assert_int_equal(quietly(wait_in_vain), -EDEADLK);
+    assert_int_equal(grove_mutex_unlock(&mutex), 0); /* held again */
+    assert_int_equal(grove_spawn(&f, lock_and_end, NULL), 0);
+    assert_int_equal(quietly(wait_in_vain), -ENOTRECOVERABLE);
+    assert_int_equal(grove_mutex_unlock(&mutex), -EPERM);
+    grove_release(f);
+}
+
+/* ---- read-write lock ------------------------------------------------------ */
+
+static grove_event let_go = GROVE_EVENT_INIT;
+
+/* flags: 'r' or 'w'. Holds it until let_go. */
+static ssize_t make_hold(struct call *c)
+{
+    int r = c->flags == 'r' ? grove_rwlock_rdlock_until(&rwlock, c->deadline)
+                            : grove_rwlock_wrlock_until(&rwlock, c->deadline);
+    if (r < 0)
+        return posix(r);
+    c->buf[strlen(c->buf)] = (char)c->flags;
+    grove_event_wait(&let_go);
+    return posix(grove_rwlock_unlock(&rwlock));
+}
+
+static void start_all(struct call *c, const char *kinds, char *trace)
+{
+    memset(trace, 0, 16);
+    grove_event_clear(&let_go);
+    for (int i = 0; kinds[i]; i++) {
+        c[i] = (struct call){.make = make_hold,
+                             .name = "rwlock",
+                             .flags = kinds[i],
+                             .buf = trace};
+        call_start(&c[i]);
+    }
+}
+
+static void finish_all(struct call *c, int n)
+{
+    grove_event_set(&let_go);
+    for (int i = 0; i < n; i++)
+        expect_result(&c[i], 0);
+    assert_int_equal(rwlock.writer, 0);
+    assert_int_equal(rwlock.readers, 0);
+    assert_null(rwlock.waiters.first);
+}
+
+static void readers_share_writers_do_not(void **state)
+{
+    struct call c[8];
+    char trace[16];
+    start_all(c, "rrwrrww", trace);
+    /* Those behind the writer wait, though readers have it: no starvation. */
+    assert_string_equal(trace, "rr");
+    assert_int_equal(grove_rwlock_tryrdlock(&rwlock), -EBUSY);
+    assert_int_equal(grove_rwlock_trywrlock(&rwlock), -EBUSY);
+    finish_all(c, 7);
+    assert_string_equal(trace, "rrwrrww");
+}
+
+static void a_writer_excludes_all(void **state)
+{
+    grove_rwlock l = GROVE_RWLOCK_INIT;
+    assert_int_equal(grove_rwlock_unlock(&l), -EPERM);
+    assert_int_equal(grove_rwlock_trywrlock(&l), 0);
+    assert_int_equal(grove_rwlock_wrlock(&l), -EDEADLK);
+    assert_int_equal(grove_rwlock_rdlock(&l), -EDEADLK);
+    assert_int_equal(grove_rwlock_tryrdlock(&l), -EDEADLK);
+    assert_int_equal(grove_rwlock_unlock(&l), 0);
+    assert_int_equal(grove_rwlock_tryrdlock(&l), 0);
+    assert_int_equal(grove_rwlock_rdlock(&l), 0);
+    assert_int_equal(grove_rwlock_trywrlock(&l), -EBUSY);
+    assert_int_equal(grove_rwlock_wrlock_until(&l, 0), -ETIMEDOUT);
+    assert_int_equal(grove_rwlock_unlock(&l), 0);
+    assert_int_equal(grove_rwlock_unlock(&l), 0);
+    assert_int_equal(grove_rwlock_unlock(&l), -EPERM);
+
+    struct call c[1];
+    char trace[16];
+    start_all(c, "w", trace);
+    assert_int_equal(grove_rwlock_unlock(&rwlock), -EPERM);
+    finish_all(c, 1);
+}
+
+/* The writer that readers stand behind gives up: they are let through. */
+static void a_writer_that_gives_up_lets_readers_through(void **state)
+{
+    struct call c[4];
+    char trace[16];
+    start_all(c, "rwrr", trace);
+    assert_string_equal(trace, "r");
+    grove_kill(c[1].fiber);
+    expect_error(&c[1], ECANCELED);
+    grove_yield();
+    assert_string_equal(trace, "rrr");
+    c[1] = c[3];
+    finish_all(c, 3);
+}
+
+/* ---- semaphore ------------------------------------------------------------ */
+
+/* len: how many units. */
+static ssize_t make_acquire(struct call *c)
+{
+    return posix(
+        grove_semaphore_acquire_until(&semaphore, c->len, c->deadline));
+}
+
+static void acquire(struct call *c, size_t n)
+{
+    *c = (struct call){.make = make_acquire, .name = "semaphore", .len = n};
+    call_start(c);
+}
+
+static void units_are_counted(void **state)
+{
+    grove_semaphore s = GROVE_SEMAPHORE_INIT(3);
+    assert_int_equal(grove_semaphore_units(&s), 3);
+    assert_int_equal(grove_semaphore_acquire(&s, 2), 0);
+    assert_int_equal(grove_semaphore_tryacquire(&s, 2), -EAGAIN);
+    assert_int_equal(grove_semaphore_tryacquire(&s, 1), 0);
+    assert_int_equal(grove_semaphore_acquire(&s, 0), 0);
+    assert_int_equal(grove_semaphore_acquire_until(&s, 1, 0), -ETIMEDOUT);
+    assert_int_equal(grove_semaphore_release(&s, SIZE_MAX), 0);
+    assert_int_equal(grove_semaphore_release(&s, 1), -EOVERFLOW);
+    assert_int_equal(grove_semaphore_units(&s), SIZE_MAX);
+    assert_int_equal(grove_semaphore_acquire(&s, SIZE_MAX), 0);
+    assert_int_equal(grove_semaphore_units(&s), 0);
+}
+
+static void nobody_overtakes_one_who_needs_many(void **state)
+{
+    struct call c[3];
+    acquire(&c[0], 3);
+    acquire(&c[1], 1);
+    acquire(&c[2], 1);
+    grove_semaphore_release(&semaphore, 2);
+    grove_yield();
+    expect_parked(&c[0]);
+    expect_parked(&c[1]);
+    assert_int_equal(grove_semaphore_tryacquire(&semaphore, 1), -EAGAIN);
+    grove_semaphore_release(&semaphore, 2);
+    expect_result(&c[0], 0);
+    expect_result(&c[1], 0);
+    expect_parked(&c[2]);
+    grove_semaphore_release(&semaphore, 1);
+    expect_result(&c[2], 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(c[i].order, i + 1);
+    assert_int_equal(grove_semaphore_units(&semaphore), 0);
+}
+
+static void one_that_gives_up_lets_others_through(void **state)
+{
+    for (int how = 0; how < 2; how++) {
+        struct call c[3];
+        reset(state);
+        c[0] = (struct call){.make = make_acquire,
+                             .name = "semaphore",
+                             .len = 5,
+                             .deadline = how ? grove_now() + MS : 0};
+        call_start(&c[0]);
+        acquire(&c[1], 1);
+        acquire(&c[2], 2);
+        grove_semaphore_release(&semaphore, 4);
+        grove_yield();
+        expect_parked(&c[1]);
+        if (how == 0)
+            grove_kill(c[0].fiber);
+        expect_error(&c[0], how ? ETIMEDOUT : ECANCELED);
+        expect_result(&c[1], 0);
+        expect_result(&c[2], 0);
+        assert_int_equal(grove_semaphore_units(&semaphore), 1);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_signal_wakes_the_first_a_broadcast_all, reset),
+        cmocka_unit_test_setup(the_mutex_must_be_held, reset),
+        cmocka_unit_test_setup(it_is_held_again_however_the_wait_ended, reset),
+        cmocka_unit_test_setup(a_recursive_mutex_is_given_up_wholly, reset),
+        cmocka_unit_test_setup(a_mutex_that_nobody_unlocks_is_told_apart,
+                               reset),
+        cmocka_unit_test_setup(readers_share_writers_do_not, reset),
+        cmocka_unit_test_setup(a_writer_excludes_all, reset),
+        cmocka_unit_test_setup(a_writer_that_gives_up_lets_readers_through,
+                               reset),
+        cmocka_unit_test_setup(units_are_counted, reset),
+        cmocka_unit_test_setup(nobody_overtakes_one_who_needs_many, reset),
+        cmocka_unit_test_setup(one_that_gives_up_lets_others_through, reset),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
