@@ -233,7 +233,7 @@ static int find(Linkable *self, PyObject *callback, struct link **found)
 static PyObject *unlink_method(PyObject *o, PyObject *callback)
 {
     Linkable *self = (Linkable *)o;
-    struct link *link;
+    struct link *link = NULL;
     int r = find(self, callback, &link);
     if (r < 0)
         return NULL;

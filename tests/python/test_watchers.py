@@ -431,10 +431,11 @@ def test_loop_run(loop):
 
 
 def test_loop_break(loop):
-    loop.timer(100, ref=True).start(print)
-    loop.break_()
-    with pytest.raises(grove.hub.LoopExit):
-        Event().wait(timeout=50)
+    with loop.timer(100) as timer:
+        timer.start(print)
+        loop.break_()
+        with pytest.raises(grove.hub.LoopExit):
+            Event().wait(timeout=50)
 
 
 def test_callbacks(loop):
