@@ -97,14 +97,17 @@ static void it_is_held_again_however_the_wait_ended(void **state)
     for (int how = 0; how < 4; how++) {
         struct call c = condition_call();
         if (how == 1)
-            c.deadline = grove_now() + MS;
+            c.deadline = grove_now() + 50 * MS;
         call_start(&c);
         assert_int_equal(grove_mutex_lock(&mutex), 0);
         if (how == 0)
             grove_kill(c.fiber);
         if (how == 2 || how == 3)
             grove_condition_signal(&condition);
-        grove_sleep(2 * MS);
+        if (how == 1)
+            grove_sleep_until(c.deadline + MS);
+        else
+            grove_yield();
         expect_parked(&c);
         if (how == 3) { /* woken, and killed while it waits for the mutex */
             grove_kill(c.fiber);
