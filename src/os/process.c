@@ -34,7 +34,7 @@ struct start {
     int child[3];  /* what becomes its descriptors; -1: inherited */
     int ours[3];   /* our ends of pipes */
     pid_t pid;
-    int pidfd;
+    int pidfd; /* -1: it has ended, and nobody will know how */
     int result;
 };
 
@@ -162,7 +162,8 @@ static void run_start(struct offload_job *job)
     if (s->result < 0)
         return;
     s->pidfd = pidfd_open(s->pid, 0);
-    if (s->pidfd >= 0)
+    /* ESRCH: SIGCHLD is ignored, so that the system has reaped it already. */
+    if (s->pidfd >= 0 || errno == ESRCH)
         return;
     /* No descriptor to be had: better no child than one out of control. */
     s->result = -errno;
@@ -174,6 +175,8 @@ static void process_init(struct grove_process *p, const struct start *s)
 {
     p->pid = s->pid;
     p->pidfd = s->pidfd;
+    p->reaped = s->pidfd < 0;
+    p->result = p->reaped ? -ECHILD : 0;
     for (int i = 0; i < 3; i++)
         p->pipes[i] = s->ours[i];
     pthread_mutex_init(&p->lock, NULL);
@@ -310,7 +313,8 @@ void grove_process_close(grove_process *p, int number)
 
 static void destroy(struct grove_process *p)
 {
-    grove_close(p->pidfd);
+    if (p->pidfd >= 0)
+        grove_close(p->pidfd);
     pthread_mutex_destroy(&p->lock);
     free(p);
 }
