@@ -150,3 +150,10 @@ def site() -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def port(request: pytest.FixtureRequest, start: Callable) -> Iterator[int]:
+    """The port that the example server named by the test listens on."""
+    process = start([C_EXAMPLES / request.param], stdout=subprocess.PIPE, text=True)
+    yield port_of(process)

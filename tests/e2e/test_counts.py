@@ -24,7 +24,7 @@ FEW, MANY = 1_000, 11_000
 IN_C = {"yield": 107, "spawn": 347, "echo": 3065, "mutex": 54, "group": 641}
 IN_PYTHON = {
     "switch": 388,
-    "spawn": 3254,
+    "spawn": 3893,
     "queue": 1400,
     "channel": 1060,
     "pool": 3880,

@@ -3,11 +3,10 @@
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import C_EXAMPLES, port_of
+from conftest import C_EXAMPLES
 
 
 def output_of(program: str, *arguments: object) -> str:
@@ -18,13 +17,6 @@ def output_of(program: str, *arguments: object) -> str:
         timeout=60,
         check=True,
     ).stdout
-
-
-@pytest.fixture
-def port(request: pytest.FixtureRequest, start: Callable) -> Iterator[int]:
-    """The port that the example server named by the test listens on."""
-    process = start([C_EXAMPLES / request.param], stdout=subprocess.PIPE, text=True)
-    yield port_of(process)
 
 
 def test_switch_order():
