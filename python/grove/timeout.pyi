@@ -4,6 +4,8 @@ from typing import Any, TypeVar
 
 from typing_extensions import Self
 
+from grove._timeout_timer import TimeoutTimer
+
 __all__ = ["Timeout", "with_timeout"]
 
 _T = TypeVar("_T")
@@ -21,6 +23,8 @@ class Timeout(BaseException):
     ) -> None: ...
     @property
     def pending(self) -> bool: ...
+    @property
+    def timer(self) -> TimeoutTimer: ...
     def start(self) -> None: ...
     @classmethod
     def start_new(

@@ -411,8 +411,22 @@ static PyMemberDef timeout_members[] = {
     {"exception", T_OBJECT, offsetof(Timeout, exception), 0, NULL},
     {NULL}};
 
+/* A new view at each look: nothing of it is kept in a Timeout. */
+static PyObject *timeout_get_timer(PyObject *self, void *closure)
+{
+    PyObject *module = PyImport_ImportModule("grove._timeout_timer");
+    if (!module)
+        return NULL;
+    PyObject *timer =
+        PyObject_CallMethod(module, "TimeoutTimer", "OO", self,
+                            ((Timeout *)self)->ref ? Py_True : Py_False);
+    Py_DECREF(module);
+    return timer;
+}
+
 static PyGetSetDef timeout_getset[] = {
     {"pending", timeout_get_pending, NULL, "Whether it is counting.", NULL},
+    {"timer", timeout_get_timer, NULL, "Its timer, as of the loop.", NULL},
     {NULL}};
 
 PyDoc_STRVAR(

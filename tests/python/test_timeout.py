@@ -212,3 +212,15 @@ def test_bad_seconds():
         Timeout("x").start()
     with pytest.raises(ValueError):
         Timeout(float("nan")).start()
+
+
+def test_timer_is_a_view():
+    timeout = Timeout(60)
+    assert not timeout.timer.active
+    timeout.start()
+    timer = timeout.timer
+    assert timer.active and timer.pending and timer.ref
+    assert "pending" in repr(timer)
+    timer.stop()
+    assert not timeout.pending
+    assert not Timeout(1, ref=False).timer.ref
