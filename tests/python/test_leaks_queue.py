@@ -112,17 +112,19 @@ def threads():
     ],
 )
 def test_nothing_is_left(body):
-    """Free lists fill up at first; one left each time would be seen in every
-    round."""
+    """One left each time would be seen in every round, however many there are:
+    a round without is looked for. Free lists fill up at first, and other threads
+    come and go."""
     growths = []
     before = None
-    for _ in range(8):
+    for _ in range(40):
         for _ in range(50):
             body()
         gc.collect()
         now = (len(gc.get_objects()), sys.getallocatedblocks())
         if before is not None:
             growths.append((now[0] - before[0], now[1] - before[1]))
+            if max(growths[-1]) < 25:
+                return
         before = now
-    assert min(objects for objects, _ in growths) < 25, growths
-    assert min(blocks for _, blocks in growths) < 25, growths
+    pytest.fail(f"objects and blocks left by 50 each: {growths}")
