@@ -330,11 +330,11 @@ static void class_trim(struct stack_class *class, unsigned *max)
         class->fresh = stack->next;
         class->fresh_count--;
         (*max)--;
-        give_back_deep_pages(stack);
         if (class->clean_count >= CLEAN_RESERVE) {
             make_cold(class, stack);
             continue;
         }
+        give_back_deep_pages(stack);
         stack->next = class->clean;
         class->clean = stack;
         class->clean_count++;

@@ -25,6 +25,10 @@
 /* Pooled stacks looked at before a poll that sleeps. */
 #define TRIM_STEP 64
 
+/* A sleep shorter than this, in nanoseconds, is no idleness: the pooled stacks
+ * are likely to be wanted again, and only one is looked at. */
+#define TRIM_SLEEP (100 * GROVE_MICROSECOND)
+
 __thread struct hub *hub_of_thread __attribute__((tls_model("initial-exec")));
 
 static pthread_key_t thread_end;
@@ -293,6 +297,16 @@ static void poll_sleeping(struct hub *hub, int64_t timeout)
     hub_take_mail(hub);
 }
 
+/* Before a poll that may sleep for timeout (-1: for ever): whether more is left
+ * to be done first. */
+static bool trim_stacks(struct hub *hub, int64_t timeout)
+{
+    if (timeout < 0 || timeout >= TRIM_SLEEP)
+        return stack_pool_trim(&hub->stacks, TRIM_STEP);
+    stack_pool_trim(&hub->stacks, 1);
+    return false;
+}
+
 static void look_around(struct hub *hub)
 {
     hub->switches += (uint64_t)(HUB_PASS - hub->budget);
@@ -303,7 +317,7 @@ static void look_around(struct hub *hub)
     if (timeout == 0) {
         if (hub->loop.waits)
             loop_poll(&hub->loop, 0);
-    } else if (stack_pool_trim(&hub->stacks, TRIM_STEP)) {
+    } else if (trim_stacks(hub, timeout)) {
         loop_poll(&hub->loop, 0); /* more to trim: come back */
     } else if (nothing_to_come(hub)) {
         deadlock(hub);
