@@ -43,6 +43,8 @@ def run(function, sets, fixtures, times):
             function(**kwargs, **fixtures)
 
 
+# A warning that is shown is kept by pytest: those about forks on 3.12 and later.
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 @pytest.mark.parametrize(
     "function, sets, wanted",
     [pytest.param(*rest, id=name) for name, *rest in greenlet_bodies.bodies()],
