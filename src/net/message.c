@@ -25,7 +25,7 @@ static ssize_t receive_rest(struct net_op *op, struct msghdr *msg, int flags,
             r = recvmsg(op->record->number, &rest, flags | MSG_DONTWAIT);
         } while (r < 0 && net_retry(op));
         if (r < 0)
-            break;
+            return net_stopped(op, done);
         msg->msg_flags |= rest.msg_flags;
         n = (size_t)r;
         done += n;
@@ -81,7 +81,7 @@ static ssize_t send_rest(struct net_op *op, struct msghdr *msg, int flags,
             r = sendmsg(op->record->number, msg, flags | MSG_DONTWAIT);
         } while (r < 0 && net_retry(op));
         if (r < 0)
-            break;
+            return net_stopped(op, done);
         n = (size_t)r;
         done += n;
     }

@@ -124,6 +124,18 @@ bool net_begin(struct net_op *op, int fd);
  * until the descriptor may be ready. False with errno: the call fails. */
 bool net_retry(struct net_op *op);
 
+/* What a call returns that was stopped by an error, which is errno, after done
+ * bytes: a part is told as a success, as POSIX has it, and a kill that came
+ * then is told by the next wait. */
+static inline ssize_t net_stopped(struct net_op *op, size_t done)
+{
+    if (done == 0)
+        return -1;
+    if (errno == ECANCELED && op->mode == NET_POSIX)
+        hub_wait_undo(op->hub->current, -ECANCELED);
+    return (ssize_t)done;
+}
+
 /* Let the hub's other fibers run and its loop look around. Due after so many
  * calls that did not wait: with calls of 1 to 5 us the others wait no longer
  * than in a pass of the hub (HUB_PASS). */

@@ -51,7 +51,7 @@ ssize_t net_recvfrom(int fd, void *buf, size_t len, int flags,
         if (n < 0) {
             if (net_retry(&op))
                 continue;
-            return done ? (ssize_t)done : -1;
+            return net_stopped(&op, done);
         }
         if (net_plain_flags(flags))
             net_note_read(op.record, n, len - done);
@@ -91,7 +91,7 @@ ssize_t net_sendto(int fd, const void *buf, size_t len, int flags,
         if (n < 0) {
             if (net_retry(&op))
                 continue;
-            return done ? (ssize_t)done : -1;
+            return net_stopped(&op, done);
         }
         done += (size_t)n;
         if (done == len || op.no_wait)

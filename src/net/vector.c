@@ -210,7 +210,7 @@ ssize_t net_writev(int fd, const struct iovec *iov, int count, int64_t deadline,
         if (n <= 0 || (size_t)n == v.left || op.no_wait ||
             !net_iov_advance(&v, (size_t)n)) {
             net_iov_end(&v);
-            return n >= 0 || done ? (ssize_t)done : -1;
+            return n >= 0 ? (ssize_t)done : net_stopped(&op, done);
         }
     }
 }

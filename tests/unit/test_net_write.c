@@ -331,6 +331,39 @@ static void sends_both_ways_at_once(void **state)
     free(got[1]);
 }
 
+/* A kill that comes after a part was sent is told by the next wait, once. */
+static int after_part[2];
+
+static ssize_t make_send_and_sleep(struct call *c)
+{
+    ssize_t n = c->more ? make_sendmsg(c) : make_send(c);
+    after_part[0] = grove_sleep(0);
+    after_part[1] = grove_sleep(0);
+    return n;
+}
+
+static void a_kill_after_a_part_comes_later(void **state)
+{
+    char *data = pattern();
+    for (int how = 0; how < 2; how++) {
+        struct pair p = pair_of(UNIX_STREAM);
+        struct call c = {.make = make_send_and_sleep,
+                         .name = "part",
+                         .fd = p.out,
+                         .buf = data,
+                         .len = BIG,
+                         .more = how ? data : NULL};
+        call_start(&c);
+        grove_kill(c.fiber);
+        call_finish(&c);
+        check(c.result > 0 && c.result < (ssize_t)BIG, "%zd", c.result);
+        assert_int_equal(after_part[0], -ECANCELED);
+        assert_int_equal(after_part[1], 0);
+        pair_close(p);
+    }
+    free(data);
+}
+
 /* What was sent before the end of a wait is the result. */
 static void a_part_is_its_length(void **state)
 {
@@ -608,6 +641,7 @@ int main(void)
         cmocka_unit_test(wakes_when_the_peer_is_gone),
         cmocka_unit_test(sends_eight_megabytes_whole),
         cmocka_unit_test(sends_both_ways_at_once),
+        cmocka_unit_test(a_kill_after_a_part_comes_later),
         cmocka_unit_test(a_part_is_its_length),
         cmocka_unit_test(dontwait_sends_a_part),
         cmocka_unit_test(many_parts_arrive_in_order),
