@@ -395,7 +395,18 @@ static inline bool hub_single_threaded(void)
     return __libc_single_threaded;
 }
 
-/* For the waiting fiber: park it in w, whose fiber and abandon are set, until
+/* The calling fiber, of hub, is going to wait in w. */
+static inline void shared_wait_init(struct shared_wait *w, struct hub *hub,
+                                    void (*abandon)(struct shared_wait *w))
+{
+    w->fiber = hub->current;
+    w->claimed_by = NULL;
+    w->delivered = false;
+    w->abandon = abandon;
+    w->post.posted = 0;
+}
+
+/* For the waiting fiber: park it in w, which is initialised, until
  * it is woken by who claimed it. 0 when it was; otherwise as hub_wait (-EINTR
  * after a host's transfer), and then nobody will wake it any more, but it may
  * still be linked where it waited. */

@@ -359,15 +359,6 @@ static void abandon(struct shared_wait *wait)
         job->drop(job);
 }
 
-static void wait_init(struct offload_job *job, struct hub *hub)
-{
-    job->wait.fiber = hub->current;
-    job->wait.claimed_by = NULL;
-    job->wait.delivered = false;
-    job->wait.abandon = abandon;
-    job->wait.post.posted = 0;
-}
-
 /* Queue job for a worker. 0, or a negative errno: there is none. */
 static int submit(struct offload_job *job)
 {
@@ -401,7 +392,7 @@ static void wait_out(struct hub *hub, struct offload_job *job, const char *what)
         lock();
         bool over = job->state == OFFLOAD_DONE || job->state == OFFLOAD_LOST;
         if (!over)
-            wait_init(job, hub);
+            shared_wait_init(&job->wait, hub, abandon);
         unlock();
         if (over || hub_wait_shared(hub, &job->wait, GROVE_NEVER, what) == 0)
             break;
@@ -450,7 +441,7 @@ static int submit_and_wait(struct hub *hub, struct offload_job *job,
     if (r < 0)
         return r;
     job->abandoned = false;
-    wait_init(job, hub);
+    shared_wait_init(&job->wait, hub, abandon);
     r = submit(job);
     if (r < 0)
         return r;

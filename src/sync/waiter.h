@@ -139,17 +139,6 @@ void waiters_wake(struct waiter *first);
  * Whether it was. */
 bool waiter_leave(struct wait_in_queue *w);
 
-/* The calling fiber, of hub, is going to wait in w. */
-static inline void shared_wait_init(struct shared_wait *w, struct hub *hub,
-                                    void (*abandon)(struct shared_wait *w))
-{
-    w->fiber = hub->current;
-    w->claimed_by = NULL;
-    w->delivered = false;
-    w->abandon = abandon;
-    w->post.posted = 0;
-}
-
 void wait_in_queue_abandon(struct shared_wait *wait);
 
 /* The calling fiber, of hub, to wait in q: w, and with it w->waiter, is made
