@@ -12,7 +12,8 @@
  *   - A call that waits ends early with ECANCELED when its fiber is killed
  *     (grove_kill), with ETIMEDOUT when its deadline or that of an enclosing
  *     timeout scope (grove_timeout_begin) passes, and with EDEADLK, on the
- *     thread's own stack only, when nothing is left that could wake anybody.
+ *     thread's own stack only, when nothing is left that could wake anybody,
+ *     other threads included.
  *   - Every call may be made from a fiber or from a thread's own stack; there
  *     it runs the thread's other fibers until it is done.
  *   - Fibers never leave the thread that spawned them, and a grove_fiber may
