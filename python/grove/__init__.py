@@ -5,7 +5,6 @@ gevent runs on it as it is: `python -m grove app.py`, or, within a program,
 `grove.install_as_gevent()` before it imports gevent.
 """
 
-from collections import namedtuple
 from sys import getswitchinterval, setswitchinterval
 
 from grove._core import _check_interpreter
@@ -31,11 +30,20 @@ from grove._core import (  # noqa: E402
     with_timeout,
 )
 from grove import greenlet, hub, timeout  # noqa: E402
-from grove._config import config  # noqa: E402
-from grove._fork import fork  # noqa: E402
-from grove._names import install_as_gevent, install_as_greenlet  # noqa: E402
-from grove._signal_handler import signal_handler  # noqa: E402
 from grove.hub import idle, reinit  # noqa: E402
+from grove.hubs.fork import fork  # noqa: E402
+from grove.hubs.signals import signal_handler  # noqa: E402
+from grove.names.aliases import (  # noqa: E402
+    install_as_gevent,
+    install_as_greenlet,
+    private_module,
+)
+from grove.names.versions import (  # noqa: E402
+    __version__,
+    grove_version,
+    version_info,
+)
+from grove.settings.config import config  # noqa: E402
 
 __all__ = [
     "Greenlet",
@@ -65,12 +73,7 @@ __all__ = [
     "with_timeout",
 ]
 
-# The version of gevent whose interface this is: programs look at it to learn
-# what they may call.
-__version__ = "24.11.1"
-version_info = namedtuple("version_info", "major minor micro releaselevel serial")(
-    24, 11, 1, "final", 0
-)
 
-# Grove's own.
-grove_version = "0.1.0"
+def __getattr__(name: str) -> object:
+    """gevent's private modules, which programs ask the package for."""
+    return private_module(name)

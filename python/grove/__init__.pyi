@@ -6,11 +6,6 @@ from typing import Any, NamedTuple
 from grove import greenlet as greenlet
 from grove import hub as hub
 from grove import timeout as timeout
-from grove._config import config as config
-from grove._fork import fork as fork
-from grove._names import install_as_gevent as install_as_gevent
-from grove._names import install_as_greenlet as install_as_greenlet
-from grove._signal_handler import signal_handler as signal_handler
 from grove.greenlet import Greenlet as Greenlet
 from grove.greenlet import GreenletExit as GreenletExit
 from grove.greenlet import getcurrent as getcurrent
@@ -24,6 +19,11 @@ from grove.hub import reinit as reinit
 from grove.hub import sleep as sleep
 from grove.hub import spawn_raw as spawn_raw
 from grove.hub import wait as wait
+from grove.hubs.fork import fork as fork
+from grove.hubs.signals import signal_handler as signal_handler
+from grove.names.aliases import install_as_gevent as install_as_gevent
+from grove.names.aliases import install_as_greenlet as install_as_greenlet
+from grove.settings.config import config as config
 from grove.timeout import Timeout as Timeout
 from grove.timeout import with_timeout as with_timeout
 

@@ -19,6 +19,7 @@ from grove._core import (
     timer,
     watcher,
 )
+from grove.names.versions import grove_version
 from time import time
 
 # libev's numbers, which programs may pass about.
@@ -83,9 +84,7 @@ globals()["async"] = async_
 
 def get_version() -> str:
     """The name and version of what the loop is made of."""
-    import grove
-
-    return f"grove-{grove.grove_version}"
+    return f"grove-{grove_version}"
 
 
 def get_header_version() -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from typing_extensions import Self
 
-from grove._linkable import AbstractLinkable
+from grove.sync.linkable import AbstractLinkable
 
 __all__ = ["AsyncResult", "Event"]
 

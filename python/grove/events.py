@@ -284,9 +284,8 @@ class _PatchAll:
     def __init__(
         self, patch_all_arguments: dict[str, Any], patch_all_kwargs: dict[str, Any]
     ) -> None:
-        import grove.monkey
-
-        super().__init__(grove.monkey, None)
+        # It is about no module, and about more than one that has replacements.
+        super().__init__(None, None)
         #: What patch_all was told of its own parameters.
         self.patch_all_arguments = patch_all_arguments
         #: The keyword arguments that it does not know, for listeners.

@@ -24,9 +24,6 @@ from grove._core import (
     wait,
 )
 from grove._core import error as GreenletError
-from grove._fork import fork
-from grove._hub import Hub
-from grove._signal_handler import signal_handler as signal
 from grove.exceptions import (
     BlockingSwitchOutError,
     ConcurrentObjectUseError,
@@ -35,6 +32,9 @@ from grove.exceptions import (
     InvalidThreadUseError,
     LoopExit,
 )
+from grove.hubs.fork import fork
+from grove.hubs.hub import Hub
+from grove.hubs.signals import signal_handler as signal
 
 __all__ = [
     "GreenletExit",

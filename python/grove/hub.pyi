@@ -3,19 +3,19 @@ from typing import Any, final
 
 from typing_extensions import Self
 
-from grove._fork import fork as fork
 from grove._greenlet import GreenletExit as GreenletExit
+from grove._greenlet import greenlet
 from grove._greenlet import error as GreenletError
 from grove._greenlet import getcurrent as getcurrent
-from grove._greenlet import greenlet
-from grove._hub import Hub as Hub
-from grove._signal_handler import signal_handler as signal
 from grove.exceptions import BlockingSwitchOutError as BlockingSwitchOutError
 from grove.exceptions import ConcurrentObjectUseError as ConcurrentObjectUseError
 from grove.exceptions import HubDestroyed as HubDestroyed
 from grove.exceptions import InvalidSwitchError as InvalidSwitchError
 from grove.exceptions import InvalidThreadUseError as InvalidThreadUseError
 from grove.exceptions import LoopExit as LoopExit
+from grove.hubs.fork import fork as fork
+from grove.hubs.hub import Hub as Hub
+from grove.hubs.signals import signal_handler as signal
 
 __all__ = [
     "GreenletExit",

@@ -3,8 +3,8 @@ from typing import Any
 
 from typing_extensions import Self
 
-from grove._linkable import AbstractLinkable
 from grove.hub import Hub
+from grove.sync.linkable import AbstractLinkable
 
 __all__ = ["BoundedSemaphore", "DummySemaphore", "RLock", "Semaphore"]
 

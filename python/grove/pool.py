@@ -19,9 +19,9 @@ from grove._core import (
     kill,
     sleep,
 )
-from grove._imap import IMap, IMapUnordered
 from grove.event import Event
 from grove.lock import DummySemaphore, Semaphore
+from grove.sync.imap import IMap, IMapUnordered
 
 __all__ = ["Group", "Pool", "PoolFull"]
 

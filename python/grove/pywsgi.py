@@ -19,8 +19,8 @@ from urllib.parse import unquote_to_bytes
 
 from grove import socket
 from grove._core import get_hub
-from grove._wsgi_input import MAX_REQUEST_LINE, Input, _InvalidClientInput
 from grove.server import StreamServer
+from grove.wsgi.input import MAX_REQUEST_LINE, Input, _InvalidClientInput
 
 __all__ = [
     "Environ",

@@ -14,7 +14,7 @@ from grove._core import (
     SimpleQueue,
     UnboundQueue,
 )
-from grove._queue_locks import QueueLocks
+from grove.sync.queue_locks import QueueLocks
 
 if sys.version_info >= (3, 13):
     from queue import ShutDown

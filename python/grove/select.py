@@ -5,17 +5,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from grove import _core
+from grove.stdlib.mirror import mirror
 
 __implements__ = ["select", "poll"]
 __extensions__: list[str] = []
-__imports__ = [
-    name
-    for name in dir(_stdlib)
-    if not name.startswith("__") and name not in __implements__
-]
+__imports__ = mirror(_stdlib, globals(), __implements__)
 __all__ = __implements__ + __imports__
-
-globals().update({name: getattr(_stdlib, name) for name in __imports__})
 
 _READABLE = _stdlib.POLLIN | _stdlib.POLLHUP | _stdlib.POLLERR
 _WRITABLE = _stdlib.POLLOUT | _stdlib.POLLERR

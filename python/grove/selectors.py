@@ -4,17 +4,12 @@ import selectors as _stdlib
 from typing import Any
 
 from grove import select as _select
+from grove.stdlib.mirror import mirror
 
 __implements__ = ["DefaultSelector"]
 __extensions__ = ["GeventSelector"]
-__imports__ = [
-    name
-    for name in dir(_stdlib)
-    if not name.startswith("__") and name not in __implements__
-]
+__imports__ = mirror(_stdlib, globals(), __implements__)
 __all__ = __implements__ + __extensions__ + __imports__
-
-globals().update({name: getattr(_stdlib, name) for name in __imports__})
 
 
 class GeventSelector(_stdlib.PollSelector):

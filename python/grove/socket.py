@@ -15,8 +15,9 @@ from typing import Any
 import _socket
 from grove import _core
 from grove._core import get_hub, wait_read, wait_readwrite, wait_write
-from grove._offload import run_in_thread
-from grove._rebind import rebound
+from grove.stdlib.mirror import mirror
+from grove.stdlib.rebind import rebound
+from grove.threads.offload import run_in_thread
 from grove.timeout import Timeout
 
 __implements__ = [
@@ -44,12 +45,7 @@ __extensions__ = [
     "wait_readwrite",
     "wait_write",
 ]
-__imports__ = [
-    name
-    for name in dir(_stdlib)
-    if name not in __implements__ and not name.startswith("__")
-]
-globals().update({name: getattr(_stdlib, name) for name in __imports__})
+__imports__ = mirror(_stdlib, globals(), __implements__)
 
 __all__ = [
     *__implements__,

@@ -12,7 +12,6 @@ from typing import Any
 
 import _ssl
 from grove import _core
-from grove._rebind import rebound
 from grove.socket import (
     SO_TYPE,
     SOCK_STREAM,
@@ -22,6 +21,7 @@ from grove.socket import (
     timeout_default,
 )
 from grove.socket import timeout as _socket_timeout
+from grove.stdlib.rebind import rebound
 
 __implements__ = ["SSLContext", "SSLSocket", "get_server_certificate"]
 if hasattr(_stdlib, "wrap_socket"):

@@ -19,11 +19,11 @@ from concurrent.futures.thread import BrokenThreadPool
 from typing import Any
 
 from grove._core import ThreadResult, _get_hub, get_hub
-from grove._workers import Workers
 from grove.event import AsyncResult, Event
 from grove.exceptions import InvalidThreadUseError
 from grove.lock import Semaphore
 from grove.pool import GroupMappingMixin
+from grove.threads.workers import Workers
 
 __all__ = ["ThreadPool", "ThreadPoolExecutor", "ThreadResult"]
 

@@ -3,14 +3,9 @@
 import time as _time
 
 from grove._core import sleep
+from grove.stdlib.mirror import mirror
 
 __implements__ = ["sleep"]
 __extensions__: list[str] = []
-__imports__ = [
-    name
-    for name in dir(_time)
-    if not name.startswith("__") and name not in __implements__
-]
+__imports__ = mirror(_time, globals(), __implements__)
 __all__ = __implements__ + __imports__
-
-globals().update({name: getattr(_time, name) for name in __imports__})

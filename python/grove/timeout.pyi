@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 from typing_extensions import Self
 
-from grove._timeout_timer import TimeoutTimer
+from grove.sync.timer import TimeoutTimer
 
 __all__ = ["Timeout", "with_timeout"]
 

@@ -439,7 +439,8 @@ static PyGetSetDef linkable_getset[] = {
     {NULL}};
 
 PyTypeObject Linkable_Type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove._linkable.AbstractLinkable",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name =
+        "grove.sync.linkable.AbstractLinkable",
     .tp_doc = "AbstractLinkable(hub=None)\n--\n\n"
               "What becomes ready, and can be waited for. Subclasses define "
               "ready() and call\n_check_and_notify() when it may have become "

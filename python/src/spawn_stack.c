@@ -69,7 +69,8 @@ PyObject *spawn_stack_frames(const struct spawn_stack *stack)
         else
             PyList_SET_ITEM(list, i, pair);
     }
-    PyObject *module = list ? PyImport_ImportModule("grove._frames") : NULL;
+    PyObject *module =
+        list ? PyImport_ImportModule("grove.monitoring.frames") : NULL;
     PyObject *frames =
         module ? PyObject_CallMethod(module, "chain", "(O)", list) : NULL;
     Py_XDECREF(module);

@@ -14,8 +14,8 @@ struct spawn_stack *spawn_stack_take(int limit);
 
 void spawn_stack_free(struct spawn_stack *stack);
 
-/* As a chain of objects like frames (grove._frames), innermost first; None for
- * NULL. A new reference, or NULL with an exception. */
+/* As a chain of objects like frames (grove.monitoring.frames), innermost first;
+ * None for NULL. A new reference, or NULL with an exception. */
 PyObject *spawn_stack_frames(const struct spawn_stack *stack);
 
 #endif

@@ -414,7 +414,7 @@ static PyMemberDef timeout_members[] = {
 /* A new view at each look: nothing of it is kept in a Timeout. */
 static PyObject *timeout_get_timer(PyObject *self, void *closure)
 {
-    PyObject *module = PyImport_ImportModule("grove._timeout_timer");
+    PyObject *module = PyImport_ImportModule("grove.sync.timer");
     if (!module)
         return NULL;
     PyObject *timer =

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import grove
 import pytest
-from grove._config import Config, config
+from grove.settings.config import Config, config
 
 BUILD = Path(grove.__file__).parents[2]
 
@@ -196,6 +196,6 @@ def test_the_greenlet_tree_is_not_tracked_when_so_asked():
 
 
 def test_help():
-    result = run(["-m", "grove._config"])
+    result = run(["-m", "grove.settings.config"])
     for name, variable in CONTRACT.items():
         assert name in result.stdout and variable in result.stdout

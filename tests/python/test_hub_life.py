@@ -12,7 +12,7 @@ from grove import hub as hub_module
 from grove.event import Event
 from grove.exceptions import HubDestroyed, InvalidThreadUseError, LoopExit
 from grove.hub import Hub, Waiter, get_loop, set_default_hub_class, set_hub, set_loop
-from grove._waiter import MultipleWaiter
+from grove.sync.waiter import MultipleWaiter
 
 
 def in_thread(function):

@@ -9,10 +9,10 @@ import weakref
 
 import grove
 import pytest
-from grove._linkable import AbstractLinkable
 from grove.event import AsyncResult, Event
 from grove.exceptions import BlockingSwitchOutError, LoopExit
 from grove.lock import BoundedSemaphore, DummySemaphore, RLock, Semaphore
+from grove.sync.linkable import AbstractLinkable
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import time
 import grove
 import pytest
 from grove import config, events
-from grove._monitor import PeriodicMonitoringThread
+from grove.monitoring.thread import PeriodicMonitoringThread
 
 
 @pytest.fixture

@@ -87,6 +87,78 @@ def test_python_m_gevent_monkey(tmp_path):
     assert result.stdout == "grove._core\n", result.stderr
 
 
+#: gevent's private modules that programs import, with a name in each.
+PRIVATE = {
+    "_abstract_linkable": "AbstractLinkable",
+    "_compat": "PY3",
+    "_config": "config",
+    "_ident": "IdentRegistry",
+    "_imap": "IMapUnordered",
+    "_interfaces": "ILoop",
+    "_monitor": "PeriodicMonitoringThread",
+    "_tblib": "dump_traceback",
+    "_threading": "Queue",
+    "_tracer": "GreenletTracer",
+    "_util": "Lazy",
+    "_waiter": "MultipleWaiter",
+}
+
+WAYS = [
+    "import gevent.{module}; gevent.{module}.{name}",
+    "from gevent.{module} import {name}",
+    "from gevent import {module}; {module}.{name}",
+    "import gevent; gevent.{module}.{name}",
+]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=range(len(WAYS)))
+def test_private_modules_of_gevent(way):
+    pytest.importorskip("zope.interface", reason="gevent._interfaces needs it")
+    lines = [
+        way.format(module=module, name=name) for module, name in PRIVATE.items()
+    ]
+    result = python("-c", "\n".join(lines), path="compat")
+    assert result.returncode == 0, result.stderr
+
+
+def test_private_modules_are_one_with_the_public_ones():
+    source = """
+        import gevent, gevent.hub, gevent.pool, gevent._config, gevent._imap
+        import gevent._waiter, gevent._util, gevent._tracer, gevent.util
+        assert gevent._config.config is gevent.config
+        assert gevent._imap.IMap is gevent.pool.IMap
+        assert gevent._waiter.Waiter is gevent.hub.Waiter
+        assert gevent._tracer.GreenletTracer is gevent.util.GreenletTracer
+        assert gevent._util.__spec__.name == gevent._util.__name__
+        print("good")
+    """
+    result = python("-c", textwrap.dedent(source), path="compat")
+    assert result.stdout == "good\n", result.stderr
+
+
+def test_rooms_are_not_gevents():
+    source = """
+        import importlib, pathlib, gevent
+        folder = pathlib.Path(gevent.__file__).parent
+        rooms = [path.parent.name for path in folder.glob("*/__init__.py")]
+        assert "wsgi" in rooms and "private" in rooms
+        for room in rooms + ["wsgi.input", "_no_such"]:
+            try:
+                importlib.import_module(f"gevent.{room}")
+            except ModuleNotFoundError:
+                continue
+            raise SystemExit(f"gevent.{room} was found")
+        assert not hasattr(gevent, "_no_such")
+    """
+    result = python("-c", textwrap.dedent(source), path="compat")
+    assert result.returncode == 0, result.stderr
+
+
+def test_python_m_gevent_config():
+    result = python("-m", "gevent._config", path="compat")
+    assert "GEVENT_RESOLVER" in result.stdout, result.stderr
+
+
 def test_version_is_what_programs_look_for():
     assert tuple(map(int, grove.__version__.split("."))) >= (24, 10, 1)
     assert grove.version_info[:3] == tuple(map(int, grove.__version__.split(".")))

@@ -499,7 +499,7 @@ def test_numeric_addresses_need_no_thread():
 
 
 def test_names_are_looked_up_meanwhile(monkeypatch):
-    from grove._offload import run_in_thread
+    from grove.threads.offload import run_in_thread
 
     order = []
     look_up = grove.spawn(run_in_thread, lambda: (time.sleep(0.05), order.append(2)))
@@ -516,7 +516,7 @@ def test_unknown_name():
 
 
 def test_look_up_given_up():
-    from grove._offload import run_in_thread
+    from grove.threads.offload import run_in_thread
 
     with pytest.raises(grove.Timeout), grove.Timeout(0.01):
         run_in_thread(time.sleep, 0.1)
@@ -531,7 +531,7 @@ def test_look_up_given_up():
 
 
 def test_more_look_ups_than_threads():
-    from grove._offload import MAX_THREADS, run_in_thread
+    from grove.threads.offload import MAX_THREADS, run_in_thread
 
     count = 3 * MAX_THREADS
     jobs = [grove.spawn(run_in_thread, lambda i=i: i) for i in range(count)]

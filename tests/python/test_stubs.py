@@ -22,7 +22,7 @@ PACKAGE = Path(grove.__file__).parent
 PUBLIC = ["grove"] + [
     f"grove.{module.name}"
     for module in pkgutil.iter_modules(grove.__path__)
-    if not module.name.startswith("_")
+    if not module.ispkg and not module.name.startswith("_")
 ]
 
 #: Modules with compiled names whose stubs are to come.

@@ -496,7 +496,7 @@ def test_core_names():
 
 def test_interfaces():
     pytest.importorskip("zope.interface")
-    from grove._interfaces import ICallback, ILoop, IWatcher
+    from grove.private.interfaces import ICallback, ILoop, IWatcher
     from zope.interface.verify import verifyObject
 
     loop = grove.get_hub().loop

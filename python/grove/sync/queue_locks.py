@@ -9,8 +9,7 @@ methods afterwards.
 from collections import deque
 from typing import Any
 
-from grove._core import _get_hub, getcurrent
-from grove.lock import RLock, Semaphore
+from grove._core import RLock, Semaphore, _get_hub, getcurrent
 
 _GETTERS, _PUTTERS, _JOINERS = range(3)
 

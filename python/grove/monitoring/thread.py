@@ -12,8 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 from grove import _core
-from grove._config import config
-from grove._tracer import GreenletTracer
 from grove.events import (
     EventLoopBlocked,
     MemoryUsageThresholdExceeded,
@@ -22,6 +20,8 @@ from grove.events import (
     notify,
     notify_and_call_entry_points,
 )
+from grove.monitoring.tracer import GreenletTracer
+from grove.settings.config import config
 
 __all__ = ["PeriodicMonitoringThread"]
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 from grove import _core
-from grove._config import config
-from grove._ident import IdentRegistry
-from grove._util import Lazy, readproperty
+from grove.hubs.attributes import Lazy, readproperty
+from grove.hubs.ident import IdentRegistry
+from grove.settings.config import config
 
 __all__ = ["Hub"]
 
@@ -125,7 +125,7 @@ class Hub(_core.Hub):
         Started when there is none yet; config says what it does.
         """
         if self.periodic_monitoring_thread is None:
-            from grove._monitor import PeriodicMonitoringThread
+            from grove.monitoring.thread import PeriodicMonitoringThread
 
             self.periodic_monitoring_thread = PeriodicMonitoringThread(self)
             if self.main_hub:

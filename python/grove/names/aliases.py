@@ -3,6 +3,8 @@
 `gevent` is this package itself and `gevent.socket` is `grove.socket`: the very
 same module objects, so that a class or a patched function is one thing whatever
 name it was reached by. Submodules are imported when they are first asked for.
+The rooms of this package are not gevent's and have no such name; gevent's private
+modules that programs import nevertheless have, and stand in those rooms.
 """
 
 import importlib
@@ -13,6 +15,46 @@ from types import CodeType, ModuleType
 
 _ALIAS = "gevent."
 _REAL = "grove."
+
+#: gevent's private modules that programs import, and which modules have what they
+#: look for there.
+PRIVATE = {
+    "_abstract_linkable": "grove.sync.linkable",
+    "_compat": "grove.private.compat",
+    "_config": "grove.settings.config",
+    "_ident": "grove.hubs.ident",
+    "_imap": "grove.sync.imap",
+    "_interfaces": "grove.private.interfaces",
+    "_monitor": "grove.monitoring.thread",
+    "_tblib": "grove.private.tblib",
+    "_threading": "grove.private.threading",
+    "_tracer": "grove.monitoring.tracer",
+    "_util": "grove.private.util",
+    "_waiter": "grove.sync.waiter",
+}
+
+#: The folders that gevent has too; the others are rooms of this package.
+_PACKAGES = frozenset(("resolver",))
+
+
+def real_name(name: str) -> str:
+    """The module of this package, or the name in one, that gevent's name stands
+    for; any other name is its own."""
+    if not name.startswith(_ALIAS):
+        return name
+    first, dot, rest = name[len(_ALIAS) :].partition(".")
+    return PRIVATE.get(first, _REAL + first) + dot + rest
+
+
+def private_module(name: str) -> ModuleType:
+    """The module that gevent's private `name` stands for.
+
+    For attributes of the package: gevent._util, from gevent import _util.
+    Raises AttributeError when there is none.
+    """
+    if name not in PRIVATE:
+        raise AttributeError(f"module 'grove' has no attribute {name!r}")
+    return importlib.import_module(PRIVATE[name])
 
 
 # (Neither class derives from those of importlib.abc: its import takes 15 ms.)
@@ -46,25 +88,27 @@ class _AliasLoader:
 
 
 class _AliasFinder:
-    """Finds gevent.x where there is a grove.x, and nothing else of gevent."""
+    """Finds gevent.x where gevent has it and this package too, and nothing else of
+    gevent."""
 
     def find_spec(
         self, fullname: str, path: object = None, target: object = None
     ) -> ModuleSpec | None:
         if not fullname.startswith(_ALIAS):
             return None
-        real_name = _REAL + fullname[len(_ALIAS) :]
-        real = importlib.util.find_spec(real_name)
-        if real is None:
+        found = real_name(fullname)
+        real = importlib.util.find_spec(found)
+        is_package = real is not None and real.submodule_search_locations is not None
+        if real is None or (is_package and fullname[len(_ALIAS) :] not in _PACKAGES):
             raise ModuleNotFoundError(
-                f"No module named {fullname!r} ({real_name!r} does not exist)",
+                f"No module named {fullname!r} (Grove has none of that name)",
                 name=fullname,
             )
         spec = ModuleSpec(
             fullname,
-            _AliasLoader(real_name),
+            _AliasLoader(found),
             origin=real.origin,
-            is_package=real.submodule_search_locations is not None,
+            is_package=is_package,
         )
         spec.has_location = real.has_location
         return spec

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from grove._core import Greenlet
-from grove.lock import DummySemaphore, Semaphore
-from grove.queue import SimpleQueue
+from grove._core import Greenlet, Semaphore, SimpleQueue
+from grove.lock import DummySemaphore
 
 
 class _Failure:

@@ -11,7 +11,7 @@ import traceback
 from typing import Any
 
 from grove import _core
-from grove._util import gmctime
+from grove.monitoring.run_info import format_run_info, gmctime
 
 __all__ = ["GreenletTracer", "HubSwitchTracer", "MaxSwitchTracer"]
 
@@ -84,10 +84,8 @@ class GreenletTracer:
         Args:
             hub: whose thread it is.
             active_greenlet: who blocks it.
-            format_kwargs: for grove.util.format_run_info.
+            format_kwargs: for format_run_info.
         """
-        from grove.util import format_run_info
-
         frame = sys._current_frames().get(hub.thread_ident)
         report = [
             "=" * 80,

@@ -1,0 +1,8 @@
+"""Names: what the package and its parts are called by programs.
+
+    aliases.py    gevent.x and greenlet, for the modules here
+    versions.py   the versions that programs ask for
+    publish.py    classes shown as those of the module that users import
+
+For everybody: it imports nothing of the package.
+"""

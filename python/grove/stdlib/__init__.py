@@ -1,0 +1,7 @@
+"""Standard modules: what ours of the same names are made of.
+
+    mirror.py    the names that are taken over as they are
+    rebind.py    functions that are taken over on our globals
+
+For the modules that replace a standard one: socket, ssl, select, selectors, time.
+"""

@@ -1,0 +1,10 @@
+"""Waiting for one another: what the compiled classes leave to Python.
+
+    linkable.py      the protocol of links, by name
+    waiter.py        a Waiter of several values
+    timer.py         Timeout.timer, made by the compiled Timeout
+    queue_locks.py   the mutex and conditions of a Queue, for those who use them
+    imap.py          the results of concurrent calls, as they come
+
+For the modules of gevent's names: queue, pool, timeout.
+"""
