@@ -5,7 +5,7 @@ import re
 
 import grove
 import pytest
-from grove import socket
+from grove import pywsgi, socket
 from grove.pywsgi import LoggingLogAdapter, WSGIHandler, WSGISecureEnviron, WSGIServer
 
 
@@ -184,6 +184,20 @@ def test_environ(server):
 
 def test_encoded_path(server):
     assert b"PATH_INFO=/environ" in get(server, "/%65nviron")[2]
+
+
+def test_longer_lines_when_a_program_says_so(server, monkeypatch):
+    path = "/" + "x" * 9000
+    assert get(server, path)[0].split()[1] == "414"
+    monkeypatch.setattr(pywsgi, "MAX_REQUEST_LINE", 10000)
+    assert get(server, path)[0] == "HTTP/1.1 200 OK"
+    long = f"X: {'x' * 9000}\r\n"
+    assert get(server, "/", more=long)[0] == "HTTP/1.1 200 OK"
+
+
+def test_classes_are_those_of_the_module_that_programs_know():
+    for name in [*pywsgi.__all__, "Input"]:
+        assert getattr(pywsgi, name).__module__ == "grove.pywsgi"
 
 
 @pytest.mark.parametrize(

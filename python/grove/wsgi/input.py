@@ -4,8 +4,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from grove import socket
-
 #: Bytes of the longest request line and of the longest header.
 MAX_REQUEST_LINE = 8192
 #: What is read and dropped of a body that the application did not read, so that
@@ -16,7 +14,7 @@ _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}\Z")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class _InvalidClientInput(OSError):
+class InvalidClientInput(OSError):
     """The body of a request breaks off or makes no sense."""
 
 
@@ -55,18 +53,18 @@ class Input:
     def _next_chunk(self) -> None:
         """Read the line before a chunk; the trailer after the last."""
         if not self._first_chunk and self.rfile.readline(3) != b"\r\n":
-            raise _InvalidClientInput("no line end after a chunk")
+            raise InvalidClientInput("no line end after a chunk")
         self._first_chunk = False
         line = self.rfile.readline(MAX_REQUEST_LINE)
         size = line.partition(b";")[0].strip()
         if not line.endswith(b"\r\n") or not _CHUNK_SIZE.match(size):
-            raise _InvalidClientInput(f"not a chunk's size: {line[:32]!r}")
+            raise InvalidClientInput(f"not a chunk's size: {line[:32]!r}")
         self._left = int(size, 16)
         if self._left == 0:
             self._ended = True
             while (line := self.rfile.readline(MAX_REQUEST_LINE)) != b"\r\n":
                 if not line.endswith(b"\r\n"):
-                    raise _InvalidClientInput("the trailer breaks off")
+                    raise InvalidClientInput("the trailer breaks off")
 
     def _some(self, read: Callable[[int], bytes], size: int) -> bytes:
         """read() of what is left, at most size bytes; b"" at the end."""
@@ -79,7 +77,7 @@ class Input:
                 return b""
         data = read(self._left if size < 0 else min(size, self._left))
         if not data:
-            raise _InvalidClientInput("the body breaks off")
+            raise InvalidClientInput("the body breaks off")
         self._left -= len(data)
         if not self._left and not self.chunked_input:
             self._ended = True

@@ -1,0 +1,56 @@
+"""Where a server's log and its error log go: a stream, a logger, or nowhere."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["LoggingLogAdapter", "NoopLog", "log_stream"]
+
+
+class LoggingLogAdapter:
+    """A logger as a stream: what is written is logged at a level."""
+
+    def __init__(self, logger: Any, level: int = logging.INFO) -> None:
+        self._logger = logger
+        self._level = level
+
+    def write(self, message: str) -> None:
+        """Log message."""
+        self._logger.log(self._level, message.rstrip())
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Log each of lines."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Nothing: a logger sees to that."""
+
+    def isatty(self) -> bool:
+        """False."""
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._logger, name)
+
+
+class NoopLog:
+    """A stream that drops everything."""
+
+    def write(self, *args: Any) -> None:
+        """Nothing."""
+
+    writelines = flush = write
+
+    def isatty(self) -> bool:
+        """False."""
+        return False
+
+
+def log_stream(log: Any, level: int = logging.INFO) -> Any:
+    """What has write() for log: a stream, a logger (told at level), or None."""
+    if log is None:
+        return NoopLog()
+    if not hasattr(log, "write") and hasattr(log, "log"):
+        return LoggingLogAdapter(log, level)
+    return log

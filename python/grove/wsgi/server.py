@@ -1,0 +1,108 @@
+"""The server: what its requests have in common."""
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from grove import socket
+from grove.server import StreamServer
+from grove.wsgi.environ import Environ, WSGISecureEnviron
+from grove.wsgi.handler import Handler
+from grove.wsgi.log import log_stream
+
+__all__ = ["Server"]
+
+
+class Server(StreamServer):
+    """Serves a WSGI application over HTTP."""
+
+    handler_class: type[Handler] = Handler
+    environ_class = Environ
+    secure_environ_class = WSGISecureEnviron
+    backlog = 256
+
+    base_env = {
+        "GATEWAY_INTERFACE": "CGI/1.1",
+        "SERVER_SOFTWARE": "grove",
+        "SCRIPT_NAME": "",
+        "wsgi.version": (1, 0),
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+
+    def __init__(
+        self,
+        listener: Any,
+        application: Callable | None = None,
+        backlog: int | None = None,
+        spawn: Any = "default",
+        log: Any = "default",
+        error_log: Any = "default",
+        handler_class: type[Handler] | None = None,
+        environ: dict[str, Any] | None = None,
+        **ssl_args: Any,
+    ) -> None:
+        """As StreamServer.
+
+        Args:
+            application: the WSGI application.
+            log: where requests are told of: a stream, a logger, or None;
+                standard error by default.
+            error_log: the same for errors.
+            handler_class: instead of the class's.
+            environ: more for each request's environment.
+        """
+        super().__init__(listener, backlog=backlog, spawn=spawn, **ssl_args)
+        if application is not None:
+            self.application = application
+        if handler_class is not None:
+            self.handler_class = handler_class
+        self.log = log_stream(sys.stderr if log == "default" else log)
+        self.error_log = log_stream(
+            sys.stderr if error_log == "default" else error_log, logging.ERROR
+        )
+        self.set_environ(environ)
+        self.set_max_accept()
+
+    def set_environ(self, environ: dict[str, Any] | None = None) -> None:
+        """Have every request's environment contain environ."""
+        self.environ = self.environ_class(self.base_env)
+        self.environ["wsgi.url_scheme"] = "https" if self.ssl_enabled else "http"
+        self.environ["wsgi.errors"] = sys.stderr
+        self.environ.update(environ or {})
+
+    def set_max_accept(self) -> None:
+        """Leave connections to the other processes, where there are any."""
+        if self.environ.get("wsgi.multiprocess"):
+            self.max_accept = 1
+
+    def get_environ(self) -> Environ:
+        """What every request's environment begins with."""
+        return self.environ_class(self.environ)
+
+    def init_socket(self) -> None:
+        super().init_socket()
+        self.update_environ()
+
+    def update_environ(self) -> None:
+        """The environment of the address that it is bound to."""
+        address = self.address
+        if isinstance(address, tuple):
+            self.environ.setdefault("SERVER_NAME", _name_of(address[0]))
+            self.environ.setdefault("SERVER_PORT", str(address[1]))
+        else:
+            self.environ.setdefault("SERVER_NAME", "")
+            self.environ.setdefault("SERVER_PORT", "")
+
+    def handle(self, sock: Any, address: Any) -> None:
+        """Serve one connection."""
+        self.handler_class(sock, address, self).handle()
+
+
+def _name_of(host: str) -> str:
+    """The name that a server bound to host goes by."""
+    if host in ("", "0.0.0.0", "::"):
+        return socket.gethostname()
+    return host
