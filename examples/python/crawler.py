@@ -7,7 +7,7 @@ Prints each page as it comes, and how long it all took.
 
 from grove import monkey
 
-monkey.patch_all()
+monkey.patch_socket()
 
 import re  # noqa: E402
 import sys  # noqa: E402

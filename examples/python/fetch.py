@@ -5,7 +5,9 @@
 
 from grove import monkey
 
-monkey.patch_all()
+monkey.patch_ssl()
+monkey.patch_socket()
+monkey.patch_select()
 
 import sys  # noqa: E402
 

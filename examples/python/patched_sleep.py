@@ -2,7 +2,7 @@
 
 from grove import monkey
 
-monkey.patch_all()
+monkey.patch_time()
 
 import time  # noqa: E402
 

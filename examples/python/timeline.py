@@ -6,7 +6,7 @@ ended. Written for gevent; run it with its name given to grove:
 
 from gevent import monkey
 
-monkey.patch_all()
+monkey.patch_socket()
 
 import sys  # noqa: E402
 from time import perf_counter  # noqa: E402

@@ -71,7 +71,73 @@ def test_patch_all_and_again():
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             assert monkey.patch_all(sys=True) is True
-        assert [w.category for w in caught] == [monkey.MonkeyPatchWarning]
+        assert [w.category for w in caught] == [monkey.MonkeyPatchWarning] * 2
+        assert "different arguments" in str(caught[0].message)
+        assert str(caught[1].message).startswith("not patched: sys.")
+    """)
+
+
+#: Flags of patch_all whose modules have no replacement yet.
+UNPATCHED = ["os", "thread", "subprocess", "signal", "queue"]
+
+
+def warnings_of(call):
+    """What `call` warns of, as (category, file, line, message)."""
+    out = run(f"""
+        import sys, warnings
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            from grove import monkey
+            {call}
+        for w in caught:
+            print(w.category.__name__, w.filename, w.lineno, w.message, sep="|")
+        """)
+    return [line.split("|") for line in out.splitlines()]
+
+
+def test_plain_patch_all_names_what_stays_as_it_is():
+    [(category, file, line, message)] = warnings_of("monkey.patch_all()")
+    assert category == "MonkeyPatchWarning"
+    assert (file, line) == ("<string>", "6")  # of who calls it
+    assert message.startswith("not patched: os, thread, subprocess, signal, queue.")
+
+
+@pytest.mark.parametrize("flag", [*UNPATCHED, "sys"])
+def test_flags_that_change_nothing_warn(flag):
+    others = ", ".join(f"{name}=False" for name in UNPATCHED if name != flag)
+    [(_, _, _, message)] = warnings_of(f"monkey.patch_all({flag}=True, {others})")
+    assert message.startswith(f"not patched: {flag}.")
+    assert f"patch_all({flag}=False)" in message
+
+
+@pytest.mark.parametrize("flag", [*UNPATCHED, "sys"])
+def test_parts_that_change_nothing_warn(flag):
+    [(category, file, line, message)] = warnings_of(f"monkey.patch_{flag}()")
+    assert (category, file, line) == ("MonkeyPatchWarning", "<string>", "6")
+    assert message.startswith(f"not patched: {flag}.")
+
+
+def test_no_warning_without_them():
+    others = ", ".join(f"{name}=False" for name in UNPATCHED)
+    assert warnings_of(f"assert monkey.patch_all({others})") == []
+    for part in "time socket dns select selectors ssl builtins contextvars".split():
+        assert warnings_of(f"monkey.patch_{part}()") == []
+
+
+def test_what_warns_changes_nothing():
+    """The list of what warns is not longer than it must be, nor shorter."""
+    run(f"""
+        import os, queue, signal, subprocess, sys, threading, _thread
+        modules = [os, queue, signal, subprocess, sys, threading, _thread]
+        before = [dict(vars(module)) for module in modules]
+        from grove import monkey
+        from grove.patching.parts import NOT_PATCHED
+        assert set(NOT_PATCHED) == {{"sys", *{UNPATCHED}}}
+        monkey.patch_all(sys=True)
+        for old, module in zip(before, modules):
+            new = vars(module)
+            assert [n for n in old if new.get(n) is not old[n]] == [], module
+        assert not set(monkey.saved) & {{m.__name__ for m in modules}}
     """)
 
 

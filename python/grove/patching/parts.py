@@ -1,0 +1,130 @@
+"""The standard modules, one by one.
+
+Of some nothing is replaced: of sys, builtins and contextvars because nothing has
+to be, of those in NOT_PATCHED because what would replace them is not there. They
+are accepted with a warning.
+"""
+
+from collections.abc import Iterable
+
+from grove.patching.module import patch_by_name
+from grove.patching.originals import remove_item
+from grove.patching.warning import warn
+
+#: The flags of patch_all that change nothing though programs rely on them.
+NOT_PATCHED = ("os", "thread", "sys", "subprocess", "signal", "queue")
+
+
+def patch_time() -> bool:
+    """Make time.sleep cooperative."""
+    return patch_by_name("time")
+
+
+def patch_socket(dns: bool = True, aggressive: bool = True) -> bool:
+    """Make the module socket cooperative.
+
+    Args:
+        dns: its look-ups of names too (see patch_dns).
+        aggressive: remove what could not be made cooperative; on Linux there is
+            nothing of the kind.
+    """
+    from grove import socket
+
+    items = [i for i in socket.__implements__ if dns or i not in socket.__dns__]
+    return patch_by_name("socket", items)
+
+
+def patch_dns() -> bool:
+    """Make the look-ups of names in the module socket cooperative."""
+    from grove import socket
+
+    return patch_by_name("socket", socket.__dns__)
+
+
+def patch_select(aggressive: bool = True) -> bool:
+    """Make select.select and select.poll cooperative, and selectors with them.
+
+    Args:
+        aggressive: remove select.epoll and the selector made of it, which are
+            not cooperative.
+    """
+    done = patch_by_name("select")
+    if done and aggressive:
+        import select
+
+        for name in ("epoll", "kqueue", "kevent", "devpoll"):
+            remove_item(select, name)
+    return patch_selectors(aggressive) and done
+
+
+def patch_selectors(aggressive: bool = True) -> bool:
+    """Make the module selectors cooperative."""
+    done = patch_by_name("selectors")
+    if done and aggressive:
+        import selectors
+
+        for name in ("EpollSelector", "KqueueSelector", "DevpollSelector"):
+            remove_item(selectors, name)
+    return done
+
+
+def patch_ssl() -> bool:
+    """Make the module ssl cooperative."""
+    return patch_by_name("ssl")
+
+
+# ---- what changes nothing --------------------------------------------------
+
+
+def warn_of(parts: Iterable[str]) -> None:
+    """Tell who patches that these stay as they are."""
+    parts = list(parts)
+    flags = ", ".join(f"{part}=False" for part in parts)
+    warn(
+        f"not patched: {', '.join(parts)}. Grove cannot replace them yet: what waits "
+        f"in them makes all greenlets wait. patch_all({flags}) does not warn."
+    )
+
+
+def patch_os() -> None:
+    """Nothing yet: os.fork is safe as it is, os.waitpid blocks the thread."""
+    warn_of(["os"])
+
+
+def patch_thread(
+    threading: bool = True,
+    _threading_local: bool = True,
+    Event: bool = True,
+    logging: bool = True,
+    existing_locks: bool = True,
+) -> None:
+    """Nothing yet: threads and their locks stay native."""
+    warn_of(["thread"])
+
+
+def patch_subprocess() -> None:
+    """Nothing yet: waiting for a child process blocks the thread."""
+    warn_of(["subprocess"])
+
+
+def patch_signal() -> None:
+    """Nothing yet: signal handlers run where Python runs them."""
+    warn_of(["signal"])
+
+
+def patch_queue() -> None:
+    """Nothing yet: the module queue stays native."""
+    warn_of(["queue"])
+
+
+def patch_sys(stdin: bool = True, stdout: bool = True, stderr: bool = True) -> None:
+    """Nothing: the standard streams are never replaced."""
+    warn_of(["sys"])
+
+
+def patch_builtins() -> None:
+    """Nothing: there is nothing to make cooperative."""
+
+
+def patch_contextvars() -> None:
+    """Nothing: each greenlet has a context of its own."""

@@ -1,0 +1,91 @@
+"""patch_all: all of the standard library that can be made cooperative."""
+
+import importlib
+from typing import Any
+
+from grove import events
+from grove.patching import parts
+from grove.patching.warning import warn
+
+__all__ = ["patch_all"]
+
+#: What was asked for so far: the arguments of all calls, by name.
+_asked: dict[str, Any] = {}
+
+
+def _is_repeated(arguments: dict[str, Any]) -> bool:
+    """Whether everything asked for was asked for before; warns of differences."""
+    if not _asked:
+        return False
+    if any(_asked.get(name) != value for name, value in arguments.items()):
+        warn("patch_all was called more than once with different arguments")
+    return all(_asked.get(name) or not value for name, value in arguments.items())
+
+
+def patch_all(
+    socket: bool = True,
+    dns: bool = True,
+    time: bool = True,
+    select: bool = True,
+    thread: bool = True,
+    os: bool = True,
+    ssl: bool = True,
+    subprocess: bool = True,
+    sys: bool = False,
+    aggressive: bool = True,
+    Event: bool = True,
+    builtins: bool = True,
+    signal: bool = True,
+    queue: bool = True,
+    contextvars: bool = True,
+    **kwargs: Any,
+) -> bool | None:
+    """Make the standard library cooperative, in the parts that are true.
+
+    One MonkeyPatchWarning tells of those that are true and stay as they are.
+
+    Args:
+        kwargs: are for the listeners of the events only.
+
+    Returns True; False when a listener raised DoNotPatch; None when everything
+    asked for had been patched already.
+    """
+    arguments = {k: v for k, v in locals().items() if k != "kwargs"}
+    if _is_repeated(arguments):
+        return None
+    try:
+        events.notify_and_call_entry_points(
+            events.GeventWillPatchAllEvent(arguments, kwargs)
+        )
+    except events.DoNotPatch:
+        return False
+    unpatched = [
+        name for name in parts.NOT_PATCHED if arguments[name] and not _asked.get(name)
+    ]
+    for name, value in arguments.items():
+        _asked[name] = _asked.get(name) or value
+
+    if ssl:
+        # The standard ssl derives its classes from the socket it finds.
+        importlib.import_module("grove.ssl")
+    if time:
+        parts.patch_time()
+    if socket:
+        parts.patch_socket(dns=dns, aggressive=aggressive)
+    if select:
+        parts.patch_select(aggressive=aggressive)
+    if ssl:
+        parts.patch_ssl()
+    if builtins:
+        parts.patch_builtins()
+    if contextvars:
+        parts.patch_contextvars()
+    events.notify_and_call_entry_points(
+        events.GeventDidPatchBuiltinModulesEvent(arguments, kwargs)
+    )
+    events.notify_and_call_entry_points(
+        events.GeventDidPatchAllEvent(arguments, kwargs)
+    )
+    if unpatched:
+        parts.warn_of(unpatched)
+    return True
