@@ -29,10 +29,13 @@ class BadRequest(Exception):
 
 
 class RequestReader:
-    """The part of a handler that reads requests.
+    """The part of a handler that reads requests."""
 
-    Wants socket, rfile, server and client_address of what it is a part of.
-    """
+    # What it wants of the handler that it is a part of.
+    socket: Any
+    rfile: Any
+    server: Any
+    client_address: Any
 
     #: Bytes of the longest request line and of the longest header.
     max_request_line: int = MAX_REQUEST_LINE

@@ -45,10 +45,12 @@ def _encoded(text: Any, what: str) -> bytes:
 
 
 class ResponseWriter:
-    """The part of a handler that writes responses.
+    """The part of a handler that writes responses."""
 
-    Wants socket, command and request_version of what it is a part of.
-    """
+    # What it wants of the handler that it is a part of.
+    socket: Any
+    command: str | None
+    request_version: str | None
 
     status: bytes | None = None
     code: int | None = None
