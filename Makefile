@@ -1,55 +1,64 @@
-# A thin front for Meson and the scripts in tools/.
-#
-#   make            build everything into build/
-#   make demo       build, then show what it is for
-#   make check      build, then run every test
-#   make bench      build, then run the benchmarks
-#   make install    build, then install below PREFIX (DESTDIR is honoured)
-#   make clean      remove build/ and the test builds
-#
-# PYTHON is the interpreter that the Python package is built for.
+# A thin front for the scripts in tools/, which do the work: `make help`.
 
-PYTHON ?= /usr/bin/python3
-PREFIX ?= /usr/local
-BUILD := build
-.SHELLFLAGS := -ec
+.PHONY: all lib demo check bench install setup clean help
+.SILENT:
 
-.PHONY: all setup configure demo check bench install clean
+# What these scripts are told by; given to make or in the environment.
+export PYTHON CC BUILD PREFIX DESTDIR SETUP
+ifeq ($(origin CC),default)
+unexport CC
+endif
 
-all: configure
-	@echo "make: building into $(BUILD)/: library, command, manual pages," \
-	    "Python package, examples, tests"
-	@ninja -C $(BUILD)
-	@echo "make: done; next: make demo, make check, make install PREFIX=..."
+all:
+	tools/setup build
+	tools/build
+	echo "make: done; next: make demo, make check, make install (make help)"
+
+lib:
+	tools/setup lib
+	tools/build lib
+
+demo:
+	tools/setup demo
+	tools/build demo
+	tools/demo "$$(tools/build --where)"
+
+# The parts of the test run build what they need.
+check:
+	tools/setup check
+	tools/check
+
+bench:
+	tools/setup bench
+	tools/build bench
+	tools/bench "$$(tools/build --where)"
+
+install:
+	tools/setup lib
+	tools/build --install
 
 setup:
-	@tools/setup
-
-# Only when $(BUILD)/ is new or PYTHON has changed; ninja sees to the rest.
-configure: setup
-	@if [ ! -f $(BUILD)/build.ninja ]; then \
-	    echo "make: configuring $(BUILD)/ for $(PYTHON)"; \
-	    meson setup $(BUILD) -Dpython=$(PYTHON); \
-	    echo "$(PYTHON)" >$(BUILD)/.python; \
-	elif [ "$$(cat $(BUILD)/.python 2>/dev/null)" != "$(PYTHON)" ]; then \
-	    echo "make: configuring $(BUILD)/ anew for $(PYTHON)"; \
-	    meson setup --wipe $(BUILD) -Dpython=$(PYTHON); \
-	    echo "$(PYTHON)" >$(BUILD)/.python; \
-	fi
-
-demo: all
-	@tools/demo $(BUILD)
-
-# The test run configures and builds all it needs, build/ included.
-check: configure
-	@tools/check
-
-bench: all
-	@tools/bench $(BUILD)
-
-install: all
-	@meson configure $(BUILD) -Dprefix=$(abspath $(PREFIX))
-	@meson install -C $(BUILD)
+	tools/setup
 
 clean:
-	rm -rf $(BUILD) build-*
+	tools/build --clean
+
+help:
+	sed -n 's/^#help \{0,1\}//p' Makefile
+
+#help make            the packages that are missing, then: library, command,
+#help                 manual, Python package and examples, into build/
+#help make lib        the C library, command and manual alone
+#help make demo       build, then show what it is for
+#help make check      build, then run every test (tools/check runs some)
+#help make bench      build, then run the benchmarks (tools/bench runs some)
+#help make install    build and install the library, command and manual
+#help make setup      the packages for all of that (tools/setup --list)
+#help make clean      remove the build directories
+#help
+#help PYTHON=python3.13   the interpreter that the package is for; it gets a
+#help                     build directory of its own, build-python3.13
+#help CC=clang            the compiler; build-clang
+#help BUILD=/some/dir     build there; the checkout may be read-only
+#help PREFIX=/usr/local   where to install; below DESTDIR, if that is given
+#help SETUP=no            leave the packages alone

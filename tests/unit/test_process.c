@@ -10,7 +10,12 @@
 #include <sched.h>
 
 /* Argument lists are of char *, as exec's are; nothing writes to them. */
+#ifdef __clang__
+#pragma GCC diagnostic ignored \
+    "-Wincompatible-pointer-types-discards-qualifiers"
+#else
 #pragma GCC diagnostic ignored "-Wdiscarded-qualifiers"
+#endif
 
 #define SH(script) ((char *[]){"sh", "-c", script, NULL})
 

@@ -164,7 +164,7 @@ static void take(enum step step)
         break;
     case MAIL:
         hub_take_mail(hub_self());
-        /* fall through */
+        __attribute__((fallthrough));
     case RUN:
     case STEPS:
         model_run();

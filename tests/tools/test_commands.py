@@ -1,0 +1,135 @@
+"""The scripts themselves: their help, their lists, what they refuse."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from build_tree import ROOT
+
+SCRIPTS = ["setup", "build", "check", "bench", "demo"]
+
+
+def run(*command: object, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [str(word) for word in command],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def packages(*arguments: str, **environment: str) -> list[str]:
+    clean = {"CC": "", "PYTHON": "", **environment}
+    return run("tools/setup", "--list", *arguments, **clean).stdout.split()
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help(script: str):
+    help = run(ROOT / "tools" / script, "--help")
+    assert help.returncode == 0 and help.stderr == ""
+    assert f"tools/{script}" in help.stdout
+    assert max(len(line) for line in help.stdout.splitlines()) <= 80
+
+
+def test_make_help_names_every_target():
+    targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)[1]
+    told = run("make", "-s", "help").stdout
+    for target in set(targets.split()) - {"all", "help"}:
+        assert f"make {target} " in told
+
+
+@pytest.mark.parametrize(
+    "command, status, told",
+    [
+        (["check", "nothing"], 2, "no part 'nothing'; there are unit asan"),
+        (["check", "unit", "nothing"], 2, "unit has no topic 'nothing'"),
+        (["check", "debug", "event"], 2, "debug has no topic 'event'"),
+        (["setup", "nothing"], 2, "no purpose 'nothing'; there are lib, build"),
+        (["build", "nothing"], 2, "invalid choice: 'nothing'"),
+        (["bench", "build", "nothing"], 2, "nothing"),
+    ],
+)
+def test_what_is_not_there_is_named(command: list[str], status: int, told: str):
+    refused = run(ROOT / "tools" / command[0], *command[1:])
+    assert refused.returncode == status
+    assert told in refused.stderr
+
+
+def test_topics_of_a_part():
+    listed = run("tools/check", "--list", "unit").stdout.split()
+    assert "timer" in listed and "cxx" in listed
+    listed = run("tools/check", "--list", "debug").stdout.split()
+    assert "greenlet_death" in listed and "greenlet_leaks" not in listed
+
+
+def test_a_purpose_needs_what_those_it_rests_on_need():
+    lib, build, bench, check = map(packages, ("lib", "build", "bench", "check"))
+    assert set(lib) < set(build) < set(bench) < set(check)
+    assert packages() == list(dict.fromkeys(packages()))
+    assert set(packages()) == set(check)
+
+
+def test_the_build_needs_little():
+    heavy = {"gcc-aarch64-linux-gnu", "mypy", "python3-gevent", "valgrind", "g++"}
+    assert heavy.isdisjoint(packages("demo"))
+    assert heavy < set(packages("check"))
+
+
+def test_the_readme_tells_what_the_library_needs():
+    told = re.search(r"no more than these packages:\n\n((?:    .*\n)+)",
+                     (ROOT / "README.md").read_text())[1]
+    assert told.split() == packages("lib")
+
+
+@pytest.mark.parametrize(
+    "environment, more",
+    [
+        ({"CC": "ccache clang-16"}, {"clang-16", "libclang-rt-16-dev"}),
+        ({"CC": "gcc-11"}, {"gcc-11", "g++-11"}),
+        ({"CC": "cc"}, set()),
+        ({"PYTHON": "python3.99"}, {"python3.99-dev"}),
+        ({"PYTHON": "/opt/python/bin/python3.12"}, set()),
+    ],
+)
+def test_packages_for_a_compiler_or_a_python(environment: dict, more: set):
+    assert set(packages("check", **environment)) - set(packages("check")) == more
+
+
+def test_without_root_the_missing_packages_are_named(tmp_path: Path):
+    """With a dpkg that knows of two packages, as somebody who cannot be root."""
+    fakes = {
+        "dpkg-query": 'printf "make installed\\ngcc installed\\nmeson config-files\\n"',
+        "id": "echo 1000",
+        "sudo": "exit 1",
+    }
+    for name, script in fakes.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    wanted = [p for p in packages("lib") if p not in ("make", "gcc")]
+
+    refused = run("tools/setup", "lib", PATH=path, CC="", SETUP="")
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].split() == [
+        *["apt-get", "install", "--no-install-recommends"],
+        *wanted,
+    ]
+    assert run("tools/setup", "lib", PATH=path, CC="", SETUP="no").returncode == 0
+
+
+def test_with_nothing_missing_nobody_has_to_be_root(tmp_path: Path):
+    installed = "".join(f"{package} installed\\n" for package in packages("lib"))
+    fakes = {"dpkg-query": f'printf "{installed}"', "id": "echo 1000"}
+    for name in ("sudo", "apt-get", "apt-cache"):
+        fakes[name] = "exit 9"
+    for name, script in fakes.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = run("tools/setup", "lib", PATH=path, CC="", SETUP="")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

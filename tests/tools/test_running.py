@@ -1,0 +1,68 @@
+"""Commands run by tools/check: signals, time, the log."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from making import running
+
+from build_tree import ROOT
+
+# Prints the numbers of the signals that are ignored and of those blocked.
+TELL = """
+import signal
+ignored = [s for s in signal.valid_signals() if signal.getsignal(s) == signal.SIG_IGN]
+print(sorted(map(int, ignored)), sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
+"""
+
+
+def test_signals_are_as_a_login_shell_has_them(tmp_path: Path):
+    # As a script's background job starts us, and worse.
+    program = f"""
+import signal, sys
+sys.path.insert(0, {str(ROOT / "tools")!r})
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1):
+    signal.signal(number, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD, signal.SIGINT])
+from pathlib import Path
+from making import running
+sys.exit(running.run(Path(sys.argv[1]), [sys.executable, "-c", {TELL!r}], 60, {{}}))
+"""
+    log = tmp_path / "log"
+    subprocess.check_call([sys.executable, "-B", "-c", program, log], timeout=60)
+    # Python itself ignores these two.
+    python_ignores = sorted([signal.SIGPIPE, signal.SIGXFSZ])
+    assert log.read_text().splitlines()[-1] == f"{[int(s) for s in python_ignores]} []"
+
+
+def test_the_whole_group_is_killed_when_time_is_up(tmp_path: Path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    script = f"{{ echo here; sleep 1000; }} >{fifo} & wait"
+    with pytest.raises(running.NotDone, match="not done after 2 s: sh -c"):
+        running.run(tmp_path / "log", ["sh", "-c", script], 2, {})
+    os.set_blocking(reader, True)
+    assert os.read(reader, 9) == b"here\n"
+    # The end: nobody who could write is left.
+    assert os.read(reader, 9) == b""
+    os.close(reader)
+
+
+def test_status_output_and_looks(tmp_path: Path):
+    log = tmp_path / "log"
+    looks = []
+    script = "echo to $WHOM; while [ ! -e seen ]; do sleep 0.05; done; exit 3"
+
+    def look() -> None:
+        looks.append(log.read_text())
+        (tmp_path / "seen").touch()
+
+    status = running.run(
+        log, ["sh", "-c", f"cd {tmp_path}; {script}"], 60, {"WHOM": "you"}, look
+    )
+    assert status == 3 and looks
+    assert log.read_text().endswith("\nto you\n")

@@ -1,0 +1,164 @@
+"""Build directories: where they are, and when Meson is run for them."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from making import trees
+from making.trees import ROOT, Tree, TreeError
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in ("BUILD", "CC", "CXX", "PYTHON"):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+class Commands(list):
+    """Runs nothing, and keeps what it was to run; each ends with status."""
+
+    status = 0
+
+    def __call__(self, command: list[str], env: dict[str, str]) -> int:
+        self.append(command)
+        return self.status
+
+
+@pytest.fixture
+def commands() -> Commands:
+    return Commands()
+
+
+def configured(path: Path, source: Path = ROOT, **options: object) -> Path:
+    """A directory that Meson seems to have configured for source."""
+    for folder in ("meson-info", "meson-private"):
+        (path / folder).mkdir(parents=True)
+    (path / "build.ninja").touch()
+    (path / "meson-info/meson-info.json").write_text(
+        json.dumps({"directories": {"source": str(source), "build": str(path)}})
+    )
+    (path / "meson-info/intro-buildoptions.json").write_text(
+        json.dumps([{"name": k, "value": v} for k, v in options.items()])
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    "given, main, of_asan",
+    [
+        ({}, "build", "build-asan"),
+        ({"CC": "gcc", "PYTHON": "/usr/bin/python3"}, "build", "build-asan"),
+        ({"CC": "clang"}, "build-clang", "build-asan-clang"),
+        ({"CC": "ccache /usr/bin/gcc-11 -m64"}, "build-gcc-11", "build-asan-gcc-11"),
+        ({"PYTHON": "/opt/bin/python3.13"}, "build-python3.13", "build-asan"),
+        ({"CC": "clang", "PYTHON": "p"}, "build-clang-p", "build-asan-clang"),
+    ],
+)
+def test_a_directory_for_each_compiler_and_python(environment, given, main, of_asan):
+    for name, value in given.items():
+        environment.setenv(name, value)
+    assert trees.main_path() == ROOT / main
+    assert trees.part_path("asan") == ROOT / of_asan
+
+
+def test_build_names_the_place_of_all(environment, tmp_path: Path):
+    environment.setenv("BUILD", str(tmp_path))
+    environment.setenv("CC", "clang")
+    assert trees.main_path() == tmp_path
+    assert trees.part_path("asan") == tmp_path / "build-asan-clang"
+    assert trees.logs_path() == tmp_path / "build-check-clang"
+
+
+@pytest.mark.parametrize(
+    "cc, cxx",
+    [
+        ("clang", "clang++"),
+        ("ccache /usr/bin/clang-14", "ccache /usr/bin/clang++-14"),
+        ("gcc-11", "g++-11"),
+    ],
+)
+def test_cxx_is_of_the_same_make(environment, cxx, cc):
+    environment.setenv("CC", cc)
+    assert trees.compiler_environment() == {"CXX": cxx}
+    environment.setenv("CXX", "other")
+    assert trees.compiler_environment() == {}
+
+
+def test_a_new_directory_is_configured(commands: Commands, tmp_path: Path):
+    path = tmp_path / "new"
+    Tree(path, commands).configure({"tests": True}, first={"tests": False, "man": False})
+    setup = ["meson", "setup", str(path), str(ROOT)]
+    assert commands == [[*setup, "-Dtests=true", "-Dman=false"]]
+
+
+def test_a_directory_as_wanted_is_left_alone(commands: Commands, tmp_path: Path):
+    tree = Tree(configured(tmp_path / "b", tests=True, python="/p"), commands)
+    tree.configure({"tests": True, "python": "/p"}, first={"python": "/q"})
+    assert commands == []
+
+
+def test_only_what_differs_is_changed(commands: Commands, tmp_path: Path):
+    tree = Tree(configured(tmp_path / "b", tests=False, python="/p"), commands)
+    tree.configure({"tests": True, "python": "/p"})
+    reconfigure = ["meson", "setup", "--reconfigure", str(tmp_path / "b"), str(ROOT)]
+    assert commands == [[*reconfigure, "-Dtests=true"]]
+
+
+@pytest.mark.parametrize("moved", ["source", "build"])
+def test_a_moved_one_is_configured_anew(commands: Commands, tmp_path: Path, moved: str):
+    path = tmp_path / "old"
+    configured(path, ROOT if moved == "build" else tmp_path / "gone", tests=True)
+    (path / "meson-private/cmd_line.txt").write_text(
+        "[options]\nbuildtype = release\ntests = true\n\n[properties]\n"
+    )
+    (path / "build-asan").mkdir()
+    if moved == "build":
+        path = path.rename(tmp_path / "new")
+    Tree(path, commands).configure({"tests": False}, first={"man": False})
+    # As it was configured, with what is wanted now; nothing stale is left, and
+    # what else is below it stays.
+    assert commands == [
+        ["meson", "setup", str(path), str(ROOT)]
+        + ["-Dman=false", "-Dbuildtype=release", "-Dtests=false"]
+    ]
+    assert [entry.name for entry in path.iterdir()] == ["build-asan"]
+
+
+def test_another_use_of_the_directory_is_refused(commands: Commands, tmp_path: Path):
+    (tmp_path / "letters").mkdir()
+    with pytest.raises(TreeError, match="is not empty and not a build directory"):
+        Tree(tmp_path, commands).configure({})
+    assert commands == []
+    Tree(tmp_path).remove()
+    assert (tmp_path / "letters").exists()
+
+
+def test_what_cannot_be_configured_is_named(commands: Commands, tmp_path: Path):
+    commands.status = 1
+    with pytest.raises(TreeError, match="cannot configure .*new.*--missing"):
+        Tree(tmp_path / "new", commands).configure({})
+
+
+def test_a_part_of_the_sources_is_built(commands: Commands, tmp_path: Path):
+    path = configured(tmp_path / "b")
+    targets = [
+        {"id": name, "defined_in": str(ROOT / file), "filename": [str(path / name)]}
+        for name, file in [
+            ("src/libgrove.a", "src/meson.build"),
+            ("python/x.so", "python/grove/meson.build"),
+        ]
+    ]
+    (path / "meson-info/intro-targets.json").write_text(json.dumps(targets))
+    tree = Tree(path, commands)
+    tree.build(tree.targets_below(["src", "man"]))
+    assert commands == [["ninja", "-C", str(path), "src/libgrove.a"]]
+
+
+def test_a_checkout_reached_by_a_link_has_not_moved(tmp_path: Path):
+    path = configured(tmp_path / "b")
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    assert not Tree(path).has_moved() and not Tree(link).has_moved()
+    assert os.path.realpath(link) == str(path)

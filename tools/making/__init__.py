@@ -1,0 +1,11 @@
+"""What `make` and the scripts in tools/ are made of.
+
+    trees       the build directories: where they are, configuring, building
+    running     a command with its output in a log, a time to be done by, and
+                signals as a program expects them
+    progress    what a running command is at, told in place or line by line
+    results     what a part of the tests came to, counted
+    parts       the parts of the tests
+
+Nothing here is installed or imported by the package.
+"""

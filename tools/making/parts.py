@@ -1,0 +1,311 @@
+"""The parts of the tests: what each builds, and what it runs there.
+
+A part that is asked for topics builds what these need and runs them alone.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from making import running
+from making.progress import Progress
+from making.results import Result, count_meson, count_pytest
+from making.trees import (
+    ROOT,
+    Options,
+    Tree,
+    TreeError,
+    compiler_environment,
+    main_path,
+    main_tree,
+    part_path,
+)
+
+BUILD_TIMEOUT = 900  # seconds, for one configuration or build
+TEST_TIMEOUT = 1500  # seconds, for one part's tests
+
+# What a build for the C unit tests leaves out.
+C_ONLY: Options = {
+    "python_bindings": False,
+    "man": False,
+    "examples": False,
+    "benchmarks": False,
+    "werror": True,
+    "checks": True,
+}
+
+# What a build for Python tests alone leaves out.
+PYTHON_ONLY: Options = {
+    "tests": False,
+    "man": False,
+    "examples": False,
+    "benchmarks": False,
+    "checks": True,
+}
+
+
+class PartFailed(Exception):
+    """The part could not run its tests; the text is for people."""
+
+
+@dataclass
+class Job:
+    """A part being run: where its output goes, and who tells how far it is."""
+
+    log: Path
+    progress: Progress
+
+    def run(
+        self,
+        command: list[str],
+        timeout: float,
+        env: Mapping[str, str],
+        doing: str = "starting",
+        tests: Sequence[str] = (),
+    ) -> int:
+        """Run a command. doing: what to say of it. tests: what Meson will run."""
+        self.progress.follow(self.log, doing, tests)
+        environment = {**compiler_environment(), **env}
+        try:
+            return running.run(
+                self.log, command, timeout, environment, self.progress.look
+            )
+        except running.NotDone as error:
+            raise PartFailed(str(error)) from None
+
+    def make(self, command: list[str], env: dict[str, str]) -> int:
+        """Run a command of Meson's or ninja's, for a tree."""
+        doing = "building" if command[0] == "ninja" else "configuring"
+        return self.run(command, BUILD_TIMEOUT, env, doing)
+
+
+@dataclass
+class Build:
+    """The build directory that a part has for itself."""
+
+    name: str
+    options: Options
+    cross_file: str = ""  # it has a compiler of its own, whatever CC says
+
+    def tree(self, job: Job) -> Tree:
+        """The directory, configured."""
+        tree = Tree(part_path(self.name, any_compiler=bool(self.cross_file)), job.make)
+        arguments = ["--cross-file", self.cross_file] if self.cross_file else []
+        tree.configure(self.options, arguments=arguments)
+        return tree
+
+
+class Part:
+    """A part: its build directory, the main one if it has none of its own."""
+
+    def __init__(self, about: str, build: Build | None) -> None:
+        self.about = about
+        self._build = build
+
+    def tree(self, job: Job) -> Tree:
+        return self._build.tree(job) if self._build else main_tree("check", job.make)
+
+    def topics(self) -> list[str]:
+        """What it can be asked for."""
+        raise NotImplementedError
+
+    def unknown(self, topics: Sequence[str]) -> str:
+        """The first of topics that it has not, or ""."""
+        known = self.topics()
+        return next((topic for topic in topics if name_of(topic) not in known), "")
+
+    def run(self, job: Job, topics: Sequence[str]) -> Result:
+        """Build, run the topics, or all if there are none, and count."""
+        raise NotImplementedError
+
+
+def name_of(topic: str) -> str:
+    """The name of a topic that may be given as a test file, or a case in one."""
+    return Path(topic.partition("::")[0]).stem.removeprefix("test_")
+
+
+class CTests(Part):
+    """The C unit tests, as one build directory has them."""
+
+    def __init__(
+        self,
+        about: str,
+        build: Build | None = None,
+        arguments: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(about, build)
+        self._arguments = arguments
+        self._env = env or {}
+
+    def topics(self) -> list[str]:
+        return sorted(
+            name_of(path.name)
+            for suffix in ("c", "cpp")
+            for path in (ROOT / "tests/unit").glob(f"test_*.{suffix}")
+        )
+
+    def run(self, job: Job, topics: Sequence[str]) -> Result:
+        tree = self.tree(job)
+        built = tree.tests("unit")
+        names = [name_of(topic) for topic in topics] or list(built)
+        for name in names:
+            if name not in built:
+                raise PartFailed(f"{tree.path.name} is built without the test {name}")
+        tree.build(sorted({target for name in names for target in built[name]}))
+
+        logs = tree.path / "meson-logs"
+        for old in logs.glob("check*"):
+            old.unlink()
+        status = job.run(
+            ["meson", "test", "-C", str(tree.path), "--no-rebuild", "--suite", "unit"]
+            + ["--print-errorlogs", "--logbase", "check", *self._arguments]
+            + (names if topics else []),
+            TEST_TIMEOUT,
+            self._env,
+            tests=names,
+        )
+        result = count_meson(sorted(logs.glob("check*.json")))
+        if status != 0 and not result.failures:
+            raise PartFailed(f"meson test ended with status {status}")
+        return result
+
+
+class PythonTests(Part):
+    """The tests of a folder, by pytest, against a build.
+
+    Tests that import the package run inside the interpreter it was built for;
+    others start it as GROVE_PYTHON.
+    """
+
+    def __init__(
+        self,
+        about: str,
+        folder: str,
+        needs: Sequence[str],
+        build: Build | None = None,
+        inside: bool = False,
+        files: str = "test_*.py",
+    ) -> None:
+        """needs: the folders of the sources that have to be built."""
+        super().__init__(about, build)
+        self._folder = ROOT / folder
+        self._needs = needs
+        self._inside = inside
+        self._files = files
+
+    def _paths(self) -> dict[str, Path]:
+        return {name_of(p.name): p for p in sorted(self._folder.rglob(self._files))}
+
+    def topics(self) -> list[str]:
+        return list(self._paths())
+
+    def run(self, job: Job, topics: Sequence[str]) -> Result:
+        paths = self._paths()
+        tests = [str(path) for path in paths.values()]
+        if topics:
+            # The path of the file, with the case in it if one is named.
+            cases = [topic.partition("::") for topic in topics]
+            tests = [f"{paths[name_of(f)]}{colons}{case}" for f, colons, case in cases]
+        if not tests:
+            return Result()
+        tree = self.tree(job)
+        if self._needs:
+            tree.build(tree.targets_below(self._needs))
+        report = job.log.with_suffix(".xml")
+        report.unlink(missing_ok=True)
+        python = str(tree.options()["python"])
+        status = job.run(
+            [python if self._inside else sys.executable, "-m", "pytest", "-v"]
+            + ["-p", "no:cacheprovider", "-o", "console_output_style=count", "-rs"]
+            + [f"--rootdir={ROOT}", f"--junitxml={report}", *tests],
+            TEST_TIMEOUT,
+            self._environment(tree, python),
+        )
+        if not report.exists():
+            raise PartFailed(f"pytest ended with status {status}")
+        result = count_pytest(report)
+        if status not in (0, 5) and not result.failures:
+            raise PartFailed(f"pytest ended with status {status}")
+        return result
+
+    def _environment(self, tree: Tree, python: str) -> dict[str, str]:
+        """What the tests find the build by."""
+        env = {
+            "GROVE_BUILD": str(tree.path),
+            "GROVE_PYTHON": python,
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        if self._inside:
+            env["PYTHONPATH"] = str(tree.path / "python")
+        seeds = ROOT.parent / "shared" / "seeds"
+        if "GROVE_SEEDS" not in os.environ and seeds.is_dir():
+            env["GROVE_SEEDS"] = str(seeds)
+        return env
+
+
+PARTS: dict[str, Part] = {
+    # C unit tests: as released, then as the sanitizers and others see them.
+    "unit": CTests("the C tests, as released"),
+    "asan": CTests(
+        "the C tests under AddressSanitizer and UBSan",
+        Build(
+            "asan",
+            {**C_ONLY, "b_sanitize": "address,undefined", "b_lundef": False},
+        ),
+        env={"UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"},
+    ),
+    "tsan": CTests(
+        "the C tests under ThreadSanitizer",
+        Build("tsan", {**C_ONLY, "b_sanitize": "thread", "b_lundef": False}),
+        env={"TSAN_OPTIONS": "halt_on_error=1"},
+    ),
+    "valgrind": CTests(
+        "the C tests under valgrind",
+        Build("valgrind", {**C_ONLY, "valgrind": True}),
+        ["--setup", "valgrind"],
+    ),
+    "ucontext": CTests(
+        "the C tests where contexts are switched by ucontext",
+        Build("ucontext", {**C_ONLY, "context": "ucontext"}),
+    ),
+    "aarch64": CTests(
+        "the portable C tests on aarch64, by emulation",
+        Build("aarch64", {**C_ONLY, "tls": False}, "tools/aarch64.ini"),
+    ),
+    # The package; then whole programs; then what is written about it all.
+    "python": PythonTests(
+        "the Python package", "tests/python", needs=["python"], inside=True
+    ),
+    # The raw greenlet where assertions are on, CPython's own, too, and under
+    # valgrind.
+    "debug": PythonTests(
+        "the raw greenlet in CPython's debug build",
+        "tests/python",
+        needs=["python"],
+        build=Build("debug", {**PYTHON_ONLY, "python": "/usr/bin/python3-dbg"}),
+        inside=True,
+        files="test_greenlet_[!l]*.py",
+    ),
+    "memory": PythonTests(
+        "the raw greenlet under valgrind",
+        "tests/memory",
+        needs=["python"],
+        build=Build(
+            "memory", {**PYTHON_ONLY, "python": "/usr/bin/python3", "valgrind": True}
+        ),
+    ),
+    "e2e": PythonTests(
+        "whole programs, the examples, the installation",
+        "tests/e2e",
+        needs=["src", "tool", "man", "python", "examples", "bench"],
+    ),
+    "tools": PythonTests("what make runs", "tests/tools", needs=[]),
+    "docs": PythonTests(
+        "the manual, the documents, the layout of the code",
+        "tests/docs",
+        needs=["src", "man"],
+    ),
+}
