@@ -3,7 +3,9 @@
  *
  *   dns.c            getaddrinfo: what is asked, and libc's list of the answer
  *   dns_name.c       getnameinfo
- *   dns_channel.c    questions under way: a c-ares channel in the hub's loop
+ *   dns_question.c   questions under way, and who waits for their answers
+ *   dns_channel.c    c-ares in the hub's loop: its channels
+ *   dns_socket.c     likewise: its sockets
  *   dns_config.c     whom to ask: nsswitch.conf, resolv.conf, explicit servers
  *   dns_libc.c       libc's own functions, on a worker thread
  *   dns_libc_only.c  the public calls where there is no c-ares to build with

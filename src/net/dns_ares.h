@@ -26,14 +26,15 @@ extern const char *dns_paths[DNS_FILES];
 /* Not NULL: tests' own /etc/hosts, as CARES_HOSTS in the environment. */
 extern bool dns_hosts_from_environment;
 
+/* Whom to ask and how, as the files say. */
 struct dns_config {
-    struct dns_stamp stamps[DNS_FILES];
-    const char *servers; /* explicit ones; NULL: those of resolv.conf */
-    bool libc;           /* more is asked for than c-ares can do */
-    bool edns, use_tcp;  /* options of resolv.conf */
-    char lookups[3];     /* c-ares's: f /etc/hosts, b servers, in this order */
-    int timeout;         /* milliseconds, of the first try */
-    int tries;
+    struct dns_stamp stamps[DNS_FILES]; /* as they were when it was made */
+    const char *servers;  /* explicit ones; NULL: those of resolv.conf */
+    bool libc;            /* more is asked for than c-ares can do */
+    bool edns, use_tcp;   /* options of resolv.conf */
+    char lookups[3];      /* c-ares's: f /etc/hosts, b servers, in this order */
+    int timeout;          /* milliseconds, of the first try */
+    int tries;            /* of each server */
     int64_t checked;      /* when the files were last looked at; 0: never */
     int64_t seen_checked; /* when the following were found out; 0: never */
     bool seen_ipv4, seen_ipv6; /* whether the host has such addresses, for
@@ -59,16 +60,19 @@ struct dns;
 struct dns *dns_of(struct hub *hub);
 struct dns_config *dns_config_of(struct dns *dns);
 
+/* ---- dns_question.c ------------------------------------------------------ */
+
 /* What is asked: for the addresses of node, or the name of addr. */
 struct dns_question {
     const char *node; /* NULL: for addr's name */
-    int family;
-    bool canonical; /* the canonical name is asked for as well */
-    const void *addr;
-    int addrlen;
+    int family;       /* AF_UNSPEC for both; of addr, if it is given */
+    bool canonical;   /* the canonical name is asked for as well */
+    const void *addr; /* an in_addr or in6_addr; NULL: for node's addresses */
+    int addrlen;      /* of addr */
     const char *what; /* for grove_dump */
 };
 
+/* What came of it. */
 struct dns_answer {
     int status;                 /* c-ares's */
     struct ares_addrinfo *info; /* or NULL; dns_answer_free frees it */

@@ -18,7 +18,7 @@
  *   try.c         receiving and sending in two halves, a try and a wait
  *   server.c      servers: see server.h
  *
- * TLS is a library of its own on top: see tls.h.
+ * TLS is a library of its own on top: see tls/tls.h.
  *
  * A call tries first, without blocking, and parks when that says EAGAIN:
  *

@@ -8,10 +8,10 @@
 #include "hub/hub.h"
 
 enum offload_state {
-    OFFLOAD_NEW,
+    OFFLOAD_NEW,     /* not handed over yet, or withdrawn */
     OFFLOAD_QUEUED,  /* no worker has begun it: it can be withdrawn */
     OFFLOAD_RUNNING, /* a worker is in run */
-    OFFLOAD_DONE,
+    OFFLOAD_DONE,    /* run has returned */
     OFFLOAD_LOST /* run was under way, or to come, in the parent of a fork */
 };
 
@@ -38,14 +38,5 @@ struct offload_job {
  * is waited for and 0 returned. what is for grove_dump. */
 int offload_wait(struct hub *hub, struct offload_job *job, int64_t deadline,
                  const char *what);
-
-/* For tests. */
-struct offload_counts {
-    unsigned threads; /* started and not ended */
-    unsigned idle;
-    unsigned queued;
-};
-struct offload_counts offload_counts(void);
-extern _Atomic int64_t offload_idle_time; /* after which an idle worker ends */
 
 #endif

@@ -3,7 +3,7 @@
 #include <pthread.h>
 
 #include "net_help.h"
-#include "os/offload.h"
+#include "os/workers.h"
 #include "unit.h"
 
 /* ---- a worker that is held up until told --------------------------------- */
@@ -160,7 +160,7 @@ static void no_more_than_the_maximum_run(void **state)
     for (int i = 0; i < CALLS; i++)
         start(&c[i], &g, i, GROVE_NEVER);
     await_inside(&g, 3);
-    assert_int_equal(offload_counts().queued, CALLS - 3);
+    assert_int_equal(workers_counts().queued, CALLS - 3);
     open_gate(&g);
     for (int i = 0; i < CALLS; i++)
         assert_visited(&c[i]);
@@ -208,7 +208,7 @@ static void idle_workers_end(void **state)
 {
     struct gate g = GATE;
     struct caller c[5];
-    offload_idle_time = MS;
+    workers_idle_time = MS;
     for (int i = 0; i < 5; i++)
         start(&c[i], &g, i, GROVE_NEVER);
     await_inside(&g, 5);
@@ -218,11 +218,11 @@ static void idle_workers_end(void **state)
     int64_t end = grove_now() + HANG;
     /* Those that went idle when the time was longer are woken by the maximum.
      */
-    while (offload_counts().threads > 1 && grove_now() < end) {
+    while (workers_counts().threads > 1 && grove_now() < end) {
         grove_workers_set_max(1);
         grove_sleep(MS);
     }
-    assert_true(offload_counts().threads <= 1);
+    assert_true(workers_counts().threads <= 1);
     grove_workers_set_max(64);
     int there;
     for (int i = 0; i < 20; i++) { /* ends and beginnings meet */
@@ -231,10 +231,10 @@ static void idle_workers_end(void **state)
         assert_ptr_equal(value, &there);
         grove_sleep(i % 3 * MS);
     }
-    while (offload_counts().threads > 0 && grove_now() < end)
+    while (workers_counts().threads > 0 && grove_now() < end)
         grove_sleep(MS);
-    assert_int_equal(offload_counts().threads, 0);
-    offload_idle_time = 10 * GROVE_SECOND;
+    assert_int_equal(workers_counts().threads, 0);
+    workers_idle_time = 10 * GROVE_SECOND;
 }
 
 static void *blocked_signals(void *arg)
@@ -288,14 +288,14 @@ static void what_was_not_begun_is_taken_back(void **state)
     start(&late, &g, 3, grove_now() + 2 * MS);
     start(&last, &g, 4, GROVE_NEVER);
     grove_yield();
-    assert_int_equal(offload_counts().queued, 3);
+    assert_int_equal(workers_counts().queued, 3);
     grove_kill(killed.fiber);
     finish(&killed);
     assert_int_equal(killed.result, -ECANCELED);
     assert_int_equal(killed.next, 0);
     finish(&late);
     assert_int_equal(late.result, -ETIMEDOUT);
-    assert_int_equal(offload_counts().queued, 1);
+    assert_int_equal(workers_counts().queued, 1);
     open_gate(&g);
     assert_visited(&first);
     assert_visited(&last);
@@ -489,7 +489,7 @@ static void hubs_share_the_workers(void **state)
         }
     }
     assert_int_equal(total, 5 * 3 * 500);
-    assert_true(offload_counts().threads <= 4);
+    assert_true(workers_counts().threads <= 4);
     assert_int_equal(grove_workers_set_max(64), 0);
 }
 
@@ -516,17 +516,17 @@ static void a_thread_ends_while_its_fibers_wait(void **state)
     pthread_t thread;
     void *good = NULL;
     assert_int_equal(grove_workers_set_max(1), 0);
-    while (offload_counts().threads > 1)
+    while (workers_counts().threads > 1)
         grove_sleep(MS);
     assert_int_equal(pthread_create(&thread, NULL, leave_callers, &total), 0);
     await_inside(&left_gate, 1);
     int64_t end = grove_now() + HANG;
-    while (offload_counts().queued > 0 && grove_now() < end)
+    while (workers_counts().queued > 0 && grove_now() < end)
         grove_sleep(MS);
     open_gate(&left_gate);
     pthread_join(thread, &good);
     assert_non_null(good);
-    assert_int_equal(offload_counts().queued, 0);
+    assert_int_equal(workers_counts().queued, 0);
     assert_int_equal(left_gate.passed, 1);
     assert_int_equal(grove_workers_set_max(64), 0);
 }
@@ -637,19 +637,19 @@ static void no_thread_to_be_had(void **state)
     struct caller first, second;
     void *value;
     int there;
-    offload_idle_time = MS;
+    workers_idle_time = MS;
     grove_workers_set_max(1);
-    while (offload_counts().threads > 1)
+    while (workers_counts().threads > 1)
         grove_sleep(MS);
     grove_offload(other_thread, &there, &value); /* idles for MS from here */
-    while (offload_counts().threads > 0)
+    while (workers_counts().threads > 0)
         grove_sleep(MS);
     grove_workers_set_max(64);
     threads_to_fail = 1;
     assert_int_equal(grove_offload(other_thread, &there, &value), -EAGAIN);
     assert_int_equal(threads_to_fail, 0);
-    assert_int_equal(offload_counts().threads, 0);
-    assert_int_equal(offload_counts().queued, 0);
+    assert_int_equal(workers_counts().threads, 0);
+    assert_int_equal(workers_counts().queued, 0);
     /* One worker does the work of two. */
     start(&first, &g, 1, GROVE_NEVER);
     await_inside(&g, 1);
@@ -657,11 +657,11 @@ static void no_thread_to_be_had(void **state)
     start(&second, &g, 2, GROVE_NEVER);
     grove_yield();
     assert_int_equal(threads_to_fail, 0);
-    assert_int_equal(offload_counts().queued, 1);
+    assert_int_equal(workers_counts().queued, 1);
     open_gate(&g);
     assert_visited(&first);
     assert_visited(&second);
-    offload_idle_time = 10 * GROVE_SECOND;
+    workers_idle_time = 10 * GROVE_SECOND;
 }
 
 static const char *wish;

@@ -4,12 +4,17 @@
  *
  * A saved session is the name of the host that it is of, with its 0 byte, and
  * OpenSSL's encoding. A resumed handshake does not show a certificate again, so
- * it must be for the same host.
+ * it must be for the same host:
+ *
+ *     w w w . a . t e s t 0 | SSL_SESSION in ASN.1 ...
+ *
+ * All run on the connection's thread.
  */
+#include <assert.h>
 #include <openssl/err.h>
 #include <string.h>
 
-#include "net/tls.h"
+#include "tls/tls.h"
 
 ssize_t grove_tls_session_save(grove_tls *tls, void *buf, size_t size)
 {
@@ -52,6 +57,7 @@ int grove_tls_session_resume(grove_tls *tls, const void *session, size_t len)
                 *tls->host ? tls->host : "no host");
         return -EINVAL;
     }
+    assert(host <= len); /* the names are the same, with their ends */
     ERR_clear_error();
     const unsigned char *at = (const unsigned char *)session + host;
     SSL_SESSION *s = d2i_SSL_SESSION(NULL, &at, (long)(len - host));

@@ -1,5 +1,5 @@
 /*
- * TLS connections: handshake, read, write, shutdown.
+ * What goes through a TLS connection: handshake, read, write, shutdown.
  *
  *     new --handshake--> established --shutdown(SHUT_WR)--> finished: reads on
  *      |                   |      ^                             |
@@ -14,112 +14,28 @@
  *   2. What ends a wait early (a kill, a deadline) breaks nothing. A record of
  *      which OpenSSL has sent a part must be sent to its end: it is kept, and
  *      who writes next must come with the same bytes.
- *   3. Nobody reads or writes before the handshake is done.
+ *   3. Nobody reads or writes before the handshake is done, and nobody writes
+ *      once the connection is finished.
+ *
+ * All run on the connection's thread, and may park.
  */
+#include <assert.h>
 #include <openssl/err.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "net/tls.h"
+#include "tls/tls.h"
 
 /* The most that OpenSSL is given at once: a record's worth. */
 #define RECORD 16384
 
-/* A call under way. */
+/* A call under way, by who has the turn for it; on its stack. */
 struct op {
     grove_tls *tls;
-    int64_t deadline;
+    int64_t deadline; /* of the call, all its waits included */
     const char *what; /* for grove_dump */
     bool last;        /* the deadline has passed: this try is the last */
     bool cut;         /* a wait has ended it, OpenSSL has not */
 };
-
-/* ---- what went wrong ----------------------------------------------------- */
-
-void tls_say(grove_tls *tls, const char *format, ...)
-{
-    va_list args;
-    free(tls->error);
-    va_start(args, format);
-    if (vasprintf(&tls->error, format, args) < 0)
-        tls->error = NULL;
-    va_end(args);
-    tls->said = tls->error ? tls->error : "no memory to tell it";
-}
-
-const char *grove_tls_error(const grove_tls *tls)
-{
-    return tls->said;
-}
-
-/* A call fails: with errno error, told by tls_say if it is not a system's. */
-static int fail(grove_tls *tls, int error)
-{
-    errno = error;
-    return -1;
-}
-
-static int fail_by_system(grove_tls *tls, int error)
-{
-    tls_say(tls, "%s", strerror(error));
-    return fail(tls, error);
-}
-
-static int end_of_stream(grove_tls *tls)
-{
-    tls_say(tls, tls->established
-                     ? "the stream ended without the peer's close_notify: it "
-                       "may have been cut"
-                     : "the peer closed the stream during the handshake");
-    return ECONNABORTED;
-}
-
-/* Which errno OpenSSL's own error is; said. */
-static int protocol_error(grove_tls *tls)
-{
-    char buf[256];
-    int reason = ERR_GET_REASON(ERR_peek_error());
-    if (tls_out_of_memory()) {
-        tls_say(tls, "no memory");
-        return ENOMEM;
-    }
-    if (tls->verify_error)
-        return tls->verify_error;
-    if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)
-        return end_of_stream(tls);
-    if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
-        tls_say(tls, "the client has shown no certificate");
-        return EKEYREJECTED;
-    }
-    if (reason > SSL_AD_REASON_OFFSET)
-        tls_say(tls, "the peer refused the connection: %s",
-                SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET));
-    else
-        tls_say(tls, "%s", tls_reason(buf, sizeof(buf)));
-    return EPROTO;
-}
-
-/* OpenSSL has failed for good, as SSL_get_error says; the errno, said. The
- * other direction may still work if it was the descriptor's fault. */
-static int break_down(grove_tls *tls, int ssl_error, int *broken)
-{
-    int error;
-    if (ssl_error == SSL_ERROR_SYSCALL && tls->io_error) {
-        error = tls->io_error;
-        tls_say(tls, "%s", strerror(error));
-    } else if (ssl_error == SSL_ERROR_SYSCALL) {
-        error = end_of_stream(tls);
-    } else {
-        error = protocol_error(tls);
-        tls->read_broken = tls->write_broken = error;
-        /* Why, the peer is told. */
-        if (tls->fd < 0 && tls->output)
-            tls_wait(tls, LOOP_WRITE, grove_now(), "tls");
-    }
-    *broken = error;
-    return error;
-}
 
 /* ---- what each call does around OpenSSL's --------------------------------- */
 
@@ -129,13 +45,14 @@ static bool again(struct op *op, int r, int *broken)
 {
     grove_tls *tls = op->tls;
     int ssl_error = SSL_get_error(tls->ssl, r);
+    assert(r <= 0 && !op->cut);
     if (ssl_error != SSL_ERROR_WANT_READ && ssl_error != SSL_ERROR_WANT_WRITE) {
-        fail(tls, break_down(tls, ssl_error, broken));
+        tls_fail(tls, tls_break_down(tls, ssl_error, broken));
         return false;
     }
     op->cut = true;
     if (op->last) {
-        fail_by_system(tls, ETIMEDOUT);
+        tls_fail_by_system(tls, ETIMEDOUT);
         return false;
     }
     unsigned direction =
@@ -144,7 +61,7 @@ static bool again(struct op *op, int r, int *broken)
     if (waited == -ETIMEDOUT)
         op->last = true;
     else if (waited < 0 && waited != -EINTR) {
-        fail_by_system(tls, -waited);
+        tls_fail_by_system(tls, -waited);
         return false;
     }
     op->cut = false;
@@ -155,7 +72,7 @@ static bool again(struct op *op, int r, int *broken)
 static int take(grove_tls *tls, grove_mutex *turn, int64_t deadline)
 {
     int r = grove_mutex_lock_until(turn, deadline);
-    return r < 0 ? fail_by_system(tls, -r) : 0;
+    return r < 0 ? tls_fail_by_system(tls, -r) : 0;
 }
 
 /* errno outlives what ends a call. */
@@ -164,92 +81,6 @@ static void give(grove_mutex *turn)
     int error = errno;
     grove_mutex_unlock(turn);
     errno = error;
-}
-
-/* ---- birth and end ---------------------------------------------------------- */
-
-static int set_host(grove_tls *tls, const char *host)
-{
-    const grove_tls_context *context = tls->context;
-    if (!host) {
-        return context->role == GROVE_TLS_CLIENT &&
-                       context->verify == GROVE_TLS_VERIFY_FULL
-                   ? -EINVAL
-                   : 0;
-    }
-    size_t len = strlen(host);
-    if (len > 0 && host[len - 1] == '.') /* the root's dot is not in names */
-        len--;
-    if (context->role != GROVE_TLS_CLIENT || len == 0 || len > TLS_HOST_MAX)
-        return -EINVAL;
-    memcpy(tls->host, host, len);
-    if (!tls_is_address(tls->host) &&
-        !SSL_set_tlsext_host_name(tls->ssl, tls->host))
-        return -ENOMEM;
-    return context->verify == GROVE_TLS_VERIFY_FULL ? tls_verify_host(tls) : 0;
-}
-
-static int set_up(grove_tls *tls, const char *host)
-{
-    grove_tls_context *context = tls->context;
-    ERR_clear_error();
-    tls->ssl = SSL_new(context->ssl);
-    if (!tls->ssl || !SSL_set_app_data(tls->ssl, tls))
-        return -ENOMEM;
-    int r = set_host(tls, host);
-    if (r < 0)
-        return r;
-    if (context->role == GROVE_TLS_CLIENT)
-        SSL_set_connect_state(tls->ssl);
-    else if (!context->hosts && !context->host_fn &&
-             !SSL_CTX_get0_certificate(context->ssl))
-        return -EINVAL;
-    else
-        SSL_set_accept_state(tls->ssl);
-    return tls_bio_attach(tls);
-}
-
-static int new_tls(grove_tls **out, grove_tls_context *context, int fd,
-                   const grove_tls_transport *transport, const char *host)
-{
-    grove_tls *tls = calloc(1, sizeof(*tls));
-    if (!tls)
-        return -ENOMEM;
-    tls->context = grove_tls_context_retain(context);
-    tls->fd = fd;
-    tls->said = "";
-    if (transport)
-        tls->transport = *transport;
-    int r = set_up(tls, host);
-    if (r < 0)
-        grove_tls_free(tls);
-    else
-        *out = tls;
-    return r;
-}
-
-int grove_tls_new(grove_tls **out, grove_tls_context *context, int fd,
-                  const char *host)
-{
-    return fd < 0 ? -EBADF : new_tls(out, context, fd, NULL, host);
-}
-
-int grove_tls_new_over(grove_tls **out, grove_tls_context *context,
-                       const grove_tls_transport *transport, const char *host)
-{
-    return new_tls(out, context, -1, transport, host);
-}
-
-void grove_tls_free(grove_tls *tls)
-{
-    if (!tls)
-        return;
-    SSL_free(tls->ssl);
-    grove_tls_context_release(tls->served_by);
-    grove_tls_context_release(tls->context);
-    free(tls->input);
-    free(tls->error);
-    free(tls);
 }
 
 /* ---- handshake ---------------------------------------------------------------- */
@@ -273,16 +104,17 @@ static int check_resumed(grove_tls *tls)
     tls_say(tls, "the session's certificate was refused: %s",
             X509_verify_cert_error_string(error));
     tls->read_broken = tls->write_broken = EKEYREJECTED;
-    return fail(tls, EKEYREJECTED);
+    return tls_fail(tls, EKEYREJECTED);
 }
 
 static int shake_hands(grove_tls *tls, int64_t deadline)
 {
     struct op op = {.tls = tls, .deadline = deadline, .what = "tls handshake"};
     int r;
+    assert(grove_mutex_is_locked(&tls->shaking) && !tls->established);
     do {
         if (tls->read_broken)
-            return fail(tls, tls->read_broken);
+            return tls_fail(tls, tls->read_broken);
         ERR_clear_error();
         r = SSL_do_handshake(tls->ssl);
     } while (r <= 0 && again(&op, r, &tls->read_broken));
@@ -301,7 +133,9 @@ static int handshake(grove_tls *tls, int64_t deadline)
         return 0;
     if (take(tls, &tls->shaking, deadline) < 0)
         return -1;
+    /* Who had the turn before may have done it. */
     int r = tls->established ? 0 : shake_hands(tls, deadline);
+    assert(r < 0 || tls->established);
     give(&tls->shaking);
     return r;
 }
@@ -312,9 +146,10 @@ static ssize_t read_some(grove_tls *tls, void *buf, size_t len,
                          int64_t deadline)
 {
     struct op op = {.tls = tls, .deadline = deadline, .what = "tls read"};
+    assert(grove_mutex_is_locked(&tls->reading) && tls->established && len);
     for (;;) {
         if (tls->read_broken)
-            return fail(tls, tls->read_broken);
+            return tls_fail(tls, tls->read_broken);
         ERR_clear_error();
         size_t n;
         int r = SSL_read_ex(tls->ssl, buf, len, &n);
@@ -356,6 +191,7 @@ static uint64_t hash_of(const char *buf, size_t len)
 /* How much of buf is the next record; 0: it must not be written. */
 static size_t next_record(grove_tls *tls, const char *buf, size_t len)
 {
+    assert(len > 0 && tls->cut_size <= RECORD);
     if (tls->cut_size == 0)
         return len < RECORD ? len : RECORD;
     if (tls->cut_size <= len && hash_of(buf, tls->cut_size) == tls->cut_hash)
@@ -369,14 +205,18 @@ static bool write_record(struct op *op, const char *buf, size_t len)
     grove_tls *tls = op->tls;
     size_t n;
     int r;
+    assert(grove_mutex_is_locked(&tls->writing) && tls->established);
+    assert(len > 0 && len <= RECORD && !tls->finished);
+    assert(tls->cut_size == 0 || tls->cut_size == len);
     do {
         if (tls->write_broken) {
-            fail(tls, tls->write_broken);
+            tls_fail(tls, tls->write_broken);
             return false;
         }
         ERR_clear_error();
         r = SSL_write_ex(tls->ssl, buf, len, &n);
     } while (r <= 0 && again(op, r, &tls->write_broken));
+    assert(r <= 0 || n == len); /* no part of a record is a success */
     tls->cut_size = r <= 0 && op->cut ? len : 0;
     if (tls->cut_size)
         tls->cut_hash = hash_of(buf, len);
@@ -390,7 +230,7 @@ static ssize_t write_all(grove_tls *tls, const char *buf, size_t len,
     size_t done = 0;
     if (tls->finished) {
         tls_say(tls, "written to after grove_tls_shutdown");
-        return fail(tls, EPIPE);
+        return tls_fail(tls, EPIPE);
     }
     while (done < len) {
         size_t n = next_record(tls, buf + done, len - done);
@@ -399,7 +239,7 @@ static ssize_t write_all(grove_tls *tls, const char *buf, size_t len,
                     "a write was cut short within a record, and this one "
                     "does not begin with the same %zu bytes",
                     tls->cut_size);
-            return done ? (ssize_t)done : fail(tls, EPIPE);
+            return done ? (ssize_t)done : tls_fail(tls, EPIPE);
         }
         if (!write_record(&op, buf + done, n)) {
             if (done == 0)
@@ -432,17 +272,18 @@ ssize_t grove_tls_write_until(grove_tls *tls, const void *buf, size_t len,
 static int finish(grove_tls *tls, int64_t deadline)
 {
     struct op op = {.tls = tls, .deadline = deadline, .what = "tls shutdown"};
+    assert(grove_mutex_is_locked(&tls->writing) && tls->established);
     if (tls->finished)
         return 0;
     if (tls->cut_size) {
         tls_say(tls, "a write was cut short within a record of %zu bytes",
                 tls->cut_size);
-        return fail(tls, EPIPE);
+        return tls_fail(tls, EPIPE);
     }
     int r;
     do {
         if (tls->write_broken)
-            return fail(tls, tls->write_broken);
+            return tls_fail(tls, tls->write_broken);
         ERR_clear_error();
         /* -1 while it is not sent; it is told apart from what comes after. */
         r = SSL_shutdown(tls->ssl);
@@ -465,11 +306,11 @@ int grove_tls_shutdown_until(grove_tls *tls, int how, int64_t deadline)
 {
     if (how != SHUT_WR && how != SHUT_RDWR) {
         tls_say(tls, "%d is neither SHUT_WR nor SHUT_RDWR", how);
-        return fail(tls, EINVAL);
+        return tls_fail(tls, EINVAL);
     }
     if (!tls->established) {
         tls_say(tls, "there was no handshake");
-        return fail(tls, ENOTCONN);
+        return tls_fail(tls, ENOTCONN);
     }
     if (take(tls, &tls->writing, deadline) < 0)
         return -1;
@@ -482,55 +323,6 @@ int grove_tls_shutdown_until(grove_tls *tls, int how, int64_t deadline)
     r = drain(tls, deadline);
     give(&tls->reading);
     return r;
-}
-
-/* ---- what is known of it ----------------------------------------------------------- */
-
-const char *grove_tls_version(const grove_tls *tls)
-{
-    return tls->established ? SSL_get_version(tls->ssl) : "";
-}
-
-const char *grove_tls_cipher(const grove_tls *tls)
-{
-    return tls->established ? SSL_get_cipher_name(tls->ssl) : "";
-}
-
-const char *grove_tls_alpn(const grove_tls *tls)
-{
-    return tls->alpn;
-}
-
-const char *grove_tls_host(const grove_tls *tls)
-{
-    if (tls->context->role == GROVE_TLS_CLIENT)
-        return tls->host;
-    const char *host = SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name);
-    return host ? host : "";
-}
-
-ssize_t grove_tls_peer(const grove_tls *tls, char *buf, size_t size)
-{
-    X509 *cert = SSL_get0_peer_certificate(tls->ssl);
-    if (size)
-        buf[0] = 0;
-    if (!cert)
-        return 0;
-    BIO *bio = BIO_new(BIO_s_mem());
-    char *text;
-    long len = -1;
-    if (bio && X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0,
-                                  XN_FLAG_RFC2253) >= 0)
-        len = BIO_get_mem_data(bio, &text);
-    if (len > 0 && size)
-        snprintf(buf, size, "%.*s", (int)len, text);
-    BIO_free(bio);
-    return len < 0 ? -ENOMEM : len;
-}
-
-void *grove_tls_native(grove_tls *tls)
-{
-    return tls->ssl;
 }
 
 /* ---- without a deadline --------------------------------------------------------------- */
@@ -559,14 +351,3 @@ int grove_tls_shutdown(grove_tls *tls, int how)
 {
     return grove_tls_shutdown_until(tls, how, GROVE_NEVER);
 }
-
-const struct tls_ops tls_ops_table = {
-    .retain = grove_tls_context_retain,
-    .release = grove_tls_context_release,
-    .open = grove_tls_new,
-    .free = grove_tls_free,
-    .handshake = grove_tls_handshake_until,
-    .read = grove_tls_read_until,
-    .write = grove_tls_write_until,
-    .shutdown = grove_tls_shutdown_until,
-};

@@ -13,12 +13,19 @@
  *
  * Other descriptors (pipes, terminals) are such a transport of grove_read and
  * grove_write. All run on the connection's thread.
+ *
+ * What is offered and what is taken of it:
+ *
+ *     output NULL --BIO asked--> offered --flush_output--> output_done > 0
+ *         ^                      (output, output_size)          |
+ *         +------------------- BIO asked again: that many ------+
  */
+#include <assert.h>
 #include <openssl/bio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/tls.h"
+#include "tls/tls.h"
 
 /* ---- the BIO ------------------------------------------------------------ */
 
@@ -31,6 +38,7 @@ static ssize_t take_input(grove_tls *tls, char *buf, size_t len)
         errno = EAGAIN;
         return -1;
     }
+    assert(in->from < in->to && in->to <= sizeof(in->bytes));
     size_t n = in->to - in->from < len ? in->to - in->from : len;
     memcpy(buf, in->bytes + in->from, n);
     in->from += n;
@@ -58,6 +66,7 @@ static int bio_read(BIO *bio, char *buf, int len)
 
 static ssize_t offer_output(grove_tls *tls, const char *buf, size_t len)
 {
+    assert(tls->output || tls->output_done == 0);
     if (tls->output == buf && tls->output_done) {
         size_t n = tls->output_done;
         tls->output = NULL;
@@ -135,9 +144,11 @@ static int choose_transport(grove_tls *tls)
 
 int tls_bio_attach(grove_tls *tls)
 {
+    assert(tls->ssl && !SSL_get_rbio(tls->ssl));
     int r = choose_transport(tls);
     if (r < 0)
         return r;
+    assert(tls->fd >= 0 || (tls->transport.read && tls->transport.write));
     BIO *bio = BIO_new(tls->context->bio);
     if (!bio)
         return -ENOMEM;
@@ -166,6 +177,7 @@ static int fill_input(grove_tls *tls, int64_t deadline)
         tls->ended = n == 0;
         return n == 0 ? 0 : -error;
     }
+    assert(!tls->input); /* nobody else has read meanwhile */
     in->from = 0;
     in->to = (size_t)n;
     tls->input = in;
@@ -194,6 +206,7 @@ static int flush_output(grove_tls *tls, int64_t deadline)
 int tls_wait(grove_tls *tls, unsigned direction, int64_t deadline,
              const char *what)
 {
+    assert(direction == LOOP_READ || direction == LOOP_WRITE);
     if (tls->fd >= 0)
         return net_await(tls->fd, direction, deadline, what);
     return direction == LOOP_READ ? fill_input(tls, deadline)

@@ -3,15 +3,17 @@
  * what was wrong with one.
  *
  * OpenSSL checks; its callback, made once for each thing that it objects to,
- * keeps the first in the connection and lets it stand.
+ * keeps the first in the connection and lets it stand. All run on the
+ * connection's thread, within OpenSSL; none may park.
  */
 #include <arpa/inet.h>
+#include <assert.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "net/tls.h"
+#include "tls/tls.h"
 
 int tls_verify_mode(const grove_tls_context *context)
 {
@@ -34,6 +36,7 @@ bool tls_is_address(const char *host)
 
 int tls_verify_host(grove_tls *tls)
 {
+    assert(tls->host[0] && tls->context->role == GROVE_TLS_CLIENT);
     X509_VERIFY_PARAM *param = SSL_get0_param(tls->ssl);
     X509_VERIFY_PARAM_set_hostflags(param,
                                     X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
@@ -140,6 +143,7 @@ int tls_verify_callback(int ok, X509_STORE_CTX *store)
     SSL *ssl =
         X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     grove_tls *tls = SSL_get_app_data(ssl);
+    assert(tls && tls->ssl == ssl);
     if (!ok && !tls->verify_error) {
         int error = X509_STORE_CTX_get_error(store);
         tls->verify_error = errno_of(error);
