@@ -15,8 +15,11 @@ extern "C" {
 
 #if defined(__GNUC__)
 #define GROVE_API __attribute__((visibility("default")))
+/* Before what C99 has not, lest -Wpedantic warn of it. */
+#define GROVE_EXTENSION __extension__
 #else
 #define GROVE_API
+#define GROVE_EXTENSION
 #endif
 
 #define GROVE_VERSION_MAJOR 0

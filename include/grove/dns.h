@@ -12,6 +12,8 @@
 extern "C" {
 #endif
 
+struct addrinfo; /* <netdb.h> hides it from strict C */
+
 /* ---- Name look-ups ----------------------------------------------------- */
 /*
  * As getaddrinfo(3) and getnameinfo(3): the same arguments, results, order and

@@ -28,7 +28,7 @@ typedef struct grove_clause {
     int result; /* of the clause that was chosen: 0, or why it came to nothing:
                    -EPIPE (the channel is closed), -EBADF (no descriptor, or
                    closed meanwhile) */
-    union {
+    GROVE_EXTENSION union {
         grove_channel *channel;
         grove_event *event;
         grove_promise *promise;

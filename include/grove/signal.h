@@ -7,6 +7,7 @@
 #include <grove/base.h>
 #include <grove/sync.h>
 #include <signal.h>
+#include <sys/select.h> /* sigset_t, which <signal.h> hides from strict C */
 
 #ifdef __cplusplus
 extern "C" {

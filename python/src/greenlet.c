@@ -435,9 +435,9 @@ int greenlet_init(PyObject *module)
     if (greenlet_switch_init() < 0 || greenlet_trace_init() < 0 ||
         !PyExc_GreenletError || !PyExc_GreenletExit)
         return -1;
-    if (getenv("GROVE_STACK_SIZE") &&
-        grove_stack_size_default() >= STATE_STACK_MIN)
-        greenlet_stack_shift = stack_shift(grove_stack_size_default());
+    unsigned shift = stack_shift_from_environment(STATE_STACK_MIN);
+    if (shift)
+        greenlet_stack_shift = shift;
     if (PyModule_AddType(module, &PyGreenlet_Type) < 0 ||
         PyModule_AddObjectRef(module, "error", PyExc_GreenletError) < 0 ||
         PyModule_AddObjectRef(module, "GreenletExit", PyExc_GreenletExit) < 0 ||

@@ -81,6 +81,11 @@ void stack_pool_destroy(struct stack_pool *pool);
  * GROVE_STACK_MIN..GROVE_STACK_MAX. */
 GROVE_HOST_API unsigned stack_shift(size_t size);
 
+/* log2 of the slot for the size that GROVE_STACK_SIZE in the environment asks
+ * for; 0 when it is not set, or bad, which is told: smallest is what this kind
+ * of fiber needs. stack_environment.c. */
+GROVE_HOST_API unsigned stack_shift_from_environment(size_t smallest);
+
 /* The slow half of stack_get: a slot from a slab. NULL when no memory, address
  * space or mapping is left. */
 GROVE_HOST_API struct stack *stack_get_cold(struct stack_pool *pool,

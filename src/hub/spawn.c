@@ -8,9 +8,6 @@
  * between the giving back and the switch.
  */
 #include <assert.h>
-#include <ctype.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "hub/hub.h"
@@ -21,45 +18,14 @@
 
 static _Atomic unsigned default_shift; /* 0: the environment was not read */
 
-/* "262144", "256K" or "1M"; 0 when it is none of these. */
-static size_t parse_size(const char *s)
-{
-    char *end;
-    errno = 0;
-    unsigned long n = strtoul(s, &end, 10);
-    unsigned shift = 0;
-    if (*end) {
-        int unit = toupper((unsigned char)*end++);
-        shift = unit == 'K' ? 10 : unit == 'M' ? 20 : 64;
-    }
-    if (errno || end == s || *end || shift == 64 ||
-        !isdigit((unsigned char)*s) || n > GROVE_STACK_MAX >> shift)
-        return 0;
-    return (size_t)n << shift;
-}
-
-static unsigned shift_from_environment(void)
-{
-    const char *wish = getenv("GROVE_STACK_SIZE");
-    if (!wish)
-        return stack_shift(DEFAULT_STACK_SIZE);
-    unsigned shift = stack_shift(parse_size(wish));
-    if (!shift) {
-        fprintf(stderr,
-                "grove: GROVE_STACK_SIZE is \"%s\"; expected %zu to %zu "
-                "bytes, or with a suffix K or M; using %zu\n",
-                wish, GROVE_STACK_MIN, GROVE_STACK_MAX, DEFAULT_STACK_SIZE);
-        shift = stack_shift(DEFAULT_STACK_SIZE);
-    }
-    return shift;
-}
-
 static unsigned stack_shift_default(void)
 {
     unsigned shift = atomic_load_explicit(&default_shift, memory_order_relaxed);
     if (unlikely(!shift)) {
         unsigned unset = 0;
-        shift = shift_from_environment();
+        shift = stack_shift_from_environment(GROVE_STACK_MIN);
+        if (!shift)
+            shift = stack_shift(DEFAULT_STACK_SIZE);
         if (!atomic_compare_exchange_strong(&default_shift, &unset, shift))
             shift = unset;
     }

@@ -2,7 +2,9 @@
 
 import contextvars
 import copy
+import os
 import pickle
+import subprocess
 import sys
 import weakref
 from abc import ABCMeta, abstractmethod
@@ -327,6 +329,31 @@ def test_optional_cleanup_can_be_turned_off():
     finally:
         module.enable_optional_cleanup(True)
     assert module.get_clocks_used_doing_optional_cleanup() >= 0
+
+
+def stack_size_with(setting: str) -> tuple[int, str]:
+    """The size in a new process with GROVE_STACK_SIZE, and what it complained of."""
+    result = subprocess.run(
+        [sys.executable, "-c", "import grove; print(grove.stack_size())"],
+        env={**os.environ, "GROVE_STACK_SIZE": setting},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return int(result.stdout), result.stderr
+
+
+def test_stack_size_of_the_environment():
+    for setting, size in {"2MB": 2 << 20, "2mib": 2 << 20, "512k": 1 << 19}.items():
+        assert stack_size_with(setting) == (size, "")
+
+
+def test_a_bad_stack_size_of_the_environment_keeps_the_default():
+    for setting in "2XB", "32K", "65M", "-1", "":
+        size, complaint = stack_size_with(setting)
+        assert size == 1 << 20
+        assert complaint.count("\n") == 1
+        assert f'GROVE_STACK_SIZE is "{setting}"; expected ' in complaint
 
 
 def test_stack_size():

@@ -147,6 +147,15 @@ static void the_environment_sets_the_default(void **state)
         {"64M", 64 << 20},
         {"64m", 64 << 20},
         {"300k", 512 << 10},
+        {"64KB", 64 << 10},
+        {"64KiB", 64 << 10},
+        {"2MB", 2 << 20},
+        {"2mib", 2 << 20},
+        {"0G", 0},
+        {"1GiB", 0},
+        {"64KBB", 0},
+        {"64 K", 0},
+        {"64iB", 0},
         {"67108864", 64 << 20},
         {"65M", 0},
         {"15K", 0},
@@ -155,7 +164,6 @@ static void the_environment_sets_the_default(void **state)
         {"K", 0},
         {"-1", 0},
         {" 64K", 0},
-        {"64KB", 0},
         {"64G", 0},
         {"0x10000", 0},
         {"99999999999999999999", 0},
@@ -171,7 +179,13 @@ static void the_environment_sets_the_default(void **state)
         bool complained = strstr(child.text, "GROVE_STACK_SIZE") != NULL;
         size_t size = values[i].size ? values[i].size : 256 << 10;
         size_t told = strtoul(strrchr(child.text, '=') + 1, NULL, 10);
-        if (complained != (values[i].size == 0) || told != size)
+        /* The complaint names the value and what was expected. */
+        char complaint[128];
+        snprintf(complaint, sizeof(complaint),
+                 "GROVE_STACK_SIZE is \"%s\"; expected 16384 to 67108864 bytes",
+                 values[i].text);
+        if (complained != (values[i].size == 0) || told != size ||
+            complained != (strstr(child.text, complaint) != NULL))
             fail_msg("\"%s\": %s", values[i].text, child.text);
     }
 }
