@@ -188,9 +188,10 @@ PyMODINIT_FUNC PyInit__core(void)
     if (!module)
         return NULL;
     static int (*const parts[])(PyObject *) = {
-        greenlet_init, hub_init,           green_init,        timeout_init,
-        wait_init,     linkable_init,      switch_watch_init, sockets_init,
-        local_init,    thread_result_init, group_init,        queue_init};
+        greenlet_init, recursion_init, hub_init,           green_init,
+        timeout_init,  wait_init,      linkable_init,      switch_watch_init,
+        sockets_init,  local_init,     thread_result_init, group_init,
+        queue_init};
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         if (parts[i](module) < 0) {
             Py_DECREF(module);

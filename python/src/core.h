@@ -182,6 +182,15 @@ PyGreenlet *greenlet_new_main(struct py_thread *t);
 /* g runs: it is its thread's current greenlet, with a reference. host.c. */
 void host_become_current(struct py_thread *t, struct green *g);
 
+/* recursion.c. f's stack has run into its spare part, which is open: have the
+ * interpreter raise RecursionError. False if it cannot. In a signal handler. */
+bool recursion_overflow(struct grove_fiber *f);
+
+/* The stack that s, the running state, stands on was opened, and has come out
+ * of its spare part. */
+void recursion_recovered(PyThreadState *ts, struct py_state *s,
+                         struct stack *stack);
+
 /* End the greenlets whose last reference another thread dropped. greenlet.c. */
 void greenlet_end_doomed(struct py_thread *t);
 
@@ -299,6 +308,7 @@ int core_deadline(PyObject *seconds, int64_t *deadline);
 extern const struct grove_host python_host; /* host.c */
 
 int greenlet_init(PyObject *module);
+int recursion_init(PyObject *module);
 int hub_init(PyObject *module);
 int green_init(PyObject *module);
 int timeout_init(PyObject *module);

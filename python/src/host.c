@@ -7,6 +7,7 @@
  * thread's again when it is resumed, so that neither costs a count. A greenlet
  * that another switched to directly finds itself already current.
  */
+#include "describe.h"
 #include "phases.h"
 #include "switch_watch.h"
 
@@ -125,4 +126,7 @@ const struct grove_host python_host = {
     .poll_end = host_poll_end,
     .deadlock = host_deadlock,
     .forked = host_forked,
+    .overflow = recursion_overflow,
+    .name = describe_greenlet,
+    .trace = describe_trace,
 };

@@ -53,6 +53,9 @@
 #define STATE_HAS_CFRAME (PY_VERSION_HEX < 0x030D0000)
 #define STATE_HAS_C_RECURSION \
     (PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030E0000)
+/* The interpreter knows nothing of the C stack, and counts what takes it in one
+ * number with the rest: see recursion.c. */
+#define STATE_HAS_SPARE (PY_VERSION_HEX < 0x030C0000)
 #define STATE_HAS_STACK_BOUNDS (PY_VERSION_HEX >= 0x030E0000)
 
 struct py_state {
@@ -69,6 +72,9 @@ struct py_state {
     PyObject *context; /* owned while suspended */
     _PyErr_StackItem exc_bottom;
     int depth; /* of Python recursion */
+#if STATE_HAS_SPARE
+    int withheld; /* of the recursion limit, as if it were depth; recursion.c */
+#endif
 #if STATE_HAS_C_RECURSION
     int c_remaining;
 #endif
@@ -143,6 +149,14 @@ static inline int state_generic_setattr(PyObject *o, PyObject *name,
 #define STATE_LIMIT(ts) ((ts)->py_recursion_limit)
 #define STATE_REMAINING(ts) ((ts)->py_recursion_remaining)
 #define STATE_TRASH_NESTING(ts) ((ts)->trash.delete_nesting)
+#endif
+
+/* What a greenlet's stack keeps for unwinding: what the interpreter and
+ * libraries in C need at most between two calls that are counted. */
+#if STATE_HAS_SPARE
+#define STATE_SPARE ((size_t)64 << 10)
+#else
+#define STATE_SPARE ((size_t)0)
 #endif
 
 #if STATE_HAS_STACK_BOUNDS
@@ -262,6 +276,10 @@ static inline void state_begin(PyThreadState *ts, struct py_state *s,
     memset(&s->exc_bottom, 0, sizeof(s->exc_bottom));
     s->exc_info = &s->exc_bottom;
     s->depth = 0;
+#if STATE_HAS_SPARE
+    assert(!stack->open);
+    s->withheld = 0;
+#endif
 #if STATE_HAS_C_RECURSION
     s->c_remaining = state_c_levels(stack_size(stack));
 #endif

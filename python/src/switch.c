@@ -448,6 +448,16 @@ static PyGreenlet *heir(struct py_thread *t, PyGreenlet *parent,
     }
 }
 
+/* What the interpreter knows of g, whose body has ended, is given back. */
+static void end_state(struct py_thread *t, struct green *g)
+{
+#if STATE_HAS_SPARE
+    if (unlikely(g->fiber->fiber.stack.open))
+        recursion_recovered(t->tstate, &g->state, &g->fiber->fiber.stack);
+#endif
+    state_end(t->tstate, &g->state);
+}
+
 /* self, whose body has ended with result (or an exception), goes for good. */
 static void __attribute__((noreturn))
 finish(struct py_thread *t, PyGreenlet *self, PyObject *result)
@@ -472,12 +482,12 @@ finish(struct py_thread *t, PyGreenlet *self, PyObject *result)
         /* The Hub wants nothing of it, and may be waiting for something else:
          * whoever is due runs next. */
         Py_DECREF(result);
-        state_end(t->tstate, &g->state);
+        end_state(t, g);
         t->left = self;
         t->current = NULL;
     } else {
         parent = heir(t, parent, &result);
-        state_end(t->tstate, &g->state);
+        end_state(t, g);
         next = parent->green->fiber;
         next->wake_result = HUB_TRANSFERRED;
         make_current(t, parent);

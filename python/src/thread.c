@@ -145,6 +145,7 @@ static struct py_thread *thread_new(PyThreadState *tstate)
     t->current = (PyGreenlet *)Py_NewRef((PyObject *)t->main);
     hub->root.host = t->main->green;
     hub->host = &python_host;
+    hub->stacks.spare = STATE_SPARE;
     t->next = threads;
     threads = t;
     return t;

@@ -9,6 +9,12 @@
  * with the registers as they were. The fault is known by its address: the
  * si_code differs between guard regions and mprotect.
  *
+ * A fault in the spare part of a stack, which is closed, is another matter: the
+ * host is asked to end what runs there, and the instruction runs again with the
+ * spare part open. So ours must come before handlers that take every fault for
+ * the end: they are asked to install themselves between overflow_step_aside and
+ * overflow_step_up.
+ *
  * Only async-signal-safe calls are made; the message is put together by hand.
  */
 #include "fiber/overflow.h"
@@ -20,9 +26,8 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 #include <unistd.h>
-
-#include "fiber/fiber.h"
 
 #ifndef AT_MINSIGSTKSZ
 #define AT_MINSIGSTKSZ 51
@@ -33,14 +38,16 @@
 
 static __thread const struct stack_pool *watched
     __attribute__((tls_model("initial-exec")));
+static __thread const struct overflow_hooks *hooks_of_thread
+    __attribute__((tls_model("initial-exec")));
 static __thread void *alternate_stack;
 static __thread size_t alternate_size;
 
-static struct sigaction previous;
+static struct sigaction previous; /* whose handler ours calls */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 struct message {
-    char text[256];
+    char text[512];
     size_t length;
 };
 
@@ -65,16 +72,20 @@ static void add_number(struct message *m, uint64_t n)
 static void report(const struct fiber *f)
 {
     struct message m = {.length = 0};
+    char name[160] = "";
+    hooks_of_thread->name(f, name, sizeof(name));
     add(&m, "grove: stack overflow in fiber ");
     add_number(&m, f->id);
     add(&m, " \"");
-    add(&m, f->name);
+    add(&m, name);
     add(&m, "\": its stack of ");
     add_number(&m, stack_size(&f->stack));
     add(&m, " bytes is full; give it a larger one (stack_size, or "
             "GROVE_STACK_SIZE in the environment)\n");
     ssize_t n = write(STDERR_FILENO, m.text, m.length);
     (void)n;
+    if (previous.sa_handler == SIG_DFL) /* others have their own way */
+        hooks_of_thread->trace(f, STDERR_FILENO);
 }
 
 static void pass_on(int signum, siginfo_t *info, void *context)
@@ -96,11 +107,39 @@ static void pass_on(int signum, siginfo_t *info, void *context)
     }
 }
 
+/* Whether the thread was on this stack; where that cannot be told, its address
+ * must do. */
+static bool runs_on(const struct stack *stack, const void *context)
+{
+    const ucontext_t *uc = context;
+#if defined(__x86_64__)
+    uintptr_t sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
+#elif defined(__aarch64__)
+    uintptr_t sp = uc->uc_mcontext.sp;
+#else
+    uintptr_t sp = uc ? (uintptr_t)stack->base : 0;
+#endif
+    return sp - (uintptr_t)stack->base < stack_size(stack);
+}
+
+/* Whether what runs on the stack goes on, to end in good order. */
+static bool ends_itself(struct stack *stack, const char *at,
+                        const void *context)
+{
+    return at >= stack->base + STACK_GUARD_SIZE && runs_on(stack, context) &&
+           stack_open_spare(stack) &&
+           hooks_of_thread->end((struct fiber *)stack);
+}
+
 static void on_fault(int signum, siginfo_t *info, void *context)
 {
     int saved = errno;
     if (watched && info->si_code > 0) {
         struct stack *stack = stack_by_guard(watched, info->si_addr);
+        if (stack && ends_itself(stack, info->si_addr, context)) {
+            errno = saved;
+            return;
+        }
         if (stack)
             report((const struct fiber *)stack);
     }
@@ -120,7 +159,23 @@ static void install(void)
     sigaction(SIGSEGV, &action, NULL);
 }
 
-int overflow_watch(const struct stack_pool *pool)
+bool overflow_step_aside(void)
+{
+    struct sigaction now;
+    bool first = sigaction(SIGSEGV, NULL, &now) == 0 &&
+                 (now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_fault;
+    if (first)
+        sigaction(SIGSEGV, &previous, NULL);
+    return first;
+}
+
+void overflow_step_up(void)
+{
+    install();
+}
+
+int overflow_watch(const struct stack_pool *pool,
+                   const struct overflow_hooks *hooks)
 {
     stack_t current;
     if (sigaltstack(NULL, &current) == 0 && (current.ss_flags & SS_DISABLE)) {
@@ -140,6 +195,7 @@ int overflow_watch(const struct stack_pool *pool)
         alternate_stack = mem;
         alternate_size = size;
     }
+    hooks_of_thread = hooks;
     watched = pool;
     pthread_once(&once, install);
     return 0;

@@ -4,9 +4,13 @@
  * A slot is a power of two in size and is laid out so:
  *
  *   base                                                       base + size
- *   | guard | ............ stack, growing down | record | host's area     |
- *     4 KiB                                    ^                ^
- *                             moved down by the slot's colour   hosted only
+ *   | guard | spare | .... stack, growing down | record | host's area     |
+ *     4 KiB     ^                              ^                ^
+ *         hosted only         moved down by the slot's colour   hosted only
+ *
+ * The spare part is closed as the guard is, by the same call, until a stack
+ * overflows whose host can end what runs there in good order: that needs some
+ * stack, too (overflow.c).
  *
  * The record (struct stack, and around it the fiber) stands in the page where
  * the stack begins, so that a parked fiber touches one page. Records of
@@ -33,6 +37,7 @@
  */
 #include "fiber/stack.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -46,6 +51,7 @@
 #include "fiber/fiber.h"
 
 #define PAGE ((size_t)4096)
+_Static_assert(STACK_GUARD_SIZE == PAGE, "a guard is one page");
 #define SLAB_MIN ((size_t)16 << 20)
 #define SLAB_MAX ((size_t)16 << 30)
 #define SLAB_ALIGN ((size_t)2 << 20)
@@ -65,6 +71,9 @@
 #endif
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
+#endif
+#ifndef MADV_GUARD_REMOVE
+#define MADV_GUARD_REMOVE 103
 #endif
 
 static pthread_once_t guard_once = PTHREAD_ONCE_INIT;
@@ -122,10 +131,10 @@ enum stack_guard stack_guard_mode(void)
     return guard_mode;
 }
 
-static int guard_by_mprotect(struct slab *slab, char *base)
+static int guard_by_mprotect(struct slab *slab, char *base, size_t size)
 {
     if (atomic_fetch_sub(&guard_budget, 1) > 0 &&
-        mprotect(base, PAGE, PROT_NONE) == 0) {
+        mprotect(base, size, PROT_NONE) == 0) {
         slab->protected_guards++;
         return 0;
     }
@@ -133,15 +142,44 @@ static int guard_by_mprotect(struct slab *slab, char *base)
     return -ENOMEM;
 }
 
-static int guard_install(struct slab *slab, char *base)
+static int guard_install(struct slab *slab, char *base, size_t size)
 {
     if (stack_guard_mode() == STACK_GUARD_REGION) {
-        if (madvise(base, PAGE, MADV_GUARD_INSTALL) == 0)
+        if (madvise(base, size, MADV_GUARD_INSTALL) == 0)
             return 0;
         if (errno != EINVAL) /* which says that the memory is locked */
             return -ENOMEM;
     }
-    return guard_by_mprotect(slab, base);
+    return guard_by_mprotect(slab, base, size);
+}
+
+/* The slot's guard may be of either kind: both are undone. */
+bool stack_open_spare(struct stack *stack)
+{
+    char *spare = stack->base + PAGE;
+    size_t size = stack->class->spare;
+    if (!size ||
+        (guard_mode == STACK_GUARD_REGION &&
+         madvise(spare, size, MADV_GUARD_REMOVE) < 0 && errno != EINVAL))
+        return false;
+    stack->open = mprotect(spare, size, PROT_READ | PROT_WRITE) == 0;
+    return stack->open;
+}
+
+/* As guard_install does it. An mprotect here costs no mapping that was not paid
+ * for: the guard's grows. */
+bool stack_close_spare(struct stack *stack)
+{
+    char *spare = stack->base + PAGE;
+    size_t size = stack->class->spare;
+    assert(stack->open && size);
+    bool closed = guard_mode == STACK_GUARD_REGION &&
+                  madvise(spare, size, MADV_GUARD_INSTALL) == 0;
+    if (!closed)
+        closed = madvise(spare, size, MADV_DONTNEED) == 0 &&
+                 mprotect(spare, size, PROT_NONE) == 0;
+    stack->open = !closed;
+    return closed;
 }
 
 static char *map_aligned(size_t size, size_t align)
@@ -231,10 +269,19 @@ static char *slot_take(struct stack_class *class)
     if (!s)
         return NULL;
     char *base = s->base + (s->used << class->shift);
-    if (guard_install(s, base) < 0)
+    if (guard_install(s, base, PAGE + class->spare) < 0)
         return NULL;
     s->used++;
     return base;
+}
+
+static size_t spare_of(const struct stack_pool *pool,
+                       const struct stack_class *class)
+{
+    size_t most = (size_t)1 << class->shift >> 2;
+    if (class->kind != STACK_HOSTED)
+        return 0;
+    return pool->spare < most ? pool->spare : most;
 }
 
 struct stack *stack_get_cold(struct stack_pool *pool, struct stack_class *class)
@@ -250,6 +297,7 @@ struct stack *stack_get_cold(struct stack_pool *pool, struct stack_class *class)
         size_t index = (size_t)(class - &pool->classes[0][0]);
         class->shift = (unsigned)(index % STACK_SHIFTS) + STACK_SHIFT_MIN;
         class->kind = (enum stack_kind)(index / STACK_SHIFTS);
+        class->spare = spare_of(pool, class);
     }
     if (class->kind == STACK_HOSTED &&
         (size_t)1 << class->shift < 2 * STACK_HOST_AREA)
@@ -427,7 +475,10 @@ struct stack *stack_by_address(const struct stack_pool *pool, const void *addr)
 struct stack *stack_by_guard(const struct stack_pool *pool, const void *addr)
 {
     struct stack *stack = stack_by_address(pool, addr);
-    return stack && (const char *)addr < stack->base + PAGE ? stack : NULL;
+    if (!stack)
+        return NULL;
+    const char *end = stack->open ? stack->base + PAGE : stack_spare_end(stack);
+    return (const char *)addr < end ? stack : NULL;
 }
 
 struct live_only {

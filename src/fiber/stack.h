@@ -22,6 +22,8 @@ enum stack_kind {
     STACK_KINDS
 };
 
+#define STACK_GUARD_SIZE ((size_t)4096)
+
 /* The host's part of a hosted slot: CPython's first frame chunk. Tools that
  * read another process take 16 KiB from its start, so that much must be
  * mapped; the rest makes its start fall at offset 2560 of a page, which leaves
@@ -35,6 +37,7 @@ struct stack {
     char *base;         /* start of the slot, its guard page */
     struct stack_class *class;
     bool live; /* handed out; false while pooled */
+    bool open; /* its spare part is in use; see stack_open_spare */
     unsigned valgrind_id;
 };
 
@@ -59,6 +62,7 @@ struct stack_class {
     size_t clean_count;
     size_t cold_count; /* in all slabs */
     unsigned shift;    /* log2 of the slot's size; 0 before first use */
+    size_t spare;      /* of each slot, in bytes; 0: none */
     enum stack_kind kind;
 };
 
@@ -66,6 +70,9 @@ struct stack_pool {
     struct stack_class classes[STACK_KINDS][STACK_SHIFTS];
     size_t record_size; /* bytes of the record that begins with struct stack */
     size_t hot_offset;  /* of what in it should begin a cache line */
+    size_t spare;       /* what hosted slots keep closed at their low end, at
+                           most a quarter of each; a whole number of pages.
+                           Set before the first of them is taken */
 };
 
 /* How guards are made on this machine; see stack_guard_mode. */
@@ -98,8 +105,18 @@ GROVE_HOST_API bool stack_pool_trim(struct stack_pool *pool, unsigned max);
 /* The live stack in whose slot addr lies, or NULL. Async-signal-safe. */
 struct stack *stack_by_address(const struct stack_pool *pool, const void *addr);
 
-/* The same if addr lies in the slot's guard page. */
+/* The same if addr lies in the slot's guard page, or in its spare part while
+ * that is closed. */
 struct stack *stack_by_guard(const struct stack_pool *pool, const void *addr);
+
+/* A stack with a spare part has run into it: it may use it from here on, until
+ * it is closed again. False when the kernel does not let us. Async-signal-safe.
+ */
+GROVE_HOST_API bool stack_open_spare(struct stack *stack);
+
+/* Nothing is left in the spare part, which was opened: its pages are given back
+ * and it is closed. False when the kernel does not let us: it stays open. */
+GROVE_HOST_API bool stack_close_spare(struct stack *stack);
 
 /* Calls fn for every live stack. */
 GROVE_HOST_API void stack_each(const struct stack_pool *pool,
@@ -114,6 +131,12 @@ GROVE_HOST_API enum stack_guard stack_guard_mode(void);
 static inline size_t stack_size(const struct stack *stack)
 {
     return (size_t)1 << stack->class->shift;
+}
+
+/* Where the stack ends as long as it does not need its spare part. */
+static inline char *stack_spare_end(const struct stack *stack)
+{
+    return stack->base + STACK_GUARD_SIZE + stack->class->spare;
 }
 
 /* The host's area of a hosted slot. */

@@ -7,6 +7,9 @@
 
 #include "hub/hub.h"
 
+/* A host's names may be longer than a fiber's own. */
+#define FIBER_NAME_MOST 128
+
 struct walk {
     struct hub *hub;
     void (*fn)(struct grove_fiber *f, void *arg);
@@ -43,11 +46,13 @@ struct visitor {
 static void tell(struct grove_fiber *f, void *arg)
 {
     const struct visitor *v = arg;
+    char name[FIBER_NAME_MOST];
+    hub_fiber_name(f, name, sizeof(name));
     bool waits = f->state == FIBER_PARKED && f->waiting;
     grove_fiber_info info = {
         .fiber = f,
         .id = f->fiber.id,
-        .name = f->fiber.name,
+        .name = name,
         .state = state_name(f),
         .what = waits ? f->reason.what : NULL,
         .fd = waits ? f->reason.fd : -1,
@@ -76,7 +81,7 @@ struct dump {
 static void dump_fiber(const grove_fiber_info *info, void *arg)
 {
     const struct dump *d = arg;
-    char where[128] = "", on[40] = "", line[256];
+    char where[128] = "", on[40] = "", line[384];
     if (info->what) {
         if (info->fd >= 0)
             snprintf(on, sizeof(on), " on descriptor %d", info->fd);

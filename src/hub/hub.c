@@ -135,7 +135,7 @@ struct hub *hub_create(void)
                            stack_shift(grove_stack_size_default()));
     if (r < 0)
         goto fail_stack;
-    r = overflow_watch(&hub->stacks);
+    r = overflow_watch(&hub->stacks, &hub_overflow_hooks);
     if (r < 0)
         goto fail_stack;
     if (pthread_setspecific(thread_end, hub) != 0) {

@@ -137,6 +137,14 @@ struct grove_host {
     bool (*deadlock)(struct hub *hub);
     /* In a forked child, after the hub was renewed. */
     void (*forked)(struct hub *hub);
+    /* These may be called in a signal handler. f runs, has a host, and its
+     * stack is full: whether what runs there will end in good order now that
+     * its spare part is open. */
+    bool (*overflow)(struct grove_fiber *f);
+    /* What people call f, which has a host, as snprintf writes it. */
+    void (*name)(const struct grove_fiber *f, char *text, size_t size);
+    /* f runs and has a host: write on fd where it is. */
+    void (*trace)(const struct grove_fiber *f, int fd);
 };
 
 /* Something that another thread wants done on a hub. It is told if the hub ends
@@ -579,6 +587,12 @@ void hub_forget_defers(struct grove_fiber *f);
 
 /* The pthread_atfork handlers, once a process. */
 void hub_watch_forks(void);
+
+/* What people call f, as snprintf writes it. Async-signal-safe. */
+void hub_fiber_name(const struct grove_fiber *f, char *text, size_t size);
+
+/* What the hub has to say to an overflow of its fibers' stacks. */
+extern const struct overflow_hooks hub_overflow_hooks;
 
 /* Calls fn for every fiber of the hub that has not ended. */
 GROVE_HOST_API void hub_each(struct hub *hub,
