@@ -14,8 +14,6 @@
 #endif
 #include "state.h"
 
-#if PY_VERSION_HEX < 0x030E0000
-#define STATE_KNOWS_FRAMES 1
 /* Internal headers are not written for our warnings. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"
@@ -25,9 +23,12 @@
 #pragma GCC diagnostic ignored "-Wredundant-decls"
 #pragma GCC diagnostic ignored "-Wunused-function"
 #pragma GCC diagnostic ignored "-Wsign-compare"
+#if PY_VERSION_HEX >= 0x030E0000
+#include "internal/pycore_interpframe.h"
+#else
 #include "internal/pycore_frame.h"
-#pragma GCC diagnostic pop
 #endif
+#pragma GCC diagnostic pop
 
 PyFrameObject *state_frame(PyThreadState *ts, struct py_state *s)
 {
@@ -59,8 +60,6 @@ PyFrameObject *state_frame(PyThreadState *ts, struct py_state *s)
     return frame;
 }
 
-#if STATE_KNOWS_FRAMES
-
 static _PyInterpreterFrame *top_frame(const struct py_state *s)
 {
 #if STATE_HAS_CFRAME
@@ -70,45 +69,99 @@ static _PyInterpreterFrame *top_frame(const struct py_state *s)
 #endif
 }
 
+/* ---- what a frame refers to ---------------------------------------------- */
+
+#if PY_VERSION_HEX >= 0x030E0000
+
+/* A reference in a frame may be borrowed from another that lives as long: that
+ * one is visited, this is not counted. Tagged integers, NULL and what is
+ * immortal bear the same mark. */
+static PyObject *counted(_PyStackRef ref)
+{
+    return PyStackRef_RefcountOnObject(ref) ? PyStackRef_AsPyObjectBorrow(ref)
+                                            : NULL;
+}
+
+static PyObject *executable_of(const _PyInterpreterFrame *f)
+{
+    return PyStackRef_IsNull(f->f_executable)
+               ? NULL
+               : PyStackRef_AsPyObjectBorrow(f->f_executable);
+}
+
+/* The evaluation loop leaves its stack pointer in the frame whenever it calls
+ * out. */
+static int visit_frame(_PyInterpreterFrame *f, visitproc visit, void *arg)
+{
+    Py_VISIT(f->frame_obj);
+    Py_VISIT(f->f_locals);
+    Py_VISIT(counted(f->f_funcobj));
+    Py_VISIT(counted(f->f_executable));
+    for (_PyStackRef *at = f->localsplus; at < f->stackpointer; at++)
+        Py_VISIT(counted(*at));
+    return 0;
+}
+
+#else
+
+static PyObject *executable_of(const _PyInterpreterFrame *f)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    return f->f_executable;
+#else
+    return (PyObject *)f->f_code;
+#endif
+}
+
+/* The evaluation loop that called C keeps its stack pointer to itself: then
+ * only the locals are known. */
+static int visit_frame(_PyInterpreterFrame *f, visitproc visit, void *arg)
+{
+    Py_VISIT(f->frame_obj);
+    Py_VISIT(f->f_locals);
+#if PY_VERSION_HEX >= 0x030C0000
+    Py_VISIT(f->f_funcobj);
+#else
+    Py_VISIT(f->f_func);
+#endif
+    Py_VISIT(executable_of(f));
+    int known = ((PyCodeObject *)executable_of(f))->co_nlocalsplus;
+    if (f->stacktop > known)
+        known = f->stacktop;
+    for (int i = 0; i < known; i++)
+        Py_VISIT(f->localsplus[i]);
+    return 0;
+}
+
+#endif
+
 /* Its code, or NULL for one of those that have none. */
 static PyCodeObject *code_of(const _PyInterpreterFrame *f)
 {
-#if PY_VERSION_HEX >= 0x030D0000
-    PyObject *code = f->f_executable;
-#else
-    PyObject *code = (PyObject *)f->f_code;
-#endif
-#if PY_VERSION_HEX >= 0x030C0000
+#if PY_VERSION_HEX >= 0x030E0000
+    if (f->owner >= FRAME_OWNED_BY_INTERPRETER)
+        return NULL;
+#elif PY_VERSION_HEX >= 0x030C0000
     if (f->owner == FRAME_OWNED_BY_CSTACK)
         return NULL;
 #endif
+    PyObject *code = executable_of(f);
     return code && PyCode_Check(code) ? (PyCodeObject *)code : NULL;
 }
 
 int state_visit_frames(struct py_state *s, visitproc visit, void *arg)
 {
     for (_PyInterpreterFrame *f = top_frame(s); f; f = f->previous) {
-        PyCodeObject *code = code_of(f);
-        if (f->owner != FRAME_OWNED_BY_THREAD || !code)
+        if (f->owner != FRAME_OWNED_BY_THREAD || !code_of(f))
             continue;
-        Py_VISIT(f->frame_obj);
-        Py_VISIT(f->f_locals);
-#if PY_VERSION_HEX >= 0x030C0000
-        Py_VISIT(f->f_funcobj);
-#else
-        Py_VISIT(f->f_func);
-#endif
-        Py_VISIT((PyObject *)code);
-        /* The evaluation loop that called C keeps its stack pointer to itself:
-         * then only the locals are known. */
-        int known = code->co_nlocalsplus;
-        if (f->stacktop > known)
-            known = f->stacktop;
-        for (int i = 0; i < known; i++)
-            Py_VISIT(f->localsplus[i]);
+        int r = visit_frame(f, visit, arg);
+        if (r)
+            return r;
     }
     return 0;
 }
+
+/* ---- frames without handlers --------------------------------------------- */
 
 /* A copy of code without handlers. */
 static PyCodeObject *without_handlers(PyCodeObject *code)
@@ -124,6 +177,26 @@ static PyCodeObject *without_handlers(PyCodeObject *code)
     return (PyCodeObject *)copy;
 }
 
+/* Puts copy (stolen), of code, in code's place, at the same instruction. */
+static void set_code(_PyInterpreterFrame *f, PyCodeObject *code,
+                     PyCodeObject *copy)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    f->instr_ptr = _PyCode_CODE(copy) + (f->instr_ptr - _PyCode_CODE(code));
+#else
+    f->prev_instr = _PyCode_CODE(copy) + (f->prev_instr - _PyCode_CODE(code));
+#endif
+#if PY_VERSION_HEX >= 0x030E0000
+    _PyStackRef old = f->f_executable;
+    f->f_executable = PyStackRef_FromPyObjectSteal((PyObject *)copy);
+    PyStackRef_CLOSE(old);
+#elif PY_VERSION_HEX >= 0x030D0000
+    Py_SETREF(f->f_executable, (PyObject *)copy);
+#else
+    Py_SETREF(f->f_code, copy);
+#endif
+}
+
 /* The interpreter looks for a handler in the code of the frame, and finds none.
  * Evaluation loops keep pointers into the old code. */
 static bool disarm_frame(_PyInterpreterFrame *f, PyObject *kept)
@@ -136,14 +209,7 @@ static bool disarm_frame(_PyInterpreterFrame *f, PyObject *kept)
         Py_XDECREF((PyObject *)copy);
         return false;
     }
-#if PY_VERSION_HEX >= 0x030D0000
-    f->instr_ptr = _PyCode_CODE(copy) + (f->instr_ptr - _PyCode_CODE(code));
-    f->f_executable = (PyObject *)copy;
-#else
-    f->prev_instr = _PyCode_CODE(copy) + (f->prev_instr - _PyCode_CODE(code));
-    f->f_code = copy;
-#endif
-    Py_DECREF(code);
+    set_code(f, code, copy);
     return true;
 }
 
@@ -162,20 +228,6 @@ bool state_disarm(struct py_state *s, PyObject *kept)
     }
     return true;
 }
-
-#else
-
-int state_visit_frames(struct py_state *s, visitproc visit, void *arg)
-{
-    return 0;
-}
-
-bool state_disarm(struct py_state *s, PyObject *kept)
-{
-    return false;
-}
-
-#endif
 
 bool state_clear_later(PyThreadState *ts, PyObject *o)
 {

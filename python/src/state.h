@@ -237,12 +237,12 @@ static inline void state_load(PyThreadState *ts, struct py_state *s)
  * and what the last level calls, which does not count. */
 static inline int state_c_levels(size_t size)
 {
-#if PY_VERSION_HEX >= 0x030D0000
-    int most = Py_C_RECURSION_LIMIT;
-#elif STATE_HAS_C_RECURSION
-    int most = C_RECURSION_LIMIT;
-#else
+#if !STATE_HAS_C_RECURSION
     int most = 0;
+#elif PY_VERSION_HEX >= 0x030D0000
+    int most = Py_C_RECURSION_LIMIT;
+#else
+    int most = C_RECURSION_LIMIT;
 #endif
     size_t room = (size - 32768) / 1792;
     return room < (size_t)most ? (int)room : most;

@@ -294,9 +294,6 @@ def test_dead_cycles_are_collected():
     assert ref() is None
 
 
-@pytest.mark.skipif(
-    sys.version_info >= (3, 14), reason="its frames cannot be visited"
-)
 def test_cycles_through_suspended_frames_are_collected():
     def run(arguments):
         me = getcurrent()
@@ -317,9 +314,6 @@ def test_cycles_through_suspended_frames_are_collected():
         assert ref() is None and seen.pop() == "finally"
 
 
-@pytest.mark.skipif(
-    sys.version_info >= (3, 14), reason="its frames cannot be visited"
-)
 def test_a_cycle_through_the_attributes_of_a_suspended_one():
     def run():
         try:
