@@ -1,0 +1,350 @@
+/*
+ * What others do about a Greenlet: join it, get its result, kill it, throw into
+ * it.
+ *
+ * To wait is to link a node on the waiter's own stack to the Greenlet and to
+ * park; the Greenlet's end wakes the waiter directly.
+ */
+#include "greenlet/private.h"
+
+/* ---- waiting for one ----------------------------------------------------- */
+
+struct joiner {
+    struct green_node node;
+    struct grove_fiber *fiber;
+};
+
+static void wake_joiner(struct green_node *node)
+{
+    hub_wake(container_of(node, struct joiner, node)->fiber, 0);
+}
+
+int green_join(struct py_thread *t, Greenlet *g, int64_t deadline)
+{
+    if (green_ready(g))
+        return 0;
+    struct joiner joiner = {.node = {.fired = wake_joiner},
+                            .fiber = t->hub->current};
+    Py_INCREF(g);
+    green_node_add(g, &joiner.node);
+    enum core_wait_result r;
+    do
+        r = wait_until(t, deadline, "join");
+    while (r == CORE_WOKEN && !green_ready(g));
+    green_node_remove(g, &joiner.node);
+    Py_DECREF(g);
+    return r == CORE_FAILED ? -1 : 0;
+}
+
+/* green_join for Python: not on another thread, and not of oneself for ever. */
+static int join_checked(Greenlet *g, PyObject *timeout)
+{
+    struct py_thread *t = green_state(g)->thread;
+    int64_t deadline;
+    if (green_ready(g))
+        return 0;
+    if (hub_object_check_thread(t) < 0 ||
+        timeout_deadline(timeout, &deadline) < 0)
+        return -1;
+    if (unlikely(t->current == green_base(g) && timeout == Py_None)) {
+        hub_object_set_loop_exit(t);
+        return -1;
+    }
+    return green_join(t, g, deadline);
+}
+
+static PyObject *green_join_method(PyObject *self, PyObject *const *args,
+                                   Py_ssize_t n, PyObject *names)
+{
+    static const char *const keywords[] = {"timeout", NULL};
+    PyObject *timeout = Py_None;
+    if (arguments("join", args, n, names, keywords, 0, &timeout) < 0 ||
+        join_checked((Greenlet *)self, timeout) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* Raising adds to the traceback, so the one it had is put back first. */
+PyObject *green_raise(Greenlet *g)
+{
+    PyException_SetTraceback(g->exception,
+                             g->traceback ? g->traceback : Py_None);
+    exception_set(Py_NewRef(g->exception));
+    return NULL;
+}
+
+static PyObject *green_get(PyObject *self, PyObject *const *args, Py_ssize_t n,
+                           PyObject *names)
+{
+    static const char *const keywords[] = {"block", "timeout", NULL};
+    PyObject *given[] = {Py_True, Py_None};
+    if (arguments("get", args, n, names, keywords, 0, given) < 0)
+        return NULL;
+    Greenlet *g = (Greenlet *)self;
+    if (!green_ready(g)) {
+        int block = PyObject_IsTrue(given[0]);
+        if (block < 0 || (block && join_checked(g, given[1]) < 0))
+            return NULL;
+        if (!green_ready(g)) {
+            timeout_raise(block ? given[1] : NULL);
+            return NULL;
+        }
+    }
+    if (g->exception)
+        return green_raise(g);
+    return Py_NewRef(g->value ? g->value : Py_None);
+}
+
+static PyObject *green_raise_method(PyObject *self, PyObject *none)
+{
+    Greenlet *g = (Greenlet *)self;
+    if (g->exception)
+        return green_raise(g);
+    Py_RETURN_NONE;
+}
+
+static PyObject *green_ready_method(PyObject *self, PyObject *none)
+{
+    return PyBool_FromLong(green_ready((Greenlet *)self));
+}
+
+static PyObject *green_successful(PyObject *self, PyObject *none)
+{
+    Greenlet *g = (Greenlet *)self;
+    return PyBool_FromLong(g->finished && !g->exception);
+}
+
+/* ---- throwing ------------------------------------------------------------ */
+
+PyObject *green_exception(PyObject *spec)
+{
+    PyObject *type = spec, *value = NULL, *tb = NULL;
+    if (PyTuple_Check(spec) &&
+        !PyArg_UnpackTuple(spec, "exception", 1, 3, &type, &value, &tb))
+        return NULL;
+    PyObject *exception = NULL;
+    if (PyExceptionInstance_Check(type)) {
+        exception = Py_NewRef(type);
+    } else if (!PyExceptionClass_Check(type)) {
+        PyErr_Format(PyExc_TypeError,
+                     "exceptions must be classes, or instances, not %s",
+                     Py_TYPE(type)->tp_name);
+        return NULL;
+    } else if (value && PyExceptionInstance_Check(value)) {
+        exception = Py_NewRef(value);
+    } else if (value && value != Py_None) {
+        exception = PyObject_CallOneArg(type, value);
+    } else {
+        exception = PyObject_CallNoArgs(type);
+    }
+    if (exception && tb && PyTraceBack_Check(tb))
+        PyException_SetTraceback(exception, tb);
+    return exception;
+}
+
+bool green_kill_unstarted(Greenlet *g, PyObject *exception)
+{
+    if (g->finished || green_state(g)->phase != GREEN_UNSTARTED)
+        return false;
+    green_cancel_start(g);
+    green_end_unrun(g, Py_NewRef(exception));
+    return true;
+}
+
+/* A throw that waits for its turn in the Hub. */
+struct throw_later {
+    struct run run;
+    grove_post post;
+    PyGreenlet *target;  /* owned */
+    PyObject *exception; /* owned */
+};
+
+static void throw_now(struct throw_later *later)
+{
+    struct py_thread *t = later->target->green->thread;
+    if (later->target->green->phase != GREEN_DEAD) {
+        PyObject *result =
+            greenlet_throw(later->target, later->exception, NULL, NULL);
+        if (!result)
+            hub_object_report(t, (PyObject *)later->target);
+        Py_XDECREF(result);
+    }
+    Py_DECREF(later->target);
+    Py_DECREF(later->exception);
+    PyMem_Free(later);
+}
+
+static void on_turn(struct run *run)
+{
+    throw_now(container_of(run, struct throw_later, run));
+}
+
+static void on_post(grove_post *post)
+{
+    throw_now(container_of(post, struct throw_later, post));
+}
+
+int green_throw_later(PyGreenlet *g, PyObject *exception)
+{
+    struct py_thread *t = g->green->thread, *mine = thread_self();
+    if (!mine)
+        return -1;
+    if (t->dead)
+        return 0;
+    struct throw_later *later = PyMem_Malloc(sizeof(*later));
+    if (!later) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    *later =
+        (struct throw_later){.run = {.call = on_turn},
+                             .post = {.fn = on_post},
+                             .target = (PyGreenlet *)Py_NewRef((PyObject *)g),
+                             .exception = Py_NewRef(exception)};
+    if (mine == t)
+        hub_queue(t->hub, &later->run);
+    else
+        grove_hub_post((grove_hub *)t->hub, &later->post);
+    return 0;
+}
+
+static PyObject *green_throw(PyObject *self, PyObject *args)
+{
+    Greenlet *g = (Greenlet *)self;
+    PyObject *type = PyExc_GreenletExit, *value = NULL, *tb = NULL;
+    if (!PyArg_UnpackTuple(args, "throw", 0, 3, &type, &value, &tb))
+        return NULL;
+    if (green_state(g)->phase != GREEN_UNSTARTED)
+        return greenlet_throw(green_base(g), type, value, tb);
+    if (hub_object_check_thread(green_state(g)->thread) < 0)
+        return NULL;
+    PyObject *spec =
+        PyTuple_Pack(3, type, value ? value : Py_None, tb ? tb : Py_None);
+    PyObject *exception = spec ? green_exception(spec) : NULL;
+    Py_XDECREF(spec);
+    if (!exception)
+        return NULL;
+    green_kill_unstarted(g, exception);
+    Py_DECREF(exception);
+    Py_RETURN_NONE;
+}
+
+/* ---- killing ------------------------------------------------------------- */
+
+/* What cannot be thrown is reported, as it would be by the throw. */
+static PyObject *exception_to_kill(Greenlet *g, PyObject *spec)
+{
+    PyObject *exception = green_exception(spec);
+    if (!exception)
+        hub_object_report(green_state(g)->thread, (PyObject *)g);
+    return exception;
+}
+
+static int kill_greenlet(Greenlet *g, PyObject *spec, int block,
+                         PyObject *timeout)
+{
+    struct py_thread *t = green_state(g)->thread;
+    if (green_ready(g))
+        return 0;
+    int64_t deadline;
+    if (block && timeout_deadline(timeout, &deadline) < 0)
+        return -1;
+    PyObject *exception = exception_to_kill(g, spec);
+    if (!exception)
+        return 0;
+    bool mine = thread_self() == t;
+    int r = 0;
+    if (!mine || !green_kill_unstarted(g, exception)) {
+        r = green_throw_later(green_base(g), exception);
+        if (r == 0 && block && mine)
+            r = green_join(t, g, deadline);
+    }
+    Py_DECREF(exception);
+    return r;
+}
+
+static PyObject *green_kill_method(PyObject *self, PyObject *const *args,
+                                   Py_ssize_t n, PyObject *names)
+{
+    static const char *const keywords[] = {"exception", "block", "timeout",
+                                           NULL};
+    PyObject *given[] = {PyExc_GreenletExit, Py_True, Py_None};
+    if (arguments("kill", args, n, names, keywords, 0, given) < 0)
+        return NULL;
+    int block = PyObject_IsTrue(given[1]);
+    if (block < 0 ||
+        kill_greenlet((Greenlet *)self, given[0], block, given[2]) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *maybe_kill_before_start(PyObject *self, PyObject *spec)
+{
+    PyObject *exception = green_exception(spec);
+    if (!exception)
+        return NULL;
+    bool killed = green_kill_unstarted((Greenlet *)self, exception);
+    Py_DECREF(exception);
+    return PyBool_FromLong(killed);
+}
+
+/* ---- with ---------------------------------------------------------------- */
+
+static PyObject *green_enter(PyObject *self, PyObject *none)
+{
+    return Py_NewRef(self);
+}
+
+/* Leaving waits for it; leaving by an exception kills it by the same. */
+static PyObject *green_exit(PyObject *self, PyObject *const *args, Py_ssize_t n)
+{
+    if (arguments_count("__exit__", n, 3, 3) < 0)
+        return NULL;
+    Greenlet *g = (Greenlet *)self;
+    PyObject *spec = PyExc_GreenletExit;
+    if (args[0] != Py_None)
+        spec = args[1] != Py_None ? args[1] : args[0];
+    else if (join_checked(g, Py_None) < 0)
+        return NULL;
+    if (kill_greenlet(g, spec, 1, Py_None) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+PyMethodDef green_methods[] = {
+    {"join", (PyCFunction)(void (*)(void))green_join_method,
+     METH_FASTCALL | METH_KEYWORDS,
+     "join(timeout=None): wait for its end, at most timeout seconds."},
+    {"get", (PyCFunction)(void (*)(void))green_get,
+     METH_FASTCALL | METH_KEYWORDS,
+     "get(block=True, timeout=None): what it returned, or raise what ended it; "
+     "Timeout when it has not ended in time."},
+    {"kill", (PyCFunction)(void (*)(void))green_kill_method,
+     METH_FASTCALL | METH_KEYWORDS,
+     "kill(exception=GreenletExit, block=True, timeout=None): raise it there, "
+     "and wait for the end."},
+    {"throw", green_throw, METH_VARARGS,
+     "throw(type=GreenletExit, value=None, tb=None): switch to it now and "
+     "raise "
+     "there."},
+    {"ready", green_ready_method, METH_NOARGS, "Whether it has ended."},
+    {"successful", green_successful, METH_NOARGS,
+     "Whether it returned, or ended by GreenletExit."},
+    {"_raise_exception", green_raise_method, METH_NOARGS,
+     "Raise what ended it."},
+    {"_maybe_kill_before_start", maybe_kill_before_start, METH_O,
+     "If it never ran, see that it never will; whether that was so."},
+    {"rawlink", green_rawlink, METH_O,
+     "Have callback(greenlet) called in the Hub when it has ended."},
+    {"link", (PyCFunction)(void (*)(void))green_link,
+     METH_FASTCALL | METH_KEYWORDS,
+     "link(callback, SpawnedLink=SpawnedLink): the same in a greenlet of its "
+     "own."},
+    {"link_value", green_link_value, METH_O, "link, if it returns."},
+    {"link_exception", green_link_exception, METH_O, "link, if it fails."},
+    {"unlink", green_unlink, METH_O, "Undo link or rawlink."},
+    {"unlink_all", green_unlink_all, METH_NOARGS, "Undo all links."},
+    {"has_links", green_has_links, METH_NOARGS, "Whether there are any."},
+    {"__enter__", green_enter, METH_NOARGS, NULL},
+    {"__exit__", (PyCFunction)(void (*)(void))green_exit, METH_FASTCALL, NULL},
+    {NULL}};

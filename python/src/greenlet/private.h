@@ -1,0 +1,194 @@
+/*
+ * Greenlet, as the files that start it, wait for it and end it see it.
+ */
+#ifndef GROVE_PYTHON_GREEN_H
+#define GROVE_PYTHON_GREEN_H
+
+#include "hub_object/hub_object.h"
+
+/* ---- spawned greenlets --------------------------------------------------- */
+
+/* What every greenlet has that the hub starts: spawn_raw's and Greenlet. */
+typedef struct Spawned {
+    PyGreenlet base;
+    /* Queued with a birth until its turn comes; a Greenlet's, once it has
+     * ended, with a call that notifies its links. The queue holds a
+     * reference. */
+    struct run run;
+    PyObject *spawner; /* weak reference to who made it; NULL: unknown */
+    PyObject *locals;  /* spawn_tree_locals; NULL: made when asked for */
+} Spawned;
+
+extern PyTypeObject RawGreenlet_Type;
+
+/* Have the hub start s, which is UNSTARTED: it takes a stack when its turn
+ * comes. */
+void spawned_queue(Spawned *s);
+
+/* Take it out of the queue again; nothing if it is not queued. */
+void spawned_unqueue(Spawned *s);
+
+/* config.track_greenlet_tree */
+extern bool spawned_tracking;
+
+/* The thread of hub ends: whatever waits for its turn never gets it. */
+void spawned_abandon(struct hub *hub);
+
+/* s->base was just made: remember who made it and share its locals. -1 with
+ * MemoryError. */
+int spawned_remember(Spawned *s, struct py_thread *t);
+
+void spawned_traverse_fields(Spawned *s, visitproc visit, void *arg, int *r);
+void spawned_clear_fields(Spawned *s);
+
+/* spawning_greenlet and spawn_tree_locals, for tp_getset. */
+PyObject *spawned_get_spawner(PyObject *self, void *closure);
+int spawned_set_spawner(PyObject *self, PyObject *value, void *closure);
+PyObject *spawned_get_locals(PyObject *self, void *closure);
+int spawned_set_locals(PyObject *self, PyObject *value, void *closure);
+
+/* The loop object of its Hub, for tp_getset. */
+PyObject *spawned_get_loop(PyObject *self, void *closure);
+
+/* ---- Greenlet ------------------------------------------------------------ */
+
+/* Somebody in C who waits for a Greenlet's end. In place: on a stack, or in a
+ * larger wait. fired is called, unlinked, where the Greenlet ends: it must only
+ * wake. */
+struct green_node {
+    struct green_node *next; /* NULL: not linked */
+    struct green_node *prev;
+    void (*fired)(struct green_node *node);
+};
+
+/* Its start, when that is delayed. */
+struct green_delay;
+
+typedef struct Greenlet {
+    Spawned base;
+    struct green_node *first; /* of those who wait, in order; NULL: nobody */
+    struct green_node *last;
+    PyObject *fn;        /* NULL: the method _run */
+    PyObject *args;      /* tuple; NULL: none */
+    PyObject *kwargs;    /* dict; NULL: none */
+    PyObject *value;     /* what it returned, or its GreenletExit */
+    PyObject *exception; /* the instance that ended it */
+    PyObject *traceback; /* as it was then: raising it again adds to it */
+    PyObject *links;     /* list of callables; NULL: none */
+    PyObject *name;      /* NULL: not set and not asked for */
+    struct green_delay *delay;
+    struct spawn_stack *made_at; /* NULL: not known */
+    uint32_t ident;              /* minimal_ident + 1; 0: not asked for */
+    bool begun;                  /* start() was called, or it runs */
+    bool finished;               /* value or exception is what it will be */
+} Greenlet;
+
+extern PyTypeObject Greenlet_Type;
+
+static inline bool greenlet_is_green(PyObject *o)
+{
+    return Py_TYPE(o) == &Greenlet_Type ||
+           PyObject_TypeCheck(o, &Greenlet_Type);
+}
+
+static inline PyGreenlet *green_base(Greenlet *g)
+{
+    return &g->base.base;
+}
+
+static inline struct green *green_state(Greenlet *g)
+{
+    return g->base.base.green;
+}
+
+/* Whether nothing more is to be expected of it. */
+static inline bool green_ready(Greenlet *g)
+{
+    return g->finished || green_state(g)->phase == GREEN_DEAD ||
+           green_state(g)->thread->dead;
+}
+
+static inline bool green_node_linked(const struct green_node *node)
+{
+    return node->next != NULL;
+}
+
+/* The last of a list points to itself, so that a linked node's next is never
+ * NULL. */
+void green_node_add(Greenlet *g, struct green_node *node);
+void green_node_remove(Greenlet *g, struct green_node *node);
+
+/* cls(*args, **kwargs), not started: a vectorcall whose n arguments are
+ * followed by those that names has. */
+PyObject *green_make(PyObject *cls, PyObject *const *args, Py_ssize_t n,
+                     PyObject *names);
+
+/* What start() does. -1 with an exception. */
+int green_start(Greenlet *g);
+
+/* If it has not run, it never will. */
+void green_cancel_start(Greenlet *g);
+
+/* A Greenlet that has not run and never will ends with exception (stolen). */
+void green_end_unrun(Greenlet *g, PyObject *exception);
+
+/* Have the Hub call the links. g has ended. */
+void green_queue_links(Greenlet *g);
+void green_call_links(struct run *run); /* what the queue calls */
+
+/* Raise what ended g, which failed. Returns NULL. */
+PyObject *green_raise(Greenlet *g);
+
+/* Wait for g's end until deadline. -1 with an exception, else 0. */
+int green_join(struct py_thread *t, Greenlet *g, int64_t deadline);
+
+/* An instance for the exception argument of kill and throw: a class, an
+ * instance or a tuple (type, value, tb). NULL with TypeError. */
+PyObject *green_exception(PyObject *spec);
+
+/* Have exception, as greenlet_throw takes it, thrown into g (borrowed) from the
+ * Hub. From any thread. -1 with MemoryError. */
+int green_throw_later(PyGreenlet *g, PyObject *exception);
+
+/* If g never ran: end it now, as kill does. Whether that is so. */
+bool green_kill_unstarted(Greenlet *g, PyObject *exception);
+
+extern PyMethodDef green_methods[]; /* green_methods.c */
+extern PyGetSetDef green_getset[];  /* green_attributes.c */
+int green_attributes_init(void);
+int green_bool(PyObject *self);
+PyObject *green_repr(PyObject *self);
+/* The number behind minimal_ident is free again. */
+void green_ident_give(uint32_t ident);
+int green_links_init(PyObject *module); /* links.c */
+PyObject *green_rawlink(PyObject *self, PyObject *callback);
+PyObject *green_link(PyObject *self, PyObject *const *args, Py_ssize_t n,
+                     PyObject *names);
+PyObject *green_link_value(PyObject *self, PyObject *callback);
+PyObject *green_link_exception(PyObject *self, PyObject *callback);
+PyObject *green_unlink(PyObject *self, PyObject *callback);
+PyObject *green_unlink_all(PyObject *self, PyObject *none);
+PyObject *green_has_links(PyObject *self, PyObject *none);
+
+int spawned_init(PyObject *module);
+
+/* ---- waiting ------------------------------------------------------------- */
+
+/* Let those who are due run first. -1 with an exception. */
+int wait_turn(struct py_thread *t);
+
+/* core_wait, but a deadline that has passed still gives those who are due their
+ * turn. */
+enum core_wait_result wait_until(struct py_thread *t, int64_t deadline,
+                                 const char *what);
+
+/* The argument timeout (seconds, None, or a Timeout, which is started) to a
+ * deadline. -1 with an exception. */
+int timeout_deadline(PyObject *timeout, int64_t *deadline);
+
+/* Raise Timeout(seconds); NULL: Timeout(). */
+void timeout_raise(PyObject *seconds);
+
+extern PyTypeObject Timeout_Type;
+
+#endif

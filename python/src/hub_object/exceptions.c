@@ -1,0 +1,175 @@
+/*
+ * The exceptions of the runtime, and LoopExit, which tells what each greenlet
+ * of its hub waits for.
+ */
+#include "hub_object/hub_object.h"
+
+PyObject *PyExc_LoopExit;
+PyObject *PyExc_BlockingSwitchOut;
+PyObject *PyExc_InvalidSwitch;
+PyObject *PyExc_ConcurrentUse;
+PyObject *PyExc_InvalidThreadUse;
+PyObject *PyExc_HubDestroyed;
+
+/* ---- LoopExit ------------------------------------------------------------ */
+
+#define LOOP_EXIT_LINES 100 /* greenlets told of */
+
+/* Greenlets that wait, for LoopExit to tell of. */
+struct waiting {
+    PyGreenlet *self[LOOP_EXIT_LINES]; /* owned */
+    const char *what[LOOP_EXIT_LINES];
+    int fd[LOOP_EXIT_LINES];
+    size_t n; /* may be more than there is room for */
+};
+
+/* Makes no objects: that might run code. */
+static void note_waiting(struct grove_fiber *f, void *arg)
+{
+    struct waiting *all = arg;
+    if (!f->host || !f->waiting)
+        return;
+    size_t i = all->n++;
+    if (i >= LOOP_EXIT_LINES)
+        return;
+    struct green *g = f->host;
+    all->self[i] = (PyGreenlet *)Py_NewRef((PyObject *)g->self);
+    all->what[i] = f->reason.what;
+    all->fd[i] = f->reason.fd;
+}
+
+static PyObject *waiting_line(const struct waiting *all, size_t i)
+{
+    if (all->fd[i] >= 0)
+        return PyUnicode_FromFormat("%R waits in %s for descriptor %d",
+                                    all->self[i], all->what[i], all->fd[i]);
+    return PyUnicode_FromFormat("%R waits in %s", all->self[i], all->what[i]);
+}
+
+/* A list of strings; NULL with an exception. */
+static PyObject *waiting_lines(struct py_thread *t)
+{
+    struct waiting *all = PyMem_Calloc(1, sizeof(*all));
+    if (!all)
+        return PyErr_NoMemory();
+    PyObject *list = PyList_New(0);
+    note_waiting(&t->hub->root, all);
+    hub_each(t->hub, note_waiting, all);
+    size_t n = all->n < LOOP_EXIT_LINES ? all->n : LOOP_EXIT_LINES;
+    for (size_t i = 0; i < n; i++) {
+        PyObject *line = list ? waiting_line(all, i) : NULL;
+        if (list && (!line || PyList_Append(list, line) < 0))
+            Py_CLEAR(list);
+        Py_XDECREF(line);
+    }
+    if (list && all->n > n) {
+        PyObject *line = PyUnicode_FromFormat("and %zu others", all->n - n);
+        if (!line || PyList_Append(list, line) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(line);
+    }
+    for (size_t i = 0; i < n; i++)
+        Py_DECREF(all->self[i]);
+    PyMem_Free(all);
+    return list;
+}
+
+void hub_object_set_loop_exit(struct py_thread *t)
+{
+    PyObject *hub = t->hub_object ? t->hub_object : Py_None;
+    PyObject *lines = waiting_lines(t);
+    if (!lines)
+        return;
+    PyObject *value =
+        PyObject_CallFunction(PyExc_LoopExit, "sON",
+                              "This operation would block forever", hub, lines);
+    if (!value)
+        return;
+    PyErr_SetObject(PyExc_LoopExit, value);
+    Py_DECREF(value);
+}
+
+static PyObject *loop_exit_hub(PyObject *self, void *closure)
+{
+    PyObject *args = ((PyBaseExceptionObject *)self)->args;
+    return Py_NewRef(PyTuple_GET_SIZE(args) > 1 ? PyTuple_GET_ITEM(args, 1)
+                                                : Py_None);
+}
+
+static PyGetSetDef loop_exit_getset[] = {
+    {"hub", loop_exit_hub, NULL, "The Hub that has nothing left to do.", NULL},
+    {NULL}};
+
+static PyObject *loop_exit_str(PyObject *self)
+{
+    PyObject *args = ((PyBaseExceptionObject *)self)->args;
+    if (PyTuple_GET_SIZE(args) != 3)
+        return ((PyTypeObject *)PyExc_Exception)->tp_str(self);
+    PyObject *lines = PyTuple_GET_ITEM(args, 2);
+    PyObject *newline = PyUnicode_FromString("\n\t\t");
+    PyObject *joined = NULL;
+    if (newline && PyList_Check(lines) && PyList_GET_SIZE(lines))
+        joined = PyUnicode_Join(newline, lines);
+    PyObject *text =
+        PyErr_Occurred()
+            ? NULL
+            : PyUnicode_FromFormat(
+                  "%S\n\tHub: %R\n\tHandles:\n%s%S", PyTuple_GET_ITEM(args, 0),
+                  PyTuple_GET_ITEM(args, 1), joined ? "\t\t" : "",
+                  joined ? joined : lines);
+    Py_XDECREF(joined);
+    Py_XDECREF(newline);
+    return text;
+}
+
+static PyTypeObject LoopExit_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.exceptions.LoopExit",
+    .tp_doc = "Nothing is left that could wake the waiting greenlet.",
+    .tp_basicsize = sizeof(PyBaseExceptionObject),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_str = loop_exit_str,
+    .tp_getset = loop_exit_getset,
+};
+
+static int add_exception(PyObject *module, PyObject **where, const char *name,
+                         PyObject *base, const char *doc)
+{
+    *where = PyErr_NewExceptionWithDoc(name, doc, base, NULL);
+    if (!*where)
+        return -1;
+    return PyModule_AddObjectRef(module, strrchr(name, '.') + 1, *where);
+}
+
+int hub_exceptions_init(PyObject *module)
+{
+    PyTypeObject *base = (PyTypeObject *)PyExc_Exception;
+    LoopExit_Type.tp_base = base;
+    LoopExit_Type.tp_traverse = base->tp_traverse;
+    LoopExit_Type.tp_clear = base->tp_clear;
+    if (module_add_type(module, &LoopExit_Type) < 0)
+        return -1;
+    PyExc_LoopExit = (PyObject *)&LoopExit_Type;
+    const struct {
+        PyObject **where;
+        const char *name;
+        PyObject *base;
+        const char *doc;
+    } all[] = {
+        {&PyExc_BlockingSwitchOut, "grove.exceptions.BlockingSwitchOutError",
+         PyExc_AssertionError, "A blocking call was made in the Hub."},
+        {&PyExc_InvalidSwitch, "grove.exceptions.InvalidSwitchError",
+         PyExc_AssertionError, "A waiting greenlet was switched to."},
+        {&PyExc_ConcurrentUse, "grove.exceptions.ConcurrentObjectUseError",
+         PyExc_AssertionError, "Two greenlets use what only one may."},
+        {&PyExc_InvalidThreadUse, "grove.exceptions.InvalidThreadUseError",
+         PyExc_RuntimeError, "An object is used in a thread not its own."},
+        {&PyExc_HubDestroyed, "grove.exceptions.HubDestroyed",
+         PyExc_GreenletExit, "The Hub is gone."},
+    };
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+        if (add_exception(module, all[i].where, all[i].name, all[i].base,
+                          all[i].doc) < 0)
+            return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,777 @@
+/*
+ * Hub: the greenlet that stands for the hub's own fiber. One a thread, made
+ * when it is first asked for or waited in; struct py_thread owns it.
+ *
+ * Callbacks (of the loop object, of watchers, links, expired Timeouts) run in
+ * it. It must not wait; it may switch to other greenlets, and gets control back
+ * when they wait. What goes wrong in a callback or ends a greenlet that nobody
+ * can answer for comes to handle_error, which users override and replace on the
+ * instance: so it, and what it calls, are looked up as attributes.
+ */
+#include "greenlet/private.h"
+#include "raw/private.h"
+
+#include <stddef.h>
+#include <structmember.h>
+#include <time.h>
+
+typedef struct HubObject {
+    PyGreenlet base;
+    PyObject *loop;             /* the loop object; NULL: destroyed */
+    unsigned long thread_ident; /* threading's of its thread */
+    bool is_main;               /* of the main thread */
+    bool stand_in;  /* see hub_object_retire: nobody was given it yet */
+    bool destroyed; /* by destroy() */
+} HubObject;
+
+/* The class that get_hub() makes: set_default_hub_class's. Borrowed from
+ * hub_class_owned, or Hub_Type. */
+static PyTypeObject *hub_class = &Hub_Type;
+
+/* The default of exception_stream is sys.stderr as it is at that time. */
+static PyObject *default_stream; /* a sentinel */
+
+/* ---- birth --------------------------------------------------------------- */
+
+static bool on_main_thread(void)
+{
+    PyObject *threading = PyImport_ImportModule("threading");
+    PyObject *main =
+        threading ? PyObject_CallMethod(threading, "main_thread", NULL) : NULL;
+    PyObject *ident = main ? PyObject_GetAttrString(main, "ident") : NULL;
+    bool same = ident && PyLong_Check(ident) &&
+                PyLong_AsUnsignedLong(ident) == PyThread_get_thread_ident();
+    Py_XDECREF(ident);
+    Py_XDECREF(main);
+    Py_XDECREF(threading);
+    PyErr_Clear();
+    return same;
+}
+
+/* hub takes the place of the thread's Hub: the fiber that runs the loop, and
+ * what belongs to it, is its own from now on; the other is dead. Not in the
+ * Hub. */
+static void take_place(struct py_thread *t, PyObject *hub)
+{
+    PyGreenlet *old = (PyGreenlet *)t->hub_object, *new = (PyGreenlet *)hub;
+    struct green *alive = old->green, *dead = new->green;
+    old->green = dead;
+    dead->self = old;
+    dead->phase = GREEN_DEAD;
+    new->green = alive;
+    alive->self = new;
+    t->hub_object = Py_NewRef(hub);
+    if (alive->parked) { /* with a reference to itself */
+        Py_INCREF(new);
+        Py_DECREF(old);
+    }
+    Py_DECREF(old);
+}
+
+static int give_fiber(struct py_thread *t, PyObject *self)
+{
+    if (t->hub_object) {
+        take_place(t, self);
+        return 0;
+    }
+    if (hub_set_loop_stack(t->hub, STACK_HOSTED, greenlet_stack_shift) < 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    greenlet_adopt((PyGreenlet *)self, t->hub->loop_fiber);
+    t->hub_object = Py_NewRef(self);
+    return 0;
+}
+
+static bool has_hub(struct py_thread *t)
+{
+    return t->hub_object && !((HubObject *)t->hub_object)->stand_in;
+}
+
+static PyObject *hub_object_new(PyTypeObject *type, PyObject *args,
+                                PyObject *kwargs)
+{
+    struct py_thread *t = thread_self();
+    if (!t)
+        return NULL;
+    if (has_hub(t)) {
+        PyErr_SetString(PyExc_RuntimeError, "this thread has a Hub already");
+        return NULL;
+    }
+    if ((PyObject *)t->current == t->hub_object) {
+        PyErr_SetString(PyExc_RuntimeError, "no Hub can be made in a callback");
+        return NULL;
+    }
+    PyObject *none = PyTuple_New(0);
+    if (!none)
+        return NULL;
+    PyObject *self = PyGreenlet_Type.tp_new(type, none, NULL);
+    Py_DECREF(none);
+    if (!self)
+        return NULL;
+    HubObject *hub = (HubObject *)self;
+    Py_XSETREF(hub->base.green->parent,
+               (PyGreenlet *)Py_NewRef((PyObject *)t->main));
+    hub->thread_ident = PyThread_get_thread_ident();
+    hub->is_main = on_main_thread();
+    hub->loop =
+        t->hub_object ? Py_XNewRef(((HubObject *)t->hub_object)->loop) : NULL;
+    if (!hub->loop)
+        hub->loop = loop_object_new(t, hub->is_main);
+    if (!hub->loop || give_fiber(t, self) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return self;
+}
+
+/* Anything goes, as Hub(loop=None, default=None) is called by subclasses. */
+static int hub_object_init(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    return 0;
+}
+
+/* The thread has no Hub any more, until get_hub() makes another: a stand-in
+ * runs the loop meanwhile. keep_loop: the next one's loop will be this one's.
+ * -1 with an exception. */
+static int hub_object_retire(struct py_thread *t, bool keep_loop)
+{
+    HubObject *old = (HubObject *)t->hub_object;
+    if ((PyObject *)t->current == t->hub_object) {
+        PyErr_SetString(PyExc_AssertionError,
+                        "not possible in the Hub: it runs this callback");
+        return -1;
+    }
+    PyObject *loop = keep_loop && old->loop ? Py_NewRef(old->loop)
+                                            : loop_object_new(t, old->is_main);
+    PyObject *self =
+        loop ? PyGreenlet_Type.tp_new(&Hub_Type, greenlet_no_args, NULL) : NULL;
+    if (!self) {
+        Py_XDECREF(loop);
+        return -1;
+    }
+    HubObject *hub = (HubObject *)self;
+    Py_XSETREF(hub->base.green->parent,
+               (PyGreenlet *)Py_NewRef((PyObject *)t->main));
+    hub->loop = loop;
+    hub->thread_ident = old->thread_ident;
+    hub->is_main = old->is_main;
+    hub->stand_in = true;
+    take_place(t, self);
+    Py_DECREF(self);
+    return 0;
+}
+
+int hub_object_check_alive(PyObject *hub)
+{
+    if (likely(green_of(hub)->phase != GREEN_DEAD))
+        return 0;
+    PyObject *loop = ((HubObject *)hub)->loop;
+    PyErr_SetObject(PyExc_HubDestroyed, loop ? loop : Py_None);
+    return -1;
+}
+
+PyObject *hub_object_make(struct py_thread *t)
+{
+    PyObject *hub = PyObject_CallNoArgs((PyObject *)hub_class);
+    if (!hub)
+        return NULL;
+    Py_DECREF(hub); /* t has it */
+    if (!has_hub(t)) {
+        PyErr_Format(PyExc_TypeError, "%R made no Hub of this thread",
+                     (PyObject *)hub_class);
+        return NULL;
+    }
+    return t->hub_object;
+}
+
+static int hub_object_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(((HubObject *)self)->loop);
+    return PyGreenlet_Type.tp_traverse(self, visit, arg);
+}
+
+static int hub_object_clear(PyObject *self)
+{
+    Py_CLEAR(((HubObject *)self)->loop);
+    return PyGreenlet_Type.tp_clear(self);
+}
+
+static void hub_object_dealloc(PyObject *self)
+{
+    PyObject_GC_UnTrack(self);
+    Py_CLEAR(((HubObject *)self)->loop);
+    PyGreenlet_Type.tp_dealloc(self);
+}
+
+bool hub_object_is_one(PyObject *o)
+{
+    return PyObject_TypeCheck(o, &Hub_Type);
+}
+
+int hub_object_check_thread(struct py_thread *t)
+{
+    if (likely(t == thread_cached && t->tstate == state_current_tstate()))
+        return 0;
+    struct py_thread *mine = thread_self();
+    if (mine == t)
+        return 0;
+    if (mine)
+        PyErr_SetString(PyExc_InvalidThreadUse,
+                        "cannot be used from a thread other than its own");
+    return -1;
+}
+
+/* ---- switching ----------------------------------------------------------- */
+
+static PyObject *hub_object_switch_out(PyObject *self, PyObject *none)
+{
+    PyErr_SetString(PyExc_BlockingSwitchOut,
+                    "Impossible to call blocking function in the event loop "
+                    "callback");
+    return NULL;
+}
+
+/* Plain greenlets have no switch_out; asking them would cost a failed look-up a
+ * switch. */
+static int call_switch_out(PyObject *current)
+{
+    if (Py_TYPE(current) == &PyGreenlet_Type)
+        return 0;
+    PyObject *method = PyObject_GetAttrString(current, "switch_out");
+    if (!method) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError))
+            return -1;
+        PyErr_Clear();
+        return 0;
+    }
+    PyObject *result = PyObject_CallNoArgs(method);
+    Py_DECREF(method);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
+/* hub.switch(): the current greenlet waits until somebody switches to it. */
+static PyObject *hub_object_switch(PyObject *self, PyObject *none)
+{
+    struct py_thread *t = green_of(self)->thread;
+    if (hub_object_check_alive(self) < 0 || hub_object_check_thread(t) < 0 ||
+        call_switch_out((PyObject *)t->current) < 0)
+        return NULL;
+    PyObject *value = NULL;
+    if (core_wait(t, GROVE_NEVER, "switch", -1, &value) == CORE_FAILED)
+        return NULL;
+    return value ? value : Py_NewRef(Py_None);
+}
+
+/* ---- the end of everything ----------------------------------------------- */
+
+bool hub_object_deadlock(struct py_thread *t)
+{
+    hub_object_set_loop_exit(t);
+    PyObject *exception = exception_take();
+    if (!t->main || !exception) {
+        Py_XDECREF(exception);
+        return false;
+    }
+    PyObject *result = greenlet_throw(t->main, exception, NULL, NULL);
+    Py_DECREF(exception);
+    if (!result)
+        hub_object_report(t, NULL);
+    Py_XDECREF(result);
+    return true;
+}
+
+void hub_object_signals(struct py_thread *t)
+{
+    if (PyErr_CheckSignals() < 0)
+        hub_object_report(t, NULL);
+}
+
+/* The loop is fresh; what the Hub is in stays what it was. */
+void hub_object_forked(struct py_thread *t)
+{
+    if (t->hub_object)
+        ((HubObject *)t->hub_object)->thread_ident =
+            PyThread_get_thread_ident();
+}
+
+/* join(0): what is due gets its turn, and that is all. */
+static PyObject *join_now(struct py_thread *t)
+{
+    struct hub *hub = t->hub;
+    if (wait_turn(t) < 0)
+        return NULL;
+    return PyBool_FromLong(run_queue_empty(&hub->queue) &&
+                           hub->timers.count + hub->loop.waits + hub->holds <=
+                               hub->unref);
+}
+
+static PyObject *hub_object_join(PyObject *self, PyObject *const *args,
+                                 Py_ssize_t n, PyObject *names)
+{
+    static const char *const keywords[] = {"timeout", NULL};
+    PyObject *timeout = Py_None;
+    if (arguments("join", args, n, names, keywords, 0, &timeout) < 0)
+        return NULL;
+    struct py_thread *t = green_of(self)->thread;
+    if (hub_object_check_alive(self) < 0 || hub_object_check_thread(t) < 0)
+        return NULL;
+    if (t->current != t->main) {
+        PyErr_SetString(PyExc_AssertionError,
+                        "only possible from the MAIN greenlet");
+        return NULL;
+    }
+    int64_t deadline;
+    if (core_deadline(timeout, &deadline) < 0)
+        return NULL;
+    if (deadline == 0)
+        return join_now(t);
+    /* Its own timer is no reason to go on. */
+    bool timed = deadline != GROVE_NEVER;
+    t->hub->unref += timed;
+    enum core_wait_result r = core_wait(t, deadline, "hub.join", -1, NULL);
+    t->hub->unref -= timed;
+    if (r == CORE_FAILED) {
+        if (!PyErr_ExceptionMatches(PyExc_LoopExit))
+            return NULL;
+        PyErr_Clear();
+        Py_RETURN_TRUE;
+    }
+    Py_RETURN_FALSE;
+}
+
+/* Its loop's fiber is the thread's, and lives on: see hub_object_retire. */
+static PyObject *hub_object_destroy(PyObject *self, PyObject *const *args,
+                                    Py_ssize_t n, PyObject *names)
+{
+    static const char *const keywords[] = {"destroy_loop", NULL};
+    PyObject *given = Py_None;
+    if (arguments("destroy", args, n, names, keywords, 0, &given) < 0)
+        return NULL;
+    HubObject *hub = (HubObject *)self;
+    struct py_thread *t = green_of(self)->thread;
+    int destroy_loop =
+        given == Py_None ? !hub->is_main : PyObject_IsTrue(given);
+    if (destroy_loop < 0)
+        return NULL;
+    if (hub->destroyed)
+        Py_RETURN_NONE;
+    if (t->hub_object == self && (hub_object_check_thread(t) < 0 ||
+                                  hub_object_retire(t, !destroy_loop) < 0))
+        return NULL;
+    hub->destroyed = true;
+    if (hub->loop && destroy_loop)
+        loop_destroy_object(hub->loop);
+    Py_CLEAR(hub->loop);
+    Py_RETURN_NONE;
+}
+
+/* ---- watchers ------------------------------------------------------------ */
+
+/* hub.wait(watcher): until it fires. */
+static PyObject *hub_object_wait(PyObject *self, PyObject *watcher)
+{
+    if (hub_object_check_alive(self) < 0)
+        return NULL;
+    PyObject *waiter = PyObject_CallOneArg((PyObject *)&Waiter_Type, self);
+    PyObject *wake = waiter ? PyObject_GetAttrString(waiter, "switch") : NULL;
+    PyObject *result =
+        wake ? PyObject_CallMethod(watcher, "start", "OO", wake, waiter) : NULL;
+    Py_XDECREF(wake);
+    if (!result) {
+        Py_XDECREF(waiter);
+        return NULL;
+    }
+    Py_DECREF(result);
+    result = PyObject_CallMethod(waiter, "get", NULL);
+    if (result && result != waiter) {
+        PyErr_Format(PyExc_InvalidSwitch,
+                     "Invalid switch into %R: got %R (expected %R)",
+                     green_of(self)->thread->current, result, waiter);
+        Py_CLEAR(result);
+    }
+    PyObject *exception = result ? NULL : exception_take();
+    PyObject *stopped = PyObject_CallMethod(watcher, "stop", NULL);
+    if (!stopped && exception)
+        PyErr_Clear();
+    Py_XDECREF(stopped);
+    if (exception)
+        exception_set(exception);
+    Py_XDECREF(result);
+    Py_DECREF(waiter);
+    if (exception || !stopped)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *close_watcher(PyObject *watcher)
+{
+    return PyObject_CallMethod(watcher, "close", NULL);
+}
+
+/* In the Hub: throw error into whoever waits for watcher by a bound method of
+ * its own or its Waiter's. */
+static PyObject *cancel_wait_now(PyObject *self, PyObject *const *args,
+                                 Py_ssize_t n)
+{
+    PyObject *watcher = args[0], *error = args[1];
+    PyObject *wake = PyObject_GetAttrString(watcher, "callback");
+    PyObject *who = wake && wake != Py_None
+                        ? PyObject_GetAttrString(wake, "__self__")
+                        : NULL;
+    Py_XDECREF(wake);
+    if (who) {
+        PyObject *result = PyObject_CallMethod(who, "throw", "(O)", error);
+        Py_DECREF(who);
+        if (!result)
+            return NULL;
+        Py_DECREF(result);
+    } else {
+        PyErr_Clear();
+    }
+    if (PyObject_IsTrue(args[2]))
+        return close_watcher(watcher);
+    Py_RETURN_NONE;
+}
+
+/* Once the waits of all watchers were cancelled, in the Hub. */
+static PyObject *cancel_waits_then(PyObject *self, PyObject *const *args,
+                                   Py_ssize_t n)
+{
+    PyObject *watchers = PySequence_Fast(args[0], "expected watchers");
+    if (!watchers)
+        return NULL;
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(watchers); i++) {
+        PyObject *one[] = {PySequence_Fast_GET_ITEM(watchers, i), args[1],
+                           Py_True};
+        PyObject *result = one[0] == Py_None ? Py_NewRef(Py_None)
+                                             : cancel_wait_now(self, one, 3);
+        if (!result)
+            hub_object_report(green_of(self)->thread, one[0]);
+        Py_XDECREF(result);
+    }
+    Py_DECREF(watchers);
+    return PyObject_Call(args[2], args[3], NULL);
+}
+
+/* cancel_waits_close_and_then(watchers, error, then, *args) */
+static PyObject *hub_object_cancel_waits(PyObject *self, PyObject *const *args,
+                                         Py_ssize_t n)
+{
+    if (n < 3) {
+        PyErr_SetString(PyExc_TypeError,
+                        "cancel_waits_close_and_then() needs watchers, an "
+                        "error and a function");
+        return NULL;
+    }
+    PyObject *rest = PyTuple_New(n - 3);
+    for (Py_ssize_t i = 3; rest && i < n; i++)
+        PyTuple_SET_ITEM(rest, i - 3, Py_NewRef(args[i]));
+    PyObject *fn =
+        rest ? PyObject_GetAttrString(self, "_cancel_waits_then") : NULL;
+    PyObject *call =
+        fn ? PyTuple_Pack(4, args[0], args[1], args[2], rest) : NULL;
+    PyObject *later =
+        call ? loop_run_callback(green_of(self)->thread, fn, call) : NULL;
+    Py_XDECREF(call);
+    Py_XDECREF(fn);
+    Py_XDECREF(rest);
+    if (!later)
+        return NULL;
+    Py_DECREF(later);
+    Py_RETURN_NONE;
+}
+
+static PyObject *hub_object_cancel_wait(PyObject *self, PyObject *const *args,
+                                        Py_ssize_t n, PyObject *names)
+{
+    static const char *const keywords[] = {"watcher", "error", "close_watcher",
+                                           NULL};
+    PyObject *given[] = {NULL, NULL, Py_False};
+    if (arguments("cancel_wait", args, n, names, keywords, 2, given) < 0)
+        return NULL;
+    PyObject *watcher = given[0], *error = given[1];
+    int close = PyObject_IsTrue(given[2]);
+    if (close < 0)
+        return NULL;
+    PyObject *wake = PyObject_GetAttrString(watcher, "callback");
+    if (!wake)
+        return NULL;
+    Py_DECREF(wake);
+    if (wake == Py_None) {
+        if (close)
+            return close_watcher(watcher);
+        Py_RETURN_NONE;
+    }
+    PyObject *fn = PyObject_GetAttrString(self, "_cancel_wait");
+    PyObject *call =
+        fn ? PyTuple_Pack(3, watcher, error, close ? Py_True : Py_False) : NULL;
+    PyObject *later =
+        call ? loop_run_callback(green_of(self)->thread, fn, call) : NULL;
+    Py_XDECREF(call);
+    Py_XDECREF(fn);
+    if (!later)
+        return NULL;
+    Py_DECREF(later);
+    Py_RETURN_NONE;
+}
+
+/* ---- the type ------------------------------------------------------------ */
+
+static PyObject *hub_object_repr(PyObject *self)
+{
+    HubObject *hub = (HubObject *)self;
+    PyObject *name = PyObject_GetAttrString(self, "name");
+    PyObject *loop = !name ? NULL
+                     : hub->loop
+                         ? PyObject_CallMethod(hub->loop, "_format", NULL)
+                         : PyUnicode_FromString("destroyed");
+    PyObject *text =
+        loop ? PyUnicode_FromFormat("<%s %R at %p %U thread_ident=%p>",
+                                    type_name(Py_TYPE(self)), name, self, loop,
+                                    (void *)hub->thread_ident)
+             : NULL;
+    Py_XDECREF(name);
+    Py_XDECREF(loop);
+    return text;
+}
+
+static PyObject *get_main_hub(PyObject *self, void *closure)
+{
+    return PyBool_FromLong(((HubObject *)self)->is_main);
+}
+
+static PyObject *get_exception_stream(PyObject *self, void *closure)
+{
+    PyObject *stream = ((PyGreenlet *)self)->dict
+                           ? PyDict_GetItemWithError(((PyGreenlet *)self)->dict,
+                                                     default_stream)
+                           : NULL;
+    if (!stream)
+        stream = PySys_GetObject("stderr");
+    return Py_NewRef(stream ? stream : Py_None);
+}
+
+static int set_exception_stream(PyObject *self, PyObject *stream, void *closure)
+{
+    PyGreenlet *g = (PyGreenlet *)self;
+    if (!g->dict && !(g->dict = PyDict_New()))
+        return -1;
+    if (stream)
+        return PyDict_SetItem(g->dict, default_stream, stream);
+    if (PyDict_DelItem(g->dict, default_stream) < 0)
+        PyErr_Clear();
+    return 0;
+}
+
+static PyMethodDef hub_methods[] = {
+    {"switch", hub_object_switch, METH_NOARGS,
+     "Wait until another greenlet switches to this one; what it passed."},
+    {"switch_out", hub_object_switch_out, METH_NOARGS,
+     "Raises BlockingSwitchOutError: the Hub must not wait."},
+    {"wait", hub_object_wait, METH_O, "Wait until the watcher fires."},
+    {"cancel_wait", (PyCFunction)(void (*)(void))hub_object_cancel_wait,
+     METH_FASTCALL | METH_KEYWORDS,
+     "Throw error, from the Hub, into whoever waits for the watcher."},
+    {"cancel_waits_close_and_then",
+     (PyCFunction)(void (*)(void))hub_object_cancel_waits, METH_FASTCALL,
+     "cancel_waits_close_and_then(watchers, error, then, *args): cancel and "
+     "close all of them in the Hub, then call then(*args) there."},
+    {"_cancel_waits_then", (PyCFunction)(void (*)(void))cancel_waits_then,
+     METH_FASTCALL, NULL},
+    {"_cancel_wait", (PyCFunction)(void (*)(void))cancel_wait_now,
+     METH_FASTCALL, NULL},
+    {"join", (PyCFunction)(void (*)(void))hub_object_join,
+     METH_FASTCALL | METH_KEYWORDS,
+     "Wait until nothing is left to wait for: True, or False after timeout "
+     "seconds. From the main greenlet only."},
+    {"destroy", (PyCFunction)(void (*)(void))hub_object_destroy,
+     METH_FASTCALL | METH_KEYWORDS,
+     "destroy(destroy_loop=None): it is this thread's Hub no longer; get_hub() "
+     "makes another. Its loop is destroyed, too, unless it is the default one; "
+     "waits by this Hub raise HubDestroyed. Not in the Hub."},
+    {"handle_error", (PyCFunction)(void (*)(void))hub_object_handle_error,
+     METH_FASTCALL,
+     "handle_error(context, type, value, tb): an error nobody caught."},
+    {"handle_system_error",
+     (PyCFunction)(void (*)(void))hub_object_handle_system_error, METH_FASTCALL,
+     "handle_system_error(type, value, tb=None): throw it into the main "
+     "greenlet."},
+    {"print_exception", (PyCFunction)(void (*)(void))hub_object_print_exception,
+     METH_FASTCALL,
+     "print_exception(context, type, value, tb): to exception_stream."},
+    {"format_context", hub_object_format_context, METH_O,
+     "The context of an error, as text."},
+    {NULL}};
+
+static PyObject *get_loop(PyObject *self, void *closure)
+{
+    PyObject *loop = ((HubObject *)self)->loop;
+    return Py_NewRef(loop ? loop : Py_None);
+}
+
+static int set_loop(PyObject *self, PyObject *loop, void *closure)
+{
+    if (!loop || !PyObject_TypeCheck(loop, &Loop_Type)) {
+        PyErr_Format(PyExc_TypeError, "expected a loop, not %R",
+                     loop ? loop : Py_None);
+        return -1;
+    }
+    if (loop_thread(loop) != green_of(self)->thread) {
+        PyErr_SetString(PyExc_InvalidThreadUse, "the loop is another thread's");
+        return -1;
+    }
+    Py_XSETREF(((HubObject *)self)->loop, Py_NewRef(loop));
+    return 0;
+}
+
+static PyGetSetDef hub_getset[] = {
+    {"loop", get_loop, set_loop,
+     "The event loop, as far as Python sees it; None: destroyed.", NULL},
+    {"main_hub", get_main_hub, NULL, "Whether it is the main thread's.", NULL},
+    {"exception_stream", get_exception_stream, set_exception_stream,
+     "Where errors are printed; None: nowhere.", NULL},
+    {NULL}};
+
+static PyMemberDef hub_members[] = {
+    {"thread_ident", T_ULONG, offsetof(HubObject, thread_ident), READONLY,
+     "threading.get_ident() of its thread."},
+    {NULL}};
+
+PyTypeObject Hub_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.hub.Hub",
+    .tp_doc = "The greenlet that runs a thread's event loop.",
+    .tp_basicsize = sizeof(HubObject),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_base = &PyGreenlet_Type,
+    .tp_new = hub_object_new,
+    .tp_init = hub_object_init,
+    .tp_traverse = hub_object_traverse,
+    .tp_clear = hub_object_clear,
+    .tp_dealloc = hub_object_dealloc,
+    .tp_repr = hub_object_repr,
+    .tp_methods = hub_methods,
+    .tp_getset = hub_getset,
+    .tp_members = hub_members,
+};
+
+/* ---- functions of the module --------------------------------------------- */
+
+static PyObject *get_hub(PyObject *module, PyObject *none)
+{
+    struct py_thread *t = thread_self();
+    PyObject *hub = !t ? NULL : has_hub(t) ? t->hub_object : hub_object_make(t);
+    Py_XINCREF(hub);
+    return hub;
+}
+
+static PyObject *get_hub_if_any(PyObject *module, PyObject *none)
+{
+    struct py_thread *t = thread_self();
+    if (!t)
+        return NULL;
+    return Py_NewRef(has_hub(t) ? t->hub_object : Py_None);
+}
+
+/* set_hub(hub): a Hub of this thread that was set aside, or None. */
+static PyObject *set_hub(PyObject *module, PyObject *hub)
+{
+    struct py_thread *t = thread_self();
+    if (!t)
+        return NULL;
+    if (hub == Py_None) {
+        if (has_hub(t) && hub_object_retire(t, true) < 0)
+            return NULL;
+        Py_RETURN_NONE;
+    }
+    if (!PyObject_TypeCheck(hub, &Hub_Type)) {
+        PyErr_Format(PyExc_TypeError, "expected a Hub or None, not %R", hub);
+        return NULL;
+    }
+    if (green_of(hub)->thread != t) {
+        PyErr_SetString(PyExc_InvalidThreadUse, "the Hub is another thread's");
+        return NULL;
+    }
+    if (((HubObject *)hub)->destroyed) {
+        PyErr_SetString(PyExc_HubDestroyed, "the Hub was destroyed");
+        return NULL;
+    }
+    if (hub == t->hub_object)
+        Py_RETURN_NONE;
+    if ((PyObject *)t->current == t->hub_object) {
+        PyErr_SetString(PyExc_AssertionError,
+                        "not possible in the Hub: it runs this callback");
+        return NULL;
+    }
+    take_place(t, hub);
+    Py_RETURN_NONE;
+}
+
+static PyObject *set_default_hub_class(PyObject *module, PyObject *type)
+{
+    if (!PyType_Check(type) ||
+        !PyType_IsSubtype((PyTypeObject *)type, &Hub_Type)) {
+        PyErr_Format(PyExc_TypeError, "expected a subclass of Hub, not %R",
+                     type);
+        return NULL;
+    }
+    PyTypeObject *old = hub_class;
+    hub_class = (PyTypeObject *)Py_NewRef(type);
+    if (old != &Hub_Type)
+        Py_DECREF(old);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+    {"get_hub", get_hub, METH_NOARGS,
+     "The calling thread's Hub, made now if it has none."},
+    {"_get_hub", get_hub_if_any, METH_NOARGS,
+     "The calling thread's Hub, or None."},
+    {"set_hub", set_hub, METH_O,
+     "set_hub(hub): the calling thread's Hub from now on; None: it has none."},
+    {"set_default_hub_class", set_default_hub_class, METH_O,
+     "The class of Hubs made from now on."},
+    {NULL}};
+
+/* ---- the module's part --------------------------------------------------- */
+
+int module_add_type(PyObject *module, PyTypeObject *type)
+{
+    if (PyType_Ready(type) < 0)
+        return -1;
+    return PyModule_AddObjectRef(module, type_name(type), (PyObject *)type);
+}
+
+/* SYSTEM_ERROR and NOT_ERROR, which subclasses and instances may replace. */
+static int add_error_classes(void)
+{
+    PyObject *dict = Hub_Type.tp_dict;
+    PyObject *system = PyTuple_Pack(3, PyExc_KeyboardInterrupt,
+                                    PyExc_SystemExit, PyExc_SystemError);
+    PyObject *quiet = PyTuple_Pack(2, PyExc_GreenletExit, PyExc_SystemExit);
+    PyObject *name = PyUnicode_FromString("");
+    int r = system && quiet && name &&
+                    PyDict_SetItemString(dict, "SYSTEM_ERROR", system) == 0 &&
+                    PyDict_SetItemString(dict, "NOT_ERROR", quiet) == 0 &&
+                    PyDict_SetItemString(dict, "name", name) == 0
+                ? 0
+                : -1;
+    Py_XDECREF(system);
+    Py_XDECREF(quiet);
+    Py_XDECREF(name);
+    PyType_Modified(&Hub_Type);
+    return r;
+}
+
+int hub_init(PyObject *module)
+{
+    default_stream = PyUnicode_InternFromString("_exception_stream");
+    if (!default_stream || hub_exceptions_init(module) < 0 ||
+        module_add_type(module, &Hub_Type) < 0 || add_error_classes() < 0 ||
+        PyModule_AddFunctions(module, functions) < 0 ||
+        loop_object_init(module) < 0 || watchers_init(module) < 0 ||
+        waiter_init(module) < 0)
+        return -1;
+    return 0;
+}

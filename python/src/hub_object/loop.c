@@ -1,0 +1,738 @@
+/*
+ * hub.loop: the event loop, as far as Python sees it, and the callbacks that it
+ * queues.
+ *
+ * A callback is queued like a fiber, in the same queue, and called in the Hub.
+ * The queue holds a reference to it. From another thread it goes through the
+ * hub's mailbox.
+ */
+#include "greenlet/private.h"
+#include "watchers/watcher.h"
+
+#include <structmember.h>
+#include <time.h>
+
+typedef struct Loop {
+    PyObject_HEAD
+    struct py_thread *thread; /* counted */
+    PyObject *error_handler;  /* NULL: the Hub */
+    bool is_default;          /* the main thread's */
+    bool destroyed;
+} Loop;
+
+typedef struct Callback {
+    PyObject_HEAD
+    struct run run;           /* queued by its own thread */
+    grove_post post;          /* posted by another */
+    struct py_thread *thread; /* counted */
+    PyObject *fn;             /* NULL: called or stopped */
+    PyObject *args;           /* a tuple; NULL: none */
+    bool posted;
+    bool running;
+} Callback;
+
+static PyTypeObject Callback_Type;
+
+/* ---- callbacks ----------------------------------------------------------- */
+
+/* Consumes the queue's reference. */
+static void callback_call(Callback *cb)
+{
+    PyObject *fn = cb->fn;
+    PyObject *args = cb->args;
+    if (fn) {
+        cb->fn = NULL;
+        cb->args = NULL;
+        cb->running = true;
+        hub_object_enter(cb->thread);
+        PyObject *result =
+            args ? PyObject_Call(fn, args, NULL) : PyObject_CallNoArgs(fn);
+        if (!result)
+            hub_object_report(cb->thread, (PyObject *)cb);
+        Py_XDECREF(result);
+        Py_DECREF(fn);
+        Py_XDECREF(args);
+        cb->running = false;
+    }
+    Py_DECREF(cb);
+}
+
+static void on_turn(struct run *run)
+{
+    callback_call(container_of(run, Callback, run));
+}
+
+static void on_post(grove_post *post)
+{
+    Callback *cb = container_of(post, Callback, post);
+    cb->posted = false;
+    callback_call(cb);
+}
+
+static Callback *callback_new(struct py_thread *t, PyObject *fn, PyObject *args)
+{
+    if (!PyCallable_Check(fn)) {
+        PyErr_Format(PyExc_TypeError, "Expected callable, not %R", fn);
+        return NULL;
+    }
+    Callback *cb = PyObject_GC_New(Callback, &Callback_Type);
+    if (!cb)
+        return NULL;
+    cb->run = (struct run){.call = on_turn};
+    cb->post = (grove_post){.fn = on_post};
+    cb->thread = t;
+    t->references++;
+    cb->fn = Py_NewRef(fn);
+    cb->args = Py_XNewRef(args);
+    cb->posted = false;
+    cb->running = false;
+    PyObject_GC_Track(cb);
+    return cb;
+}
+
+PyObject *loop_run_callback(struct py_thread *t, PyObject *fn, PyObject *args)
+{
+    Callback *cb = callback_new(t, fn, args);
+    if (!cb)
+        return NULL;
+    Py_INCREF(cb);
+    hub_queue(t->hub, &cb->run);
+    return (PyObject *)cb;
+}
+
+static int callback_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(((Callback *)self)->fn);
+    Py_VISIT(((Callback *)self)->args);
+    return 0;
+}
+
+static int callback_clear(PyObject *self)
+{
+    Py_CLEAR(((Callback *)self)->fn);
+    Py_CLEAR(((Callback *)self)->args);
+    return 0;
+}
+
+static void callback_dealloc(PyObject *self)
+{
+    PyObject_GC_UnTrack(self);
+    callback_clear(self);
+    thread_unref(((Callback *)self)->thread);
+    PyObject_GC_Del(self);
+}
+
+/* A posted one stays in the mailbox, and does nothing when it is called. */
+static PyObject *callback_stop(PyObject *self, PyObject *none)
+{
+    Callback *cb = (Callback *)self;
+    callback_clear(self);
+    if (run_queued(&cb->run)) {
+        run_queue_remove(&cb->run);
+        Py_DECREF(self);
+    }
+    Py_RETURN_NONE;
+}
+
+static int callback_bool(PyObject *self)
+{
+    return ((Callback *)self)->fn || ((Callback *)self)->running;
+}
+
+static PyObject *callback_pending(PyObject *self, void *closure)
+{
+    return PyBool_FromLong(((Callback *)self)->fn != NULL);
+}
+
+static PyObject *callback_repr(PyObject *self)
+{
+    Callback *cb = (Callback *)self;
+    if (!cb->fn)
+        return PyUnicode_FromFormat("<callback at %p %s>", self,
+                                    cb->running ? "running" : "stopped");
+    if (!cb->args)
+        return PyUnicode_FromFormat("<callback at %p pending %R args=()>", self,
+                                    cb->fn);
+    return PyUnicode_FromFormat("<callback at %p pending %R args=%R>", self,
+                                cb->fn, cb->args);
+}
+
+static PyMethodDef callback_methods[] = {
+    {"stop", callback_stop, METH_NOARGS, "Do not call it after all."},
+    {"close", callback_stop, METH_NOARGS, "The same as stop()."},
+    {NULL}};
+
+static PyGetSetDef callback_getset[] = {{"pending", callback_pending, NULL,
+                                         "Whether it is yet to be called.",
+                                         NULL},
+                                        {NULL}};
+
+static PyMemberDef callback_members[] = {
+    {"callback", T_OBJECT, offsetof(Callback, fn), READONLY, NULL},
+    {"args", T_OBJECT, offsetof(Callback, args), READONLY, NULL},
+    {NULL}};
+
+static PyNumberMethods callback_number = {.nb_bool = callback_bool};
+
+static PyTypeObject Callback_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.core.callback",
+    .tp_doc = "A function to be called in the Hub, once.",
+    .tp_basicsize = sizeof(Callback),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
+                Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_traverse = callback_traverse,
+    .tp_clear = callback_clear,
+    .tp_dealloc = callback_dealloc,
+    .tp_repr = callback_repr,
+    .tp_as_number = &callback_number,
+    .tp_methods = callback_methods,
+    .tp_getset = callback_getset,
+    .tp_members = callback_members,
+};
+
+/* ---- the loop ------------------------------------------------------------ */
+
+PyObject *loop_object_new(struct py_thread *t, bool is_default)
+{
+    Loop *loop = PyObject_GC_New(Loop, &Loop_Type);
+    if (!loop)
+        return NULL;
+    loop->thread = t;
+    t->references++;
+    loop->error_handler = NULL;
+    loop->is_default = is_default;
+    loop->destroyed = false;
+    PyObject_GC_Track(loop);
+    return (PyObject *)loop;
+}
+
+/* loop(flags=None, default=None): a thread has one, its Hub's. */
+static PyObject *loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {(char *)"flags", (char *)"default", NULL};
+    PyObject *flags = Py_None, *is_default = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:loop", names, &flags,
+                                     &is_default))
+        return NULL;
+    struct py_thread *t = thread_self();
+    PyObject *hub = t ? hub_object(t) : NULL;
+    return hub ? PyObject_GetAttrString(hub, "loop") : NULL;
+}
+
+static int loop_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(((Loop *)self)->error_handler);
+    return 0;
+}
+
+static int loop_clear(PyObject *self)
+{
+    Py_CLEAR(((Loop *)self)->error_handler);
+    return 0;
+}
+
+static void loop_dealloc(PyObject *self)
+{
+    PyObject_GC_UnTrack(self);
+    loop_clear(self);
+    thread_unref(((Loop *)self)->thread);
+    PyObject_GC_Del(self);
+}
+
+struct py_thread *loop_thread(PyObject *loop)
+{
+    return ((Loop *)loop)->thread;
+}
+
+bool loop_is_default(PyObject *loop)
+{
+    return ((Loop *)loop)->is_default;
+}
+
+void loop_destroy_object(PyObject *loop)
+{
+    ((Loop *)loop)->destroyed = true;
+}
+
+int loop_check(PyObject *loop)
+{
+    if (likely(!((Loop *)loop)->destroyed))
+        return 0;
+    PyErr_SetString(PyExc_ValueError, "operation on destroyed loop");
+    return -1;
+}
+
+/* On its own thread, and not destroyed. The hub, or NULL with an exception. */
+static struct hub *hub_of(PyObject *self)
+{
+    struct py_thread *t = loop_thread(self);
+    if (loop_check(self) < 0 || hub_object_check_thread(t) < 0)
+        return NULL;
+    return t->hub;
+}
+
+/* ---- callbacks of the loop ----------------------------------------------- */
+
+/* What follows fn, as a tuple; *rest NULL when there is nothing. */
+static int split(const char *name, PyObject *const *args, Py_ssize_t n,
+                 PyObject **rest)
+{
+    *rest = NULL;
+    if (n < 1) {
+        PyErr_Format(PyExc_TypeError, "%s() needs a function", name);
+        return -1;
+    }
+    if (n == 1)
+        return 0;
+    *rest = PyTuple_New(n - 1);
+    if (!*rest)
+        return -1;
+    for (Py_ssize_t i = 1; i < n; i++)
+        PyTuple_SET_ITEM(*rest, i - 1, Py_NewRef(args[i]));
+    return 0;
+}
+
+static PyObject *loop_run_callback_method(PyObject *self, PyObject *const *args,
+                                          Py_ssize_t n)
+{
+    PyObject *rest;
+    if (!hub_of(self) || split("run_callback", args, n, &rest) < 0)
+        return NULL;
+    PyObject *cb = loop_run_callback(loop_thread(self), args[0], rest);
+    Py_XDECREF(rest);
+    return cb;
+}
+
+static PyObject *loop_run_callback_threadsafe(PyObject *self,
+                                              PyObject *const *args,
+                                              Py_ssize_t n)
+{
+    struct py_thread *t = loop_thread(self);
+    if (t->dead) {
+        PyErr_SetString(PyExc_HubDestroyed, "the hub's thread has ended");
+        return NULL;
+    }
+    PyObject *rest;
+    if (loop_check(self) < 0 ||
+        split("run_callback_threadsafe", args, n, &rest) < 0)
+        return NULL;
+    Callback *cb = callback_new(t, args[0], rest);
+    Py_XDECREF(rest);
+    if (!cb)
+        return NULL;
+    Py_INCREF(cb);
+    cb->posted = true;
+    grove_hub_post((grove_hub *)t->hub, &cb->post);
+    return (PyObject *)cb;
+}
+
+/* ---- making watchers ----------------------------------------------------- */
+
+/* loop.timer(...) is timer(loop, ...), and so on. */
+static PyObject *make_watcher(PyTypeObject *type, PyObject *self,
+                              PyObject *args, PyObject *kwargs)
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(args);
+    PyObject *all = PyTuple_New(n + 1);
+    if (!all)
+        return NULL;
+    PyTuple_SET_ITEM(all, 0, Py_NewRef(self));
+    for (Py_ssize_t i = 0; i < n; i++)
+        PyTuple_SET_ITEM(all, i + 1, Py_NewRef(PyTuple_GET_ITEM(args, i)));
+    PyObject *watcher = PyObject_Call((PyObject *)type, all, kwargs);
+    Py_DECREF(all);
+    return watcher;
+}
+
+#define FACTORY(name, type) \
+    static PyObject *loop_##name(PyObject *self, PyObject *args, \
+                                 PyObject *kwargs) \
+    { \
+        return make_watcher(&type, self, args, kwargs); \
+    }
+
+FACTORY(io, IoWatcher_Type)
+FACTORY(timer, TimerWatcher_Type)
+FACTORY(signal, SignalWatcher_Type)
+FACTORY(idle, IdleWatcher_Type)
+FACTORY(prepare, PrepareWatcher_Type)
+FACTORY(check_, CheckWatcher_Type)
+FACTORY(fork, ForkWatcher_Type)
+FACTORY(async, AsyncWatcher_Type)
+FACTORY(child, ChildWatcher_Type)
+FACTORY(stat, StatWatcher_Type)
+
+/* ---- control ------------------------------------------------------------- */
+
+static PyObject *loop_now(PyObject *self, PyObject *none)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return PyFloat_FromDouble((double)ts.tv_sec + (double)ts.tv_nsec * 1e-9);
+}
+
+/* Timers read the clock themselves. */
+static PyObject *loop_nothing(PyObject *self, PyObject *none)
+{
+    if (loop_check(self) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *loop_ref(PyObject *self, PyObject *none)
+{
+    struct hub *hub = hub_of(self);
+    if (!hub)
+        return NULL;
+    grove_hub_hold((grove_hub *)hub);
+    Py_RETURN_NONE;
+}
+
+static PyObject *loop_unref(PyObject *self, PyObject *none)
+{
+    struct hub *hub = hub_of(self);
+    if (!hub)
+        return NULL;
+    if (hub->holds)
+        grove_hub_unhold((grove_hub *)hub);
+    else
+        hub->unref++;
+    Py_RETURN_NONE;
+}
+
+/* The Hub runs the loop: this gives it the time to. */
+static PyObject *loop_run(PyObject *self, PyObject *const *args, Py_ssize_t n,
+                          PyObject *names)
+{
+    static const char *const keywords[] = {"nowait", "once", NULL};
+    PyObject *given[] = {Py_False, Py_False};
+    if (arguments("run", args, n, names, keywords, 0, given) < 0)
+        return NULL;
+    int nowait = PyObject_IsTrue(given[0]), once = PyObject_IsTrue(given[1]);
+    if (nowait < 0 || once < 0 || !hub_of(self))
+        return NULL;
+    struct py_thread *t = loop_thread(self);
+    if (nowait) {
+        if (wait_turn(t) < 0)
+            return NULL;
+        Py_RETURN_NONE;
+    }
+    PyObject *hub = hub_object(t);
+    if (!hub)
+        return NULL;
+    if (!once)
+        return PyObject_CallMethod(hub, "join", NULL);
+    PyObject *check = PyObject_CallMethod(self, "check", NULL);
+    PyObject *result =
+        check ? PyObject_CallMethod(hub, "wait", "O", check) : NULL;
+    Py_XDECREF(check);
+    return result;
+}
+
+/* In place of a callback object. */
+struct break_run {
+    struct run run;
+    struct hub *hub;
+};
+
+static void break_now(struct run *run)
+{
+    struct hub *hub = container_of(run, struct break_run, run)->hub;
+    PyMem_Free(container_of(run, struct break_run, run));
+    hub_object_deadlock(((struct green *)hub->root.host)->thread);
+}
+
+/* Whoever waits in the main greenlet gets LoopExit. */
+static PyObject *loop_break(PyObject *self, PyObject *const *args, Py_ssize_t n)
+{
+    struct hub *hub = hub_of(self);
+    if (!hub || arguments_count("break_", n, 0, 1) < 0)
+        return NULL;
+    struct break_run *b = PyMem_Calloc(1, sizeof(*b));
+    if (!b)
+        return PyErr_NoMemory();
+    b->run.call = break_now;
+    b->hub = hub;
+    hub_queue(hub, &b->run);
+    Py_RETURN_NONE;
+}
+
+static PyObject *loop_destroy_method(PyObject *self, PyObject *none)
+{
+    struct py_thread *t = loop_thread(self);
+    if (!t->dead && hub_object_check_thread(t) < 0)
+        return NULL;
+    loop_destroy_object(self);
+    Py_RETURN_TRUE;
+}
+
+/* fd is about to be closed: whoever waits for it is told. Whether somebody
+ * did. */
+static PyObject *loop_closing_fd(PyObject *self, PyObject *arg)
+{
+    int fd = state_as_int(arg);
+    struct hub *hub = fd == -1 && PyErr_Occurred() ? NULL : hub_of(self);
+    if (!hub)
+        return NULL;
+    size_t before = hub->loop.waits;
+    if (fd >= 0)
+        loop_forget(&hub->loop, fd);
+    return PyBool_FromLong(hub->loop.waits < before);
+}
+
+static PyObject *loop_handle_error(PyObject *self, PyObject *const *args,
+                                   Py_ssize_t n)
+{
+    if (arguments_count("handle_error", n, 4, 4) < 0)
+        return NULL;
+    struct py_thread *t = loop_thread(self);
+    PyObject *handler = ((Loop *)self)->error_handler;
+    if (!handler || handler == Py_None)
+        handler = t->hub_object;
+    if (!handler)
+        Py_RETURN_NONE;
+    return PyObject_CallMethod(handler, "handle_error", "OOOO", args[0],
+                               args[1], args[2], args[3]);
+}
+
+/* ---- attributes ---------------------------------------------------------- */
+
+static PyObject *get_default(PyObject *self, void *closure)
+{
+    return PyBool_FromLong(((Loop *)self)->is_default);
+}
+
+static PyObject *get_backend(PyObject *self, void *closure)
+{
+    return PyUnicode_FromString("epoll");
+}
+
+static PyObject *get_backend_int(PyObject *self, void *closure)
+{
+    return PyLong_FromLong(4); /* libev's number of epoll */
+}
+
+static PyObject *get_zero(PyObject *self, void *closure)
+{
+    return PyLong_FromLong(0);
+}
+
+static PyObject *get_flags(PyObject *self, void *closure)
+{
+    return PyList_New(0);
+}
+
+/* Passes are not counted, switches are; they grow likewise. */
+static PyObject *get_iteration(PyObject *self, void *closure)
+{
+    struct py_thread *t = loop_thread(self);
+    return PyLong_FromUnsignedLongLong(t->dead ? 0 : t->hub->switches);
+}
+
+static PyObject *get_depth(PyObject *self, void *closure)
+{
+    struct py_thread *t = loop_thread(self);
+    return PyLong_FromLong(!t->dead && (PyObject *)t->current == t->hub_object);
+}
+
+static PyObject *get_pendingcnt(PyObject *self, void *closure)
+{
+    struct py_thread *t = loop_thread(self);
+    long n = 0;
+    if (!t->dead) {
+        struct run *ends = &t->hub->queue.ends;
+        for (struct run *run = ends->next; run != ends; run = run->next)
+            n++;
+    }
+    return PyLong_FromLong(n);
+}
+
+static PyObject *get_activecnt(PyObject *self, void *closure)
+{
+    struct py_thread *t = loop_thread(self);
+    if (t->dead)
+        return PyLong_FromLong(0);
+    struct hub *hub = t->hub;
+    return PyLong_FromSsize_t(
+        (Py_ssize_t)(hub->timers.count + hub->loop.waits + hub->holds) -
+        (Py_ssize_t)hub->unref);
+}
+
+static PyObject *get_ptr(PyObject *self, void *closure)
+{
+    return PyLong_FromVoidPtr(loop_thread(self)->hub);
+}
+
+static PyObject *get_error_handler(PyObject *self, void *closure)
+{
+    PyObject *handler = ((Loop *)self)->error_handler;
+    return Py_NewRef(handler ? handler : Py_None);
+}
+
+static int set_error_handler(PyObject *self, PyObject *value, void *closure)
+{
+    Py_XSETREF(((Loop *)self)->error_handler, Py_XNewRef(value));
+    return 0;
+}
+
+static PyObject *loop_fileno(PyObject *self, PyObject *none)
+{
+    struct hub *hub = hub_of(self);
+    return hub ? PyLong_FromLong(hub->loop.epoll) : NULL;
+}
+
+static PyObject *loop_verify(PyObject *self, PyObject *none)
+{
+    if (loop_check(self) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *loop_format(PyObject *self, PyObject *none)
+{
+    if (((Loop *)self)->destroyed)
+        return PyUnicode_FromString("destroyed");
+    PyObject *pending = get_pendingcnt(self, NULL);
+    PyObject *active = pending ? get_activecnt(self, NULL) : NULL;
+    PyObject *text =
+        active
+            ? PyUnicode_FromFormat("epoll%s pending=%S ref=%S",
+                                   ((Loop *)self)->is_default ? " default" : "",
+                                   pending, active)
+            : NULL;
+    Py_XDECREF(pending);
+    Py_XDECREF(active);
+    return text;
+}
+
+static PyObject *loop_repr(PyObject *self)
+{
+    PyObject *text = loop_format(self, NULL);
+    PyObject *repr =
+        text ? PyUnicode_FromFormat("<loop at %p %U>", self, text) : NULL;
+    Py_XDECREF(text);
+    return repr;
+}
+
+#define KEYWORDS(f) \
+    (PyCFunction)(void (*)(void)) f, METH_VARARGS | METH_KEYWORDS
+
+static PyMethodDef loop_methods[] = {
+    {"run_callback", (PyCFunction)(void (*)(void))loop_run_callback_method,
+     METH_FASTCALL,
+     "run_callback(fn, *args): call it in the Hub, after what is due."},
+    {"run_callback_threadsafe",
+     (PyCFunction)(void (*)(void))loop_run_callback_threadsafe, METH_FASTCALL,
+     "The same from any thread."},
+    {"io", KEYWORDS(loop_io),
+     "io(fd, events, ref=True, priority=None): events 1 to read, 2 to write."},
+    {"timer", KEYWORDS(loop_timer),
+     "timer(after, repeat=0.0, ref=True, priority=None)"},
+    {"signal", KEYWORDS(loop_signal),
+     "signal(signalnum, ref=True, priority=None)"},
+    {"idle", KEYWORDS(loop_idle), "idle(ref=True, priority=None)"},
+    {"prepare", KEYWORDS(loop_prepare), "prepare(ref=True, priority=None)"},
+    {"check", KEYWORDS(loop_check_), "check(ref=True, priority=None)"},
+    {"fork", KEYWORDS(loop_fork), "fork(ref=True, priority=None)"},
+    {"async_", KEYWORDS(loop_async), "async_(ref=True, priority=None)"},
+    {"async", KEYWORDS(loop_async), "async_(), by its older name."},
+    {"child", KEYWORDS(loop_child),
+     "child(pid, trace=0, ref=True): on the main thread's loop only."},
+    {"stat", KEYWORDS(loop_stat),
+     "stat(path, interval=0.0, ref=True, priority=None)"},
+    {"now", loop_now, METH_NOARGS, "The time, in seconds since the epoch."},
+    {"update_now", loop_nothing, METH_NOARGS, "Nothing; now() is up to date."},
+    {"update", loop_nothing, METH_NOARGS, "Nothing; now() is up to date."},
+    {"reinit", loop_nothing, METH_NOARGS,
+     "Nothing: the loop of a forked child is fresh."},
+    {"install_sigchld", loop_nothing, METH_NOARGS,
+     "Nothing: child watchers need no SIGCHLD."},
+    {"reset_sigchld", loop_nothing, METH_NOARGS,
+     "Nothing: child watchers need no SIGCHLD."},
+    {"ref", loop_ref, METH_NOARGS, "One more reason for the loop to go on."},
+    {"unref", loop_unref, METH_NOARGS, "One less."},
+    {"run", (PyCFunction)(void (*)(void))loop_run,
+     METH_FASTCALL | METH_KEYWORDS,
+     "run(nowait=False, once=False): let the loop run, until nothing is left "
+     "to wait for, or just once. Not in the Hub."},
+    {"break_", (PyCFunction)(void (*)(void))loop_break, METH_FASTCALL,
+     "Raise LoopExit in the main greenlet."},
+    {"destroy", loop_destroy_method, METH_NOARGS,
+     "It cannot be used any more."},
+    {"closing_fd", loop_closing_fd, METH_O,
+     "closing_fd(fd): it is about to be closed; whether somebody waited."},
+    {"handle_error", (PyCFunction)(void (*)(void))loop_handle_error,
+     METH_FASTCALL,
+     "handle_error(context, type, value, tb): tell error_handler, or the "
+     "Hub."},
+    {"fileno", loop_fileno, METH_NOARGS, "The descriptor of its epoll."},
+    {"verify", loop_verify, METH_NOARGS, "ValueError if it was destroyed."},
+    {"_format", loop_format, METH_NOARGS, "What repr() tells of it."},
+    {NULL}};
+
+static PyGetSetDef loop_getset[] = {
+    {"default", get_default, NULL, "Whether it is the main thread's.", NULL},
+    {"backend", get_backend, NULL, "What tells it of events.", NULL},
+    {"backend_int", get_backend_int, NULL, "The same as a number.", NULL},
+    {"origflags", get_flags, NULL, "[]", NULL},
+    {"origflags_int", get_zero, NULL, "0", NULL},
+    {"sig_pending", get_zero, NULL, "0", NULL},
+    {"iteration", get_iteration, NULL, "Grows as the loop runs.", NULL},
+    {"depth", get_depth, NULL, "1 in a callback, else 0.", NULL},
+    {"pendingcnt", get_pendingcnt, NULL, "How much is due.", NULL},
+    {"activecnt", get_activecnt, NULL,
+     "How many reasons there are for the loop to go on.", NULL},
+    {"ptr", get_ptr, NULL, "The address of the runtime's hub.", NULL},
+    {"error_handler", get_error_handler, set_error_handler,
+     "Whose handle_error is called; None: the Hub's.", NULL},
+    {NULL}};
+
+PyTypeObject Loop_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.core.loop",
+    .tp_doc = "loop(flags=None, default=None)\n--\n\n"
+              "A thread's event loop. A thread has one; the arguments are "
+              "gevent's, and not\nlooked at.",
+    .tp_basicsize = sizeof(Loop),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_new = loop_new,
+    .tp_traverse = loop_traverse,
+    .tp_clear = loop_clear,
+    .tp_dealloc = loop_dealloc,
+    .tp_repr = loop_repr,
+    .tp_methods = loop_methods,
+    .tp_getset = loop_getset,
+};
+
+/* Constants of the class. */
+static int add_constants(void)
+{
+    const struct {
+        const char *name;
+        PyObject *value;
+    } all[] = {
+        {"MAXPRI", PyLong_FromLong(2)},
+        {"MINPRI", PyLong_FromLong(-2)},
+        {"CALLBACK_CHECK_COUNT", PyLong_FromLong(50)},
+        {"approx_timer_resolution", PyFloat_FromDouble(1e-5)},
+        {"starting_timer_may_update_loop_time", Py_NewRef(Py_True)},
+        {"WatcherType", Py_NewRef((PyObject *)&Watcher_Type)},
+    };
+    int r = 0;
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+        if (!all[i].value ||
+            PyDict_SetItemString(Loop_Type.tp_dict, all[i].name, all[i].value) <
+                0)
+            r = -1;
+        Py_XDECREF(all[i].value);
+    }
+    PyType_Modified(&Loop_Type);
+    return r;
+}
+
+int loop_object_init(PyObject *module)
+{
+    if (module_add_type(module, &Callback_Type) < 0 ||
+        module_add_type(module, &Loop_Type) < 0)
+        return -1;
+    return add_constants();
+}

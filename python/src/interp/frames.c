@@ -1,0 +1,247 @@
+/*
+ * What looks into the interpreter's frames: they differ between CPython
+ * versions, and their layout is not public. Nothing here is on the way of a
+ * switch. Called with the GIL held; the greenlets are suspended.
+ *
+ * A suspended greenlet's frames hang together by their `previous`, from its
+ * cframe or current_frame down to its first. Those of plain calls stand on its
+ * data stack and own what is in their locals; generators own theirs. Between
+ * them are those that 3.12 and later keep in the C frame of each evaluation
+ * loop; they have no code.
+ */
+#ifndef Py_BUILD_CORE
+#define Py_BUILD_CORE
+#endif
+#include "interp/interp.h"
+
+/* Internal headers are not written for our warnings. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+#pragma GCC diagnostic ignored "-Wpointer-arith"
+#pragma GCC diagnostic ignored "-Wstrict-prototypes"
+#pragma GCC diagnostic ignored "-Wold-style-definition"
+#pragma GCC diagnostic ignored "-Wredundant-decls"
+#pragma GCC diagnostic ignored "-Wunused-function"
+#pragma GCC diagnostic ignored "-Wsign-compare"
+#if PY_VERSION_HEX >= 0x030E0000
+#include "internal/pycore_interpframe.h"
+#else
+#include "internal/pycore_frame.h"
+#endif
+#pragma GCC diagnostic pop
+
+PyFrameObject *state_frame(PyThreadState *ts, struct py_state *s)
+{
+#if STATE_HAS_CFRAME
+    if (!s->cframe) /* the Hub's, which has not run yet */
+        return NULL;
+#endif
+    /* Making the frame object must not run the collector meanwhile: it would
+     * walk the frames of a greenlet that is not running. */
+    int collecting = PyGC_Disable();
+#if STATE_HAS_CFRAME
+    if (!s->cframe) { /* the Hub's, which has not run yet */
+        if (collecting)
+            PyGC_Enable();
+        return NULL;
+    }
+    _PyCFrame *running = ts->cframe;
+    ts->cframe = s->cframe;
+    PyFrameObject *frame = PyThreadState_GetFrame(ts);
+    ts->cframe = running;
+#else
+    struct _PyInterpreterFrame *running = ts->current_frame;
+    ts->current_frame = s->current_frame;
+    PyFrameObject *frame = PyThreadState_GetFrame(ts);
+    ts->current_frame = running;
+#endif
+    if (collecting)
+        PyGC_Enable();
+    return frame;
+}
+
+static _PyInterpreterFrame *top_frame(const struct py_state *s)
+{
+#if STATE_HAS_CFRAME
+    return s->cframe ? s->cframe->current_frame : NULL; /* NULL: not begun */
+#else
+    return s->current_frame;
+#endif
+}
+
+/* ---- what a frame refers to ---------------------------------------------- */
+
+#if PY_VERSION_HEX >= 0x030E0000
+
+/* A reference in a frame may be borrowed from another that lives as long: that
+ * one is visited, this is not counted. Tagged integers, NULL and what is
+ * immortal bear the same mark. */
+static PyObject *counted(_PyStackRef ref)
+{
+    return PyStackRef_RefcountOnObject(ref) ? PyStackRef_AsPyObjectBorrow(ref)
+                                            : NULL;
+}
+
+static PyObject *executable_of(const _PyInterpreterFrame *f)
+{
+    return PyStackRef_IsNull(f->f_executable)
+               ? NULL
+               : PyStackRef_AsPyObjectBorrow(f->f_executable);
+}
+
+/* The evaluation loop leaves its stack pointer in the frame whenever it calls
+ * out. */
+static int visit_frame(_PyInterpreterFrame *f, visitproc visit, void *arg)
+{
+    Py_VISIT(f->frame_obj);
+    Py_VISIT(f->f_locals);
+    Py_VISIT(counted(f->f_funcobj));
+    Py_VISIT(counted(f->f_executable));
+    for (_PyStackRef *at = f->localsplus; at < f->stackpointer; at++)
+        Py_VISIT(counted(*at));
+    return 0;
+}
+
+#else
+
+static PyObject *executable_of(const _PyInterpreterFrame *f)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    return f->f_executable;
+#else
+    return (PyObject *)f->f_code;
+#endif
+}
+
+/* The evaluation loop that called C keeps its stack pointer to itself: then
+ * only the locals are known. */
+static int visit_frame(_PyInterpreterFrame *f, visitproc visit, void *arg)
+{
+    Py_VISIT(f->frame_obj);
+    Py_VISIT(f->f_locals);
+#if PY_VERSION_HEX >= 0x030C0000
+    Py_VISIT(f->f_funcobj);
+#else
+    Py_VISIT(f->f_func);
+#endif
+    Py_VISIT(executable_of(f));
+    int known = ((PyCodeObject *)executable_of(f))->co_nlocalsplus;
+    if (f->stacktop > known)
+        known = f->stacktop;
+    for (int i = 0; i < known; i++)
+        Py_VISIT(f->localsplus[i]);
+    return 0;
+}
+
+#endif
+
+/* Its code, or NULL for one of those that have none. */
+static PyCodeObject *code_of(const _PyInterpreterFrame *f)
+{
+#if PY_VERSION_HEX >= 0x030E0000
+    if (f->owner >= FRAME_OWNED_BY_INTERPRETER)
+        return NULL;
+#elif PY_VERSION_HEX >= 0x030C0000
+    if (f->owner == FRAME_OWNED_BY_CSTACK)
+        return NULL;
+#endif
+    PyObject *code = executable_of(f);
+    return code && PyCode_Check(code) ? (PyCodeObject *)code : NULL;
+}
+
+int state_visit_frames(struct py_state *s, visitproc visit, void *arg)
+{
+    for (_PyInterpreterFrame *f = top_frame(s); f; f = f->previous) {
+        if (f->owner != FRAME_OWNED_BY_THREAD || !code_of(f))
+            continue;
+        int r = visit_frame(f, visit, arg);
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+/* ---- frames without handlers --------------------------------------------- */
+
+/* A copy of code without handlers. */
+static PyCodeObject *without_handlers(PyCodeObject *code)
+{
+    PyObject *replace = PyObject_GetAttrString((PyObject *)code, "replace");
+    PyObject *none = PyTuple_New(0);
+    PyObject *change = Py_BuildValue("{s:y}", "co_exceptiontable", "");
+    PyObject *copy =
+        replace && none && change ? PyObject_Call(replace, none, change) : NULL;
+    Py_XDECREF(replace);
+    Py_XDECREF(none);
+    Py_XDECREF(change);
+    return (PyCodeObject *)copy;
+}
+
+/* Puts copy (stolen), of code, in code's place, at the same instruction. */
+static void set_code(_PyInterpreterFrame *f, PyCodeObject *code,
+                     PyCodeObject *copy)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    f->instr_ptr = _PyCode_CODE(copy) + (f->instr_ptr - _PyCode_CODE(code));
+#else
+    f->prev_instr = _PyCode_CODE(copy) + (f->prev_instr - _PyCode_CODE(code));
+#endif
+#if PY_VERSION_HEX >= 0x030E0000
+    _PyStackRef old = f->f_executable;
+    f->f_executable = PyStackRef_FromPyObjectSteal((PyObject *)copy);
+    PyStackRef_CLOSE(old);
+#elif PY_VERSION_HEX >= 0x030D0000
+    Py_SETREF(f->f_executable, (PyObject *)copy);
+#else
+    Py_SETREF(f->f_code, copy);
+#endif
+}
+
+/* The interpreter looks for a handler in the code of the frame, and finds none.
+ * Evaluation loops keep pointers into the old code. */
+static bool disarm_frame(_PyInterpreterFrame *f, PyObject *kept)
+{
+    PyCodeObject *code = code_of(f);
+    if (!code || PyBytes_GET_SIZE(code->co_exceptiontable) == 0)
+        return true;
+    PyCodeObject *copy = without_handlers(code);
+    if (!copy || PyList_Append(kept, (PyObject *)code) < 0) {
+        Py_XDECREF((PyObject *)copy);
+        return false;
+    }
+    set_code(f, code, copy);
+    return true;
+}
+
+bool state_disarm(struct py_state *s, PyObject *kept)
+{
+    for (_PyInterpreterFrame *f = top_frame(s); f; f = f->previous) {
+        PyCodeObject *code = code_of(f);
+        if (code && code->co_flags & (CO_COROUTINE | CO_ASYNC_GENERATOR))
+            return false;
+    }
+    for (_PyInterpreterFrame *f = top_frame(s); f; f = f->previous) {
+        if (!disarm_frame(f, kept)) {
+            PyErr_Clear();
+            return false;
+        }
+    }
+    return true;
+}
+
+bool state_clear_later(PyThreadState *ts, PyObject *o)
+{
+    /* Of what is cleared after the dict, this is what nothing can need now: it
+     * is called for asynchronous generators only, in a running loop. */
+    if (ts->async_gen_finalizer)
+        return false;
+    ts->async_gen_finalizer = Py_NewRef(o);
+    return true;
+}
+
+#if PY_VERSION_HEX < 0x030D0000
+int state_trash_nesting(void)
+{
+    return STATE_TRASH_NESTING(state_current_tstate());
+}
+#endif

@@ -1,0 +1,108 @@
+/*
+ * Event: a flag that greenlets, of any thread, wait for. set() takes those who
+ * wait out of the list and wakes them, so that clear() comes too late for them.
+ */
+#include "linkable/linkable.h"
+
+typedef struct Event {
+    Linkable base;
+    bool flag;
+} Event;
+
+static PyObject *event_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    return linkable_object_new(type);
+}
+
+static int event_init_object(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {NULL};
+    return PyArg_ParseTupleAndKeywords(args, kwargs, ":Event", names) ? 0 : -1;
+}
+
+static PyObject *event_is_set(PyObject *self, PyObject *none)
+{
+    return PyBool_FromLong(((Event *)self)->flag);
+}
+
+static PyObject *event_set(PyObject *self, PyObject *none)
+{
+    ((Event *)self)->flag = true;
+    linkable_object_notify((Linkable *)self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *event_clear(PyObject *self, PyObject *none)
+{
+    ((Event *)self)->flag = false;
+    Py_RETURN_NONE;
+}
+
+static PyObject *event_rawlink(PyObject *o, PyObject *callback)
+{
+    Linkable *self = (Linkable *)o;
+    if (linkable_object_link(self, callback) < 0)
+        return NULL;
+    if (((Event *)o)->flag)
+        linkable_object_notify(self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *event_wait(PyObject *self, PyObject *const *args, Py_ssize_t n,
+                            PyObject *names)
+{
+    static const char *const keywords[] = {"timeout", NULL};
+    PyObject *timeout = Py_None;
+    if (arguments("wait", args, n, names, keywords, 0, &timeout) < 0)
+        return NULL;
+    if (((Event *)self)->flag)
+        Py_RETURN_TRUE;
+    enum core_wait_result r =
+        linkable_object_wait((Linkable *)self, timeout, "Event.wait");
+    return r == CORE_FAILED ? NULL : PyBool_FromLong(r == CORE_WOKEN);
+}
+
+static PyObject *event_repr(PyObject *self)
+{
+    return PyUnicode_FromFormat("<%s %s _links[%zd]>", type_name(Py_TYPE(self)),
+                                ((Event *)self)->flag ? "set" : "clear",
+                                linkable_count(&((Event *)self)->base.list));
+}
+
+static PyMethodDef event_methods[] = {
+    {"is_set", event_is_set, METH_NOARGS, "Whether it is set."},
+    {"isSet", event_is_set, METH_NOARGS, "Whether it is set."},
+    {"ready", event_is_set, METH_NOARGS, "Whether it is set."},
+    {"set", event_set, METH_NOARGS,
+     "Set it: those who wait now go on, in the order they came."},
+    {"clear", event_clear, METH_NOARGS,
+     "Clear it. Those it was set for go on nevertheless."},
+    {"rawlink", event_rawlink, METH_O,
+     "rawlink(callback): call callback(self) in the hub, once, when it is "
+     "set. It must not wait."},
+    {"wait", (PyCFunction)(void (*)(void))event_wait,
+     METH_FASTCALL | METH_KEYWORDS,
+     "wait(timeout=None): wait until it is set, True; False when timeout "
+     "seconds pass first."},
+    {NULL}};
+
+static PyTypeObject Event_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.event.Event",
+    .tp_doc = "Event()\n--\n\n"
+              "A flag that greenlets of any thread can wait for.",
+    .tp_basicsize = sizeof(Event),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_base = &Linkable_Type,
+    .tp_new = event_new,
+    .tp_init = event_init_object,
+    .tp_traverse = linkable_object_traverse,
+    .tp_clear = linkable_object_clear,
+    .tp_dealloc = linkable_object_dealloc,
+    .tp_repr = event_repr,
+    .tp_methods = event_methods,
+};
+
+int event_init(PyObject *module)
+{
+    return module_add_type(module, &Event_Type);
+}

@@ -1,0 +1,259 @@
+/*
+ * What greenlets wait in: lists of waiters, and the objects made of them.
+ *
+ * A waiter is a part of whatever waits: of the C frame of a function that parks
+ * its greenlet, or of a link. Waiting, waking and handing something over
+ * allocate nothing. Lists and waiters are touched with the GIL held and never
+ * while it may be given up, so that any native thread may wake any waiter:
+ *
+ *            linkable_append            linkable_wake
+ *   (idle) -----------------> in a list ------------> due --------> runs
+ *      ^                          |      (out of it)   |    its hub
+ *      +---- linkable_cancel -----+--------------------+
+ *
+ *   1. A waiter is in at most one list; waking takes it out.
+ *   2. One whose hub is the calling thread's is put on the run queue at once;
+ *      one of another thread's is passed to that hub through grove_hub_post:
+ *      at most one system call, none when the hub does not sleep.
+ *   3. Order is kept: waiters of one hub run in the order they are woken.
+ *   4. A waiter must be out of everything (it ran, or linkable_cancel) before
+ *      its memory goes. A thread that ends takes its waiters out, and calls
+ *      their abandoned().
+ *
+ * A hub whose greenlets wait in lists only, with nothing else to come, asks
+ * thread_watch.c whether another thread could still wake one: only if none can
+ * it raises LoopExit.
+ *
+ * A wait for an item, in full (the other side pops a waiter, gives it an item
+ * and wakes it):
+ *
+ *     struct getter { struct linkable_waiter waiter; PyObject *item; } g;
+ *     linkable_waiter_init(&g.waiter, t);
+ *     g.item = NULL;
+ *     linkable_append(&queue->getters, &g.waiter);
+ *     switch (linkable_wait(&g.waiter, deadline, "get")) {
+ *     case CORE_WOKEN:     return g.item;
+ *     case CORE_TIMED_OUT: raise Empty;         // nobody woke it
+ *     case CORE_FAILED:    if (g.item) put it back; // killed after the wake
+ *                          return NULL;
+ *     }
+ */
+#ifndef GROVE_PYTHON_LINKABLE_H
+#define GROVE_PYTHON_LINKABLE_H
+
+#include "greenlet/private.h"
+
+/* ---- lists of waiters ---------------------------------------------------- */
+
+struct linkable_waiter {
+    struct linkable_node at;   /* in a list of waiters */
+    struct linkable_node all;  /* in thread->waiting, or, woken by another
+                                  thread and not told yet, thread->arrived */
+    struct py_thread *thread;  /* whose hub runs it */
+    struct grove_fiber *fiber; /* the one that waits; NULL: a link */
+    struct run *run; /* a link: what is queued in the hub; else NULL */
+    /* If not NULL: w's thread has ended before w ran. w is out of everything;
+     * what it was woken with is to be passed on. */
+    void (*abandoned)(struct linkable_waiter *w);
+    bool woken; /* linkable_wake has been called */
+};
+
+struct linkable_list {
+    struct linkable_node ends; /* ring; next: the first */
+};
+
+static inline bool linkable_node_linked(const struct linkable_node *node)
+{
+    return node->next != NULL;
+}
+
+static inline void linkable_node_insert(struct linkable_node *before,
+                                        struct linkable_node *node)
+{
+    node->next = before;
+    node->prev = before->prev;
+    before->prev->next = node;
+    before->prev = node;
+}
+
+static inline void linkable_node_remove(struct linkable_node *node)
+{
+    node->prev->next = node->next;
+    node->next->prev = node->prev;
+    node->next = NULL;
+}
+
+static inline void linkable_ring_init(struct linkable_node *ends)
+{
+    ends->next = ends->prev = ends;
+}
+
+static inline void linkable_list_init(struct linkable_list *list)
+{
+    linkable_ring_init(&list->ends);
+}
+
+static inline bool linkable_empty(const struct linkable_list *list)
+{
+    return list->ends.next == &list->ends;
+}
+
+/* The first waiter; NULL when there is none. */
+static inline struct linkable_waiter *
+linkable_first(const struct linkable_list *list)
+{
+    return linkable_empty(list)
+               ? NULL
+               : container_of(list->ends.next, struct linkable_waiter, at);
+}
+
+/* The one behind w; NULL when it is the last. */
+static inline struct linkable_waiter *
+linkable_next(const struct linkable_list *list, struct linkable_waiter *w)
+{
+    return w->at.next == &list->ends
+               ? NULL
+               : container_of(w->at.next, struct linkable_waiter, at);
+}
+
+/* How many there are, by counting. */
+Py_ssize_t linkable_count(const struct linkable_list *list);
+
+/* w stands for the current greenlet of t, the calling thread. In no list. */
+static inline void linkable_waiter_init(struct linkable_waiter *w,
+                                        struct py_thread *t)
+{
+    w->at.next = NULL;
+    w->all.next = NULL;
+    w->thread = t;
+    w->fiber = t->hub->current;
+    w->run = NULL;
+    w->abandoned = NULL;
+    w->woken = false;
+}
+
+/* To the list's end. w is in no list. */
+static inline void linkable_append(struct linkable_list *list,
+                                   struct linkable_waiter *w)
+{
+    linkable_node_insert(&list->ends, &w->at);
+    if (!linkable_node_linked(&w->all))
+        linkable_node_insert(&w->thread->waiting, &w->all);
+}
+
+/* Take w out of its list and let it go on. From any thread; the calling one
+ * need not have a hub. */
+static inline void linkable_wake(struct linkable_waiter *w);
+
+/* Wake all that are there now, in order. */
+void linkable_wake_all(struct linkable_list *list);
+
+/* Take w out of everything it is in. On w's own thread, or with that thread
+ * dead. */
+static inline void linkable_cancel(struct linkable_waiter *w)
+{
+    if (linkable_node_linked(&w->at))
+        linkable_node_remove(&w->at);
+    if (linkable_node_linked(&w->all))
+        linkable_node_remove(&w->all);
+}
+
+/* Park the current greenlet, which w stands for, until linkable_wake(w) or
+ * deadline; one that has passed still gives those who are due their turn. w is
+ * out of everything afterwards.
+ *   CORE_WOKEN      it was woken
+ *   CORE_TIMED_OUT  it was not, in time
+ *   CORE_FAILED     with an exception; w->woken tells whether it was woken
+ *                   nevertheless, so that what it got must be passed on
+ * In the Hub: BlockingSwitchOutError. */
+enum core_wait_result linkable_wait(struct linkable_waiter *w, int64_t deadline,
+                                    const char *what);
+
+/* ---- threads ------------------------------------------------------------- */
+
+/* The calling thread's struct, if it has one already; never makes one. */
+static inline struct py_thread *linkable_thread(void)
+{
+    PyThreadState *tstate = state_current_tstate();
+    struct py_thread *t = thread_cached;
+    return likely(t && t->tstate == tstate) ? t : thread_look_up(tstate);
+}
+
+/* w is of another thread. */
+void linkable_wake_foreign(struct linkable_waiter *w);
+
+/* w is a link: have it called where it belongs; free it without. w is out of
+ * its list. linkable_object.c. */
+void linkable_wake_link(struct linkable_waiter *w);
+void linkable_drop_link(struct linkable_waiter *w);
+
+static inline void linkable_wake(struct linkable_waiter *w)
+{
+    if (linkable_node_linked(&w->at))
+        linkable_node_remove(&w->at);
+    w->woken = true;
+    if (unlikely(!w->fiber))
+        linkable_wake_link(w);
+    else if (unlikely(w->thread->tstate != state_current_tstate()))
+        linkable_wake_foreign(w);
+    else
+        hub_wake(w->fiber, 0);
+}
+
+/* ---- objects ------------------------------------------------------------- */
+
+/* AbstractLinkable: something that becomes ready, and tells those who wait and
+ * links. What a C subclass adds goes behind it; one calls linkable_object_new
+ * in tp_new, and linkable_object_clear, _dealloc and _traverse from its own. */
+typedef struct Linkable {
+    PyObject_HEAD
+    struct linkable_list list; /* waiters and links, in the order they came */
+    struct py_thread *home;    /* counted; of the first who waited here; NULL:
+                                  nobody has */
+    struct linkable_list due;  /* links that were woken and not called yet */
+    PyObject *weakrefs;
+} Linkable;
+
+extern PyTypeObject Linkable_Type;
+
+/* For tp_new: a new object of a subclass. NULL with MemoryError. */
+PyObject *linkable_object_new(PyTypeObject *type);
+int linkable_object_traverse(PyObject *self, visitproc visit, void *arg);
+int linkable_object_clear(PyObject *self);
+void linkable_object_dealloc(PyObject *self);
+
+/* The argument hub of a constructor (None: none yet). -1 with TypeError. */
+int linkable_object_settle_hub(Linkable *self, PyObject *hub);
+
+/* What rawlink does, without looking whether self is ready. -1 with an
+ * exception. */
+int linkable_object_link(Linkable *self, PyObject *callback);
+
+/* Wait in object, as the current greenlet. Arguments and result as
+ * linkable_wait's; timeout as gevent has it: seconds, None or a Timeout. */
+enum core_wait_result linkable_object_wait(Linkable *self, PyObject *timeout,
+                                           const char *what);
+
+/* t waits here: it is the hub of self from now on, if that has none. */
+static inline void linkable_object_settle(Linkable *self, struct py_thread *t)
+{
+    if (unlikely(!self->home)) {
+        t->references++;
+        self->home = t;
+    }
+}
+
+/* It has become ready: wake who waits and have the links called. */
+static inline void linkable_object_notify(Linkable *self)
+{
+    if (!linkable_empty(&self->list))
+        linkable_wake_all(&self->list);
+}
+
+int linkable_init(PyObject *module); /* linkable_object.c */
+int event_init(PyObject *module);
+int async_result_init(PyObject *module);
+int semaphore_init(PyObject *module);
+int rlock_init(PyObject *module);
+
+#endif

@@ -1,0 +1,105 @@
+/*
+ * The waiting and waking of linkable.h, and what a thread has to do with it.
+ * With the GIL held; see there.
+ *
+ * A waiter of another thread's hub goes to that thread's ring `arrived`, and
+ * the thread's one post, `arrival`, is sent, unless it is on its way already.
+ * When it comes, the hub wakes everything in the ring. So a waiter that gives
+ * up meanwhile can simply leave the ring: no post ever points to it.
+ */
+#include "linkable/linkable.h"
+
+Py_ssize_t linkable_count(const struct linkable_list *list)
+{
+    Py_ssize_t n = 0;
+    for (const struct linkable_node *node = list->ends.next;
+         node != &list->ends; node = node->next)
+        n++;
+    return n;
+}
+
+/* ---- waking -------------------------------------------------------------- */
+
+static void take_arrived(struct py_thread *t)
+{
+    while (t->arrived.next != &t->arrived) {
+        struct linkable_waiter *w =
+            container_of(t->arrived.next, struct linkable_waiter, all);
+        linkable_node_remove(&w->all);
+        if (w->fiber)
+            hub_wake(w->fiber, 0);
+        else if (!run_queued(w->run))
+            hub_queue(t->hub, w->run);
+    }
+}
+
+static void on_arrival(grove_post *post)
+{
+    take_arrived(container_of(post, struct py_thread, arrival));
+}
+
+void linkable_wake_foreign(struct linkable_waiter *w)
+{
+    struct py_thread *t = w->thread;
+    if (linkable_node_linked(&w->all))
+        linkable_node_remove(&w->all);
+    if (t->dead) /* its waiters have been taken out */
+        return;
+    linkable_node_insert(&t->arrived, &w->all);
+    grove_hub_post((grove_hub *)t->hub, &t->arrival);
+}
+
+void linkable_wake_all(struct linkable_list *list)
+{
+    while (!linkable_empty(list))
+        linkable_wake(linkable_first(list));
+}
+
+/* ---- waiting ------------------------------------------------------------- */
+
+enum core_wait_result linkable_wait(struct linkable_waiter *w, int64_t deadline,
+                                    const char *what)
+{
+    enum core_wait_result r;
+    do
+        r = wait_until(w->thread, deadline, what);
+    while (unlikely(r == CORE_WOKEN && !w->woken));
+    linkable_cancel(w);
+    return r == CORE_TIMED_OUT && w->woken ? CORE_WOKEN : r;
+}
+
+/* ---- threads ------------------------------------------------------------- */
+
+void linkable_thread_begin(struct py_thread *t)
+{
+    linkable_ring_init(&t->waiting);
+    linkable_ring_init(&t->arrived);
+    t->arrival.fn = on_arrival;
+}
+
+static void forget(struct linkable_node *ring)
+{
+    while (ring->next != ring) {
+        struct linkable_waiter *w =
+            container_of(ring->next, struct linkable_waiter, all);
+        if (!w->fiber) {
+            linkable_drop_link(w);
+            continue;
+        }
+        linkable_cancel(w);
+        if (w->abandoned)
+            w->abandoned(w);
+    }
+}
+
+void linkable_thread_end(struct py_thread *t)
+{
+    forget(&t->waiting);
+    forget(&t->arrived);
+}
+
+/* The post may have been on its way. */
+void linkable_thread_forked(struct py_thread *t)
+{
+    take_arrived(t);
+}

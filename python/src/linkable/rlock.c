@@ -1,0 +1,264 @@
+/*
+ * RLock: a lock that the greenlet that holds it may take again. Its owner is a
+ * greenlet, of whatever thread.
+ */
+#include "linkable/semaphore.h"
+
+#include <structmember.h>
+
+typedef struct RLock {
+    PyObject_HEAD
+    PyObject *block;  /* a Semaphore: taken while somebody owns it */
+    PyObject *owner;  /* the greenlet that holds it; NULL: nobody */
+    Py_ssize_t count; /* how often it has taken it */
+    PyObject *weakrefs;
+} RLock;
+
+static PyObject *rlock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {(char *)"hub", NULL};
+    PyObject *hub = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:RLock", names, &hub))
+        return NULL;
+    RLock *self = (RLock *)type->tp_alloc(type, 0);
+    if (!self)
+        return NULL;
+    self->block =
+        PyObject_CallFunction((PyObject *)&Semaphore_Type, "iO", 1, hub);
+    if (!self->block)
+        Py_CLEAR(self);
+    return (PyObject *)self;
+}
+
+static int rlock_traverse(PyObject *o, visitproc visit, void *arg)
+{
+    Py_VISIT(((RLock *)o)->block);
+    Py_VISIT(((RLock *)o)->owner);
+    return 0;
+}
+
+/* The Semaphore stays: it is no part of a cycle of its own. */
+static int rlock_clear(PyObject *o)
+{
+    Py_CLEAR(((RLock *)o)->owner);
+    return 0;
+}
+
+static void rlock_dealloc(PyObject *o)
+{
+    RLock *self = (RLock *)o;
+    PyObject_GC_UnTrack(o);
+    if (self->weakrefs)
+        PyObject_ClearWeakRefs(o);
+    Py_XDECREF(self->owner);
+    Py_XDECREF(self->block);
+    Py_TYPE(o)->tp_free(o);
+}
+
+/* The current greenlet; borrowed. NULL with an exception. */
+static PyObject *myself(void)
+{
+    struct py_thread *t = thread_self();
+    return t ? (PyObject *)t->current : NULL;
+}
+
+static int acquire(RLock *self, bool blocking, PyObject *timeout)
+{
+    PyObject *me = myself();
+    if (!me)
+        return -1;
+    if (self->owner == me) {
+        self->count++;
+        return 1;
+    }
+    int r = semaphore_acquire((Semaphore *)self->block, blocking, timeout);
+    if (r > 0) {
+        Py_XSETREF(self->owner, Py_NewRef(me));
+        self->count = 1;
+    }
+    return r;
+}
+
+/* -1 is how threading.RLock spells None. */
+static bool is_minus_one(PyObject *timeout)
+{
+    double seconds = PyFloat_Check(timeout) || PyLong_Check(timeout)
+                         ? PyFloat_AsDouble(timeout)
+                         : 0;
+    if (seconds == -1 && PyErr_Occurred())
+        PyErr_Clear();
+    return seconds == -1;
+}
+
+static PyObject *rlock_acquire(PyObject *self, PyObject *const *args,
+                               Py_ssize_t n, PyObject *names)
+{
+    static const char *const keywords[] = {"blocking", "timeout", NULL};
+    PyObject *given[] = {Py_True, Py_None};
+    if (arguments("acquire", args, n, names, keywords, 0, given) < 0)
+        return NULL;
+    int blocking = PyObject_IsTrue(given[0]);
+    PyObject *timeout = is_minus_one(given[1]) ? Py_None : given[1];
+    int r = blocking < 0 ? -1 : acquire((RLock *)self, blocking, timeout);
+    return r < 0 ? NULL : PyBool_FromLong(r);
+}
+
+static int release(RLock *self)
+{
+    PyObject *me = myself();
+    if (!me)
+        return -1;
+    if (self->owner != me) {
+        PyErr_Format(PyExc_RuntimeError,
+                     "cannot release un-acquired lock. Owner: %R Current: %R",
+                     self->owner ? self->owner : Py_None, me);
+        return -1;
+    }
+    if (--self->count == 0) {
+        PyObject *owner = self->owner;
+        self->owner = NULL;
+        semaphore_release((Semaphore *)self->block);
+        Py_DECREF(owner);
+    }
+    return 0;
+}
+
+static PyObject *rlock_release(PyObject *self, PyObject *none)
+{
+    if (release((RLock *)self) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *rlock_enter(PyObject *self, PyObject *none)
+{
+    int r = acquire((RLock *)self, true, Py_None);
+    return r < 0 ? NULL : PyBool_FromLong(r);
+}
+
+static PyObject *rlock_exit(PyObject *self, PyObject *const *args, Py_ssize_t n)
+{
+    return rlock_release(self, NULL);
+}
+
+static PyObject *rlock_locked(PyObject *self, PyObject *none)
+{
+    return PyBool_FromLong(((RLock *)self)->count > 0);
+}
+
+/* ---- for threading.Condition --------------------------------------------- */
+
+static PyObject *rlock_is_owned(PyObject *self, PyObject *none)
+{
+    PyObject *me = myself();
+    return me ? PyBool_FromLong(((RLock *)self)->owner == me) : NULL;
+}
+
+/* (count, owner), which _acquire_restore takes. */
+static PyObject *rlock_release_save(PyObject *o, PyObject *none)
+{
+    RLock *self = (RLock *)o;
+    PyObject *state =
+        Py_BuildValue("nO", self->count, self->owner ? self->owner : Py_None);
+    if (!state)
+        return NULL;
+    self->count = 0;
+    Py_CLEAR(self->owner);
+    semaphore_release((Semaphore *)self->block);
+    return state;
+}
+
+static PyObject *rlock_acquire_restore(PyObject *o, PyObject *state)
+{
+    RLock *self = (RLock *)o;
+    Py_ssize_t count;
+    PyObject *owner;
+    if (!PyTuple_Check(state)) {
+        PyErr_Format(PyExc_TypeError,
+                     "what _release_save() returned was expected, not %R",
+                     state);
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(state, "nO:_acquire_restore", &count, &owner))
+        return NULL;
+    Py_INCREF(owner);
+    if (semaphore_acquire((Semaphore *)self->block, true, Py_None) < 0) {
+        Py_DECREF(owner);
+        return NULL;
+    }
+    self->count = count;
+    if (owner == Py_None)
+        Py_CLEAR(owner);
+    Py_XSETREF(self->owner, owner);
+    Py_RETURN_NONE;
+}
+
+/* In a forked child: as new. */
+static PyObject *rlock_at_fork_reinit(PyObject *o, PyObject *none)
+{
+    RLock *self = (RLock *)o;
+    PyObject *block = PyObject_CallNoArgs((PyObject *)&Semaphore_Type);
+    if (!block)
+        return NULL;
+    Py_SETREF(self->block, block);
+    self->count = 0;
+    Py_CLEAR(self->owner);
+    Py_RETURN_NONE;
+}
+
+static PyObject *rlock_repr(PyObject *o)
+{
+    RLock *self = (RLock *)o;
+    return PyUnicode_FromFormat(
+        "<%s at %p _block=%R _count=%zd _owner=%R>", type_name(Py_TYPE(o)), o,
+        self->block, self->count, self->owner ? self->owner : Py_None);
+}
+
+static PyMethodDef rlock_methods[] = {
+    {"acquire", (PyCFunction)(void (*)(void))rlock_acquire,
+     METH_FASTCALL | METH_KEYWORDS,
+     "acquire(blocking=True, timeout=None): take it, True; False when it does "
+     "not become free in time. A timeout of -1 is None."},
+    {"release", rlock_release, METH_NOARGS,
+     "Undo one acquire; RuntimeError when another greenlet holds it."},
+    {"locked", rlock_locked, METH_NOARGS, "Whether somebody holds it."},
+    {"__enter__", rlock_enter, METH_NOARGS, NULL},
+    {"__exit__", (PyCFunction)(void (*)(void))rlock_exit, METH_FASTCALL, NULL},
+    {"_is_owned", rlock_is_owned, METH_NOARGS,
+     "Whether the current greenlet holds it."},
+    {"_release_save", rlock_release_save, METH_NOARGS,
+     "Release it, however often it was acquired; for _acquire_restore()."},
+    {"_acquire_restore", rlock_acquire_restore, METH_O,
+     "Acquire it as often as it was."},
+    {"_at_fork_reinit", rlock_at_fork_reinit, METH_NOARGS,
+     "As new, in a forked child."},
+    {NULL}};
+
+static PyMemberDef rlock_members[] = {
+    {"_block", T_OBJECT, offsetof(RLock, block), READONLY, NULL},
+    {"_owner", T_OBJECT, offsetof(RLock, owner), READONLY,
+     "The greenlet that holds it, or None."},
+    {"_count", T_PYSSIZET, offsetof(RLock, count), READONLY,
+     "How often it has taken it."},
+    {NULL}};
+
+static PyTypeObject RLock_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.lock.RLock",
+    .tp_doc = "RLock(hub=None)\n--\n\n"
+              "A lock that the greenlet that holds it may take again.",
+    .tp_basicsize = sizeof(RLock),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_new = rlock_new,
+    .tp_traverse = rlock_traverse,
+    .tp_clear = rlock_clear,
+    .tp_dealloc = rlock_dealloc,
+    .tp_repr = rlock_repr,
+    .tp_weaklistoffset = offsetof(RLock, weakrefs),
+    .tp_methods = rlock_methods,
+    .tp_members = rlock_members,
+};
+
+int rlock_init(PyObject *module)
+{
+    return module_add_type(module, &RLock_Type);
+}

@@ -1,0 +1,433 @@
+/*
+ * Semaphore, BoundedSemaphore, DummySemaphore, for greenlets of any thread.
+ *
+ * release() adds to the counter and wakes the first who waits; whoever runs
+ * first takes it, so that a greenlet that releases and acquires again need not
+ * wait for the others' turns (nor cause two switches each time). One that was
+ * woken and found nothing keeps its place, and is handed the next release
+ * directly: nobody is overtaken twice.
+ *
+ *             release                    its turn
+ *   waiting ----------> woken -----------------------------> has it
+ *     ^  |                |    nothing left                     ^
+ *     |  |                +----------------> waiting, missed ---+
+ *     |  +-- timeout, kill --> gone                   release
+ *
+ * Invariants, whenever the GIL may be given up:
+ *   1. As many are woken as the counter allows, if that many wait: a taker that
+ *      gives up passes its turn on.
+ *   2. base.list and woken hold takers in the order of their places.
+ * Links and wait() take nothing: they are woken together with the first taker
+ * behind them, and look again.
+ */
+#include "linkable/semaphore.h"
+
+#include <structmember.h>
+
+/* Who waits in acquire(), on its stack. */
+struct taker {
+    struct linkable_waiter waiter; /* first; abandoned: taker_abandoned */
+    Semaphore *semaphore;
+    uint64_t place;
+    bool missed;  /* it was woken for nothing */
+    bool granted; /* release() gave it one */
+};
+
+static void taker_abandoned(struct linkable_waiter *w);
+
+static struct taker *taker_of(struct linkable_waiter *w)
+{
+    return w->abandoned == taker_abandoned
+               ? container_of(w, struct taker, waiter)
+               : NULL;
+}
+
+/* ---- passing turns on ---------------------------------------------------- */
+
+static void wake_taker(Semaphore *self, struct taker *taker)
+{
+    linkable_wake(&taker->waiter);
+    linkable_node_insert(&self->woken.ends, &taker->waiter.at);
+    self->takers++;
+}
+
+/* Invariant 1. */
+static void pass_on(Semaphore *self)
+{
+    struct linkable_waiter *w;
+    while (self->counter > self->takers &&
+           (w = linkable_first(&self->base.list))) {
+        struct taker *taker = taker_of(w);
+        if (taker)
+            wake_taker(self, taker);
+        else
+            linkable_wake(w);
+    }
+}
+
+void semaphore_release(Semaphore *self)
+{
+    struct linkable_waiter *first = linkable_first(&self->base.list);
+    struct taker *taker = first ? taker_of(first) : NULL;
+    if (taker && taker->missed && self->counter <= 0) {
+        taker->granted = true;
+        linkable_wake(first);
+        return;
+    }
+    self->counter++;
+    if (first)
+        pass_on(self);
+}
+
+/* ---- taking -------------------------------------------------------------- */
+
+/* Back among those who wait, at its old place. */
+static void wait_again(Semaphore *self, struct taker *taker)
+{
+    struct linkable_waiter *w = linkable_first(&self->base.list);
+    while (w && (!taker_of(w) || taker_of(w)->place < taker->place))
+        w = linkable_next(&self->base.list, w);
+    taker->waiter.woken = false;
+    linkable_append(&self->base.list, &taker->waiter);
+    if (w) {
+        linkable_node_remove(&taker->waiter.at);
+        linkable_node_insert(&w->at, &taker->waiter.at);
+    }
+}
+
+/* After its wait: it has one, or waits again. */
+static bool take(Semaphore *self, struct taker *taker)
+{
+    if (taker->granted)
+        return true;
+    self->takers--;
+    if (self->counter > 0) {
+        self->counter--;
+        return true;
+    }
+    taker->missed = true;
+    wait_again(self, taker);
+    return false;
+}
+
+/* It was woken but gives up. */
+static void decline(Semaphore *self, struct taker *taker)
+{
+    if (taker->granted) {
+        semaphore_release(self);
+        return;
+    }
+    self->takers--;
+    pass_on(self);
+}
+
+static void taker_abandoned(struct linkable_waiter *w)
+{
+    struct taker *taker = container_of(w, struct taker, waiter);
+    if (w->woken)
+        decline(taker->semaphore, taker);
+}
+
+static int acquire_waiting(Semaphore *self, PyObject *timeout)
+{
+    struct py_thread *t = thread_self();
+    int64_t deadline;
+    if (!t || timeout_deadline(timeout, &deadline) < 0 ||
+        core_before_wait(t) < 0)
+        return -1;
+    linkable_object_settle(&self->base, t);
+    if (unlikely(self->counter > 0)) { /* others ran while a Hub was made */
+        self->counter--;
+        return 1;
+    }
+    struct taker taker = {.semaphore = self, .place = self->next_place++};
+    linkable_waiter_init(&taker.waiter, t);
+    taker.waiter.abandoned = taker_abandoned;
+    linkable_append(&self->base.list, &taker.waiter);
+    for (;;) {
+        enum core_wait_result r =
+            linkable_wait(&taker.waiter, deadline, "acquire");
+        if (r == CORE_FAILED && taker.waiter.woken)
+            decline(self, &taker);
+        if (r != CORE_WOKEN)
+            return r == CORE_FAILED ? -1 : 0;
+        if (take(self, &taker))
+            return 1;
+    }
+}
+
+int semaphore_acquire(Semaphore *self, bool blocking, PyObject *timeout)
+{
+    if (self->counter > 0) {
+        self->counter--;
+        return 1;
+    }
+    return blocking ? acquire_waiting(self, timeout) : 0;
+}
+
+/* ---- the object ---------------------------------------------------------- */
+
+static PyObject *semaphore_new(PyTypeObject *type, PyObject *args,
+                               PyObject *kwargs)
+{
+    Semaphore *self = (Semaphore *)linkable_object_new(type);
+    if (self) {
+        linkable_list_init(&self->woken);
+        self->counter = self->initial = 1;
+    }
+    return (PyObject *)self;
+}
+
+static int semaphore_init_object(PyObject *o, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {(char *)"value", (char *)"hub", NULL};
+    Py_ssize_t value = 1;
+    PyObject *hub = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|nO:Semaphore", names,
+                                     &value, &hub))
+        return -1;
+    if (value < 0) {
+        PyErr_SetString(PyExc_ValueError,
+                        "semaphore initial value must be >= 0");
+        return -1;
+    }
+    Semaphore *self = (Semaphore *)o;
+    self->counter = self->initial = value;
+    return linkable_object_settle_hub(&self->base, hub);
+}
+
+static PyObject *semaphore_acquire_method(PyObject *self, PyObject *const *args,
+                                          Py_ssize_t n, PyObject *names)
+{
+    static const char *const keywords[] = {"blocking", "timeout", NULL};
+    PyObject *given[] = {Py_True, Py_None};
+    if (arguments("acquire", args, n, names, keywords, 0, given) < 0)
+        return NULL;
+    int blocking = PyObject_IsTrue(given[0]);
+    int r = blocking < 0
+                ? -1
+                : semaphore_acquire((Semaphore *)self, blocking, given[1]);
+    return r < 0 ? NULL : PyBool_FromLong(r);
+}
+
+static PyObject *counter_of(Semaphore *self)
+{
+    return PyLong_FromSsize_t(self->counter);
+}
+
+static PyObject *semaphore_release_method(PyObject *self, PyObject *none)
+{
+    semaphore_release((Semaphore *)self);
+    return counter_of((Semaphore *)self);
+}
+
+static PyObject *bounded_release(PyObject *o, PyObject *none)
+{
+    Semaphore *self = (Semaphore *)o;
+    if (self->counter >= self->initial) {
+        PyErr_SetString(PyExc_ValueError, "Semaphore released too many times");
+        return NULL;
+    }
+    semaphore_release(self);
+    return counter_of(self);
+}
+
+static PyObject *semaphore_wait(PyObject *o, PyObject *const *args,
+                                Py_ssize_t n, PyObject *names)
+{
+    static const char *const keywords[] = {"timeout", NULL};
+    PyObject *timeout = Py_None;
+    if (arguments("wait", args, n, names, keywords, 0, &timeout) < 0)
+        return NULL;
+    Semaphore *self = (Semaphore *)o;
+    if (self->counter <= 0 &&
+        linkable_object_wait(&self->base, timeout, "Semaphore.wait") ==
+            CORE_FAILED)
+        return NULL;
+    return counter_of(self);
+}
+
+static PyObject *semaphore_locked(PyObject *self, PyObject *none)
+{
+    return PyBool_FromLong(((Semaphore *)self)->counter <= 0);
+}
+
+static PyObject *semaphore_ready(PyObject *self, PyObject *none)
+{
+    return PyBool_FromLong(((Semaphore *)self)->counter > 0);
+}
+
+static PyObject *semaphore_rawlink(PyObject *o, PyObject *callback)
+{
+    Semaphore *self = (Semaphore *)o;
+    if (linkable_object_link(&self->base, callback) < 0)
+        return NULL;
+    pass_on(self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *semaphore_enter(PyObject *self, PyObject *none)
+{
+    if (semaphore_acquire((Semaphore *)self, true, Py_None) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* release may be overridden. */
+static PyObject *semaphore_exit(PyObject *self, PyObject *const *args,
+                                Py_ssize_t n)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject *result = type == &Semaphore_Type
+                           ? semaphore_release_method(self, NULL)
+                       : type == &BoundedSemaphore_Type
+                           ? bounded_release(self, NULL)
+                           : PyObject_CallMethod(self, "release", NULL);
+    if (!result)
+        return NULL;
+    Py_DECREF(result);
+    Py_RETURN_NONE;
+}
+
+static PyObject *semaphore_py3k_acquire(PyObject *self, PyObject *const *args,
+                                        Py_ssize_t n, PyObject *names)
+{
+    return semaphore_acquire_method(self, args, n, names);
+}
+
+static Py_ssize_t waiting(Semaphore *self)
+{
+    return linkable_count(&self->base.list) + linkable_count(&self->woken);
+}
+
+static PyObject *semaphore_linkcount(PyObject *o, PyObject *none)
+{
+    Semaphore *self = (Semaphore *)o;
+    return PyLong_FromSsize_t(waiting(self) + linkable_count(&self->base.due));
+}
+
+static PyObject *semaphore_start_notify(PyObject *self, PyObject *none)
+{
+    pass_on((Semaphore *)self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *semaphore_notify_links(PyObject *self, PyObject *const *args,
+                                        Py_ssize_t n)
+{
+    pass_on((Semaphore *)self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *semaphore_repr(PyObject *o)
+{
+    Semaphore *self = (Semaphore *)o;
+    return PyUnicode_FromFormat("<%s at %p counter=%zd _links[%zd]>",
+                                type_name(Py_TYPE(o)), o, self->counter,
+                                waiting(self));
+}
+
+static int set_counter(PyObject *o, PyObject *value, void *closure)
+{
+    Semaphore *self = (Semaphore *)o;
+    Py_ssize_t n = value ? PyLong_AsSsize_t(value) : -1;
+    if (n < 0) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_ValueError, "counter must be >= 0");
+        return -1;
+    }
+    self->counter = n;
+    pass_on(self);
+    return 0;
+}
+
+static PyObject *get_counter(PyObject *self, void *closure)
+{
+    return counter_of((Semaphore *)self);
+}
+
+static PyMethodDef semaphore_methods[] = {
+    {"acquire", (PyCFunction)(void (*)(void))semaphore_acquire_method,
+     METH_FASTCALL | METH_KEYWORDS,
+     "acquire(blocking=True, timeout=None): take one, True; False when there "
+     "is none in time."},
+    {"_py3k_acquire", (PyCFunction)(void (*)(void))semaphore_py3k_acquire,
+     METH_FASTCALL | METH_KEYWORDS, "The same as acquire()."},
+    {"release", semaphore_release_method, METH_NOARGS,
+     "Give one back; the counter."},
+    {"wait", (PyCFunction)(void (*)(void))semaphore_wait,
+     METH_FASTCALL | METH_KEYWORDS,
+     "wait(timeout=None): wait until there is one, without taking it; the "
+     "counter."},
+    {"locked", semaphore_locked, METH_NOARGS, "Whether acquire() would wait."},
+    {"ready", semaphore_ready, METH_NOARGS,
+     "Whether acquire() would not wait."},
+    {"rawlink", semaphore_rawlink, METH_O,
+     "rawlink(callback): call callback(self) in the hub, once, when there is "
+     "one to take. It must not wait."},
+    {"linkcount", semaphore_linkcount, METH_NOARGS,
+     "How many links and waiting greenlets there are."},
+    {"_start_notify", semaphore_start_notify, METH_NOARGS,
+     "Wake as many as the counter allows."},
+    {"_notify_links", (PyCFunction)(void (*)(void))semaphore_notify_links,
+     METH_FASTCALL, "Wake as many as the counter allows."},
+    {"__enter__", semaphore_enter, METH_NOARGS, NULL},
+    {"__exit__", (PyCFunction)(void (*)(void))semaphore_exit, METH_FASTCALL,
+     NULL},
+    {NULL}};
+
+static PyGetSetDef semaphore_getset[] = {
+    {"counter", get_counter, set_counter, "How many there are to take.", NULL},
+    {NULL}};
+
+PyTypeObject Semaphore_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.lock.Semaphore",
+    .tp_doc = "Semaphore(value=1, hub=None)\n--\n\n"
+              "A counter that acquire() takes from, waiting while it is 0, for "
+              "greenlets of any\nthread. Those who wait are woken in the order "
+              "they came.",
+    .tp_basicsize = sizeof(Semaphore),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_base = &Linkable_Type,
+    .tp_new = semaphore_new,
+    .tp_init = semaphore_init_object,
+    .tp_traverse = linkable_object_traverse,
+    .tp_clear = linkable_object_clear,
+    .tp_dealloc = linkable_object_dealloc,
+    .tp_repr = semaphore_repr,
+    .tp_methods = semaphore_methods,
+    .tp_getset = semaphore_getset,
+};
+
+static PyMethodDef bounded_methods[] = {
+    {"release", bounded_release, METH_NOARGS,
+     "Give one back, the counter; ValueError when none was taken."},
+    {NULL}};
+
+static PyMemberDef bounded_members[] = {{"_initial_value", T_PYSSIZET,
+                                         offsetof(Semaphore, initial), 0,
+                                         "How many there are at most."},
+                                        {NULL}};
+
+PyTypeObject BoundedSemaphore_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.lock.BoundedSemaphore",
+    .tp_doc = "BoundedSemaphore(value=1, hub=None)\n--\n\n"
+              "A Semaphore that is never released more often than acquired.",
+    .tp_basicsize = sizeof(Semaphore),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_base = &Semaphore_Type,
+    .tp_new = semaphore_new,
+    .tp_init = semaphore_init_object,
+    .tp_traverse = linkable_object_traverse,
+    .tp_clear = linkable_object_clear,
+    .tp_dealloc = linkable_object_dealloc,
+    .tp_methods = bounded_methods,
+    .tp_members = bounded_members,
+};
+
+int semaphore_init(PyObject *module)
+{
+    if (module_add_type(module, &Semaphore_Type) < 0)
+        return -1;
+    return module_add_type(module, &BoundedSemaphore_Type);
+}

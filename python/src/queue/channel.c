@@ -1,0 +1,368 @@
+/*
+ * Channel: a queue without room. Who puts waits until somebody gets, and the
+ * other way round; one side is always empty.
+ *
+ * An item goes straight from one stack to the other. When one was handed to a
+ * getter that is killed before it runs, it goes to the next getter, or is kept
+ * for the next get().
+ */
+#include "queue/common.h"
+
+#include <stddef.h>
+
+typedef struct Channel {
+    PyObject_HEAD
+    struct linkable_list getters;
+    struct linkable_list putters;
+    PyObject *returned; /* a list of items whose getter was killed; NULL: none
+                           yet */
+    PyObject *weakrefs;
+} Channel;
+
+/* Who waits: for an item, or with one. */
+struct party {
+    struct linkable_waiter waiter;
+    PyObject *item; /* a putter's: borrowed; a getter's: owned, once handed */
+};
+
+static struct party *first_party(const struct linkable_list *list)
+{
+    struct linkable_waiter *w = linkable_first(list);
+    return w ? container_of(w, struct party, waiter) : NULL;
+}
+
+/* ---- putting ------------------------------------------------------------- */
+
+static bool hand_over(Channel *self, PyObject *item)
+{
+    struct party *getter = first_party(&self->getters);
+    if (!getter)
+        return false;
+    getter->item = Py_NewRef(item);
+    linkable_wake(&getter->waiter);
+    return true;
+}
+
+static int channel_put_item(Channel *self, PyObject *item,
+                            const struct queue_patience *p)
+{
+    if (hand_over(self, item))
+        return 0;
+    struct py_thread *t;
+    int64_t deadline;
+    enum queue_way way = queue_way_of(p, &t, &deadline);
+    if (way != QUEUE_WAIT) {
+        if (way == QUEUE_AT_ONCE)
+            PyErr_SetNone(queue_Full);
+        return -1;
+    }
+    if (hand_over(self, item)) /* queue_way_of may have let others run */
+        return 0;
+    struct party me = {.item = item};
+    linkable_waiter_init(&me.waiter, t);
+    linkable_append(&self->putters, &me.waiter);
+    switch (linkable_wait(&me.waiter, deadline, "Channel.put")) {
+    case CORE_WOKEN:
+        return 0;
+    case CORE_TIMED_OUT:
+        PyErr_SetNone(queue_Full);
+        return -1;
+    default:
+        return -1;
+    }
+}
+
+/* ---- getting ------------------------------------------------------------- */
+
+/* What there is to be had without waiting; NULL without an exception: nothing.
+ */
+static PyObject *take(Channel *self)
+{
+    if (unlikely(self->returned && PyList_GET_SIZE(self->returned))) {
+        PyObject *item = Py_NewRef(PyList_GET_ITEM(self->returned, 0));
+        if (PyList_SetSlice(self->returned, 0, 1, NULL) < 0)
+            Py_CLEAR(item);
+        return item;
+    }
+    struct party *putter = first_party(&self->putters);
+    if (!putter)
+        return NULL;
+    PyObject *item = Py_NewRef(putter->item);
+    linkable_wake(&putter->waiter);
+    return item;
+}
+
+/* item (stolen) was handed to who cannot take it any more. */
+static void give_back(Channel *self, PyObject *item)
+{
+    PyObject *type, *value, *tb;
+    PyErr_Fetch(&type, &value, &tb);
+    if (!hand_over(self, item)) {
+        if (!self->returned)
+            self->returned = PyList_New(0);
+        if (!self->returned || PyList_Append(self->returned, item) < 0)
+            PyErr_WriteUnraisable((PyObject *)self);
+    }
+    Py_DECREF(item);
+    PyErr_Restore(type, value, tb);
+}
+
+static PyObject *channel_get_item(Channel *self, const struct queue_patience *p)
+{
+    PyObject *item = take(self);
+    if (item || PyErr_Occurred())
+        return item;
+    struct py_thread *t;
+    int64_t deadline;
+    enum queue_way way = queue_way_of(p, &t, &deadline);
+    if (way != QUEUE_WAIT) {
+        if (way == QUEUE_AT_ONCE)
+            PyErr_SetNone(queue_Empty);
+        return NULL;
+    }
+    item = take(self); /* queue_way_of may have let others run */
+    if (item || PyErr_Occurred())
+        return item;
+    struct party me = {.item = NULL};
+    linkable_waiter_init(&me.waiter, t);
+    linkable_append(&self->getters, &me.waiter);
+    switch (linkable_wait(&me.waiter, deadline, "Channel.get")) {
+    case CORE_WOKEN:
+        return me.item;
+    case CORE_TIMED_OUT:
+        PyErr_SetNone(queue_Empty);
+        return NULL;
+    default:
+        if (me.item)
+            give_back(self, me.item);
+        return NULL;
+    }
+}
+
+/* ---- methods ------------------------------------------------------------- */
+
+static PyObject *channel_put(PyObject *o, PyObject *const *args, Py_ssize_t n,
+                             PyObject *names)
+{
+    PyObject *item;
+    struct queue_patience p;
+    if (queue_put_arguments(args, n, names, &item, &p) < 0 ||
+        channel_put_item((Channel *)o, item, &p) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *channel_put_nowait(PyObject *o, PyObject *const *args,
+                                    Py_ssize_t n, PyObject *names)
+{
+    PyObject *item = argument("put_nowait", args, n, names, "item");
+    if (!item)
+        return NULL;
+    struct queue_patience p = {Py_False, Py_None};
+    if (channel_put_item((Channel *)o, item, &p) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *channel_get(PyObject *o, PyObject *const *args, Py_ssize_t n,
+                             PyObject *names)
+{
+    struct queue_patience p;
+    if (queue_get_arguments("get", args, n, names, &p) < 0)
+        return NULL;
+    return channel_get_item((Channel *)o, &p);
+}
+
+static PyObject *channel_get_nowait(PyObject *o, PyObject *none)
+{
+    struct queue_patience p = {Py_False, Py_None};
+    return channel_get_item((Channel *)o, &p);
+}
+
+static PyObject *channel_iternext(PyObject *o)
+{
+    struct queue_patience p = {Py_True, Py_None};
+    PyObject *item = channel_get_item((Channel *)o, &p);
+    return item ? queue_next_item(item) : NULL;
+}
+
+static PyObject *channel_next(PyObject *o, PyObject *none)
+{
+    PyObject *item = channel_iternext(o);
+    if (!item && !PyErr_Occurred())
+        PyErr_SetNone(PyExc_StopIteration);
+    return item;
+}
+
+static PyObject *channel_true(PyObject *o, PyObject *none)
+{
+    Py_RETURN_TRUE;
+}
+
+static PyObject *channel_qsize(PyObject *o, PyObject *none)
+{
+    return PyLong_FromLong(0);
+}
+
+/* ---- the object ---------------------------------------------------------- */
+
+static PyObject *channel_new(PyTypeObject *type, PyObject *args,
+                             PyObject *kwargs)
+{
+    Channel *self = (Channel *)type->tp_alloc(type, 0);
+    if (self) {
+        linkable_list_init(&self->getters);
+        linkable_list_init(&self->putters);
+    }
+    return (PyObject *)self;
+}
+
+static int channel_init_object(PyObject *o, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {(char *)"maxsize", NULL};
+    PyObject *maxsize = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:Channel", names,
+                                     &maxsize))
+        return -1;
+    if (!maxsize)
+        return 0;
+    long n = PyLong_Check(maxsize) ? PyLong_AsLong(maxsize) : 0;
+    if (n == -1 && PyErr_Occurred())
+        PyErr_Clear();
+    if (n == 1)
+        return 0;
+    PyErr_Format(PyExc_ValueError, "Channels have a maxsize of 1, not %R",
+                 maxsize);
+    return -1;
+}
+
+static int channel_traverse(PyObject *o, visitproc visit, void *arg)
+{
+    Py_VISIT(((Channel *)o)->returned);
+    return 0;
+}
+
+static int channel_clear(PyObject *o)
+{
+    Py_CLEAR(((Channel *)o)->returned);
+    return 0;
+}
+
+static void channel_dealloc(PyObject *o)
+{
+    PyObject_GC_UnTrack(o);
+    if (((Channel *)o)->weakrefs)
+        PyObject_ClearWeakRefs(o);
+    channel_clear(o);
+    Py_TYPE(o)->tp_free(o);
+}
+
+static PyObject *describe(PyObject *o, bool with_address)
+{
+    Channel *self = (Channel *)o;
+    PyObject *waiters = queue_describe_waiters(&self->getters, &self->putters);
+    if (!waiters)
+        return NULL;
+    const char *name = type_name(Py_TYPE(o));
+    PyObject *text =
+        with_address ? PyUnicode_FromFormat("<%s at %p%U>", name, o, waiters)
+                     : PyUnicode_FromFormat("<%s%U>", name, waiters);
+    Py_DECREF(waiters);
+    return text;
+}
+
+static PyObject *channel_repr(PyObject *o)
+{
+    return describe(o, true);
+}
+
+static PyObject *channel_str(PyObject *o)
+{
+    return describe(o, false);
+}
+
+static PyObject *get_balance(PyObject *o, void *closure)
+{
+    Channel *self = (Channel *)o;
+    return PyLong_FromSsize_t(linkable_count(&self->putters) -
+                              linkable_count(&self->getters));
+}
+
+static PyObject *get_maxsize(PyObject *o, void *closure)
+{
+    return PyLong_FromLong(1);
+}
+
+static PyObject *get_getters(PyObject *o, void *closure)
+{
+    return queue_greenlets(&((Channel *)o)->getters);
+}
+
+static PyObject *get_putters(PyObject *o, void *closure)
+{
+    return queue_greenlets(&((Channel *)o)->putters);
+}
+
+static PyMethodDef methods[] = {
+    {"put", (PyCFunction)(void (*)(void))channel_put,
+     METH_FASTCALL | METH_KEYWORDS,
+     "put($self, /, item, block=True, timeout=None)\n--\n\n"
+     "Hand item to who gets, waiting for that, timeout seconds at most.\n"
+     "Raises Full when nobody comes in time, or at once unless block."},
+    {"put_nowait", (PyCFunction)(void (*)(void))channel_put_nowait,
+     METH_FASTCALL | METH_KEYWORDS,
+     "put_nowait($self, /, item)\n--\n\nput(item, block=False)"},
+    {"get", (PyCFunction)(void (*)(void))channel_get,
+     METH_FASTCALL | METH_KEYWORDS,
+     "get($self, /, block=True, timeout=None)\n--\n\n"
+     "An item of who puts, waiting for that, timeout seconds at most.\n"
+     "Raises Empty when nobody comes in time, or at once unless block."},
+    {"get_nowait", channel_get_nowait, METH_NOARGS,
+     "get_nowait($self, /)\n--\n\nget(block=False)"},
+    {"next", channel_next, METH_NOARGS,
+     "next($self, /)\n--\n\nget(); the item StopIteration is raised."},
+    {"qsize", channel_qsize, METH_NOARGS, "qsize($self, /)\n--\n\n0"},
+    {"empty", channel_true, METH_NOARGS, "empty($self, /)\n--\n\nTrue"},
+    {"full", channel_true, METH_NOARGS, "full($self, /)\n--\n\nTrue"},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
+    {NULL}};
+
+static PyGetSetDef getset[] = {
+    {"balance", get_balance, NULL,
+     "How many wait in put() less those that wait in get().", NULL},
+    {"maxsize", get_maxsize, NULL, "1", NULL},
+    {"getters", get_getters, NULL, "A list of the greenlets in get().", NULL},
+    {"putters", get_putters, NULL, "A list of the greenlets in put().", NULL},
+    {"hub", queue_get_hub, NULL, "The calling thread's Hub.", NULL},
+    {NULL}};
+
+PyDoc_STRVAR(channel_doc,
+             "Channel(maxsize=1)\n--\n\n"
+             "A queue without room: put() waits for a get() and get() for a "
+             "put(). Any thread\n"
+             "may use it. Iterating gets items, until one is the class "
+             "StopIteration.");
+
+static PyTypeObject Channel_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.queue.Channel",
+    .tp_doc = channel_doc,
+    .tp_basicsize = sizeof(Channel),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_new = channel_new,
+    .tp_init = channel_init_object,
+    .tp_traverse = channel_traverse,
+    .tp_clear = channel_clear,
+    .tp_dealloc = channel_dealloc,
+    .tp_repr = channel_repr,
+    .tp_str = channel_str,
+    .tp_iter = PyObject_SelfIter,
+    .tp_iternext = channel_iternext,
+    .tp_weaklistoffset = offsetof(Channel, weakrefs),
+    .tp_methods = methods,
+    .tp_getset = getset,
+};
+
+int channel_init(PyObject *module)
+{
+    return module_add_type(module, &Channel_Type);
+}

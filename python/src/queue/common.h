@@ -1,0 +1,56 @@
+/*
+ * What queues and channels have in common.
+ */
+#ifndef GROVE_PYTHON_QUEUE_H
+#define GROVE_PYTHON_QUEUE_H
+
+#include "linkable/linkable.h"
+
+/* queue.Empty, queue.Full, and ShutDown; set by grove.queue. */
+extern PyObject *queue_Empty, *queue_Full, *queue_ShutDown;
+
+/* The arguments block and timeout of put and get, borrowed. */
+struct queue_patience {
+    PyObject *block;
+    PyObject *timeout;
+};
+
+enum queue_way {
+    QUEUE_AT_ONCE = 0, /* it must not wait, or cannot: in the Hub */
+    QUEUE_WAIT = 1,
+    QUEUE_REFUSED = -1 /* with an exception */
+};
+
+/* Whether to wait, as *t until *deadline. */
+enum queue_way queue_way_of(const struct queue_patience *p,
+                            struct py_thread **t, int64_t *deadline);
+
+/* A negative timeout is refused, whether it would matter or not. -1 with
+ * ValueError. */
+int queue_check_timeout(const struct queue_patience *p);
+
+/* put(item, block=True, timeout=None) and get(block=True, timeout=None). -1
+ * with TypeError. */
+int queue_put_arguments(PyObject *const *args, Py_ssize_t n, PyObject *names,
+                        PyObject **item, struct queue_patience *p);
+int queue_get_arguments(const char *function, PyObject *const *args,
+                        Py_ssize_t n, PyObject *names,
+                        struct queue_patience *p);
+
+/* The greenlets that wait in list: a new list. */
+PyObject *queue_greenlets(const struct linkable_list *list);
+
+/* What next() makes of an item that was got (stolen): the class StopIteration
+ * ends an iteration. */
+PyObject *queue_next_item(PyObject *item);
+
+/* The calling thread's Hub, for tp_getset. */
+PyObject *queue_get_hub(PyObject *self, void *closure);
+
+/* " getters[2] putters[1]", or what of it there is; a new string. */
+PyObject *queue_describe_waiters(const struct linkable_list *getters,
+                                 const struct linkable_list *putters);
+
+int channel_init(PyObject *module);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * SimpleQueue, Queue and their kin, as the files that make them up see them:
+ * queue.c (who waits for what), queue_tasks.c (unfinished tasks, shutdown, the
+ * standard library's locks), queue_types.c (the objects).
+ */
+#ifndef GROVE_PYTHON_QUEUE_OBJECT_H
+#define GROVE_PYTHON_QUEUE_OBJECT_H
+
+#include "queue/common.h"
+#include "queue/items.h"
+
+typedef struct Queue {
+    PyObject_HEAD
+    struct queue_items items;
+    Py_ssize_t maxsize; /* 0: no limit */
+    struct linkable_list getters;
+    struct linkable_list putters;
+    struct linkable_list joiners;
+    Py_ssize_t unfinished; /* tasks; a Queue counts them */
+    PyObject *locks; /* what mutex and the conditions belong to; NULL: nobody
+                        has asked for them */
+    PyObject *weakrefs;
+    bool counts;  /* is a Queue */
+    bool is_shut; /* shutdown() was called */
+} Queue;
+
+/* What the locks are told; see grove/_queue_locks.py. */
+extern PyObject *queue_on_put, *queue_on_get, *queue_on_done, *queue_wait_free;
+extern PyObject *queue_locks_class;
+
+/* Call a method of self->locks. -1 with an exception. */
+int queue_tell_locks(Queue *self, PyObject *method);
+
+static inline int queue_tell(Queue *self, PyObject *method)
+{
+    return likely(!self->locks) ? 0 : queue_tell_locks(self, method);
+}
+
+/* Wait while another greenlet holds the mutex. -1 with an exception. */
+static inline int queue_pass_mutex(Queue *self)
+{
+    return queue_tell(self, queue_wait_free);
+}
+
+static inline Py_ssize_t queue_size(Queue *self)
+{
+    return queue_items_size(&self->items, (PyObject *)self);
+}
+
+static inline bool queue_has_room(const Queue *self, Py_ssize_t size)
+{
+    return self->maxsize <= 0 || size < self->maxsize;
+}
+
+static inline void queue_wake_first(struct linkable_list *list)
+{
+    if (!linkable_empty(list))
+        linkable_wake(linkable_first(list));
+}
+
+/* There may be room for a putter that waits: wake it. Keeps the exception that
+ * is set. */
+void queue_pass_on_room(Queue *self);
+
+/* The argument unfinished_tasks; NULL or None: as many as there are items. -1
+ * with an exception. */
+int queue_settle_unfinished(Queue *self, PyObject *unfinished);
+
+PyObject *queue_iternext(PyObject *self);
+
+extern PyMethodDef queue_methods[];      /* queue.c */
+extern PyMethodDef queue_task_methods[]; /* queue_tasks.c */
+extern PyGetSetDef queue_task_getset[];
+
+int queue_locks_init(PyObject *module); /* queue_tasks.c */
+
+#endif

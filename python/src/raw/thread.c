@@ -1,0 +1,184 @@
+/*
+ * What a Python thread has: its hub, its main greenlet, its current one.
+ *
+ * A thread is known by its PyThreadState. It gets a struct py_thread, and with
+ * it a hub, the first time it touches a greenlet, and loses it when its thread
+ * state is cleared: a capsule in the thread state's dict notices that. Then the
+ * suspended greenlets of the thread are ended, so that nothing is left that
+ * points to their stacks; those that cannot be keep all stacks of the thread
+ * mapped. Greenlets may outlive their thread; they hold a reference to its
+ * struct, find it dead, and are dead themselves.
+ */
+#include "greenlet/private.h"
+#include "watchers/signals.h"
+
+#include <unistd.h>
+
+#define CAPSULE "grove.thread"
+
+struct py_thread *thread_cached;
+static struct py_thread *threads;
+
+void thread_unref(struct py_thread *t)
+{
+    if (--t->references == 0)
+        PyMem_Free(t);
+}
+
+static void forget(struct py_thread *t)
+{
+    for (struct py_thread **at = &threads; *at; at = &(*at)->next) {
+        if (*at == t) {
+            *at = t->next;
+            break;
+        }
+    }
+    if (thread_cached == t)
+        thread_cached = NULL;
+}
+
+/* The thread ends, in this very thread and in its main greenlet. */
+static void end_greenlets(struct py_thread *t)
+{
+    greenlet_drop_left(t);
+    t->hub->keep_stacks = !greenlet_end_all(t);
+    spawned_abandon(t->hub);
+}
+
+static void thread_end(struct py_thread *t)
+{
+    bool here = t->hub && t->hub == hub_of_thread;
+    greenlet_set_tracer(t, NULL);
+    if (here && t->current == t->main && !state_is_finalizing())
+        end_greenlets(t);
+    else if (here)
+        t->hub->keep_stacks = true;
+    forget(t);
+    t->dead = true;
+    linkable_thread_end(t);
+    signal_thread_end(t);
+    PyMem_Free(t->phases);
+    t->phases = NULL;
+    PyMem_Free(t->watch);
+    t->watch = NULL;
+    if (here) {
+        t->hub->host = NULL;
+        t->hub->root.host = NULL;
+        t->hub->loop_fiber->host = NULL;
+    }
+    t->hub = NULL;
+    Py_CLEAR(t->hub_object);
+    Py_CLEAR(t->doomed);
+    Py_CLEAR(t->left);
+    Py_CLEAR(t->current);
+    Py_CLEAR(t->main);
+    thread_unref(t);
+}
+
+static void on_state_cleared(PyObject *capsule)
+{
+    thread_end(PyCapsule_GetPointer(capsule, CAPSULE));
+}
+
+/* The thread state is being cleared, on its thread, or after a fork for the
+ * threads that did not survive it, or at the interpreter's end. What its dict
+ * holds (threading.local has its objects there) may be greenlets, which are to
+ * find their thread alive: so the end comes after the dict's. */
+static void on_dict_cleared(PyObject *capsule)
+{
+    struct py_thread *t = PyCapsule_GetPointer(capsule, CAPSULE);
+    if (t->tstate == state_current_tstate()) {
+        PyObject *type, *value, *tb;
+        PyErr_Fetch(&type, &value, &tb);
+        PyObject *later = PyCapsule_New(t, CAPSULE, on_state_cleared);
+        bool waits = later && state_clear_later(t->tstate, later);
+        if (later && !waits)
+            PyCapsule_SetDestructor(later, NULL);
+        Py_XDECREF(later);
+        PyErr_Restore(type, value, tb);
+        if (waits)
+            return;
+    }
+    thread_end(t);
+}
+
+static int watch_end(struct py_thread *t)
+{
+    PyObject *dict = PyThreadState_GetDict(); /* borrowed */
+    PyObject *capsule = PyCapsule_New(t, CAPSULE, on_dict_cleared);
+    if (!capsule)
+        return -1;
+    if (!dict || PyDict_SetItemString(dict, CAPSULE, capsule) < 0) {
+        PyCapsule_SetDestructor(capsule, NULL);
+        Py_DECREF(capsule);
+        if (!PyErr_Occurred())
+            PyErr_NoMemory();
+        return -1;
+    }
+    Py_DECREF(capsule);
+    return 0;
+}
+
+static struct py_thread *thread_new(PyThreadState *tstate)
+{
+    struct hub *hub = hub_self();
+    if (!hub) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return NULL;
+    }
+    struct py_thread *t = PyMem_Calloc(1, sizeof(*t));
+    if (!t) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    t->tstate = tstate;
+    t->hub = hub;
+    t->references = 1;
+    t->takes_signals = gettid() == getpid();
+    linkable_thread_begin(t);
+    t->main = greenlet_new_main(t);
+    if (!t->main || watch_end(t) < 0) {
+        Py_CLEAR(t->main);
+        PyMem_Free(t);
+        return NULL;
+    }
+    t->current = (PyGreenlet *)Py_NewRef((PyObject *)t->main);
+    hub->root.host = t->main->green;
+    hub->host = &python_host;
+    hub->stacks.spare = STATE_SPARE;
+    t->next = threads;
+    threads = t;
+    return t;
+}
+
+struct py_thread *thread_first(void)
+{
+    return threads;
+}
+
+struct py_thread *thread_look_up(PyThreadState *tstate)
+{
+    struct py_thread *t = threads;
+    while (t && t->tstate != tstate)
+        t = t->next;
+    return t;
+}
+
+struct py_thread *thread_find(PyThreadState *tstate)
+{
+    if (!tstate) {
+        PyErr_SetString(PyExc_RuntimeError, "no Python thread is running");
+        return NULL;
+    }
+    struct py_thread *t = thread_look_up(tstate);
+    if (!t) {
+        if (state_is_finalizing()) {
+            PyErr_SetString(PyExc_RuntimeError, "greenlet is being finalized");
+            return NULL;
+        }
+        t = thread_new(tstate);
+    }
+    if (t)
+        thread_cached = t;
+    return t;
+}

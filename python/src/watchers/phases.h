@@ -1,0 +1,19 @@
+/*
+ * What the loop's passes tell their watchers; see watcher_phase.c. All are
+ * called in the Hub's fiber, with the GIL held, and call no Python code.
+ */
+#ifndef GROVE_PYTHON_PHASES_H
+#define GROVE_PYTHON_PHASES_H
+
+#include "watchers/watcher.h"
+
+struct phases;
+
+/* A poll that may sleep is near; it is over. */
+void phases_before_sleep(struct phases *p);
+void phases_after_sleep(struct phases *p);
+
+/* In a forked child. */
+void phases_forked(struct phases *p);
+
+#endif

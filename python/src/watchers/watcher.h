@@ -1,0 +1,109 @@
+/*
+ * The watchers of hub.loop, for the files that make them. See watcher.c.
+ */
+#ifndef GROVE_PYTHON_WATCHER_H
+#define GROVE_PYTHON_WATCHER_H
+
+#include "hub_object/hub_object.h"
+
+struct watcher_kind;
+
+/* What all have. Their objects begin with it. */
+typedef struct Watcher {
+    PyObject_HEAD
+    const struct watcher_kind *kind;
+    PyObject *loop;
+    PyObject *callback; /* NULL: none */
+    PyObject *args;     /* a tuple; NULL: none */
+    struct run run;     /* queued: due */
+    int priority;
+    bool ref; /* keeps the loop going */
+    bool closed;
+    bool active;
+} Watcher;
+
+/* A sort of watcher: what is its own. Timers and waits are counted by
+ * watcher_count as they are armed, fired and disarmed. */
+struct watcher_kind {
+    /* Have watcher_due called when it happens. -1 with an exception. */
+    int (*arm)(Watcher *w);
+    void (*disarm)(Watcher *w);
+    /* Its turn has come, the callback is about to be called: what it gets (a
+     * new reference; NULL with an exception). NULL: args. */
+    PyObject *(*before)(Watcher *w);
+    /* It has been called and is still active: 1: it stays so; 0: it stops; -1
+     * with an exception. NULL: it stays so. */
+    int (*after)(Watcher *w);
+    /* How many of its timers and waits for descriptors are armed. NULL: it has
+     * none, and holds the hub while it is active. */
+    size_t (*armed)(const Watcher *w);
+    /* What repr() tells of it: a new string. NULL: nothing. */
+    PyObject *(*format)(Watcher *w);
+};
+
+/* The base class. */
+extern PyTypeObject Watcher_Type;
+
+static inline struct py_thread *watcher_thread(const Watcher *w)
+{
+    return loop_thread(w->loop);
+}
+
+static inline struct hub *watcher_hub(const Watcher *w)
+{
+    return watcher_thread(w)->hub;
+}
+
+/* For tp_new: loop (borrowed) is checked. NULL with an exception. */
+Watcher *watcher_new(PyTypeObject *type, PyObject *loop, int ref,
+                     PyObject *priority, const struct watcher_kind *kind);
+
+/* For tp_new of watchers that take no arguments of their own: loop, ref,
+ * priority. */
+Watcher *watcher_new_plain(PyTypeObject *type, PyObject *args, PyObject *kwargs,
+                           const struct watcher_kind *kind);
+
+/* start(callback, *args), and again. -1 with an exception. */
+int watcher_start(Watcher *w, PyObject *args);
+
+/* stop(): nothing when it is not active. */
+void watcher_stop(Watcher *w);
+
+/* n more of its timers and waits are armed (or -n fewer). */
+static inline void watcher_count(Watcher *w, int n)
+{
+    if (!w->ref)
+        watcher_hub(w)->unref += (size_t)n;
+}
+
+/* It has happened: its callback is due. */
+static inline void watcher_due(Watcher *w)
+{
+    if (!run_queued(&w->run))
+        hub_queue(watcher_hub(w), &w->run);
+}
+
+/* Whether the calling thread is its own; else -1 with InvalidThreadUseError.
+ */
+static inline int watcher_check_thread(const Watcher *w)
+{
+    return hub_object_check_thread(watcher_thread(w));
+}
+
+int watcher_traverse(PyObject *self, visitproc visit, void *arg);
+int watcher_clear(PyObject *self);
+void watcher_dealloc(PyObject *self);
+
+/* The types; loop's factories call them. */
+extern PyTypeObject TimerWatcher_Type;  /* watcher_timer.c */
+extern PyTypeObject IoWatcher_Type;     /* watcher_io.c */
+extern PyTypeObject SignalWatcher_Type; /* watcher_signal.c */
+extern PyTypeObject AsyncWatcher_Type;  /* watcher_async.c */
+extern PyTypeObject ChildWatcher_Type;  /* watcher_child.c */
+extern PyTypeObject StatWatcher_Type;   /* watcher_stat.c */
+extern PyTypeObject IdleWatcher_Type;   /* watcher_phase.c */
+extern PyTypeObject PrepareWatcher_Type;
+extern PyTypeObject CheckWatcher_Type;
+extern PyTypeObject ForkWatcher_Type;
+
+#endif
