@@ -1,8 +1,10 @@
 /*
  * Arguments of functions called with METH_FASTCALL: what PyArg_Parse does for
- * tuples, without the tuple.
+ * tuples, without the tuple. And seconds, which every wait takes.
  */
-#include "hub_object/hub_object.h"
+#include "base/base.h"
+
+#include <math.h>
 
 int arguments_count(const char *function, Py_ssize_t n, Py_ssize_t least,
                     Py_ssize_t most)
@@ -68,4 +70,25 @@ PyObject *argument(const char *function, PyObject *const *args, Py_ssize_t n,
     PyObject *given = NULL;
     return arguments(function, args, n, names, keywords, 1, &given) < 0 ? NULL
                                                                         : given;
+}
+
+int argument_deadline(PyObject *seconds, int64_t *deadline)
+{
+    if (!seconds || seconds == Py_None) {
+        *deadline = GROVE_NEVER;
+        return 0;
+    }
+    double s = PyFloat_AsDouble(seconds);
+    if (s == -1.0 && PyErr_Occurred())
+        return -1;
+    if (isnan(s)) {
+        PyErr_SetString(PyExc_ValueError,
+                        "Invalid value NaN (not a number) for a time in "
+                        "seconds");
+        return -1;
+    }
+    *deadline = s >= 9.2e9 ? GROVE_NEVER
+                : s <= 0   ? 0
+                           : hub_deadline((int64_t)ceil(s * 1e9));
+    return 0;
 }

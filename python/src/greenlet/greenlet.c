@@ -257,7 +257,8 @@ static int start_later(Greenlet *g, PyObject *seconds)
         return 0;
     struct py_thread *t = green_state(g)->thread;
     int64_t deadline;
-    if (hub_object_check_thread(t) < 0 || core_deadline(seconds, &deadline) < 0)
+    if (hub_object_check_thread(t) < 0 ||
+        argument_deadline(seconds, &deadline) < 0)
         return -1;
     struct green_delay *delay = PyMem_Malloc(sizeof(*delay));
     if (!delay) {
@@ -569,22 +570,6 @@ PyTypeObject Greenlet_Type = {
     .tp_getset = green_getset,
 };
 
-/* The methods that are in other files. */
-static int add_methods(PyMethodDef *methods)
-{
-    for (PyMethodDef *m = methods; m->ml_name; m++) {
-        PyObject *method = PyDescr_NewMethod(&Greenlet_Type, m);
-        if (!method || PyDict_SetItemString(Greenlet_Type.tp_dict, m->ml_name,
-                                            method) < 0) {
-            Py_XDECREF(method);
-            return -1;
-        }
-        Py_DECREF(method);
-    }
-    PyType_Modified(&Greenlet_Type);
-    return 0;
-}
-
 /* gevent.spawn is Greenlet.spawn. */
 static int add_spawns(PyObject *module)
 {
@@ -613,7 +598,7 @@ int green_init(PyObject *module)
         !limit || green_attributes_init() < 0)
         return -1;
     if (module_add_type(module, &Greenlet_Type) < 0 ||
-        add_methods(green_methods) < 0 ||
+        type_add_methods(&Greenlet_Type, green_methods) < 0 ||
         PyDict_SetItemString(Greenlet_Type.tp_dict, "spawning_stack_limit",
                              limit) < 0)
         return -1;

@@ -323,7 +323,7 @@ static PyObject *hub_object_join(PyObject *self, PyObject *const *args,
         return NULL;
     }
     int64_t deadline;
-    if (core_deadline(timeout, &deadline) < 0)
+    if (argument_deadline(timeout, &deadline) < 0)
         return NULL;
     if (deadline == 0)
         return join_now(t);
@@ -735,13 +735,6 @@ static PyMethodDef functions[] = {
     {NULL}};
 
 /* ---- the module's part --------------------------------------------------- */
-
-int module_add_type(PyObject *module, PyTypeObject *type)
-{
-    if (PyType_Ready(type) < 0)
-        return -1;
-    return PyModule_AddObjectRef(module, type_name(type), (PyObject *)type);
-}
 
 /* SYSTEM_ERROR and NOT_ERROR, which subclasses and instances may replace. */
 static int add_error_classes(void)

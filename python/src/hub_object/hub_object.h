@@ -5,6 +5,7 @@
 #ifndef GROVE_PYTHON_HUB_OBJECT_H
 #define GROVE_PYTHON_HUB_OBJECT_H
 
+#include "base/base.h"
 #include "raw/raw.h"
 
 extern PyTypeObject Hub_Type;
@@ -65,64 +66,6 @@ int waiter_init(PyObject *module);
 
 /* 0; or -1 with ValueError when the loop was destroyed. */
 int loop_check(PyObject *loop);
-
-/* Adds a type, readied, to the module under the last part of its name. */
-int module_add_type(PyObject *module, PyTypeObject *type);
-
-/* The name of a type without its module. */
-static inline const char *type_name(PyTypeObject *type)
-{
-    const char *dot = strrchr(type->tp_name, '.');
-    return dot ? dot + 1 : type->tp_name;
-}
-
-/* The arguments of a METH_FASTCALL function: positional ones, and with names
- * (NULL: none allowed) keyword ones, go to out (borrowed), in the order of
- * keywords, which ends in NULL; out keeps what it holds where none is given.
- * The first `required` must be given. -1 with TypeError. */
-int arguments(const char *function, PyObject *const *args, Py_ssize_t n,
-              PyObject *names, const char *const *keywords, int required,
-              PyObject **out);
-
-/* The only argument of a METH_FASTCALL | METH_KEYWORDS function, by position or
- * by name: borrowed. NULL with TypeError. */
-PyObject *argument(const char *function, PyObject *const *args, Py_ssize_t n,
-                   PyObject *names, const char *keyword);
-
-/* The same for positional arguments: at least `least` and at most `most`. */
-int arguments_count(const char *function, Py_ssize_t n, Py_ssize_t least,
-                    Py_ssize_t most);
-
-/* ---- exceptions as single objects ---------------------------------------- */
-
-/* The exception that is set, normalised and with its traceback: a new
- * reference. Nothing is set afterwards. */
-static inline PyObject *exception_take(void)
-{
-#if PY_VERSION_HEX >= 0x030C0000
-    return PyErr_GetRaisedException();
-#else
-    PyObject *type, *value, *tb;
-    PyErr_Fetch(&type, &value, &tb);
-    PyErr_NormalizeException(&type, &value, &tb);
-    if (tb)
-        PyException_SetTraceback(value, tb);
-    Py_XDECREF(type);
-    Py_XDECREF(tb);
-    return value;
-#endif
-}
-
-/* Sets it again, with the traceback it carries. Steals exception. */
-static inline void exception_set(PyObject *exception)
-{
-#if PY_VERSION_HEX >= 0x030C0000
-    PyErr_SetRaisedException(exception);
-#else
-    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exception)), exception,
-                  PyException_GetTraceback(exception));
-#endif
-}
 
 /* Methods of Hub, hub_errors.c. */
 PyObject *hub_object_handle_error(PyObject *self, PyObject *const *args,

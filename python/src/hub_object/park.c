@@ -3,8 +3,6 @@
  */
 #include "raw/raw.h"
 
-#include <math.h>
-
 /* ---- waiting ------------------------------------------------------------ */
 
 int core_before_wait(struct py_thread *t)
@@ -105,27 +103,6 @@ enum core_wait_result core_wait_fd(struct py_thread *t, int fd,
     int r = hub_wait_fd(t->hub, fd, direction, deadline, what);
     resumed(t);
     return result_of(t, r, NULL);
-}
-
-int core_deadline(PyObject *seconds, int64_t *deadline)
-{
-    if (!seconds || seconds == Py_None) {
-        *deadline = GROVE_NEVER;
-        return 0;
-    }
-    double s = PyFloat_AsDouble(seconds);
-    if (s == -1.0 && PyErr_Occurred())
-        return -1;
-    if (isnan(s)) {
-        PyErr_SetString(PyExc_ValueError,
-                        "Invalid value NaN (not a number) for a time in "
-                        "seconds");
-        return -1;
-    }
-    *deadline = s >= 9.2e9 ? GROVE_NEVER
-                : s <= 0   ? 0
-                           : hub_deadline((int64_t)ceil(s * 1e9));
-    return 0;
 }
 
 /* ---- the module ------------------------------------------------------------ */

@@ -120,6 +120,35 @@ static inline int state_as_int(PyObject *o)
 #endif
 }
 
+/* The exception that is set, normalised and with its traceback: a new
+ * reference. Nothing is set afterwards. */
+static inline PyObject *exception_take(void)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type, *value, *tb;
+    PyErr_Fetch(&type, &value, &tb);
+    PyErr_NormalizeException(&type, &value, &tb);
+    if (tb)
+        PyException_SetTraceback(value, tb);
+    Py_XDECREF(type);
+    Py_XDECREF(tb);
+    return value;
+#endif
+}
+
+/* Sets it again, with the traceback it carries. Steals exception. */
+static inline void exception_set(PyObject *exception)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    PyErr_SetRaisedException(exception);
+#else
+    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exception)), exception,
+                  PyException_GetTraceback(exception));
+#endif
+}
+
 /* PyObject_GenericGetAttr and SetAttr on a given dict. 3.13 exports them, but
  * declares them no more. */
 #if PY_VERSION_HEX >= 0x030D0000

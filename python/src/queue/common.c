@@ -26,7 +26,7 @@ enum queue_way queue_way_of(const struct queue_patience *p,
     if (block <= 0)
         return block < 0 ? QUEUE_REFUSED : QUEUE_AT_ONCE;
     *t = thread_self();
-    if (!*t || core_deadline(p->timeout, deadline) < 0)
+    if (!*t || argument_deadline(p->timeout, deadline) < 0)
         return QUEUE_REFUSED;
     if ((PyObject *)(*t)->current == (*t)->hub_object)
         return QUEUE_AT_ONCE;

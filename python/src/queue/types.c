@@ -451,26 +451,11 @@ PyTypeObject UnboundQueue_Type = {
 
 /* ---- the module ---------------------------------------------------------- */
 
-/* The methods that are in other files. */
-static int add_methods(PyTypeObject *type, PyMethodDef *methods)
-{
-    for (PyMethodDef *m = methods; m->ml_name; m++) {
-        PyObject *method = PyDescr_NewMethod(type, m);
-        int r = method ? PyDict_SetItemString(type->tp_dict, m->ml_name, method)
-                       : -1;
-        Py_XDECREF(method);
-        if (r < 0)
-            return -1;
-    }
-    PyType_Modified(type);
-    return 0;
-}
-
 int queue_init(PyObject *module)
 {
     if (queue_locks_init(module) < 0 ||
         module_add_type(module, &SimpleQueue_Type) < 0 ||
-        add_methods(&SimpleQueue_Type, queue_methods) < 0 ||
+        type_add_methods(&SimpleQueue_Type, queue_methods) < 0 ||
         module_add_type(module, &Queue_Type) < 0 ||
         module_add_type(module, &PriorityQueue_Type) < 0 ||
         module_add_type(module, &LifoQueue_Type) < 0 ||

@@ -37,6 +37,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "base/base.h"
 #include "hub/hub.h"
 #include "interp/interp.h"
 
@@ -299,9 +300,6 @@ int core_refuse_interpreter(void);
 
 /* An exception class of this module by name (LoopExit, ...). Borrowed. */
 PyObject *core_error(const char *name);
-
-/* Seconds (int, float, None: never) to a deadline. -1 with an exception. */
-int core_deadline(PyObject *seconds, int64_t *deadline);
 
 /* ---- module parts: each adds its names to grove._core; 0 or -1 ------------------ */
 

@@ -64,7 +64,7 @@ static int call_begin(struct call *call, int fd, PyObject *timeout)
         if (seconds == -1.0 && PyErr_Occurred())
             return -1;
         call->blocking = seconds > 0;
-        if (core_deadline(timeout, &call->deadline) < 0)
+        if (argument_deadline(timeout, &call->deadline) < 0)
             return -1;
     }
     /* The hub cannot wait; what need not wait may be called there. */

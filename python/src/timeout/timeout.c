@@ -47,10 +47,10 @@ enum core_wait_result wait_until(struct py_thread *t, int64_t deadline,
 int timeout_deadline(PyObject *timeout, int64_t *deadline)
 {
     if (!PyObject_TypeCheck(timeout, &Timeout_Type))
-        return core_deadline(timeout, deadline);
+        return argument_deadline(timeout, deadline);
     Timeout *given = (Timeout *)timeout;
     if (!timer_pending(&given->timer))
-        return core_deadline(given->seconds, deadline);
+        return argument_deadline(given->seconds, deadline);
     *deadline = given->timer.deadline;
     return 0;
 }
@@ -76,7 +76,7 @@ static PyObject *sleep_for(struct py_thread *t, PyObject *seconds, bool ref)
                         "sleep() needs a number of seconds, not None");
         return NULL;
     }
-    if (core_deadline(seconds, &deadline) < 0)
+    if (argument_deadline(seconds, &deadline) < 0)
         return NULL;
     t->hub->unref += !ref;
     enum core_wait_result r;
@@ -193,7 +193,7 @@ static int start(Timeout *self)
         return -1;
     }
     int64_t deadline;
-    if (core_deadline(self->seconds, &deadline) < 0)
+    if (argument_deadline(self->seconds, &deadline) < 0)
         return -1;
     if (deadline == GROVE_NEVER)
         return 0;

@@ -1,0 +1,57 @@
+/*
+ * Room `base`: what the functions and types of every room are made with, and
+ * nothing of greenlets. Any room may include it; it knows none of them.
+ *
+ *   arguments.c   arguments of functions called with METH_FASTCALL, and the
+ *                 argument that all waits take, seconds
+ *   types.c       types of the module
+ */
+#ifndef GROVE_PYTHON_BASE_H
+#define GROVE_PYTHON_BASE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <string.h>
+
+#include "hub/hub.h"
+
+/* ---- arguments ----------------------------------------------------------- */
+
+/* The arguments of a METH_FASTCALL function: positional ones, and with names
+ * (NULL: none allowed) keyword ones, go to out (borrowed), in the order of
+ * keywords, which ends in NULL; out keeps what it holds where none is given.
+ * The first `required` must be given. -1 with TypeError. */
+int arguments(const char *function, PyObject *const *args, Py_ssize_t n,
+              PyObject *names, const char *const *keywords, int required,
+              PyObject **out);
+
+/* The only argument of a METH_FASTCALL | METH_KEYWORDS function, by position or
+ * by name: borrowed. NULL with TypeError. */
+PyObject *argument(const char *function, PyObject *const *args, Py_ssize_t n,
+                   PyObject *names, const char *keyword);
+
+/* The same for positional arguments: at least `least` and at most `most`. */
+int arguments_count(const char *function, Py_ssize_t n, Py_ssize_t least,
+                    Py_ssize_t most);
+
+/* Seconds (int, float, None: never) to a deadline. -1 with an exception. */
+int argument_deadline(PyObject *seconds, int64_t *deadline);
+
+/* ---- types --------------------------------------------------------------- */
+
+/* Adds a type, readied, to the module under the last part of its name. */
+int module_add_type(PyObject *module, PyTypeObject *type);
+
+/* Adds methods to a type that is ready: those that another file, or another
+ * room, has for it. methods ends in {NULL}. */
+int type_add_methods(PyTypeObject *type, PyMethodDef *methods);
+
+/* The name of a type without its module. */
+static inline const char *type_name(PyTypeObject *type)
+{
+    const char *dot = strrchr(type->tp_name, '.');
+    return dot ? dot + 1 : type->tp_name;
+}
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * Types, as the rooms add them to the module and to each other's.
+ */
+#include "base/base.h"
+
+int module_add_type(PyObject *module, PyTypeObject *type)
+{
+    if (PyType_Ready(type) < 0)
+        return -1;
+    return PyModule_AddObjectRef(module, type_name(type), (PyObject *)type);
+}
+
+int type_add_methods(PyTypeObject *type, PyMethodDef *methods)
+{
+    for (PyMethodDef *m = methods; m->ml_name; m++) {
+        PyObject *method = PyDescr_NewMethod(type, m);
+        int r = method ? PyDict_SetItemString(type->tp_dict, m->ml_name, method)
+                       : -1;
+        Py_XDECREF(method);
+        if (r < 0)
+            return -1;
+    }
+    PyType_Modified(type);
+    return 0;
+}
