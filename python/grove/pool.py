@@ -1,6 +1,6 @@
 """Groups of greenlets, and groups of bounded size.
 
-What is on the way of a spawn is compiled (python/src/group.c).
+What is on the way of a spawn is compiled (python/src/greenlet/group.c).
 """
 
 from collections.abc import Callable, Iterable

@@ -1,5 +1,5 @@
 """Queues for greenlets and threads: the module queue of the standard library,
-and more. They are compiled (python/src/queue.c).
+and more. They are compiled (python/src/queue/).
 """
 
 import sys

@@ -38,6 +38,48 @@ int arguments_count(const char *function, Py_ssize_t n, Py_ssize_t least,
 /* Seconds (int, float, None: never) to a deadline. -1 with an exception. */
 int argument_deadline(PyObject *seconds, int64_t *deadline);
 
+/* ---- rings ---------------------------------------------------------------- */
+
+/* A node of a ring: a part of what is in it, or the ends of the ring, which
+ * follow its last node and precede its first. */
+struct ring {
+    struct ring *next; /* NULL: in no ring */
+    struct ring *prev;
+};
+
+static inline void ring_init(struct ring *ends)
+{
+    ends->next = ends->prev = ends;
+}
+
+static inline bool ring_empty(const struct ring *ends)
+{
+    return ends->next == ends;
+}
+
+static inline bool ring_linked(const struct ring *node)
+{
+    return node->next != NULL;
+}
+
+/* In front of `before`: at the ring's end, if that is its ends. node is in no
+ * ring. */
+static inline void ring_insert(struct ring *before, struct ring *node)
+{
+    node->next = before;
+    node->prev = before->prev;
+    before->prev->next = node;
+    before->prev = node;
+}
+
+/* Out of the ring it is in. */
+static inline void ring_remove(struct ring *node)
+{
+    node->prev->next = node->next;
+    node->next->prev = node->prev;
+    node->next = NULL;
+}
+
 /* ---- types --------------------------------------------------------------- */
 
 /* Adds a type, readied, to the module under the last part of its name. */

@@ -6,15 +6,7 @@
  * taken, nothing is allocated or called, and what is not of a type whose layout
  * is known is not looked into. tools/grove-gdb.py tells the same.
  */
-#include "greenlet/describe.h"
-
-#include <stdio.h>
-
 #include "greenlet/private.h"
-
-/* Exported by every version, declared in its internal headers. */
-extern void _Py_DumpTraceback(int fd, PyThreadState *tstate)
-    __attribute__((weak));
 
 struct text {
     char *at;
@@ -107,7 +99,7 @@ static void add_green(struct text *t, const Greenlet *g)
     }
 }
 
-void describe_greenlet(const struct grove_fiber *f, char *text, size_t size)
+static void describe(const struct grove_fiber *f, char *text, size_t size)
 {
     struct green *g = f->host;
     struct text t = {text, size};
@@ -121,9 +113,7 @@ void describe_greenlet(const struct grove_fiber *f, char *text, size_t size)
     *t.at = '\0';
 }
 
-void describe_trace(const struct grove_fiber *f, int fd)
+void describe_init(void)
 {
-    const struct green *g = f->host;
-    if (_Py_DumpTraceback)
-        _Py_DumpTraceback(fd, g->thread->tstate);
+    raw_describe = describe;
 }

@@ -49,6 +49,4 @@ static inline PyObject *gather_get(const struct gather *gather, size_t i)
  */
 int gather_count(PyObject *count, size_t n, size_t *wanted);
 
-int gather_init(PyObject *module);
-
 #endif

@@ -1,7 +1,7 @@
 /*
  * Greenlet: its birth, what it runs, its end. What others do about one (join,
- * get, kill, link) is in green_methods.c and links.c, what can be seen of one
- * in green_attributes.c.
+ * get, kill, link) is in methods.c and links.c, what can be seen of one
+ * in attributes.c.
  *
  *          start                 its turn            run returns or raises
  *   made ---------> begun, queued ---------> running ----------+
@@ -604,7 +604,5 @@ int green_init(PyObject *module)
         return -1;
     Py_DECREF(limit);
     base_run = PyDict_GetItemWithError(Greenlet_Type.tp_dict, str_run);
-    if (!base_run || add_spawns(module) < 0 || spawned_init(module) < 0)
-        return -1;
-    return green_links_init(module);
+    return base_run ? add_spawns(module) : -1;
 }

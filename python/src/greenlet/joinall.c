@@ -365,9 +365,9 @@ static PyMethodDef functions[] = {
      "Timeout when they have not ended in time."},
     {NULL}};
 
-int wait_init(PyObject *module)
+int joinall_init(PyObject *module)
 {
-    if (gather_init(module) < 0 || PyType_Ready(&Iwait_Type) < 0)
+    if (PyType_Ready(&Iwait_Type) < 0)
         return -1;
     return PyModule_AddFunctions(module, functions);
 }

@@ -14,8 +14,7 @@
  *
  * Any thread may use a local: each finds its own greenlets' cells.
  */
-#include "greenlet/local.h"
-#include "hub_object/hub_object.h"
+#include "greenlet/private.h"
 
 #include <stddef.h>
 
@@ -136,10 +135,9 @@ static PyObject *take_dict(struct local_cell *cell)
  * rest is dropped with the object. */
 #define FORGET_MOST 10000
 
-void local_forget(struct green *g)
+/* raw_forget_locals. */
+static void forget_all(struct green *g)
 {
-    if (likely(!g->locals))
-        return;
     PyObject *type, *value, *tb;
     PyErr_Fetch(&type, &value, &tb);
     bool running = g->thread->current == g->self;
@@ -376,5 +374,6 @@ int local_init(PyObject *module)
     str_dict = PyUnicode_InternFromString("__dict__");
     if (!str_dict || module_add_type(module, &Local_Type) < 0)
         return -1;
+    raw_forget_locals = forget_all;
     return PyModule_AddFunctions(module, functions);
 }

@@ -1,5 +1,5 @@
 /*
- * Where a Greenlet was made: see spawn_stack.c.
+ * Where a Greenlet was made: see made_at.c.
  */
 #ifndef GROVE_PYTHON_SPAWN_STACK_H
 #define GROVE_PYTHON_SPAWN_STACK_H

@@ -1,10 +1,11 @@
 /*
  * Greenlet, as the files that start it, wait for it and end it see it.
  */
-#ifndef GROVE_PYTHON_GREEN_H
-#define GROVE_PYTHON_GREEN_H
+#ifndef GROVE_PYTHON_GREENLET_PRIVATE_H
+#define GROVE_PYTHON_GREENLET_PRIVATE_H
 
 #include "hub_object/hub_object.h"
+#include "timeout/timeout.h"
 
 /* ---- spawned greenlets --------------------------------------------------- */
 
@@ -153,14 +154,14 @@ int green_throw_later(PyGreenlet *g, PyObject *exception);
 /* If g never ran: end it now, as kill does. Whether that is so. */
 bool green_kill_unstarted(Greenlet *g, PyObject *exception);
 
-extern PyMethodDef green_methods[]; /* green_methods.c */
-extern PyGetSetDef green_getset[];  /* green_attributes.c */
+extern PyMethodDef green_methods[]; /* methods.c */
+extern PyGetSetDef green_getset[];  /* attributes.c */
 int green_attributes_init(void);
 int green_bool(PyObject *self);
 PyObject *green_repr(PyObject *self);
 /* The number behind minimal_ident is free again. */
 void green_ident_give(uint32_t ident);
-int green_links_init(PyObject *module); /* links.c */
+/* Notifying and linking; links.c. */
 PyObject *green_rawlink(PyObject *self, PyObject *callback);
 PyObject *green_link(PyObject *self, PyObject *const *args, Py_ssize_t n,
                      PyObject *names);
@@ -170,25 +171,15 @@ PyObject *green_unlink(PyObject *self, PyObject *callback);
 PyObject *green_unlink_all(PyObject *self, PyObject *none);
 PyObject *green_has_links(PyObject *self, PyObject *none);
 
+/* ---- parts of greenlet_init: each adds its names; 0 or -1 ------------------ */
+
+int green_init(PyObject *module);
+int green_links_init(PyObject *module);
 int spawned_init(PyObject *module);
-
-/* ---- waiting ------------------------------------------------------------- */
-
-/* Let those who are due run first. -1 with an exception. */
-int wait_turn(struct py_thread *t);
-
-/* core_wait, but a deadline that has passed still gives those who are due their
- * turn. */
-enum core_wait_result wait_until(struct py_thread *t, int64_t deadline,
-                                 const char *what);
-
-/* The argument timeout (seconds, None, or a Timeout, which is started) to a
- * deadline. -1 with an exception. */
-int timeout_deadline(PyObject *timeout, int64_t *deadline);
-
-/* Raise Timeout(seconds); NULL: Timeout(). */
-void timeout_raise(PyObject *seconds);
-
-extern PyTypeObject Timeout_Type;
+int gather_init(PyObject *module);
+int joinall_init(PyObject *module);
+int group_init(PyObject *module);
+int local_init(PyObject *module);
+void describe_init(void);
 
 #endif

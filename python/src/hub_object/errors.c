@@ -3,7 +3,7 @@
  * the main greenlet, the others are printed with the greenlet or callback that
  * failed. Every step is a method that a subclass may override.
  */
-#include "hub_object/hub_object.h"
+#include "hub_object/private.h"
 
 /* Nothing else can be done about the exception that is set. */
 static void last_resort(PyObject *context)

@@ -2,7 +2,7 @@
  * The exceptions of the runtime, and LoopExit, which tells what each greenlet
  * of its hub waits for.
  */
-#include "hub_object/hub_object.h"
+#include "hub_object/private.h"
 
 PyObject *PyExc_LoopExit;
 PyObject *PyExc_BlockingSwitchOut;

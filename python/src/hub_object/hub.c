@@ -8,8 +8,7 @@
  * can answer for comes to handle_error, which users override and replace on the
  * instance: so it, and what it calls, are looked up as attributes.
  */
-#include "greenlet/private.h"
-#include "raw/private.h"
+#include "hub_object/private.h"
 
 #include <stddef.h>
 #include <structmember.h>
@@ -110,6 +109,7 @@ static PyObject *hub_object_new(PyTypeObject *type, PyObject *args,
     if (!self)
         return NULL;
     HubObject *hub = (HubObject *)self;
+    hub->base.green->is_hub = true;
     Py_XSETREF(hub->base.green->parent,
                (PyGreenlet *)Py_NewRef((PyObject *)t->main));
     hub->thread_ident = PyThread_get_thread_ident();
@@ -126,7 +126,8 @@ static PyObject *hub_object_new(PyTypeObject *type, PyObject *args,
 }
 
 /* Anything goes, as Hub(loop=None, default=None) is called by subclasses. */
-static int hub_object_init(PyObject *self, PyObject *args, PyObject *kwargs)
+static int hub_object_init_object(PyObject *self, PyObject *args,
+                                  PyObject *kwargs)
 {
     return 0;
 }
@@ -151,6 +152,7 @@ static int hub_object_retire(struct py_thread *t, bool keep_loop)
         return -1;
     }
     HubObject *hub = (HubObject *)self;
+    hub->base.green->is_hub = true;
     Py_XSETREF(hub->base.green->parent,
                (PyGreenlet *)Py_NewRef((PyObject *)t->main));
     hub->loop = loop;
@@ -202,11 +204,6 @@ static void hub_object_dealloc(PyObject *self)
     PyObject_GC_UnTrack(self);
     Py_CLEAR(((HubObject *)self)->loop);
     PyGreenlet_Type.tp_dealloc(self);
-}
-
-bool hub_object_is_one(PyObject *o)
-{
-    return PyObject_TypeCheck(o, &Hub_Type);
 }
 
 int hub_object_check_thread(struct py_thread *t)
@@ -280,12 +277,6 @@ bool hub_object_deadlock(struct py_thread *t)
         hub_object_report(t, NULL);
     Py_XDECREF(result);
     return true;
-}
-
-void hub_object_signals(struct py_thread *t)
-{
-    if (PyErr_CheckSignals() < 0)
-        hub_object_report(t, NULL);
 }
 
 /* The loop is fresh; what the Hub is in stays what it was. */
@@ -646,7 +637,7 @@ PyTypeObject Hub_Type = {
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_base = &PyGreenlet_Type,
     .tp_new = hub_object_new,
-    .tp_init = hub_object_init,
+    .tp_init = hub_object_init_object,
     .tp_traverse = hub_object_traverse,
     .tp_clear = hub_object_clear,
     .tp_dealloc = hub_object_dealloc,
@@ -760,11 +751,8 @@ static int add_error_classes(void)
 int hub_init(PyObject *module)
 {
     default_stream = PyUnicode_InternFromString("_exception_stream");
-    if (!default_stream || hub_exceptions_init(module) < 0 ||
-        module_add_type(module, &Hub_Type) < 0 || add_error_classes() < 0 ||
-        PyModule_AddFunctions(module, functions) < 0 ||
-        loop_object_init(module) < 0 || watchers_init(module) < 0 ||
-        waiter_init(module) < 0)
+    if (!default_stream || module_add_type(module, &Hub_Type) < 0 ||
+        add_error_classes() < 0)
         return -1;
-    return 0;
+    return PyModule_AddFunctions(module, functions);
 }

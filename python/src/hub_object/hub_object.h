@@ -1,6 +1,17 @@
 /*
- * The Hub greenlet and what goes with it, for the other files of the package:
- * its exceptions, its error reports, Waiter.
+ * Room `hub_object`: the Hub, a thread's loop as Python sees it, and what all
+ * rooms above wait with. watchers, timeout, greenlet, linkable, queue and
+ * sockets include this header.
+ *
+ *   hub.c            the greenlet that stands for the hub's own fiber
+ *   loop.c           hub.loop and the callbacks it queues
+ *   park.c           waiting
+ *   errors.c         what the Hub does about errors that nobody else will see
+ *   exceptions.c     LoopExit and the others
+ *   waiter.c         Waiter
+ *   thread_result.c  ThreadResult: what native threads hand to a hub
+ *   switch_figures.c how long greenlets run, for Python
+ *   init.c           the room's part of the module
  */
 #ifndef GROVE_PYTHON_HUB_OBJECT_H
 #define GROVE_PYTHON_HUB_OBJECT_H
@@ -19,6 +30,10 @@ extern PyObject *PyExc_ConcurrentUse;
 extern PyObject *PyExc_InvalidThreadUse;
 extern PyObject *PyExc_HubDestroyed;
 
+/* Creates the Hub of the calling thread, t->hub_object. NULL with an
+ * exception. Borrowed. */
+PyObject *hub_object_make(struct py_thread *t);
+
 /* The calling thread's Hub, made now if it has none. Borrowed; NULL with an
  * exception. */
 static inline PyObject *hub_object(struct py_thread *t)
@@ -32,6 +47,10 @@ int hub_object_check_thread(struct py_thread *t);
 /* 0; or -1 with HubDestroyed when hub is its thread's no longer. */
 int hub_object_check_alive(PyObject *hub);
 
+/* Hand the exception that is set to the Hub's handle_error; context (borrowed,
+ * NULL: none) is what it befell. Nothing is set afterwards. May switch. */
+void hub_object_report(struct py_thread *t, PyObject *context);
+
 /* The Hub is about to call somebody back: a tracer learns that it runs. */
 static inline void hub_object_enter(struct py_thread *t)
 {
@@ -39,41 +58,61 @@ static inline void hub_object_enter(struct py_thread *t)
         hub_object_report(t, NULL);
 }
 
-/* LoopExit about hub, for a wait that nothing can end. */
-void hub_object_set_loop_exit(struct py_thread *t);
-
 /* Have fn(*args) called in t's Hub: a new reference to the callback object, or
  * NULL with an exception. On t's own thread only. */
 PyObject *loop_run_callback(struct py_thread *t, PyObject *fn, PyObject *args);
 
-/* The object that hub.loop is. NULL with an exception. */
-PyObject *loop_object_new(struct py_thread *t, bool is_default);
-
 /* Whether it is the main thread's. */
 bool loop_is_default(PyObject *loop);
-
-/* From now on loop_check fails. */
-void loop_destroy_object(PyObject *loop);
 
 /* Whose loop it is. */
 struct py_thread *loop_thread(PyObject *loop);
 
-/* Parts of hub_init, a file each. */
-int hub_exceptions_init(PyObject *module);
-int loop_object_init(PyObject *module);
-int watchers_init(PyObject *module);
-int waiter_init(PyObject *module);
-
 /* 0; or -1 with ValueError when the loop was destroyed. */
 int loop_check(PyObject *loop);
 
-/* Methods of Hub, hub_errors.c. */
-PyObject *hub_object_handle_error(PyObject *self, PyObject *const *args,
-                                  Py_ssize_t n);
-PyObject *hub_object_handle_system_error(PyObject *self, PyObject *const *args,
-                                         Py_ssize_t n);
-PyObject *hub_object_print_exception(PyObject *self, PyObject *const *args,
-                                     Py_ssize_t n);
-PyObject *hub_object_format_context(PyObject *self, PyObject *context);
+/* LoopExit about hub, for a wait that nothing can end. */
+void hub_object_set_loop_exit(struct py_thread *t);
+
+/* ---- waiting ------------------------------------------------------------------ */
+
+enum core_wait_result {
+    CORE_WOKEN = 0,
+    CORE_TIMED_OUT = 1, /* the deadline passed */
+    CORE_FAILED = -1    /* an exception is set: it was thrown here, LoopExit,
+                           MemoryError */
+};
+
+/* Park the current greenlet until hub_wake(fiber, 0) or deadline. In the Hub
+ * greenlet: BlockingSwitchOutError. When another greenlet switches to it
+ * meanwhile, the switch's value is dropped and the wait fails with
+ * InvalidSwitchError, unless *switched is wanted: then CORE_WOKEN, and the
+ * value (new reference) is there. */
+enum core_wait_result core_wait(struct py_thread *t, int64_t deadline,
+                                const char *what, int fd, PyObject **switched);
+
+/* The same until descriptor fd is ready for LOOP_READ or LOOP_WRITE. Closed
+ * meanwhile: OSError EBADF. */
+enum core_wait_result core_wait_fd(struct py_thread *t, int fd,
+                                   unsigned direction, int64_t deadline,
+                                   const char *what);
+
+/* To be called after every call of C that may have parked (a net_* function):
+ * -1 with the exception that was thrown there, or InvalidSwitchError; else 0.
+ * Before the first wait of a thread core_before_wait must have returned 0. */
+int core_before_wait(struct py_thread *t);
+int core_after_wait(struct py_thread *t);
+
+/* Let those who are due run first. -1 with an exception. */
+int wait_turn(struct py_thread *t);
+
+/* core_wait, but a deadline that has passed still gives those who are due their
+ * turn. */
+enum core_wait_result wait_until(struct py_thread *t, int64_t deadline,
+                                 const char *what);
+
+/* ---- the room's part of the module ----------------------------------------- */
+
+int hub_object_init(PyObject *module);
 
 #endif

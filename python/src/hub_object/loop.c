@@ -6,8 +6,7 @@
  * The queue holds a reference to it. From another thread it goes through the
  * hub's mailbox.
  */
-#include "greenlet/private.h"
-#include "watchers/watcher.h"
+#include "hub_object/private.h"
 
 #include <structmember.h>
 #include <time.h>
@@ -326,42 +325,6 @@ static PyObject *loop_run_callback_threadsafe(PyObject *self,
     return (PyObject *)cb;
 }
 
-/* ---- making watchers ----------------------------------------------------- */
-
-/* loop.timer(...) is timer(loop, ...), and so on. */
-static PyObject *make_watcher(PyTypeObject *type, PyObject *self,
-                              PyObject *args, PyObject *kwargs)
-{
-    Py_ssize_t n = PyTuple_GET_SIZE(args);
-    PyObject *all = PyTuple_New(n + 1);
-    if (!all)
-        return NULL;
-    PyTuple_SET_ITEM(all, 0, Py_NewRef(self));
-    for (Py_ssize_t i = 0; i < n; i++)
-        PyTuple_SET_ITEM(all, i + 1, Py_NewRef(PyTuple_GET_ITEM(args, i)));
-    PyObject *watcher = PyObject_Call((PyObject *)type, all, kwargs);
-    Py_DECREF(all);
-    return watcher;
-}
-
-#define FACTORY(name, type) \
-    static PyObject *loop_##name(PyObject *self, PyObject *args, \
-                                 PyObject *kwargs) \
-    { \
-        return make_watcher(&type, self, args, kwargs); \
-    }
-
-FACTORY(io, IoWatcher_Type)
-FACTORY(timer, TimerWatcher_Type)
-FACTORY(signal, SignalWatcher_Type)
-FACTORY(idle, IdleWatcher_Type)
-FACTORY(prepare, PrepareWatcher_Type)
-FACTORY(check_, CheckWatcher_Type)
-FACTORY(fork, ForkWatcher_Type)
-FACTORY(async, AsyncWatcher_Type)
-FACTORY(child, ChildWatcher_Type)
-FACTORY(stat, StatWatcher_Type)
-
 /* ---- control ------------------------------------------------------------- */
 
 static PyObject *loop_now(PyObject *self, PyObject *none)
@@ -614,9 +577,6 @@ static PyObject *loop_repr(PyObject *self)
     return repr;
 }
 
-#define KEYWORDS(f) \
-    (PyCFunction)(void (*)(void)) f, METH_VARARGS | METH_KEYWORDS
-
 static PyMethodDef loop_methods[] = {
     {"run_callback", (PyCFunction)(void (*)(void))loop_run_callback_method,
      METH_FASTCALL,
@@ -624,22 +584,6 @@ static PyMethodDef loop_methods[] = {
     {"run_callback_threadsafe",
      (PyCFunction)(void (*)(void))loop_run_callback_threadsafe, METH_FASTCALL,
      "The same from any thread."},
-    {"io", KEYWORDS(loop_io),
-     "io(fd, events, ref=True, priority=None): events 1 to read, 2 to write."},
-    {"timer", KEYWORDS(loop_timer),
-     "timer(after, repeat=0.0, ref=True, priority=None)"},
-    {"signal", KEYWORDS(loop_signal),
-     "signal(signalnum, ref=True, priority=None)"},
-    {"idle", KEYWORDS(loop_idle), "idle(ref=True, priority=None)"},
-    {"prepare", KEYWORDS(loop_prepare), "prepare(ref=True, priority=None)"},
-    {"check", KEYWORDS(loop_check_), "check(ref=True, priority=None)"},
-    {"fork", KEYWORDS(loop_fork), "fork(ref=True, priority=None)"},
-    {"async_", KEYWORDS(loop_async), "async_(ref=True, priority=None)"},
-    {"async", KEYWORDS(loop_async), "async_(), by its older name."},
-    {"child", KEYWORDS(loop_child),
-     "child(pid, trace=0, ref=True): on the main thread's loop only."},
-    {"stat", KEYWORDS(loop_stat),
-     "stat(path, interval=0.0, ref=True, priority=None)"},
     {"now", loop_now, METH_NOARGS, "The time, in seconds since the epoch."},
     {"update_now", loop_nothing, METH_NOARGS, "Nothing; now() is up to date."},
     {"update", loop_nothing, METH_NOARGS, "Nothing; now() is up to date."},
@@ -715,7 +659,6 @@ static int add_constants(void)
         {"CALLBACK_CHECK_COUNT", PyLong_FromLong(50)},
         {"approx_timer_resolution", PyFloat_FromDouble(1e-5)},
         {"starting_timer_may_update_loop_time", Py_NewRef(Py_True)},
-        {"WatcherType", Py_NewRef((PyObject *)&Watcher_Type)},
     };
     int r = 0;
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {

@@ -1,7 +1,7 @@
 /*
- * The module grove._core, and what all its parts wait with.
+ * Waiting: how a greenlet parks, and what it does first when it is back.
  */
-#include "raw/raw.h"
+#include "hub_object/private.h"
 
 /* ---- waiting ------------------------------------------------------------ */
 
@@ -10,7 +10,7 @@ int core_before_wait(struct py_thread *t)
     if (unlikely(!t->hub_object) && !hub_object_make(t))
         return -1;
     if (unlikely((PyObject *)t->current == t->hub_object)) {
-        PyErr_SetString(core_error("BlockingSwitchOutError"),
+        PyErr_SetString(PyExc_BlockingSwitchOut,
                         "Impossible to call blocking function in the event "
                         "loop callback");
         return -1;
@@ -29,9 +29,8 @@ static PyObject *take_value(struct green *g)
 
 static int refuse_switch(struct py_thread *t, PyObject *value)
 {
-    PyErr_Format(core_error("InvalidSwitchError"),
-                 "Invalid switch into %R: got %R", (PyObject *)t->current,
-                 value);
+    PyErr_Format(PyExc_InvalidSwitch, "Invalid switch into %R: got %R",
+                 (PyObject *)t->current, value);
     Py_DECREF(value);
     return -1;
 }
@@ -105,75 +104,18 @@ enum core_wait_result core_wait_fd(struct py_thread *t, int fd,
     return result_of(t, r, NULL);
 }
 
-/* ---- the module ------------------------------------------------------------ */
-
-PyObject *core_error(const char *name)
+int wait_turn(struct py_thread *t)
 {
-    static PyObject *module;
-    if (!module)
-        module = PyImport_ImportModule("grove._core");
-    PyObject *error = module ? PyObject_GetAttrString(module, name) : NULL;
-    if (!error) {
-        PyErr_Clear();
-        return PyExc_AssertionError;
-    }
-    Py_DECREF(error); /* the module keeps it */
-    return error;
+    if (unlikely(core_before_wait(t) < 0))
+        return -1;
+    grove_yield();
+    return core_after_wait(t);
 }
 
-int core_refuse_interpreter(void)
+enum core_wait_result wait_until(struct py_thread *t, int64_t deadline,
+                                 const char *what)
 {
-    if (PyInterpreterState_Get() == PyInterpreterState_Main())
-        return 0;
-    PyErr_SetString(PyExc_ImportError,
-                    "grove cannot be used in a sub-interpreter, only in the "
-                    "main interpreter of the process");
-    return -1;
-}
-
-/* CPython 3.11 hands a module that the main interpreter has loaded to a
- * sub-interpreter without asking it: the package does. */
-static PyObject *check_interpreter(PyObject *module, PyObject *none)
-{
-    (void)module;
-    (void)none;
-    if (core_refuse_interpreter() < 0)
-        return NULL;
-    Py_RETURN_NONE;
-}
-
-static PyMethodDef functions[] = {{"_check_interpreter", check_interpreter,
-                                   METH_NOARGS,
-                                   "Raises ImportError in a sub-interpreter."},
-                                  {NULL}};
-
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "grove._core",
-    .m_doc = "The compiled part of grove: greenlets, the hub, waiting.",
-    .m_size = -1,
-    .m_methods = functions,
-};
-
-PyMODINIT_FUNC PyInit__core(void);
-
-PyMODINIT_FUNC PyInit__core(void)
-{
-    if (core_refuse_interpreter() < 0)
-        return NULL;
-    PyObject *module = PyModule_Create(&definition);
-    if (!module)
-        return NULL;
-    static int (*const parts[])(PyObject *) = {
-        greenlet_init, recursion_init, hub_init,           green_init,
-        timeout_init,  wait_init,      linkable_init,      switch_watch_init,
-        sockets_init,  local_init,     thread_result_init, group_init,
-        queue_init};
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        if (parts[i](module) < 0) {
-            Py_DECREF(module);
-            return NULL;
-        }
-    }
-    return module;
+    if (likely(deadline == GROVE_NEVER || deadline > hub_clock()))
+        return core_wait(t, deadline, what, -1, NULL);
+    return wait_turn(t) < 0 ? CORE_FAILED : CORE_TIMED_OUT;
 }

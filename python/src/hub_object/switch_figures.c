@@ -1,48 +1,14 @@
 /*
- * How long greenlets run before they let others: for who looks for code that
- * blocks the hub. On by request, a clock read a switch then; else one test of a
- * pointer.
+ * What the switches of a hub's thread took, for Python. A hub is watched as
+ * long as somebody does: its thread has a struct switch_clock then.
  *
- * A hub is watched as long as somebody does. Its thread writes, any thread
- * reads, both with the GIL held.
+ * With the GIL held, on any thread.
  */
-#include "hub_object/switch_watch.h"
-
-#include "hub_object/hub_object.h"
-
-struct switch_watch {
-    size_t watchers;     /* who asked for it */
-    uint64_t switches;   /* all, and those because a greenlet waits: */
-    uint64_t waits;      /*   what gevent calls switches to the hub */
-    int64_t last_switch; /* when */
-    int64_t last_wait;
-    int64_t longest;      /* between two switches, since it was reset */
-    int64_t longest_wait; /* between two waits */
-};
-
-void switch_watch_note(struct switch_watch *w, bool waits)
-{
-    int64_t now = hub_clock();
-    w->switches++;
-    if (now - w->last_switch > w->longest)
-        w->longest = now - w->last_switch;
-    w->last_switch = now;
-    if (!waits)
-        return;
-    w->waits++;
-    if (now - w->last_wait > w->longest_wait)
-        w->longest_wait = now - w->last_wait;
-    w->last_wait = now;
-}
-
-void switch_watch_rested(struct switch_watch *w)
-{
-    w->last_switch = w->last_wait = hub_clock();
-}
+#include "hub_object/private.h"
 
 static struct py_thread *watched_thread(PyObject *hub)
 {
-    if (hub_object_is_one(hub))
+    if (PyObject_TypeCheck(hub, &Hub_Type))
         return green_of(hub)->thread;
     PyErr_Format(PyExc_TypeError, "expected a Hub, not %R", hub);
     return NULL;
@@ -57,17 +23,17 @@ static PyObject *watch_switches(PyObject *module, PyObject *const *args,
     int on = t ? PyObject_IsTrue(args[1]) : -1;
     if (on < 0)
         return NULL;
-    if (on && !t->watch) {
-        t->watch = PyMem_Calloc(1, sizeof(*t->watch));
-        if (!t->watch)
+    if (on && !t->clock) {
+        t->clock = PyMem_Calloc(1, sizeof(*t->clock));
+        if (!t->clock)
             return PyErr_NoMemory();
-        switch_watch_rested(t->watch);
+        switch_clock_rested(t->clock);
     }
-    if (t->watch) {
-        t->watch->watchers += on ? 1 : (size_t)-1;
-        if (t->watch->watchers == 0) {
-            PyMem_Free(t->watch);
-            t->watch = NULL;
+    if (t->clock) {
+        t->clock->watchers += on ? 1 : (size_t)-1;
+        if (t->clock->watchers == 0) {
+            PyMem_Free(t->clock);
+            t->clock = NULL;
         }
     }
     Py_RETURN_NONE;
@@ -83,9 +49,9 @@ static PyObject *switch_figures(PyObject *module, PyObject *hub)
     struct py_thread *t = watched_thread(hub);
     if (!t)
         return NULL;
-    if (t->dead || !t->watch)
+    if (t->dead || !t->clock)
         Py_RETURN_NONE;
-    struct switch_watch *w = t->watch;
+    struct switch_clock *w = t->clock;
     int64_t now = hub_clock();
     PyObject *current = t->current ? (PyObject *)t->current : Py_None;
     return Py_BuildValue(
@@ -100,9 +66,9 @@ static PyObject *switch_figures_reset(PyObject *module, PyObject *hub)
     struct py_thread *t = watched_thread(hub);
     if (!t)
         return NULL;
-    if (t->watch) {
-        switch_watch_rested(t->watch);
-        t->watch->longest = t->watch->longest_wait = 0;
+    if (t->clock) {
+        switch_clock_rested(t->clock);
+        t->clock->longest = t->clock->longest_wait = 0;
     }
     Py_RETURN_NONE;
 }
@@ -121,7 +87,7 @@ static PyMethodDef functions[] = {
      "switch_figures_reset(hub): measure the longest from now."},
     {NULL}};
 
-int switch_watch_init(PyObject *module)
+int switch_figures_init(PyObject *module)
 {
     return PyModule_AddFunctions(module, functions);
 }

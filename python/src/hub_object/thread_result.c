@@ -9,7 +9,7 @@
  * With the GIL held everywhere, the only thing that needs the hub's own
  * protocol for other threads is the wake-up: a post that is part of the object.
  */
-#include "hub_object/hub_object.h"
+#include "hub_object/private.h"
 
 #include <stddef.h>
 #include <structmember.h>

@@ -3,7 +3,7 @@
  * value by switch() or an exception by throw(). What is passed before it waits
  * is kept for it.
  */
-#include "hub_object/hub_object.h"
+#include "hub_object/private.h"
 
 #include <structmember.h>
 

@@ -239,7 +239,7 @@ bool state_clear_later(PyThreadState *ts, PyObject *o)
     return true;
 }
 
-#if PY_VERSION_HEX < 0x030D0000
+#if STATE_HAS_TRASH_NESTING
 int state_trash_nesting(void)
 {
     return STATE_TRASH_NESTING(state_current_tstate());

@@ -1,7 +1,9 @@
 /*
- * The interpreter's per-greenlet state, and how it is swapped: everything that
- * differs between CPython versions is here, what is hot; and in state.c, what
- * looks into frames.
+ * Room `interp`: the interpreter's per-greenlet state, and how it is swapped:
+ * everything that differs between CPython versions is here, what is hot; and in
+ * frames.c, what looks into frames. All rooms above include this header; it
+ * knows none of them, and no other file of theirs asks for the version of
+ * CPython.
  *
  * PyThreadState describes the running stack of Python frames as well as the
  * thread. The former goes with the greenlet:
@@ -57,6 +59,12 @@
  * number with the rest: see recursion.c. */
 #define STATE_HAS_SPARE (PY_VERSION_HEX < 0x030C0000)
 #define STATE_HAS_STACK_BOUNDS (PY_VERSION_HEX >= 0x030E0000)
+#define STATE_HAS_TRASH_NESTING (PY_VERSION_HEX < 0x030D0000)
+
+/* 3.11 caches a method's look-up (LOAD_METHOD) only on objects whose dict, if
+ * their type has one, exists: without it g.switch() is looked up each time, at
+ * a third of a switch's cost. */
+#define STATE_METHODS_WANT_DICT (PY_VERSION_HEX < 0x030C0000)
 
 struct py_state {
 #if STATE_HAS_CFRAME
@@ -342,7 +350,7 @@ static inline void state_end(PyThreadState *ts, struct py_state *s)
     Py_CLEAR(s->exc_bottom.exc_value);
 }
 
-/* ---- looking into frames; state.c ---------------------------------------- */
+/* ---- looking into frames; frames.c --------------------------------------- */
 
 /* The top frame of a suspended greenlet: a new reference, or NULL (no frame, or
  * MemoryError set). */
@@ -364,7 +372,7 @@ bool state_disarm(struct py_state *s, PyObject *kept);
  * place for it is taken. */
 bool state_clear_later(PyThreadState *ts, PyObject *o);
 
-#if PY_VERSION_HEX < 0x030D0000
+#if STATE_HAS_TRASH_NESTING
 int state_trash_nesting(void);
 #endif
 

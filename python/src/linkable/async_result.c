@@ -2,7 +2,7 @@
  * AsyncResult: a value or an exception that comes once, from any thread, and
  * that greenlets of any thread wait for.
  */
-#include "linkable/linkable.h"
+#include "linkable/object.h"
 
 #include <structmember.h>
 

@@ -2,7 +2,7 @@
  * Event: a flag that greenlets, of any thread, wait for. set() takes those who
  * wait out of the list and wakes them, so that clear() comes too late for them.
  */
-#include "linkable/linkable.h"
+#include "linkable/object.h"
 
 typedef struct Event {
     Linkable base;

@@ -1,5 +1,11 @@
 /*
- * What greenlets wait in: lists of waiters, and the objects made of them.
+ * Room `linkable`: what greenlets wait in: lists of waiters, and the objects
+ * made of them. The queue room includes this header.
+ *
+ *   lists.c      waiting and waking
+ *   loop_exit.c  LoopExit or not: whether another thread could wake somebody
+ *   object.c     AbstractLinkable; event.c, async_result.c, semaphore.c,
+ * rlock.c init.c       the room's part of the module
  *
  * A waiter is a part of whatever waits: of the C frame of a function that parks
  * its greenlet, or of a link. Waiting, waking and handing something over
@@ -21,7 +27,7 @@
  *      their abandoned().
  *
  * A hub whose greenlets wait in lists only, with nothing else to come, asks
- * thread_watch.c whether another thread could still wake one: only if none can
+ * loop_exit.c whether another thread could still wake one: only if none can
  * it raises LoopExit.
  *
  * A wait for an item, in full (the other side pops a waiter, gives it an item
@@ -41,14 +47,15 @@
 #ifndef GROVE_PYTHON_LINKABLE_H
 #define GROVE_PYTHON_LINKABLE_H
 
-#include "greenlet/private.h"
+#include "hub_object/hub_object.h"
 
 /* ---- lists of waiters ---------------------------------------------------- */
 
 struct linkable_waiter {
-    struct linkable_node at;   /* in a list of waiters */
-    struct linkable_node all;  /* in thread->waiting, or, woken by another
-                                  thread and not told yet, thread->arrived */
+    struct ring at; /* in a list of waiters */
+    struct ring
+        all; /* in thread->waiters.waiting, or, woken by another
+                         thread and not told yet, thread->waiters.arrived */
     struct py_thread *thread;  /* whose hub runs it */
     struct grove_fiber *fiber; /* the one that waits; NULL: a link */
     struct run *run; /* a link: what is queued in the hub; else NULL */
@@ -59,38 +66,12 @@ struct linkable_waiter {
 };
 
 struct linkable_list {
-    struct linkable_node ends; /* ring; next: the first */
+    struct ring ends; /* ring; next: the first */
 };
-
-static inline bool linkable_node_linked(const struct linkable_node *node)
-{
-    return node->next != NULL;
-}
-
-static inline void linkable_node_insert(struct linkable_node *before,
-                                        struct linkable_node *node)
-{
-    node->next = before;
-    node->prev = before->prev;
-    before->prev->next = node;
-    before->prev = node;
-}
-
-static inline void linkable_node_remove(struct linkable_node *node)
-{
-    node->prev->next = node->next;
-    node->next->prev = node->prev;
-    node->next = NULL;
-}
-
-static inline void linkable_ring_init(struct linkable_node *ends)
-{
-    ends->next = ends->prev = ends;
-}
 
 static inline void linkable_list_init(struct linkable_list *list)
 {
-    linkable_ring_init(&list->ends);
+    ring_init(&list->ends);
 }
 
 static inline bool linkable_empty(const struct linkable_list *list)
@@ -136,9 +117,9 @@ static inline void linkable_waiter_init(struct linkable_waiter *w,
 static inline void linkable_append(struct linkable_list *list,
                                    struct linkable_waiter *w)
 {
-    linkable_node_insert(&list->ends, &w->at);
-    if (!linkable_node_linked(&w->all))
-        linkable_node_insert(&w->thread->waiting, &w->all);
+    ring_insert(&list->ends, &w->at);
+    if (!ring_linked(&w->all))
+        ring_insert(&w->thread->waiters.waiting, &w->all);
 }
 
 /* Take w out of its list and let it go on. From any thread; the calling one
@@ -152,10 +133,10 @@ void linkable_wake_all(struct linkable_list *list);
  * dead. */
 static inline void linkable_cancel(struct linkable_waiter *w)
 {
-    if (linkable_node_linked(&w->at))
-        linkable_node_remove(&w->at);
-    if (linkable_node_linked(&w->all))
-        linkable_node_remove(&w->all);
+    if (ring_linked(&w->at))
+        ring_remove(&w->at);
+    if (ring_linked(&w->all))
+        ring_remove(&w->all);
 }
 
 /* Park the current greenlet, which w stands for, until linkable_wake(w) or
@@ -183,14 +164,14 @@ static inline struct py_thread *linkable_thread(void)
 void linkable_wake_foreign(struct linkable_waiter *w);
 
 /* w is a link: have it called where it belongs; free it without. w is out of
- * its list. linkable_object.c. */
+ * its list. object.c. */
 void linkable_wake_link(struct linkable_waiter *w);
 void linkable_drop_link(struct linkable_waiter *w);
 
 static inline void linkable_wake(struct linkable_waiter *w)
 {
-    if (linkable_node_linked(&w->at))
-        linkable_node_remove(&w->at);
+    if (ring_linked(&w->at))
+        ring_remove(&w->at);
     w->woken = true;
     if (unlikely(!w->fiber))
         linkable_wake_link(w);
@@ -200,60 +181,8 @@ static inline void linkable_wake(struct linkable_waiter *w)
         hub_wake(w->fiber, 0);
 }
 
-/* ---- objects ------------------------------------------------------------- */
+/* ---- the room's part of the module ----------------------------------------- */
 
-/* AbstractLinkable: something that becomes ready, and tells those who wait and
- * links. What a C subclass adds goes behind it; one calls linkable_object_new
- * in tp_new, and linkable_object_clear, _dealloc and _traverse from its own. */
-typedef struct Linkable {
-    PyObject_HEAD
-    struct linkable_list list; /* waiters and links, in the order they came */
-    struct py_thread *home;    /* counted; of the first who waited here; NULL:
-                                  nobody has */
-    struct linkable_list due;  /* links that were woken and not called yet */
-    PyObject *weakrefs;
-} Linkable;
-
-extern PyTypeObject Linkable_Type;
-
-/* For tp_new: a new object of a subclass. NULL with MemoryError. */
-PyObject *linkable_object_new(PyTypeObject *type);
-int linkable_object_traverse(PyObject *self, visitproc visit, void *arg);
-int linkable_object_clear(PyObject *self);
-void linkable_object_dealloc(PyObject *self);
-
-/* The argument hub of a constructor (None: none yet). -1 with TypeError. */
-int linkable_object_settle_hub(Linkable *self, PyObject *hub);
-
-/* What rawlink does, without looking whether self is ready. -1 with an
- * exception. */
-int linkable_object_link(Linkable *self, PyObject *callback);
-
-/* Wait in object, as the current greenlet. Arguments and result as
- * linkable_wait's; timeout as gevent has it: seconds, None or a Timeout. */
-enum core_wait_result linkable_object_wait(Linkable *self, PyObject *timeout,
-                                           const char *what);
-
-/* t waits here: it is the hub of self from now on, if that has none. */
-static inline void linkable_object_settle(Linkable *self, struct py_thread *t)
-{
-    if (unlikely(!self->home)) {
-        t->references++;
-        self->home = t;
-    }
-}
-
-/* It has become ready: wake who waits and have the links called. */
-static inline void linkable_object_notify(Linkable *self)
-{
-    if (!linkable_empty(&self->list))
-        linkable_wake_all(&self->list);
-}
-
-int linkable_init(PyObject *module); /* linkable_object.c */
-int event_init(PyObject *module);
-int async_result_init(PyObject *module);
-int semaphore_init(PyObject *module);
-int rlock_init(PyObject *module);
+int linkable_init(PyObject *module);
 
 #endif

@@ -7,13 +7,13 @@
  * When it comes, the hub wakes everything in the ring. So a waiter that gives
  * up meanwhile can simply leave the ring: no post ever points to it.
  */
-#include "linkable/linkable.h"
+#include "linkable/threads.h"
 
 Py_ssize_t linkable_count(const struct linkable_list *list)
 {
     Py_ssize_t n = 0;
-    for (const struct linkable_node *node = list->ends.next;
-         node != &list->ends; node = node->next)
+    for (const struct ring *node = list->ends.next; node != &list->ends;
+         node = node->next)
         n++;
     return n;
 }
@@ -22,10 +22,10 @@ Py_ssize_t linkable_count(const struct linkable_list *list)
 
 static void take_arrived(struct py_thread *t)
 {
-    while (t->arrived.next != &t->arrived) {
+    while (t->waiters.arrived.next != &t->waiters.arrived) {
         struct linkable_waiter *w =
-            container_of(t->arrived.next, struct linkable_waiter, all);
-        linkable_node_remove(&w->all);
+            container_of(t->waiters.arrived.next, struct linkable_waiter, all);
+        ring_remove(&w->all);
         if (w->fiber)
             hub_wake(w->fiber, 0);
         else if (!run_queued(w->run))
@@ -35,18 +35,18 @@ static void take_arrived(struct py_thread *t)
 
 static void on_arrival(grove_post *post)
 {
-    take_arrived(container_of(post, struct py_thread, arrival));
+    take_arrived(container_of(post, struct py_thread, waiters.arrival));
 }
 
 void linkable_wake_foreign(struct linkable_waiter *w)
 {
     struct py_thread *t = w->thread;
-    if (linkable_node_linked(&w->all))
-        linkable_node_remove(&w->all);
+    if (ring_linked(&w->all))
+        ring_remove(&w->all);
     if (t->dead) /* its waiters have been taken out */
         return;
-    linkable_node_insert(&t->arrived, &w->all);
-    grove_hub_post((grove_hub *)t->hub, &t->arrival);
+    ring_insert(&t->waiters.arrived, &w->all);
+    grove_hub_post((grove_hub *)t->hub, &t->waiters.arrival);
 }
 
 void linkable_wake_all(struct linkable_list *list)
@@ -72,12 +72,12 @@ enum core_wait_result linkable_wait(struct linkable_waiter *w, int64_t deadline,
 
 void linkable_thread_begin(struct py_thread *t)
 {
-    linkable_ring_init(&t->waiting);
-    linkable_ring_init(&t->arrived);
-    t->arrival.fn = on_arrival;
+    ring_init(&t->waiters.waiting);
+    ring_init(&t->waiters.arrived);
+    t->waiters.arrival.fn = on_arrival;
 }
 
-static void forget(struct linkable_node *ring)
+static void forget(struct ring *ring)
 {
     while (ring->next != ring) {
         struct linkable_waiter *w =
@@ -94,8 +94,8 @@ static void forget(struct linkable_node *ring)
 
 void linkable_thread_end(struct py_thread *t)
 {
-    forget(&t->waiting);
-    forget(&t->arrived);
+    forget(&t->waiters.waiting);
+    forget(&t->waiters.arrived);
 }
 
 /* The post may have been on its way. */

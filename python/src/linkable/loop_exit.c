@@ -15,7 +15,7 @@
  * is not polled for: a capsule in the dict of each of these threads' states
  * notices their end, and lets the hubs that are held look again.
  */
-#include "hub_object/hub_object.h"
+#include "linkable/threads.h"
 
 #define WATCH "grove.watch"
 #define BACKGROUND "grove.background"
@@ -32,15 +32,15 @@ static bool in_background(PyThreadState *tstate)
 /* It sleeps until a post, and none is on its way. */
 static bool waits_itself(struct py_thread *t)
 {
-    return t->held && t->asleep && !atomic_load(&t->hub->mailbox);
+    return t->waiters.held && t->asleep && !atomic_load(&t->hub->mailbox);
 }
 
 /* Those that are held look again whether they still have a reason to be. */
 static void look_again(void)
 {
     for (struct py_thread *t = thread_first(); t; t = t->next) {
-        if (t->held && t->asleep)
-            grove_hub_post((grove_hub *)t->hub, &t->arrival);
+        if (t->waiters.held && t->asleep)
+            grove_hub_post((grove_hub *)t->hub, &t->waiters.arrival);
     }
 }
 
@@ -88,25 +88,38 @@ static bool others_may_wake(struct py_thread *t)
 
 static bool has_reason(struct py_thread *t)
 {
-    return t->waiting.next != &t->waiting && !state_is_finalizing() &&
-           others_may_wake(t);
+    return t->waiters.waiting.next != &t->waiters.waiting &&
+           !state_is_finalizing() && others_may_wake(t);
 }
 
-bool thread_watch_hold(struct py_thread *t)
+bool loop_exit_hold(struct py_thread *t)
 {
-    if (t->held || !has_reason(t))
+    if (t->waiters.held || !has_reason(t))
         return false;
-    t->held = true;
+    t->waiters.held = true;
+    t->tells_polls++;
     grove_hub_hold((grove_hub *)t->hub);
     return true;
 }
 
-void thread_watch_check(struct py_thread *t)
+static void not_held(struct py_thread *t)
 {
-    if (has_reason(t))
+    t->waiters.held = false;
+    t->tells_polls--;
+}
+
+void loop_exit_check(struct py_thread *t)
+{
+    if (!t->waiters.held || has_reason(t))
         return;
-    t->held = false;
+    not_held(t);
     grove_hub_unhold((grove_hub *)t->hub);
+}
+
+void loop_exit_forked(struct py_thread *t)
+{
+    if (t->waiters.held)
+        not_held(t);
 }
 
 /* ---- for Python ---------------------------------------------------------- */
@@ -134,7 +147,7 @@ static PyMethodDef functions[] = {
      "waits for other threads only does not wait for this one."},
     {NULL}};
 
-int thread_watch_init(PyObject *module)
+int loop_exit_init(PyObject *module)
 {
     return PyModule_AddFunctions(module, functions);
 }

@@ -14,7 +14,7 @@
  *                |                 |
  *                +---- unlink -----+----------------> freed
  */
-#include "linkable/linkable.h"
+#include "linkable/object.h"
 
 #include <structmember.h>
 
@@ -30,10 +30,10 @@ struct link {
 
 static void link_free(struct link *link)
 {
-    if (linkable_node_linked(&link->waiter.at))
-        linkable_node_remove(&link->waiter.at);
-    if (linkable_node_linked(&link->waiter.all))
-        linkable_node_remove(&link->waiter.all);
+    if (ring_linked(&link->waiter.at))
+        ring_remove(&link->waiter.at);
+    if (ring_linked(&link->waiter.all))
+        ring_remove(&link->waiter.all);
     if (run_queued(&link->run))
         run_queue_remove(&link->run);
     if (link->waiter.thread)
@@ -106,7 +106,7 @@ void linkable_wake_link(struct linkable_waiter *w)
 {
     struct link *link = container_of(w, struct link, waiter);
     Linkable *self = (Linkable *)Py_NewRef((PyObject *)link->object);
-    linkable_node_insert(&self->due.ends, &w->at);
+    ring_insert(&self->due.ends, &w->at);
     if (!has_hub(w->thread)) {
         struct py_thread *mine = linkable_thread();
         link_settle(link, has_hub(self->home) ? self->home
@@ -170,7 +170,7 @@ int linkable_object_link(Linkable *self, PyObject *callback)
     struct py_thread *t = linkable_thread();
     if (has_hub(t))
         link_settle(link, t);
-    linkable_node_insert(&self->list.ends, &link->waiter.at);
+    ring_insert(&self->list.ends, &link->waiter.at);
     return 0;
 }
 
@@ -253,7 +253,7 @@ static void drop_all(Linkable *self)
     struct linkable_waiter *w;
     while ((w = linkable_first(&self->list))) {
         if (w->fiber)
-            linkable_node_remove(&w->at);
+            ring_remove(&w->at);
         else
             link_free(container_of(w, struct link, waiter));
     }
@@ -457,12 +457,8 @@ PyTypeObject Linkable_Type = {
     .tp_getset = linkable_getset,
 };
 
-int linkable_init(PyObject *module)
+int linkable_object_init(PyObject *module)
 {
     str_ready = PyUnicode_InternFromString("ready");
-    if (!str_ready || module_add_type(module, &Linkable_Type) < 0 ||
-        thread_watch_init(module) < 0 || event_init(module) < 0 ||
-        async_result_init(module) < 0 || semaphore_init(module) < 0)
-        return -1;
-    return rlock_init(module);
+    return str_ready ? module_add_type(module, &Linkable_Type) : -1;
 }

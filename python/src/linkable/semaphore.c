@@ -47,7 +47,7 @@ static struct taker *taker_of(struct linkable_waiter *w)
 static void wake_taker(Semaphore *self, struct taker *taker)
 {
     linkable_wake(&taker->waiter);
-    linkable_node_insert(&self->woken.ends, &taker->waiter.at);
+    ring_insert(&self->woken.ends, &taker->waiter.at);
     self->takers++;
 }
 
@@ -90,8 +90,8 @@ static void wait_again(Semaphore *self, struct taker *taker)
     taker->waiter.woken = false;
     linkable_append(&self->base.list, &taker->waiter);
     if (w) {
-        linkable_node_remove(&taker->waiter.at);
-        linkable_node_insert(&w->at, &taker->waiter.at);
+        ring_remove(&taker->waiter.at);
+        ring_insert(&w->at, &taker->waiter.at);
     }
 }
 

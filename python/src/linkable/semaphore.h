@@ -4,7 +4,7 @@
 #ifndef GROVE_PYTHON_SEMAPHORE_H
 #define GROVE_PYTHON_SEMAPHORE_H
 
-#include "linkable/linkable.h"
+#include "linkable/object.h"
 
 typedef struct Semaphore {
     Linkable base;              /* its list: who waits and was not woken */

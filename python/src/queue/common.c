@@ -1,5 +1,5 @@
 /*
- * See queue.h.
+ * See common.h.
  */
 #include "queue/common.h"
 

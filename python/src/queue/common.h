@@ -1,10 +1,11 @@
 /*
  * What queues and channels have in common.
  */
-#ifndef GROVE_PYTHON_QUEUE_H
-#define GROVE_PYTHON_QUEUE_H
+#ifndef GROVE_PYTHON_QUEUE_COMMON_H
+#define GROVE_PYTHON_QUEUE_COMMON_H
 
 #include "linkable/linkable.h"
+#include "timeout/timeout.h"
 
 /* queue.Empty, queue.Full, and ShutDown; set by grove.queue. */
 extern PyObject *queue_Empty, *queue_Full, *queue_ShutDown;
@@ -51,6 +52,9 @@ PyObject *queue_get_hub(PyObject *self, void *closure);
 PyObject *queue_describe_waiters(const struct linkable_list *getters,
                                  const struct linkable_list *putters);
 
+/* Parts of queue_init: each adds its names; 0 or -1. */
+int queue_locks_init(PyObject *module); /* tasks.c */
+int queue_types_init(PyObject *module);
 int channel_init(PyObject *module);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * See queue_items.h. A deque's methods are called by their descriptors, so that
+ * See items.h. A deque's methods are called by their descriptors, so that
  * no attribute is looked up; lists are used by their C API, heaps by the
  * functions of _heapq.
  */

@@ -64,7 +64,7 @@ static inline bool queue_items_direct(const struct queue_items *items)
     return !(items->overridden & (QUEUE_PUT | QUEUE_GET | QUEUE_SIZE));
 }
 
-/* The base classes; queue_items.c needs them to see what is overridden. */
+/* The base classes; items.c needs them to see what is overridden. */
 extern PyTypeObject SimpleQueue_Type;
 extern PyTypeObject Queue_Type;
 extern PyTypeObject PriorityQueue_Type;

@@ -1,7 +1,7 @@
 /*
  * SimpleQueue, Queue and their kin, as the files that make them up see them:
- * queue.c (who waits for what), queue_tasks.c (unfinished tasks, shutdown, the
- * standard library's locks), queue_types.c (the objects).
+ * queue.c (who waits for what), tasks.c (unfinished tasks, shutdown, the
+ * standard library's locks), types.c (the objects).
  */
 #ifndef GROVE_PYTHON_QUEUE_OBJECT_H
 #define GROVE_PYTHON_QUEUE_OBJECT_H
@@ -69,9 +69,7 @@ int queue_settle_unfinished(Queue *self, PyObject *unfinished);
 PyObject *queue_iternext(PyObject *self);
 
 extern PyMethodDef queue_methods[];      /* queue.c */
-extern PyMethodDef queue_task_methods[]; /* queue_tasks.c */
+extern PyMethodDef queue_task_methods[]; /* tasks.c */
 extern PyGetSetDef queue_task_getset[];
-
-int queue_locks_init(PyObject *module); /* queue_tasks.c */
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * SimpleQueue, Queue and their kin. What is in one is in queue_items.c; here is
+ * SimpleQueue, Queue and their kin. What is in one is in items.c; here is
  * who waits for what.
  *
  *   getters  wait for an item. One that is put while there is none goes
@@ -95,8 +95,8 @@ static void append(struct linkable_list *list, struct linkable_waiter *w,
 {
     linkable_append(list, w);
     if (again) { /* to the front */
-        linkable_node_remove(&w->at);
-        linkable_node_insert(list->ends.next, &w->at);
+        ring_remove(&w->at);
+        ring_insert(list->ends.next, &w->at);
     }
 }
 

@@ -451,16 +451,14 @@ PyTypeObject UnboundQueue_Type = {
 
 /* ---- the module ---------------------------------------------------------- */
 
-int queue_init(PyObject *module)
+int queue_types_init(PyObject *module)
 {
-    if (queue_locks_init(module) < 0 ||
-        module_add_type(module, &SimpleQueue_Type) < 0 ||
+    if (module_add_type(module, &SimpleQueue_Type) < 0 ||
         type_add_methods(&SimpleQueue_Type, queue_methods) < 0 ||
         module_add_type(module, &Queue_Type) < 0 ||
         module_add_type(module, &PriorityQueue_Type) < 0 ||
         module_add_type(module, &LifoQueue_Type) < 0 ||
-        module_add_type(module, &UnboundQueue_Type) < 0 ||
-        queue_items_setup() < 0)
+        module_add_type(module, &UnboundQueue_Type) < 0)
         return -1;
-    return channel_init(module);
+    return queue_items_setup();
 }

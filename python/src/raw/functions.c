@@ -33,6 +33,40 @@ PyObject *greenlet_module_getcurrent(PyObject *module, PyObject *none)
     return greenlet_get_current();
 }
 
+const char greenlet_settrace_doc[] =
+    "settrace(callback)\n--\n\n"
+    "Have callback(event, (origin, target)) called in target after each switch "
+    "of\n"
+    "this thread; event is 'switch' or 'throw'. None: nobody. Returns the "
+    "previous\n"
+    "one, or None. When it raises, the exception is raised in target, and it "
+    "is\n"
+    "called no more.";
+
+PyObject *greenlet_module_settrace(PyObject *module, PyObject *tracer)
+{
+    (void)module;
+    struct py_thread *t = thread_self();
+    if (!t)
+        return NULL;
+    PyObject *previous = Py_NewRef(t->tracer ? t->tracer : Py_None);
+    greenlet_set_tracer(t, tracer == Py_None ? NULL : tracer);
+    return previous;
+}
+
+const char greenlet_gettrace_doc[] =
+    "gettrace()\n--\n\nThe callback of settrace(), or None.";
+
+PyObject *greenlet_module_gettrace(PyObject *module, PyObject *none)
+{
+    (void)module;
+    (void)none;
+    struct py_thread *t = thread_self();
+    if (!t)
+        return NULL;
+    return Py_NewRef(t->tracer ? t->tracer : Py_None);
+}
+
 PyDoc_STRVAR(stack_size_doc, "stack_size([size])\n--\n\n"
                              "The bytes of address space that a new greenlet's "
                              "stack gets, as they were;\n"
@@ -124,7 +158,7 @@ static PyObject *set_thread_local(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
-#if PY_VERSION_HEX < 0x030D0000
+#if STATE_HAS_TRASH_NESTING
 static PyObject *get_trash_nesting(PyObject *module, PyObject *none)
 {
     (void)module;
@@ -149,7 +183,7 @@ static PyMethodDef functions[] = {
      "How many main greenlets there are, of ended threads, too."},
     {"set_thread_local", set_thread_local, METH_VARARGS,
      "set_thread_local(key, value): keep it in the thread state's dict."},
-#if PY_VERSION_HEX < 0x030D0000
+#if STATE_HAS_TRASH_NESTING
     {"get_tstate_trash_delete_nesting", get_trash_nesting, METH_NOARGS,
      "How deep deallocations are nested."},
 #endif

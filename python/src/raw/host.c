@@ -7,31 +7,17 @@
  * thread's again when it is resumed, so that neither costs a count. A greenlet
  * that another switched to directly finds itself already current.
  */
-#include "greenlet/describe.h"
-#include "hub_object/switch_watch.h"
-#include "watchers/phases.h"
+#include "raw/private.h"
 
 static void host_suspend(struct grove_fiber *f)
 {
     struct green *g = f->host;
     struct py_thread *t = g->thread;
-    if (unlikely(t->watch != NULL))
-        switch_watch_note(t->watch, true);
+    if (unlikely(t->clock != NULL))
+        switch_clock_note(t->clock, true);
     state_save(t->tstate, &g->state);
     g->parked = true;
     t->current = NULL;
-}
-
-/* Whoever resumes is current; it takes a reference if nobody left it one. */
-void host_become_current(struct py_thread *t, struct green *g)
-{
-    if (t->current == g->self)
-        return;
-    if (g->parked)
-        g->parked = false;
-    else
-        Py_INCREF(g->self);
-    t->current = g->self;
 }
 
 static void host_resume(struct grove_fiber *f)
@@ -39,7 +25,7 @@ static void host_resume(struct grove_fiber *f)
     struct green *g = f->host;
     struct py_thread *t = g->thread;
     state_load(t->tstate, &g->state);
-    host_become_current(t, g);
+    become_current(t, g);
 }
 
 static void host_begin(struct grove_fiber *f)
@@ -47,12 +33,18 @@ static void host_begin(struct grove_fiber *f)
     struct green *g = f->host;
     struct py_thread *t = g->thread;
     state_begin(t->tstate, &g->state, &f->fiber.stack);
-    host_become_current(t, g);
+    become_current(t, g);
 }
 
 static struct py_thread *thread_of(struct hub *hub)
 {
     return ((struct green *)hub->root.host)->thread;
+}
+
+static void run_signal_handlers(struct py_thread *t)
+{
+    if (PyErr_CheckSignals() < 0)
+        raw_report(t, NULL);
 }
 
 /* Python runs its signal handlers in the main thread, some time after a signal
@@ -63,16 +55,18 @@ static const sigset_t *host_poll_prepare(struct hub *hub)
 {
     struct py_thread *t = thread_of(hub);
     greenlet_drop_left(t);
-    if (unlikely(t->held))
-        thread_watch_check(t);
-    if (unlikely(t->phases != NULL))
-        phases_before_sleep(t->phases);
+    if (unlikely(t->tells_polls)) {
+        for (struct raw_hooks *h = raw_hooks; h; h = h->next) {
+            if (h->before_poll)
+                h->before_poll(t);
+        }
+    }
     if (!t->takes_signals)
         return NULL;
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &t->mask);
-    hub_object_signals(t);
+    run_signal_handlers(t);
     return &t->mask;
 }
 
@@ -90,31 +84,53 @@ static void host_poll_end(struct hub *hub, bool interrupted)
     PyEval_RestoreThread(t->tstate);
     thread_cached = t;
     t->asleep = false;
-    if (unlikely(t->watch != NULL))
-        switch_watch_rested(t->watch);
-    if (unlikely(t->phases != NULL))
-        phases_after_sleep(t->phases);
+    if (unlikely(t->clock != NULL))
+        switch_clock_rested(t->clock);
+    if (unlikely(t->tells_polls)) {
+        for (struct raw_hooks *h = raw_hooks; h; h = h->next) {
+            if (h->after_poll)
+                h->after_poll(t);
+        }
+    }
     if (interrupted)
-        hub_object_signals(t);
+        run_signal_handlers(t);
 }
 
 static bool host_deadlock(struct hub *hub)
 {
     struct py_thread *t = thread_of(hub);
-    return thread_watch_hold(t) || hub_object_deadlock(t);
+    for (struct raw_hooks *h = raw_hooks; h; h = h->next) {
+        if (h->deadlock && h->deadlock(t))
+            return true;
+    }
+    return false;
 }
 
 static void host_forked(struct hub *hub)
 {
     struct py_thread *t = thread_of(hub);
     t->takes_signals = true; /* the only one there is */
-    t->held = false;         /* holds were let go of by the fork */
-    for (size_t i = 0; i < t->holds; i++)
-        grove_hub_hold((grove_hub *)hub);
-    linkable_thread_forked(t);
-    if (t->phases)
-        phases_forked(t->phases);
-    hub_object_forked(t);
+    for (struct raw_hooks *h = raw_hooks; h; h = h->next) {
+        if (h->forked)
+            h->forked(t);
+    }
+}
+
+static void host_name(const struct grove_fiber *f, char *text, size_t size)
+{
+    raw_describe(f, text, size);
+}
+
+/* Exported by every version, declared in its internal headers. */
+extern void _Py_DumpTraceback(int fd, PyThreadState *tstate)
+    __attribute__((weak));
+
+/* Its Python stack, as faulthandler writes it; f runs. */
+static void host_trace(const struct grove_fiber *f, int fd)
+{
+    const struct green *g = f->host;
+    if (_Py_DumpTraceback)
+        _Py_DumpTraceback(fd, g->thread->tstate);
 }
 
 const struct grove_host python_host = {
@@ -127,6 +143,6 @@ const struct grove_host python_host = {
     .deadlock = host_deadlock,
     .forked = host_forked,
     .overflow = recursion_overflow,
-    .name = describe_greenlet,
-    .trace = describe_trace,
+    .name = host_name,
+    .trace = host_trace,
 };

@@ -12,16 +12,13 @@
  * over a C stack is not found, and stays. An active greenlet is never cleared:
  * what its frames use must stay as it is.
  */
-#include "greenlet/local.h"
 #include "raw/private.h"
 
-PyObject *PyExc_GreenletError;
-PyObject *PyExc_GreenletExit;
 Py_ssize_t greenlet_mains;
 
 /* ---- the object ------------------------------------------------------------- */
 
-static PyGreenlet *greenlet_alloc(PyTypeObject *type, struct py_thread *t)
+PyGreenlet *greenlet_alloc(PyTypeObject *type, struct py_thread *t)
 {
     PyGreenlet *self = (PyGreenlet *)type->tp_alloc(type, 0);
     if (!self)
@@ -40,12 +37,10 @@ static PyGreenlet *greenlet_alloc(PyTypeObject *type, struct py_thread *t)
     return self;
 }
 
-/* 3.11 caches a method's look-up (LOAD_METHOD) only on objects whose dict, if
- * their type has one, exists: without it g.switch() is looked up each time, at
- * a third of a switch's cost. Types derived in C do without. */
-static int make_dict(PyGreenlet *self)
+/* Types derived in C do without. */
+int greenlet_make_dict(PyGreenlet *self)
 {
-#if PY_VERSION_HEX < 0x030C0000
+#if STATE_METHODS_WANT_DICT
     if (!self->dict && !(self->dict = PyDict_New()))
         return -1;
 #else
@@ -59,7 +54,7 @@ PyGreenlet *greenlet_new_main(struct py_thread *t)
     PyGreenlet *self = greenlet_alloc(&PyGreenlet_Type, t);
     if (!self)
         return NULL;
-    if (make_dict(self) < 0) {
+    if (greenlet_make_dict(self) < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -69,42 +64,6 @@ PyGreenlet *greenlet_new_main(struct py_thread *t)
     g->fiber = &t->hub->root;
     greenlet_mains++;
     return self;
-}
-
-static PyObject *greenlet_new(PyTypeObject *type, PyObject *args,
-                              PyObject *kwargs)
-{
-    (void)args;
-    (void)kwargs;
-    struct py_thread *t = thread_self();
-    if (!t)
-        return NULL;
-    if (unlikely(type->tp_flags & Py_TPFLAGS_IS_ABSTRACT))
-        return PyBaseObject_Type.tp_new(type, greenlet_no_args,
-                                        NULL); /* TypeError */
-    end_doomed(t);
-    PyGreenlet *self = greenlet_alloc(type, t);
-    if (self)
-        self->green->parent = (PyGreenlet *)Py_NewRef((PyObject *)t->current);
-    return (PyObject *)self;
-}
-
-static int greenlet_init_object(PyObject *self, PyObject *args,
-                                PyObject *kwargs)
-{
-    static char *names[] = {(char *)"run", (char *)"parent", NULL};
-    PyObject *run = NULL, *parent = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:greenlet", names, &run,
-                                     &parent))
-        return -1;
-    if (make_dict((PyGreenlet *)self) < 0)
-        return -1;
-    if (run && greenlet_set_run(self, run, NULL) < 0)
-        return -1;
-    if (parent && parent != Py_None &&
-        greenlet_set_parent(self, parent, NULL) < 0)
-        return -1;
-    return 0;
 }
 
 /* A suspended greenlet of this thread, which lives on one more reference, is
@@ -211,7 +170,7 @@ bool greenlet_revived(PyGreenlet *self)
 
 /* The collector has found it unreachable. (A deallocation, which has its own
  * way, comes by here with the only reference.) */
-static void greenlet_finalize(PyObject *o)
+void greenlet_finalize(PyObject *o)
 {
     PyGreenlet *self = (PyGreenlet *)o;
     struct py_thread *t;
@@ -240,7 +199,7 @@ static void release_fields(PyGreenlet *self)
     }
 }
 
-static int greenlet_clear(PyObject *o)
+int greenlet_clear(PyObject *o)
 {
     struct green *g = ((PyGreenlet *)o)->green;
     if (!g || g->phase != GREEN_ACTIVE || g->thread->dead)
@@ -248,7 +207,7 @@ static int greenlet_clear(PyObject *o)
     return 0;
 }
 
-static void greenlet_dealloc(PyObject *o)
+void greenlet_dealloc(PyObject *o)
 {
     PyGreenlet *self = (PyGreenlet *)o;
     PyObject_GC_UnTrack(o);
@@ -257,7 +216,7 @@ static void greenlet_dealloc(PyObject *o)
     if (self->weakreflist)
         PyObject_ClearWeakRefs(o);
     if (self->green)
-        local_forget(self->green);
+        forget_locals(self->green);
     release_fields(self);
     if (self->green) {
         greenlet_mains -= self->green->is_main;
@@ -267,7 +226,7 @@ static void greenlet_dealloc(PyObject *o)
     Py_TYPE(o)->tp_free(o);
 }
 
-static int greenlet_traverse(PyObject *o, visitproc visit, void *arg)
+int greenlet_traverse(PyObject *o, visitproc visit, void *arg)
 {
     struct green *g = ((PyGreenlet *)o)->green;
     Py_VISIT(((PyGreenlet *)o)->dict);
@@ -344,105 +303,4 @@ bool greenlet_end_all(struct py_thread *t)
     }
     PyErr_Clear();
     return false;
-}
-
-/* ---- the type ------------------------------------------------------------ */
-
-static PyObject *greenlet_repr(PyObject *o)
-{
-    struct green *g = ((PyGreenlet *)o)->green;
-    const char *name = Py_TYPE(o)->tp_name;
-    if (greenlet_is_dead(g))
-        return PyUnicode_FromFormat("<%s object at %p (otid=%p) %sdead>", name,
-                                    o, g->thread,
-                                    g->thread->dead ? "(thread exited) " : "");
-    bool active = g->phase == GREEN_ACTIVE;
-    bool here = g->thread->hub == hub_of_thread;
-    return PyUnicode_FromFormat(
-        "<%s object at %p (otid=%p)%s%s%s%s>", name, o, g->thread,
-        here && greenlet_is_current(g) ? " current"
-        : active                       ? " suspended"
-                                       : "",
-        active ? " active" : " pending", active ? " started" : "",
-        g->is_main ? " main" : "");
-}
-
-static int greenlet_bool(PyObject *o)
-{
-    struct green *g = ((PyGreenlet *)o)->green;
-    return g->phase == GREEN_ACTIVE && !g->thread->dead;
-}
-static PyObject *method_getstate(PyObject *self, PyObject *ignored)
-{
-    (void)ignored;
-    return PyErr_Format(PyExc_TypeError, "cannot serialize '%s' object",
-                        Py_TYPE(self)->tp_name);
-}
-
-static PyMethodDef methods[] = {
-    {"switch", (PyCFunction)(void (*)(void))greenlet_method_switch,
-     METH_FASTCALL | METH_KEYWORDS, greenlet_switch_doc},
-    {"throw", greenlet_method_throw, METH_VARARGS, greenlet_throw_doc},
-    {"__getstate__", method_getstate, METH_NOARGS, NULL},
-    {"getcurrent", greenlet_module_getcurrent, METH_NOARGS | METH_STATIC,
-     greenlet_getcurrent_doc},
-    {"settrace", greenlet_module_settrace, METH_O | METH_STATIC,
-     greenlet_settrace_doc},
-    {"gettrace", greenlet_module_gettrace, METH_NOARGS | METH_STATIC,
-     greenlet_gettrace_doc},
-    {NULL}};
-static PyNumberMethods as_number = {.nb_bool = greenlet_bool};
-
-PyDoc_STRVAR(greenlet_doc, "greenlet(run=None, parent=None)\n--\n\n"
-                           "A coroutine with a stack of its own, run by "
-                           "switch(). parent, by default the\n"
-                           "current greenlet, gets the result.");
-
-PyTypeObject PyGreenlet_Type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "greenlet.greenlet",
-    .tp_basicsize = sizeof(PyGreenlet),
-    .tp_dealloc = greenlet_dealloc,
-    .tp_repr = greenlet_repr,
-    .tp_as_number = &as_number,
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-    .tp_doc = greenlet_doc,
-    .tp_traverse = greenlet_traverse,
-    .tp_clear = greenlet_clear,
-    .tp_weaklistoffset = offsetof(PyGreenlet, weakreflist),
-    .tp_methods = methods,
-    .tp_getset = greenlet_attributes,
-    .tp_dictoffset = offsetof(PyGreenlet, dict),
-    .tp_init = greenlet_init_object,
-    .tp_new = greenlet_new,
-    .tp_finalize = greenlet_finalize,
-};
-
-_Static_assert(sizeof(PyGreenlet) == 40, "extensions rely on it");
-
-/* ---- the module ------------------------------------------------------------- */
-
-static int add_to_class(const char *name, PyObject *value)
-{
-    return PyDict_SetItemString(PyGreenlet_Type.tp_dict, name, value);
-}
-
-int greenlet_init(PyObject *module)
-{
-    PyExc_GreenletError =
-        PyErr_NewException("greenlet.error", PyExc_Exception, NULL);
-    PyExc_GreenletExit =
-        PyErr_NewException("greenlet.GreenletExit", PyExc_BaseException, NULL);
-    if (greenlet_switch_init() < 0 || greenlet_trace_init() < 0 ||
-        !PyExc_GreenletError || !PyExc_GreenletExit)
-        return -1;
-    unsigned shift = stack_shift_from_environment(STATE_STACK_MIN);
-    if (shift)
-        greenlet_stack_shift = shift;
-    if (PyModule_AddType(module, &PyGreenlet_Type) < 0 ||
-        PyModule_AddObjectRef(module, "error", PyExc_GreenletError) < 0 ||
-        PyModule_AddObjectRef(module, "GreenletExit", PyExc_GreenletExit) < 0 ||
-        add_to_class("error", PyExc_GreenletError) < 0 ||
-        add_to_class("GreenletExit", PyExc_GreenletExit) < 0)
-        return -1;
-    return greenlet_api_init(module) < 0 ? -1 : greenlet_functions_init(module);
 }

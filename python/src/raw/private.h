@@ -1,15 +1,62 @@
 /*
- * What the files of the raw greenlet share: switch.c (switching, birth and
- * death), greenlet.c (the object), greenlet_attributes.c, greenlet_module.c
- * (the module's functions), greenlet_trace.c (settrace) and greenlet_api.c (the
- * capsule).
+ * What the files of the raw greenlet share; see raw.h for which there are.
  */
-#ifndef GROVE_PYTHON_GREENLET_H
-#define GROVE_PYTHON_GREENLET_H
+#ifndef GROVE_PYTHON_RAW_PRIVATE_H
+#define GROVE_PYTHON_RAW_PRIVATE_H
 
 #include "raw/raw.h"
 
-extern PyObject *greenlet_no_args; /* () */
+/* ---- life.c ---------------------------------------------------------------- */
+
+/* A new object of type, of thread t. NULL with MemoryError. */
+PyGreenlet *greenlet_alloc(PyTypeObject *type, struct py_thread *t);
+
+/* The dict that look-ups of methods want on some versions. -1 with MemoryError.
+ */
+int greenlet_make_dict(PyGreenlet *self);
+
+/* Slots of the type. */
+void greenlet_finalize(PyObject *o);
+int greenlet_clear(PyObject *o);
+void greenlet_dealloc(PyObject *o);
+int greenlet_traverse(PyObject *o, visitproc visit, void *arg);
+
+/* The calling thread is about to end and is still whole: end its suspended
+ * greenlets without running their code. False when some did not, whose stacks
+ * must stay. */
+bool greenlet_end_all(struct py_thread *t);
+
+/* How many main greenlets there are. */
+extern Py_ssize_t greenlet_mains;
+
+/* A main greenlet for t; NULL with an exception. */
+PyGreenlet *greenlet_new_main(struct py_thread *t);
+
+static inline void forget_locals(struct green *g)
+{
+    if (unlikely(g->locals != NULL))
+        raw_forget_locals(g);
+}
+
+/* ---- thread.c, host.c ------------------------------------------------------ */
+
+extern struct raw_hooks *raw_hooks; /* linked by next */
+extern const struct grove_host python_host;
+
+/* ---- recursion.c ----------------------------------------------------------- */
+
+/* f's stack has run into its spare part, which is open: have the interpreter
+ * raise RecursionError. False if it cannot. In a signal handler. */
+bool recursion_overflow(struct grove_fiber *f);
+
+/* The stack that s, the running state, stands on was opened, and has come out
+ * of its spare part. */
+void recursion_recovered(PyThreadState *ts, struct py_state *s,
+                         struct stack *stack);
+
+int recursion_init(void);
+
+/* ---- switch.c, attributes.c, functions.c, c_api.c --------------------------- */
 
 /* Throw the exception that is set into target. As greenlet_switch. */
 PyObject *greenlet_throw_in(PyGreenlet *target);
@@ -48,6 +95,19 @@ int greenlet_switch_init(void);
 int greenlet_set_run(PyObject *o, PyObject *run, void *closure);
 int greenlet_set_parent(PyObject *o, PyObject *parent, void *closure);
 extern PyGetSetDef greenlet_attributes[];
+
+/* Whoever resumes is its thread's current greenlet; it takes a reference if
+ * nobody left it one. */
+static inline void become_current(struct py_thread *t, struct green *g)
+{
+    if (t->current == g->self)
+        return;
+    if (g->parked)
+        g->parked = false;
+    else
+        Py_INCREF(g->self);
+    t->current = g->self;
+}
 
 static inline bool greenlet_is_current(struct green *g)
 {

@@ -1,44 +1,30 @@
 /*
- * What the C files of the Python package share.
+ * Room `raw`: the raw greenlet, as greenlet has it, on the runtime's fibers.
+ * Rooms above it (hub_object and all that stand on that) include this header.
  *
- *   core.c        the module grove._core; what all parts wait with
- *   switch.c      switching between greenlets, their birth and death
- *   greenlet.c    the raw greenlet as an object; greenlet_attributes.c, the
- *                 functions of its module (greenlet_module.c), settrace
- *                 (greenlet_trace.c), the C API for other extensions
- *                 (greenlet_api.c)
+ *   type.c        the type greenlet.greenlet, and the room's part of the module
+ *   life.c        the greenlet as an object: made, collected, ended
+ *   attributes.c  its attributes
+ *   switch.c      switching, and what a greenlet's fiber runs
+ *   recursion.c   running out of stack in Python code
+ *   trace.c       whom settrace has told of switches
+ *   functions.c   the functions of greenlet's module
+ *   c_api.c       what extensions compiled against greenlet.h call
  *   thread.c      what a Python thread has: its hub, its current greenlet
- *   state.h       the interpreter's state that is swapped, and all else that
- *                 differs between CPython versions; state.c
  *   host.c        struct grove_host for CPython
- *   hub.c         Hub, the loop seen from Python (loop_object.c, watchers.c),
- *                 Waiter (waiter.c)
- *   green.c       Greenlet; its methods (green_methods.c), links (links.c), and
- *                 what it shares with spawn_raw's (spawned.c)
- *   timeout.c     Timeout, sleep, with_timeout
- *   wait.c        wait, iwait, joinall, killall, on gather.c
- *   linkable.c    lists of those who wait, across threads; the objects made
- *                 of them: linkable_object.c, event.c, async_result.c,
- *                 semaphore.c, rlock.c; LoopExit or not: thread_watch.c
- *   sockets.c     the waiting part of sockets
- *   group.c       groups and pools of greenlets
- *   local.c       greenlet-local attributes
- *   queue.c       queues, with queue_types.c, queue_tasks.c, queue_items.c;
- *                 channel.c
- *   thread_result.c  what native threads hand to a hub
+ *   switch_clock.c   how long greenlets run
+ *
+ * The room knows none of those above it. What they have to do when a thread
+ * begins, sleeps or ends they register in struct raw_hooks.
  *
  * Rules. Everything runs with the GIL held and on the thread that owns the
  * greenlets it touches. Between saving and loading the interpreter's state no
  * Python object is created, released or called.
  */
-#ifndef GROVE_PYTHON_CORE_H
-#define GROVE_PYTHON_CORE_H
-
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#ifndef GROVE_PYTHON_RAW_H
+#define GROVE_PYTHON_RAW_H
 
 #include "base/base.h"
-#include "hub/hub.h"
 #include "interp/interp.h"
 
 /* ---- the raw greenlet ----------------------------------------------------- */
@@ -48,7 +34,7 @@ typedef struct PyGreenlet {
     PyObject_HEAD
     PyObject *weakreflist;
     PyObject *dict;
-    struct green *green;
+    struct green *green; /* everything else */
 } PyGreenlet;
 
 struct py_thread;
@@ -74,11 +60,13 @@ struct green {
     PyObject *(*body)(PyGreenlet *self); /* see greenlet_body; NULL: default */
     enum green_phase phase;
     bool is_main;
+    bool is_hub;    /* a Hub, of whatever thread, in use or set aside */
     bool condemned; /* the collector of another thread has found it to be
                        garbage: its own thread must end it */
     bool parked;    /* suspended by the hub, which then holds the
                        reference that the thread held */
-    struct local_cell *locals; /* its attributes of local objects; local.c */
+    struct local_cell *locals; /* its attributes of local objects, which are
+                                  raw_forget_locals's; NULL: none */
 };
 
 extern PyTypeObject PyGreenlet_Type;
@@ -97,40 +85,59 @@ static inline struct green *green_of(PyObject *greenlet)
 
 /* ---- threads --------------------------------------------------------------- */
 
-/* Rings of waiters; see linkable.h. */
-struct linkable_node {
-    struct linkable_node *next; /* NULL: in no ring */
-    struct linkable_node *prev;
+/* How long the greenlets of a thread run before they let others; while
+ * somebody watches. switch_clock.c. */
+struct switch_clock {
+    size_t watchers;     /* who asked for it */
+    uint64_t switches;   /* all, and those because a greenlet waits: */
+    uint64_t waits;      /*   what gevent calls switches to the hub */
+    int64_t last_switch; /* when */
+    int64_t last_wait;
+    int64_t longest;      /* between two switches, since it was reset */
+    int64_t longest_wait; /* between two waits */
+};
+
+/* The linkable room's of a thread. Waiting and waking find it in place. */
+struct thread_waiters {
+    struct ring waiting; /* ends of the ring of its waiters, and of those */
+    struct ring arrived; /*   that other threads have woken */
+    grove_post arrival;  /* tells its hub of the latter */
+    bool held; /* its hub is kept from LoopExit for other threads' sake */
+};
+
+/* The watchers room's of a thread. */
+struct thread_watchers {
+    size_t holds;          /* of its hub, by watchers that are active */
+    struct phases *phases; /* watchers of the loop's passes; NULL: none */
 };
 
 struct py_thread {
+    /* What a switch looks at stands together. */
     PyThreadState *tstate;
     struct hub *hub;
-    PyGreenlet *current;    /* owned */
-    PyGreenlet *main;       /* owned */
-    PyObject *tracer;       /* owned; settrace's; NULL: none */
-    PyGreenlet *traced;     /* owned; whom it was told of last as the target;
-                               NULL without a tracer */
+    PyGreenlet *current;  /* owned */
+    PyGreenlet *left;     /* owned; the one switched away from, when that
+                             reference is its last, or for the tracer: the one
+                             that runs lets go of it */
+    PyObject *tracer;     /* owned; settrace's; NULL: none */
+    PyObject *doomed;     /* owned list of greenlets that another thread wants
+                             ended; NULL: none */
+    PyObject *hub_object; /* owned; the greenlet of the hub's own fiber, a Hub;
+                             NULL: none yet. The hub_object room's */
+    struct switch_clock *clock; /* NULL: its switches are not watched */
+    PyGreenlet *main;           /* owned */
+    PyGreenlet *traced;         /* owned; whom the tracer was told of last as
+                                   the target; NULL without a tracer */
     bool went_directly;     /* a switch since then did not lead over the hub */
-    PyGreenlet *left;       /* owned; the one switched away from, when that
-                               reference is its last, or for the tracer: the
-                               one that runs lets go of it */
-    uint64_t references;    /* greens, and one while the thread lives */
-    PyObject *hub_object;   /* owned; the Hub greenlet; NULL: none yet */
-    struct py_thread *next; /* of all threads */
     bool dead;              /* its Python thread has ended */
     bool takes_signals;     /* Python's signal handlers run in it */
-    sigset_t mask;          /* its signal mask, while the hub sleeps */
-    PyObject *doomed;       /* owned list of greenlets that another thread
-                               wants ended; NULL: none */
-    struct linkable_node waiting; /* ends of the ring of its waiters, and of */
-    struct linkable_node arrived; /*   those that other threads have woken */
-    grove_post arrival;           /* tells its hub of the latter */
-    size_t holds;                 /* of its hub, by watchers that are active */
-    struct phases *phases;      /* watchers of the loop's passes; NULL: none */
-    struct switch_watch *watch; /* NULL: its switches are not watched */
-    bool held;   /* its hub is kept from LoopExit for other threads' sake */
-    bool asleep; /* its hub is in a poll, without the GIL */
+    bool asleep;            /* its hub is in a poll, without the GIL */
+    unsigned tells_polls;   /* who wants before_poll and after_poll called */
+    uint64_t references;    /* greens, and one while the thread lives */
+    struct py_thread *next; /* of all threads */
+    struct thread_waiters waiters;
+    struct thread_watchers watchers;
+    sigset_t mask; /* its signal mask, while the hub sleeps */
 };
 
 extern struct py_thread *thread_cached;
@@ -154,45 +161,49 @@ struct py_thread *thread_first(void);
 
 void thread_unref(struct py_thread *t);
 
-/* Its rings of waiters: ready, emptied for good, looked at again. linkable.c.
+/* ---- what the rooms above do ---------------------------------------------- */
+
+/* Called with the GIL held; of several rooms, the one registered last comes
+ * first. NULL: nothing to do. */
+struct raw_hooks {
+    struct raw_hooks *next;
+    /* A thread gets its struct: what is embedded in it is all zero. */
+    void (*thread_begin)(struct py_thread *t);
+    /* The calling thread ends; its greenlets have been ended, its hub is
+     * whole. */
+    void (*thread_ending)(struct py_thread *t);
+    /* t is dead: nothing of it may be used. On whatever thread. */
+    void (*thread_dead)(struct py_thread *t);
+    /* t's hub is about to sleep, or has slept; called while t->tells_polls. */
+    void (*before_poll)(struct py_thread *t);
+    void (*after_poll)(struct py_thread *t);
+    /* Nothing can wake anybody: true when it dealt with that, and nobody else
+     * is asked. */
+    bool (*deadlock)(struct py_thread *t);
+    /* In a forked child, whose only thread t is; its hub was renewed. */
+    void (*forked)(struct py_thread *t);
+};
+
+/* From now on. At the module's initialisation only: before any thread begins.
  */
-void linkable_thread_begin(struct py_thread *t);
-void linkable_thread_end(struct py_thread *t);
-void linkable_thread_forked(struct py_thread *t);
+void raw_hooks_add(struct raw_hooks *hooks);
 
-/* LoopExit or not: thread_watch.c. t's hub has nothing left to wait for but, if
- * anything, other threads. True when it may sleep: then it is held. */
-bool thread_watch_hold(struct py_thread *t);
+/* Deal with the exception that is set, which nobody can be told of; context
+ * (borrowed, NULL: none) is what it befell. Nothing is set afterwards. May
+ * switch. Set by the hub_object room. */
+extern void (*raw_report)(struct py_thread *t, PyObject *context);
 
-/* t's hub is about to sleep: let go of it if nobody could wake it any more. */
-void thread_watch_check(struct py_thread *t);
+/* g, whose locals is not NULL, ends: drop what they hold. May run code, and
+ * keeps the exception that is set. Set by the room that has locals. */
+extern void (*raw_forget_locals)(struct green *g);
 
-int thread_watch_init(PyObject *module);
+/* Write what people are told of a fiber that is a greenlet's: its name, what it
+ * runs. As snprintf does, in a signal handler: objects are only read. Set by
+ * the room that knows all sorts of greenlets. */
+extern void (*raw_describe)(const struct grove_fiber *f, char *text,
+                            size_t size);
 
-/* The calling thread is about to end and is still whole: end its suspended
- * greenlets without running their code. False when some did not, whose stacks
- * must stay. greenlet.c. */
-bool greenlet_end_all(struct py_thread *t);
-
-/* How many main greenlets there are. */
-extern Py_ssize_t greenlet_mains;
-
-/* A main greenlet for t; NULL with an exception. greenlet.c. */
-PyGreenlet *greenlet_new_main(struct py_thread *t);
-
-/* g runs: it is its thread's current greenlet, with a reference. host.c. */
-void host_become_current(struct py_thread *t, struct green *g);
-
-/* recursion.c. f's stack has run into its spare part, which is open: have the
- * interpreter raise RecursionError. False if it cannot. In a signal handler. */
-bool recursion_overflow(struct grove_fiber *f);
-
-/* The stack that s, the running state, stands on was opened, and has come out
- * of its spare part. */
-void recursion_recovered(PyThreadState *ts, struct py_state *s,
-                         struct stack *stack);
-
-/* End the greenlets whose last reference another thread dropped. greenlet.c. */
+/* End the greenlets whose last reference another thread dropped. life.c. */
 void greenlet_end_doomed(struct py_thread *t);
 
 static inline void end_doomed(struct py_thread *t)
@@ -229,55 +240,8 @@ void greenlet_adopt(PyGreenlet *g, struct grove_fiber *f);
  * start_args and start_kwargs. */
 typedef PyObject *(*greenlet_body)(PyGreenlet *self);
 
-/* Creates the Hub of the calling thread, t->hub_object (hub.c). NULL with an
- * exception. Borrowed. */
-PyObject *hub_object_make(struct py_thread *t);
-
-/* Whether o is a Hub, of whatever thread, dead or alive. hub.c. */
-bool hub_object_is_one(PyObject *o);
-
-/* Hand the exception that is set to the Hub's handle_error; context (borrowed,
- * NULL: none) is what it befell. Nothing is set afterwards. May switch. hub.c.
- */
-void hub_object_report(struct py_thread *t, PyObject *context);
-
-/* Calls from the host, in the Hub greenlet (hub.c): nothing can wake anybody;
- * signal handlers may be due. */
-bool hub_object_deadlock(struct py_thread *t);
-void hub_object_signals(struct py_thread *t);
-void hub_object_forked(struct py_thread *t);
-
 /* The default stack size of greenlets, as log2. */
 extern unsigned greenlet_stack_shift;
-
-/* ---- waiting ------------------------------------------------------------------ */
-
-enum core_wait_result {
-    CORE_WOKEN = 0,
-    CORE_TIMED_OUT = 1, /* the deadline passed */
-    CORE_FAILED = -1    /* an exception is set: it was thrown here, LoopExit,
-                           MemoryError */
-};
-
-/* Park the current greenlet until hub_wake(fiber, 0) or deadline. In the Hub
- * greenlet: BlockingSwitchOutError. When another greenlet switches to it
- * meanwhile, the switch's value is dropped and the wait fails with
- * InvalidSwitchError, unless *switched is wanted: then CORE_WOKEN, and the
- * value (new reference) is there. */
-enum core_wait_result core_wait(struct py_thread *t, int64_t deadline,
-                                const char *what, int fd, PyObject **switched);
-
-/* The same until descriptor fd is ready for LOOP_READ or LOOP_WRITE. Closed
- * meanwhile: OSError EBADF. */
-enum core_wait_result core_wait_fd(struct py_thread *t, int fd,
-                                   unsigned direction, int64_t deadline,
-                                   const char *what);
-
-/* To be called after every call of C that may have parked (a net_* function):
- * -1 with the exception that was thrown there, or InvalidSwitchError; else 0.
- * Before the first wait of a thread core_before_wait must have returned 0. */
-int core_before_wait(struct py_thread *t);
-int core_after_wait(struct py_thread *t);
 
 /* Let go of the greenlet that was left last. Keeps the exception in flight. */
 void greenlet_drop_left(struct py_thread *t);
@@ -295,28 +259,19 @@ int greenlet_trace_arrival(struct py_thread *t, bool thrown);
 /* Have tracer (borrowed; NULL: none) told of switches from now on. */
 void greenlet_set_tracer(struct py_thread *t, PyObject *tracer);
 
-/* -1 with ImportError in a sub-interpreter. */
-int core_refuse_interpreter(void);
+/* () */
+extern PyObject *greenlet_no_args;
 
-/* An exception class of this module by name (LoopExit, ...). Borrowed. */
-PyObject *core_error(const char *name);
+/* ---- how long greenlets run; switch_clock.c ------------------------------- */
 
-/* ---- module parts: each adds its names to grove._core; 0 or -1 ------------------ */
+/* A switch happens; waits: because the greenlet that runs waits or ends. */
+void switch_clock_note(struct switch_clock *c, bool waits);
 
-extern const struct grove_host python_host; /* host.c */
+/* The hub has slept: nobody ran meanwhile. */
+void switch_clock_rested(struct switch_clock *c);
 
-int greenlet_init(PyObject *module);
-int recursion_init(PyObject *module);
-int hub_init(PyObject *module);
-int green_init(PyObject *module);
-int timeout_init(PyObject *module);
-int wait_init(PyObject *module);
-int linkable_init(PyObject *module);
-int switch_watch_init(PyObject *module);
-int sockets_init(PyObject *module);
-int local_init(PyObject *module);
-int queue_init(PyObject *module);
-int group_init(PyObject *module);
-int thread_result_init(PyObject *module);
+/* ---- the room's part of the module ----------------------------------------- */
+
+int raw_init(PyObject *module);
 
 #endif

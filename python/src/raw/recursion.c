@@ -26,7 +26,7 @@
  * switched away from meanwhile. C code that does not count runs on through the
  * spare part into the guard, which kills the process with a message.
  */
-#include "raw/raw.h"
+#include "raw/private.h"
 
 #if STATE_HAS_SPARE
 
@@ -143,9 +143,8 @@ static void look(PyThreadState *ts)
 
 /* The signal handler is not to be the first to call these: the loader would
  * look them up there. */
-int recursion_init(PyObject *module)
+int recursion_init(void)
 {
-    (void)module;
     PyInterpreterState *interp = PyInterpreterState_Get();
     _PyInterpreterState_SetEvalFrameFunc(
         interp, _PyInterpreterState_GetEvalFrameFunc(interp));
@@ -160,9 +159,8 @@ bool recursion_overflow(struct grove_fiber *f)
     return false;
 }
 
-int recursion_init(PyObject *module)
+int recursion_init(void)
 {
-    (void)module;
     return 0;
 }
 

@@ -17,8 +17,6 @@
  * A switch, in order: save the interpreter's state, switch stacks, load the
  * state. Nothing in between touches a Python object.
  */
-#include "greenlet/local.h"
-#include "hub_object/switch_watch.h"
 #include "raw/private.h"
 
 PyObject *greenlet_no_args;
@@ -90,8 +88,8 @@ __attribute__((always_inline)) static inline PyObject *go(struct py_thread *t,
 {
     PyGreenlet *origin = t->current;
     struct green *o = origin->green;
-    if (unlikely(t->watch != NULL))
-        switch_watch_note(t->watch, (PyObject *)target == t->hub_object);
+    if (unlikely(t->clock != NULL))
+        switch_clock_note(t->clock, (PyObject *)target == t->hub_object);
     make_current(t, target);
     state_save(t->tstate, &o->state);
     hub_transfer(t->hub, o->fiber, target->green->fiber);
@@ -99,7 +97,7 @@ __attribute__((always_inline)) static inline PyObject *go(struct py_thread *t,
     PyObject *value = o->value;
     o->value = NULL;
     if (unlikely(t->current != origin)) { /* the Hub, come back to by a park */
-        host_become_current(t, o);
+        become_current(t, o);
         if (!value && !PyErr_Occurred())
             value = Py_NewRef(greenlet_no_args);
     }
@@ -466,15 +464,15 @@ finish(struct py_thread *t, PyGreenlet *self, PyObject *result)
     struct grove_fiber *f = g->fiber;
     if (!result)
         result = exit_value();
-    local_forget(g);
+    forget_locals(g);
     greenlet_drop_left(t);
     PyGreenlet *parent = g->parent;
     /* A Hub that another has taken the place of stands for it. */
     bool to_hub = (PyObject *)parent == t->hub_object ||
-                  (t->hub_object && hub_object_is_one((PyObject *)parent));
+                  (t->hub_object && parent && parent->green->is_hub);
     if (unlikely(!result && to_hub)) {
         /* The Hub may be anywhere, and could do nothing else about it. */
-        hub_object_report(t, (PyObject *)self);
+        raw_report(t, (PyObject *)self);
         result = Py_NewRef(Py_None);
     }
     struct grove_fiber *next = NULL;
@@ -505,7 +503,7 @@ static void green_entry(void *arg)
     PyGreenlet *self = g->self;
     fiber_started(&t->hub->thread, &f->fiber);
     state_begin(t->tstate, &g->state, &f->fiber.stack);
-    host_become_current(t, g);
+    become_current(t, g);
     PyObject *value = arrived(t, greenlet_no_args);
     PyObject *result = NULL;
     if (likely(value != NULL))

@@ -9,8 +9,7 @@
  * mapped. Greenlets may outlive their thread; they hold a reference to its
  * struct, find it dead, and are dead themselves.
  */
-#include "greenlet/private.h"
-#include "watchers/signals.h"
+#include "raw/private.h"
 
 #include <unistd.h>
 
@@ -18,6 +17,50 @@
 
 struct py_thread *thread_cached;
 static struct py_thread *threads;
+
+/* ---- what the rooms above do --------------------------------------------- */
+
+struct raw_hooks *raw_hooks;
+void (*raw_report)(struct py_thread *t, PyObject *context);
+void (*raw_forget_locals)(struct green *g);
+void (*raw_describe)(const struct grove_fiber *f, char *text, size_t size);
+
+void raw_hooks_add(struct raw_hooks *hooks)
+{
+    assert(!threads);
+    for (struct raw_hooks *h = raw_hooks; h; h = h->next) {
+        if (h == hooks) /* the import failed later on, and is tried again */
+            return;
+    }
+    hooks->next = raw_hooks;
+    raw_hooks = hooks;
+}
+
+static void tell_begin(struct py_thread *t)
+{
+    for (struct raw_hooks *h = raw_hooks; h; h = h->next) {
+        if (h->thread_begin)
+            h->thread_begin(t);
+    }
+}
+
+static void tell_ending(struct py_thread *t)
+{
+    for (struct raw_hooks *h = raw_hooks; h; h = h->next) {
+        if (h->thread_ending)
+            h->thread_ending(t);
+    }
+}
+
+static void tell_dead(struct py_thread *t)
+{
+    for (struct raw_hooks *h = raw_hooks; h; h = h->next) {
+        if (h->thread_dead)
+            h->thread_dead(t);
+    }
+}
+
+/* ---- the life of a thread ------------------------------------------------ */
 
 void thread_unref(struct py_thread *t)
 {
@@ -42,7 +85,7 @@ static void end_greenlets(struct py_thread *t)
 {
     greenlet_drop_left(t);
     t->hub->keep_stacks = !greenlet_end_all(t);
-    spawned_abandon(t->hub);
+    tell_ending(t);
 }
 
 static void thread_end(struct py_thread *t)
@@ -55,12 +98,9 @@ static void thread_end(struct py_thread *t)
         t->hub->keep_stacks = true;
     forget(t);
     t->dead = true;
-    linkable_thread_end(t);
-    signal_thread_end(t);
-    PyMem_Free(t->phases);
-    t->phases = NULL;
-    PyMem_Free(t->watch);
-    t->watch = NULL;
+    tell_dead(t);
+    PyMem_Free(t->clock);
+    t->clock = NULL;
     if (here) {
         t->hub->host = NULL;
         t->hub->root.host = NULL;
@@ -135,7 +175,7 @@ static struct py_thread *thread_new(PyThreadState *tstate)
     t->hub = hub;
     t->references = 1;
     t->takes_signals = gettid() == getpid();
-    linkable_thread_begin(t);
+    tell_begin(t);
     t->main = greenlet_new_main(t);
     if (!t->main || watch_end(t) < 0) {
         Py_CLEAR(t->main);

@@ -76,37 +76,3 @@ void greenlet_set_tracer(struct py_thread *t, PyObject *tracer)
     Py_XDECREF(old);
     Py_XDECREF((PyObject *)traced);
 }
-
-const char greenlet_settrace_doc[] =
-    "settrace(callback)\n--\n\n"
-    "Have callback(event, (origin, target)) called in target after each switch "
-    "of\n"
-    "this thread; event is 'switch' or 'throw'. None: nobody. Returns the "
-    "previous\n"
-    "one, or None. When it raises, the exception is raised in target, and it "
-    "is\n"
-    "called no more.";
-
-PyObject *greenlet_module_settrace(PyObject *module, PyObject *tracer)
-{
-    (void)module;
-    struct py_thread *t = thread_self();
-    if (!t)
-        return NULL;
-    PyObject *previous = Py_NewRef(t->tracer ? t->tracer : Py_None);
-    greenlet_set_tracer(t, tracer == Py_None ? NULL : tracer);
-    return previous;
-}
-
-const char greenlet_gettrace_doc[] =
-    "gettrace()\n--\n\nThe callback of settrace(), or None.";
-
-PyObject *greenlet_module_gettrace(PyObject *module, PyObject *none)
-{
-    (void)module;
-    (void)none;
-    struct py_thread *t = thread_self();
-    if (!t)
-        return NULL;
-    return Py_NewRef(t->tracer ? t->tracer : Py_None);
-}

@@ -16,8 +16,10 @@
  * each time when nobody else waits for the number. Our own sockets tell of both
  * ends: fd_opened and fd_closed.
  */
+#include "sockets/sockets.h"
+
+#include "hub_object/hub_object.h"
 #include "net/net.h"
-#include "raw/raw.h"
 
 struct call {
     struct py_thread *thread;

@@ -12,7 +12,7 @@
  * started it. Cancelled in time, which includes the way from the timer to the
  * Hub, it is never raised.
  */
-#include "greenlet/private.h"
+#include "timeout/timeout.h"
 
 #include <structmember.h>
 
@@ -27,22 +27,6 @@ typedef struct Timeout {
 } Timeout;
 
 /* ---- waiting ------------------------------------------------------------- */
-
-int wait_turn(struct py_thread *t)
-{
-    if (unlikely(core_before_wait(t) < 0))
-        return -1;
-    grove_yield();
-    return core_after_wait(t);
-}
-
-enum core_wait_result wait_until(struct py_thread *t, int64_t deadline,
-                                 const char *what)
-{
-    if (likely(deadline == GROVE_NEVER || deadline > hub_clock()))
-        return core_wait(t, deadline, what, -1, NULL);
-    return wait_turn(t) < 0 ? CORE_FAILED : CORE_TIMED_OUT;
-}
 
 int timeout_deadline(PyObject *timeout, int64_t *deadline)
 {

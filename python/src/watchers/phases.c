@@ -16,10 +16,10 @@
 
 struct phases {
     struct py_thread *thread;
-    struct linkable_node idle;    /* ends of the rings of those that are */
-    struct linkable_node prepare; /*   active, in the order they started */
-    struct linkable_node check;
-    struct linkable_node fork;
+    struct ring idle;    /* ends of the rings of those that are */
+    struct ring prepare; /*   active, in the order they started */
+    struct ring check;
+    struct ring fork;
     struct timer look; /* armed while there are idle watchers */
     struct run turn;   /* queued: prepare and check, if the loop is busy */
     bool prepared;     /* they were called: the loop may sleep */
@@ -27,25 +27,12 @@ struct phases {
 
 typedef struct PhaseWatcher {
     Watcher base;
-    struct linkable_node at; /* in one of the rings while it is active */
+    struct ring at; /* in one of the rings while it is active */
 } PhaseWatcher;
 
-static bool ring_empty(const struct linkable_node *ring)
+static void all_due(struct ring *ring)
 {
-    return ring->next == ring;
-}
-
-static void ring_insert(struct linkable_node *ends, struct linkable_node *node)
-{
-    node->next = ends;
-    node->prev = ends->prev;
-    ends->prev->next = node;
-    ends->prev = node;
-}
-
-static void all_due(struct linkable_node *ring)
-{
-    for (struct linkable_node *n = ring->next; n != ring; n = n->next)
+    for (struct ring *n = ring->next; n != ring; n = n->next)
         watcher_due(&container_of(n, PhaseWatcher, at)->base);
 }
 
@@ -106,6 +93,15 @@ void phases_after_sleep(struct phases *p)
     turn_queue(p);
 }
 
+void phases_end(struct py_thread *t)
+{
+    if (!t->watchers.phases)
+        return;
+    PyMem_Free(t->watchers.phases);
+    t->watchers.phases = NULL;
+    t->tells_polls--;
+}
+
 void phases_forked(struct phases *p)
 {
     all_due(&p->fork);
@@ -116,21 +112,21 @@ void phases_forked(struct phases *p)
 static struct phases *phases_of(Watcher *w)
 {
     struct py_thread *t = watcher_thread(w);
-    if (t->phases)
-        return t->phases;
+    if (t->watchers.phases)
+        return t->watchers.phases;
     struct phases *p = PyMem_Calloc(1, sizeof(*p));
     if (!p) {
         PyErr_NoMemory();
         return NULL;
     }
     p->thread = t;
-    struct linkable_node *rings[] = {&p->idle, &p->prepare, &p->check,
-                                     &p->fork};
+    struct ring *rings[] = {&p->idle, &p->prepare, &p->check, &p->fork};
     for (size_t i = 0; i < 4; i++)
-        rings[i]->next = rings[i]->prev = rings[i];
+        ring_init(rings[i]);
     p->look.fn = on_look;
     p->turn.call = on_turn;
-    t->phases = p;
+    t->watchers.phases = p;
+    t->tells_polls++;
     return p;
 }
 
@@ -139,9 +135,9 @@ static int start(Watcher *w, size_t ring)
     struct phases *p = phases_of(w);
     if (!p)
         return -1;
-    struct linkable_node *at = &((PhaseWatcher *)w)->at;
-    if (!at->next)
-        ring_insert((struct linkable_node *)((char *)p + ring), at);
+    struct ring *at = &((PhaseWatcher *)w)->at;
+    if (!ring_linked(at))
+        ring_insert((struct ring *)((char *)p + ring), at);
     look_arm(p);
     turn_queue(p);
     return 0;
@@ -149,12 +145,9 @@ static int start(Watcher *w, size_t ring)
 
 static void stop(Watcher *w)
 {
-    struct linkable_node *at = &((PhaseWatcher *)w)->at;
-    if (!at->next)
-        return;
-    at->prev->next = at->next;
-    at->next->prev = at->prev;
-    at->next = NULL;
+    struct ring *at = &((PhaseWatcher *)w)->at;
+    if (ring_linked(at))
+        ring_remove(at);
 }
 
 static int idle_arm(Watcher *w)

@@ -1,5 +1,5 @@
 /*
- * What the loop's passes tell their watchers; see watcher_phase.c. All are
+ * What the loop's passes tell their watchers; see phases.c. All are
  * called in the Hub's fiber, with the GIL held, and call no Python code.
  */
 #ifndef GROVE_PYTHON_PHASES_H
@@ -12,6 +12,9 @@ struct phases;
 /* A poll that may sleep is near; it is over. */
 void phases_before_sleep(struct phases *p);
 void phases_after_sleep(struct phases *p);
+
+/* t has ended: nobody of its is told any more. */
+void phases_end(struct py_thread *t);
 
 /* In a forked child. */
 void phases_forked(struct phases *p);

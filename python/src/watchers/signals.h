@@ -1,5 +1,5 @@
 /*
- * Who is told of a signal, in a Hub; see watcher_signal.c. With the GIL held.
+ * Who is told of a signal, in a Hub; see signal.c. With the GIL held.
  */
 #ifndef GROVE_PYTHON_SIGNALS_H
 #define GROVE_PYTHON_SIGNALS_H

@@ -29,7 +29,7 @@ static void hold(Watcher *w, bool on)
     struct py_thread *t = watcher_thread(w);
     if (t->dead)
         return;
-    t->holds += on ? 1 : (size_t)-1;
+    t->watchers.holds += on ? 1 : (size_t)-1;
     if (on)
         grove_hub_hold((grove_hub *)t->hub);
     else
@@ -433,20 +433,3 @@ PyTypeObject Watcher_Type = {
     .tp_getset = getset,
     .tp_members = members,
 };
-
-int watchers_init(PyObject *module)
-{
-    static PyTypeObject *const types[] = {
-        &TimerWatcher_Type, &IoWatcher_Type,      &SignalWatcher_Type,
-        &AsyncWatcher_Type, &ChildWatcher_Type,   &StatWatcher_Type,
-        &IdleWatcher_Type,  &PrepareWatcher_Type, &CheckWatcher_Type,
-        &ForkWatcher_Type};
-    if (module_add_type(module, &Watcher_Type) < 0)
-        return -1;
-    for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
-        types[i]->tp_base = &Watcher_Type;
-        if (module_add_type(module, types[i]) < 0)
-            return -1;
-    }
-    return 0;
-}

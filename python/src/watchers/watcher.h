@@ -95,15 +95,18 @@ int watcher_clear(PyObject *self);
 void watcher_dealloc(PyObject *self);
 
 /* The types; loop's factories call them. */
-extern PyTypeObject TimerWatcher_Type;  /* watcher_timer.c */
-extern PyTypeObject IoWatcher_Type;     /* watcher_io.c */
-extern PyTypeObject SignalWatcher_Type; /* watcher_signal.c */
-extern PyTypeObject AsyncWatcher_Type;  /* watcher_async.c */
-extern PyTypeObject ChildWatcher_Type;  /* watcher_child.c */
-extern PyTypeObject StatWatcher_Type;   /* watcher_stat.c */
-extern PyTypeObject IdleWatcher_Type;   /* watcher_phase.c */
+extern PyTypeObject TimerWatcher_Type;  /* timer.c */
+extern PyTypeObject IoWatcher_Type;     /* io.c */
+extern PyTypeObject SignalWatcher_Type; /* signal.c */
+extern PyTypeObject AsyncWatcher_Type;  /* async.c */
+extern PyTypeObject ChildWatcher_Type;  /* child.c */
+extern PyTypeObject StatWatcher_Type;   /* stat.c */
+extern PyTypeObject IdleWatcher_Type;   /* phases.c */
 extern PyTypeObject PrepareWatcher_Type;
 extern PyTypeObject CheckWatcher_Type;
 extern PyTypeObject ForkWatcher_Type;
+
+/* The methods of the loop that make them. 0 or -1. */
+int watcher_factories_init(void);
 
 #endif

@@ -1,0 +1,23 @@
+/*
+ * The Hub's part of the module, and what the raw greenlet has it do.
+ */
+#include "hub_object/private.h"
+
+static struct raw_hooks hooks = {
+    .deadlock = hub_object_deadlock,
+    .forked = hub_object_forked,
+};
+
+int hub_object_init(PyObject *module)
+{
+    static int (*const parts[])(PyObject *) = {
+        hub_exceptions_init, hub_init,           loop_object_init,
+        waiter_init,         thread_result_init, switch_figures_init};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (parts[i](module) < 0)
+            return -1;
+    }
+    raw_report = hub_object_report;
+    raw_hooks_add(&hooks);
+    return 0;
+}

@@ -1,0 +1,13 @@
+/*
+ * The part that queues and channels have in the module.
+ */
+#include "queue/queue.h"
+
+#include "queue/common.h"
+
+int queue_init(PyObject *module)
+{
+    if (queue_locks_init(module) < 0 || queue_types_init(module) < 0)
+        return -1;
+    return channel_init(module);
+}

@@ -1,0 +1,13 @@
+/*
+ * Room `sockets`: the waiting part of sockets, and waits for descriptors. It is
+ * Python's: no other room uses it, and only the module's own file includes this
+ * header.
+ */
+#ifndef GROVE_PYTHON_SOCKETS_H
+#define GROVE_PYTHON_SOCKETS_H
+
+#include <Python.h>
+
+int sockets_init(PyObject *module);
+
+#endif
