@@ -1,4 +1,4 @@
-"""Commands run by tools/check: signals, time, the log."""
+"""Commands run by tools/check: signals, hanging, the log."""
 
 import os
 import signal
@@ -38,18 +38,23 @@ sys.exit(running.run(Path(sys.argv[1]), [sys.executable, "-c", {TELL!r}], 60, {{
     assert log.read_text().splitlines()[-1] == f"{[int(s) for s in python_ignores]} []"
 
 
-def test_the_whole_group_is_killed_when_time_is_up(tmp_path: Path):
+def test_what_hangs_is_killed_with_its_whole_group(tmp_path: Path):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     script = f"{{ echo here; sleep 1000; }} >{fifo} & wait"
-    with pytest.raises(running.NotDone, match="not done after 2 s: sh -c"):
+    with pytest.raises(running.Hung, match="printed nothing for 2 s: sh -c"):
         running.run(tmp_path / "log", ["sh", "-c", script], 2, {})
     os.set_blocking(reader, True)
     assert os.read(reader, 9) == b"here\n"
     # The end: nobody who could write is left.
     assert os.read(reader, 9) == b""
     os.close(reader)
+
+
+def test_what_goes_on_printing_is_not_hung(tmp_path: Path):
+    script = "for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.5; done"
+    assert running.run(tmp_path / "log", ["sh", "-c", script], 3, {}) == 0
 
 
 def test_status_output_and_looks(tmp_path: Path):

@@ -86,13 +86,17 @@ class Progress:
         """A command begins to write into log."""
         self._reader = Reader(log, doing, tests)
 
+    def at(self) -> str:
+        """What the command is at."""
+        return self._reader.read() if self._reader else "the beginning"
+
     def look(self) -> None:
         """Tell, if it is time to."""
         now = time.monotonic()
-        if not self._reader or (not self._in_place and now - self._told < EVERY):
+        if not self._in_place and now - self._told < EVERY:
             return
         self._told = now
-        text = f"check: {self._part}: {self._reader.read()} ({now - self._began:.0f} s)"
+        text = f"check: {self._part}: {self.at()} ({now - self._began:.0f} s)"
         if not self._in_place:
             print(text, flush=True)
         elif text != self._text:

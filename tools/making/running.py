@@ -1,4 +1,7 @@
-"""Running a command: its output in a log, and done by a time or killed.
+"""Running a command: its output in a log, and killed if it says nothing more.
+
+How long a build or the tests take depends on the machine and on who else works
+on it; so what is bounded is the time in which nothing is printed.
 
 What is run is to find signals as a login shell's programs do, wherever the
 tests were started: a script's background job ignores SIGINT and SIGQUIT, a
@@ -22,8 +25,8 @@ from making.trees import ROOT
 LOOK = 0.2  # seconds between looks at a command
 
 
-class NotDone(Exception):
-    """A command's time was up; the text is for people."""
+class Hung(Exception):
+    """A command printed nothing for too long; the text is for people."""
 
 
 def reset_signals() -> None:
@@ -47,15 +50,15 @@ def end_on_signals() -> None:
 def run(
     log: Path,
     command: list[str],
-    timeout: float,
+    silence: float,
     env: dict[str, str],
     look: Callable[[], None] = lambda: None,
 ) -> int:
     """Run command in the root, its output into log; its exit status.
 
-    look() is called again and again meanwhile.
+    It is killed when it has printed nothing for silence seconds. look() is called
+    again and again meanwhile.
     """
-    end = time.monotonic() + timeout
     with log.open("a") as out:
         out.write(f"$ {' '.join(command)}\n")
         out.flush()
@@ -69,13 +72,16 @@ def run(
             start_new_session=True,
             preexec_fn=reset_signals,
         )
+        printed, when = 0, time.monotonic()
         try:
-            while time.monotonic() < end:
+            while time.monotonic() < when + silence:
                 try:
                     return process.wait(LOOK)
                 except subprocess.TimeoutExpired:
                     look()
-            raise NotDone(f"not done after {timeout:g} s: {' '.join(command)}")
+                if (size := os.fstat(out.fileno()).st_size) != printed:
+                    printed, when = size, time.monotonic()
+            raise Hung(f"printed nothing for {silence:g} s: {' '.join(command)}")
         finally:
             if process.returncode is None:
                 os.killpg(process.pid, signal.SIGKILL)
