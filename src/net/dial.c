@@ -22,14 +22,14 @@
 #define ATTEMPTS 32
 
 struct race {
-    struct hub *hub;
+    struct hub *hub;                /* the thread's */
     const struct addrinfo *next[2]; /* of the first address's family; others */
     int family;                     /* the first address's */
     int turn;                       /* whose turn it is */
     struct pollfd fds[ATTEMPTS];    /* under way; -1: has failed */
-    nfds_t count;
-    nfds_t open; /* of them, not failed */
-    int error;   /* of the first that failed; 0: none has */
+    nfds_t count;                   /* of fds: attempts that were begun */
+    nfds_t open;                    /* of them, not failed */
+    int error;                      /* of the first that failed; 0: none has */
 };
 
 static const struct addrinfo *skip(const struct addrinfo *a, int family,

@@ -36,11 +36,11 @@ struct service {
 
 /* A call under way. */
 struct request {
-    struct hub *hub;
-    const char *node, *service;
-    struct addrinfo hints;
+    struct hub *hub;            /* the thread's */
+    const char *node, *service; /* the caller's; either may be NULL */
+    struct addrinfo hints;      /* all 0 if there were none */
     int64_t deadline;
-    struct service services[SERVICES];
+    struct service services[SERVICES]; /* those that an address is told with */
     int service_count;
     struct addrinfo *first, **last; /* the result */
     char *canonical;                /* for its first entry; or NULL */

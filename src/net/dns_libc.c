@@ -16,19 +16,19 @@
 
 /* Either function's arguments and results. */
 struct libc_job {
-    struct offload_job job;
-    int result; /* EAI_ */
-    int error;  /* errno with EAI_SYSTEM */
+    struct offload_job job; /* with a drop: it may be given up under way */
+    int result;             /* EAI_ */
+    int error;              /* errno with EAI_SYSTEM */
 
     /* getaddrinfo */
     char *node, *service; /* service: NULL, or behind node in its block */
     struct addrinfo hints;
-    struct addrinfo *found;
+    struct addrinfo *found; /* libc's list; NULL: none, or handed over */
 
     /* getnameinfo */
     struct sockaddr_storage addr;
     socklen_t addrlen;
-    int flags;
+    int flags; /* NI_ */
     bool wants_service;
     char host_name[NI_MAXHOST], service_name[NI_MAXSERV];
 };

@@ -1,6 +1,10 @@
 /*
- * What is left of an iovec array after a part of it was done.
+ * What is left of an iovec array after a part of it was done. A record belongs
+ * to the call whose stack it is on; any thread may have one.
+ *
+ *     at --> [ done | left ][ left ]...[ left ]     count entries, `left` bytes
  */
+#include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +43,7 @@ static bool copy(struct net_iov *v)
 
 bool net_iov_advance(struct net_iov *v, size_t n)
 {
+    assert(n < v->left && v->count > 0);
     if (!v->copy && !copy(v))
         return false;
     struct iovec *at = v->copy + (v->at - v->copy);
@@ -48,6 +53,7 @@ bool net_iov_advance(struct net_iov *v, size_t n)
         at++;
         v->count--;
     }
+    assert(v->count > 0 && n < at->iov_len); /* fewer than are left */
     if (v->count) {
         at->iov_base = (char *)at->iov_base + n;
         at->iov_len -= n;

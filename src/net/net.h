@@ -36,6 +36,7 @@
 #ifndef GROVE_NET_NET_H
 #define GROVE_NET_NET_H
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -102,18 +103,18 @@ GROVE_HOST_API void net_count_call(void);
 
 /* A call under way. */
 struct net_op {
-    struct hub *hub;
-    struct loop_fd *record;
-    int64_t deadline;
-    const char *what; /* for grove_dump */
-    enum net_mode mode;
-    unsigned direction;   /* LOOP_READ or LOOP_WRITE */
-    int64_t back_off;     /* not 0: no edge may come of what is waited for, so
-                             try again after so long, then twice as long, ... */
-    bool no_wait;         /* the caller said MSG_DONTWAIT, or the like */
-    bool last;            /* the deadline has passed: this try is the last */
-    bool option_passed;   /* it was that of SO_RCVTIMEO or SO_SNDTIMEO */
-    int64_t option_until; /* that one; 0: none, or no wait yet */
+    struct hub *hub;        /* the thread's */
+    struct loop_fd *record; /* of the descriptor */
+    int64_t deadline;       /* the call's; an option's may come before it */
+    const char *what;       /* for grove_dump */
+    enum net_mode mode;     /* whether O_NONBLOCK is looked at */
+    unsigned direction;     /* LOOP_READ or LOOP_WRITE */
+    int64_t back_off;       /* not 0: no edge may come of what is waited for, so
+                               try again after so long, then twice as long, ... */
+    bool no_wait;           /* the caller said MSG_DONTWAIT, or the like */
+    bool last;              /* the deadline has passed: this try is the last */
+    bool option_passed;     /* it was that of SO_RCVTIMEO or SO_SNDTIMEO */
+    int64_t option_until;   /* that one; 0: none, or no wait yet */
 };
 
 /* Fill op's hub and record; the other members are set. Parks first where the
@@ -129,6 +130,7 @@ bool net_retry(struct net_op *op);
  * then is told by the next wait. */
 static inline ssize_t net_stopped(struct net_op *op, size_t done)
 {
+    assert(op->hub == hub_of_thread && errno);
     if (done == 0)
         return -1;
     if (errno == ECANCELED && op->mode == NET_POSIX)
@@ -204,10 +206,10 @@ static inline void net_note_read(struct loop_fd *record, ssize_t n, size_t len)
  * something is left of it. */
 struct net_iov {
     const struct iovec *at; /* what is left */
-    size_t count;
-    size_t left;        /* bytes */
-    struct iovec *copy; /* NULL: still the caller's */
-    struct iovec small[NET_IOV_SMALL];
+    size_t count;           /* of at */
+    size_t left;            /* bytes */
+    struct iovec *copy;     /* where at is in; NULL: still the caller's */
+    struct iovec small[NET_IOV_SMALL]; /* a short copy, not allocated */
 };
 
 /* False with EINVAL when the lengths do not add up to a ssize_t. */

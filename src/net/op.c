@@ -12,6 +12,7 @@
  */
 #include "net/net.h"
 
+#include <assert.h>
 #include <fcntl.h>
 
 /* The longest pause between two tries that no edge announces. */
@@ -19,6 +20,7 @@
 
 bool net_waited(int result)
 {
+    assert(result <= 0 || result == HUB_TRANSFERRED);
     if (result == 0)
         return true;
     if (result == HUB_TRANSFERRED)
@@ -42,6 +44,7 @@ int net_set_nonblocking(int fd)
 void net_restore_flags(int fd, int flags)
 {
     int error = errno;
+    assert(flags >= 0);
     if (!(flags & O_NONBLOCK))
         fcntl(fd, F_SETFL, flags);
     errno = error;
@@ -51,6 +54,7 @@ void net_restore_flags(int fd, int flags)
  * which runs from the call's first wait. A host has time-outs of its own. */
 static int64_t limit_of(struct net_op *op)
 {
+    assert(op->direction == LOOP_READ || op->direction == LOOP_WRITE);
     uint32_t ms = op->record->timeouts[op->direction - 1];
     if (likely(ms == 0) || op->mode == NET_PARK)
         return op->deadline;
@@ -97,6 +101,7 @@ static bool hint(const struct net_op *op)
 
 static void clear_hint(struct net_op *op)
 {
+    assert(op->record->registered); /* or nothing would set it again */
     if (op->direction == LOOP_READ)
         op->record->readable = false;
     else
@@ -110,6 +115,7 @@ bool net_may_wait(const struct net_op *op)
 
 void net_give_turn(struct hub *hub)
 {
+    assert(hub == hub_of_thread);
     if (hub->current == hub->loop_fiber)
         return;
     hub->calls = 0;
@@ -130,6 +136,8 @@ void net_turn(struct net_op *op)
 
 bool net_begin(struct net_op *op, int fd)
 {
+    assert(op->direction == LOOP_READ || op->direction == LOOP_WRITE);
+    assert(op->what && op->back_off >= 0);
     op->last = false;
     op->hub = hub_self();
     if (unlikely(!op->hub))
@@ -153,6 +161,7 @@ bool net_begin(struct net_op *op, int fd)
 
 bool net_retry(struct net_op *op)
 {
+    assert(op->hub == hub_of_thread && errno);
     if (errno != EAGAIN || op->no_wait)
         return false;
     if (op->last) {

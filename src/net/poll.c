@@ -16,9 +16,9 @@
 
 /* Two a descriptor, one for each direction. */
 struct poll_wait {
-    struct loop_wait wait;
-    struct grove_fiber *fiber;
-    bool closed;
+    struct loop_wait wait;     /* linked until an edge, or the call's end */
+    struct grove_fiber *fiber; /* who polls */
+    bool closed;               /* the descriptor was, under it */
 };
 
 static void wake_poller(struct loop_wait *wait, int result)

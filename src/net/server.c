@@ -42,6 +42,7 @@ static void close_socket(grove_server *server)
 
 void server_unref(grove_server *server)
 {
+    assert(server->references > 0);
     if (--server->references > 0)
         return;
     close_socket(server);

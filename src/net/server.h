@@ -15,33 +15,33 @@
  * its fiber runs, and then on that one's stack, on the page that is there
  * anyway. */
 struct server_connection {
-    grove_connection public;
-    struct server_connection *next, *prev;
-    grove_fiber *fiber;
+    grove_connection public; /* what the user's function is given */
+    struct server_connection *next, *prev; /* accepted before it, after it */
+    grove_fiber *fiber;                    /* a reference */
     bool running; /* its fiber has begun: it cleans up by itself */
-    struct sockaddr_storage peer;
+    struct sockaddr_storage peer; /* last: only what is used is moved */
 };
 
 struct grove_server {
-    int fd;     /* -1: closed */
-    bool owned; /* the server has opened it */
-    bool accepting;
-    bool stopping;       /* the acceptor has been asked to end */
-    unsigned references; /* the handle, the acceptor, each connection */
-    size_t limit;
-    size_t stack_size;
-    char name[24];
-    grove_tls_context *tls;
+    int fd;                 /* -1: closed */
+    bool owned;             /* the server has opened it */
+    bool accepting;         /* the acceptor has not ended */
+    bool stopping;          /* the acceptor has been asked to end */
+    unsigned references;    /* the handle, the acceptor, each connection */
+    size_t limit;           /* of connections at once; 0: none */
+    size_t stack_size;      /* of their fibers; 0: the default */
+    char name[24];          /* of their fibers */
+    grove_tls_context *tls; /* a reference; NULL: no TLS */
     int64_t handshake_timeout;
-    void (*serve)(grove_connection *c);
-    void *arg;
-    grove_fiber *acceptor;
+    void (*serve)(grove_connection *c); /* called on a connection's fiber */
+    void *arg;                          /* each connection's, at first */
+    grove_fiber *acceptor;              /* a reference */
     int error;     /* what has ended it: 0 or a negative errno */
     int64_t pause; /* the last one's length, while there is no room */
     /* Set at each end of a connection, for an acceptor that waits for room; and
      * while there is no connection. */
     grove_event changed, idle;
-    struct server_connection *first;
+    struct server_connection *first; /* accepted last; stats.active of them */
     grove_server_stats stats;
 };
 

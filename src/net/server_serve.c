@@ -9,6 +9,7 @@
  * It is in its server's list until it is closed. A fiber that is killed before
  * it has begun never runs: then whoever kills it closes it.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@
 
 static void add(grove_server *server, struct server_connection *c)
 {
+    assert(!server->first == !server->stats.active && server->references > 0);
     c->prev = NULL;
     c->next = server->first;
     if (c->next)
@@ -34,6 +36,9 @@ static void add(grove_server *server, struct server_connection *c)
 static void finish(struct server_connection *c)
 {
     grove_server *server = c->public.server;
+    assert(c->prev ? c->prev->next == c : server->first == c);
+    assert(!c->next || c->next->prev == c);
+    assert(server->stats.active > 0);
     net_close(c->public.fd);
     if (c->prev)
         c->prev->next = c->next;
@@ -51,6 +56,7 @@ static void finish(struct server_connection *c)
 /* Have `to` be what `from` was. */
 static void move(struct server_connection *to, struct server_connection *from)
 {
+    assert(!from->running);
     memcpy(to, from, offsetof(struct server_connection, peer));
     memcpy(&to->peer, &from->peer, from->public.peer_size);
     to->public.peer = (const struct sockaddr *)&to->peer;
@@ -102,6 +108,7 @@ static void *run(void *arg)
 int server_serve(grove_server *server, int fd, const struct sockaddr *peer,
                  socklen_t peer_size)
 {
+    assert(fd >= 0 && peer_size <= sizeof(struct sockaddr_storage));
     struct server_connection *c = malloc(sizeof(*c));
     grove_attr attr = {.name = server->name, .stack_size = server->stack_size};
     if (!c || grove_spawn_with(&c->fiber, &attr, run, c) < 0) {

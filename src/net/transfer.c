@@ -16,11 +16,12 @@
 #define PIECE ((size_t)1 << 20)
 
 struct transfer {
-    struct net_op in, out;
+    struct net_op in,
+        out;         /* waits for each end: what to wait for is found out */
     bool in_is_file; /* a regular one: always readable */
-    off_t *in_offset, *out_offset;
-    unsigned flags;
-    bool splice;
+    off_t *in_offset, *out_offset; /* NULL: the file's own position */
+    unsigned flags;                /* splice's */
+    bool splice;                   /* or sendfile */
 };
 
 static ssize_t call(struct transfer *t, size_t count)

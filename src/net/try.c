@@ -5,6 +5,8 @@
  *
  * O_NONBLOCK is not looked at: the try never blocks, and the wait is asked for.
  */
+#include <assert.h>
+
 #include "net/net.h"
 
 ssize_t net_try_recv(int fd, void *buf, size_t len)
@@ -32,6 +34,7 @@ ssize_t net_try_send(int fd, const void *buf, size_t len)
 
 int net_await(int fd, unsigned direction, int64_t deadline, const char *what)
 {
+    assert(direction == LOOP_READ || direction == LOOP_WRITE);
     struct hub *hub = hub_self();
     if (!hub)
         return -errno;

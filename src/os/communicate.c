@@ -20,9 +20,9 @@
 #define PIECE 65536 /* what a pipe holds */
 
 struct talk {
-    grove_process *p;
-    const char *input;
-    size_t size;
+    grove_process *p;        /* the child */
+    const char *input;       /* what it is to read */
+    size_t size;             /* of input; p->written of it are through */
     grove_output *output[3]; /* of descriptors 1 and 2 */
 };
 

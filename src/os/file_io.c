@@ -35,11 +35,11 @@ _Atomic int file_engine;
 /* ---- on a worker ---------------------------------------------------------- */
 
 struct system_call {
-    struct offload_job job;
-    long number;
-    const long *args;
-    long result;
-    int error;
+    struct offload_job job; /* without drop: the kernel works on our buffers */
+    long number;            /* SYS_... */
+    const long *args;       /* six */
+    long result;            /* as syscall(2) returns it */
+    int error;              /* errno after it */
 };
 
 static void run_system_call(struct offload_job *job)
@@ -126,9 +126,9 @@ static bool is_in_memory(int fd)
 
 /* A call that is under way. */
 struct transfer {
-    struct hub *hub;
+    struct hub *hub; /* the thread's */
     int fd;
-    off_t offset;
+    off_t offset; /* of what is left; FILE_POSITION: the file's own */
     int64_t deadline;
     struct net_iov v; /* what is left */
 };

@@ -17,6 +17,7 @@
  * Everything is called on the hub's thread. In the child of a fork the ring is
  * the parent's: it is let go of, and requests fail with ECANCELED.
  */
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -37,19 +38,19 @@
 
 struct request {
     struct request *next, **back; /* of those under way */
-    struct grove_fiber *fiber;
-    struct shared_wait wait; /* only for the hub's end: see abandon */
-    bool done;
-    int result; /* as the kernel has it: a count or -errno */
+    struct grove_fiber *fiber;    /* whose stack it is on */
+    struct shared_wait wait;      /* only for the hub's end: see abandon */
+    bool done;                    /* the kernel is; it is out of the list */
+    int result;                   /* as the kernel has it: a count or -errno */
 };
 
 struct ring {
-    struct io_uring uring;
-    struct hub_part part;
+    struct io_uring uring; /* liburing's */
+    struct hub_part part;  /* tells of the hub's end */
     struct run submit_run; /* queued while there is something to submit */
-    struct loop_wait completions;
-    struct request *requests; /* under way */
-    int eventfd;
+    struct loop_wait completions; /* linked while anything is under way */
+    struct request *requests;     /* under way */
+    int eventfd; /* that the kernel tells completions by; owned in the loop */
 };
 
 static __thread struct ring *ring_of_thread;
@@ -59,6 +60,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void complete(struct request *q, int result)
 {
+    assert(!q->done && *q->back == q);
+    assert(!q->next || q->next->back == &q->next);
     q->done = true;
     q->result = result;
     *q->back = q->next;
@@ -117,6 +120,7 @@ static void on_submit(struct run *run)
 
 static void ring_close(struct ring *ring)
 {
+    assert(ring == ring_of_thread && !ring->requests);
     if (run_queued(&ring->submit_run))
         run_queue_remove(&ring->submit_run);
     io_uring_queue_exit(&ring->uring);

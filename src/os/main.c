@@ -13,13 +13,13 @@
 #define KILLED 128
 
 struct program {
-    int (*fn)(int argc, char **argv);
+    int (*fn)(int argc, char **argv); /* the user's main */
     int argc;
     char **argv;
-    int status;
-    grove_fiber *fiber;
-    grove_signals signals;
-    int signum; /* that has killed it */
+    int status;            /* what fn has returned */
+    grove_fiber *fiber;    /* that fn runs on; a reference */
+    grove_signals signals; /* those that kill it */
+    int signum;            /* that has killed it */
 };
 
 static void *run_program(void *arg)

@@ -27,15 +27,15 @@
 /* ---- starting ------------------------------------------------------------ */
 
 struct start {
-    struct offload_job job;
-    const grove_process_attr *attr;
+    struct offload_job job; /* without drop: it stands on the caller's stack */
+    const grove_process_attr *attr; /* the caller's, as argv */
     char *const *argv;
     sigset_t mask; /* of the caller: workers block all signals */
     int child[3];  /* what becomes its descriptors; -1: inherited */
     int ours[3];   /* our ends of pipes */
-    pid_t pid;
-    int pidfd; /* -1: it has ended, and nobody will know how */
-    int result;
+    pid_t pid;     /* of the child, once it is there */
+    int pidfd;     /* -1: it has ended, and nobody will know how */
+    int result;    /* 0, or the negative errno of what could not be done */
 };
 
 static void close_all(int fds[3])

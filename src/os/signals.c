@@ -21,6 +21,7 @@
  * Each thread has a list of its own; everything but the handler is called on
  * the thread that owns it.
  */
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -35,23 +36,23 @@
 
 /* A thread that waits for signals. */
 struct receiver {
-    grove_post post;
-    struct hub *hub;
-    struct hub_part part;
-    grove_signals *first;
-    unsigned seen[SIGNALS]; /* of count */
+    grove_post post;        /* the handler's: something has come */
+    struct hub *hub;        /* its thread's */
+    struct hub_part part;   /* tells of the hub's end */
+    grove_signals *first;   /* those that ask, the newest first */
+    unsigned seen[SIGNALS]; /* of count: what was delivered */
     unsigned asks[SIGNALS]; /* those of its list, which may be gone when the
                                hub ends */
-    int slot;
+    int slot;               /* where it stands in slots */
 };
 
-static _Atomic unsigned count[SIGNALS]; /* signal n's is count[n - 1] */
-static _Atomic(struct receiver *) slots[SLOTS];
-static _Atomic unsigned handlers; /* that are running */
+static _Atomic unsigned count[SIGNALS];         /* signal n's is count[n - 1] */
+static _Atomic(struct receiver *) slots[SLOTS]; /* NULL: free */
+static _Atomic unsigned handlers;               /* that are running */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned users[SIGNALS];
-static struct sigaction old[SIGNALS];
+static unsigned users[SIGNALS];       /* who ask for it; under the lock */
+static struct sigaction old[SIGNALS]; /* before the first did; likewise */
 
 static __thread struct receiver *receiver_of_thread;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -82,6 +83,7 @@ static void deliver(grove_post *post)
 {
     struct receiver *r = container_of(post, struct receiver, post);
     uint64_t come = 0;
+    assert(r->hub == hub_of_thread);
     for (int n = 0; n < SIGNALS; n++) {
         unsigned now = atomic_load(&count[n]);
         if (now != r->seen[n])
@@ -99,6 +101,7 @@ static void deliver(grove_post *post)
 /* Under the lock. */
 static void stop_catching(int n, unsigned times)
 {
+    assert(users[n] >= times);
     if (times && !(users[n] -= times))
         sigaction(n + 1, &old[n], NULL);
 }
@@ -107,6 +110,7 @@ static void stop_catching(int n, unsigned times)
 
 static void receiver_leave(struct receiver *r)
 {
+    assert(atomic_load(&slots[r->slot]) == r);
     atomic_store(&slots[r->slot], NULL);
     while (atomic_load(&handlers))
         sched_yield();
@@ -208,6 +212,7 @@ static void give_back(struct receiver *r, uint64_t mask)
         if (!(mask & bit(n)))
             continue;
         stop_catching(n, 1);
+        assert(r->asks[n] > 0);
         r->asks[n]--;
     }
     pthread_mutex_unlock(&lock);

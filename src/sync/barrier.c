@@ -5,6 +5,8 @@
  * or timed out but still stood in the queue when the last one came has passed
  * (a kill is told later); one that had left it by then does not count.
  */
+#include <assert.h>
+
 #include "sync/waiter.h"
 
 void grove_barrier_init(grove_barrier *b, size_t count)
@@ -15,13 +17,16 @@ void grove_barrier_init(grove_barrier *b, size_t count)
 /* Under the lock: empties the queue; those of it who are still to be woken. */
 static struct waiter *release(grove_barrier *b)
 {
+    assert(waiters_locked(&b->waiters) && b->arrived >= b->count);
     b->arrived = 0;
     return waiters_take_all(&b->waiters);
 }
 
 static struct waiter *left(grove_waiters *q)
 {
-    container_of(q, grove_barrier, waiters)->arrived--;
+    grove_barrier *b = container_of(q, grove_barrier, waiters);
+    assert(waiters_locked(q) && b->arrived > 0);
+    b->arrived--;
     return NULL;
 }
 

@@ -86,6 +86,8 @@ void grove_channel_release(grove_channel *c)
 static char *move_ring(grove_channel *c, char *buffer, size_t room)
 {
     char *old = c->buffer;
+    assert(channel_locked(c) && room > c->room && c->length <= c->room);
+    assert(c->capacity == GROVE_UNBOUNDED && c->size);
     size_t until_end = c->room - c->first;
     size_t head = c->length < until_end ? c->length : until_end;
     if (head)
@@ -124,10 +126,10 @@ int channel_grow(grove_channel *c)
 
 /* A send or recv that waits, on its fiber's stack. */
 struct channel_wait {
-    struct waiter waiter;
-    struct shared_wait wait;
-    grove_channel *channel;
-    grove_waiters *queue; /* the channel's senders or receivers */
+    struct waiter waiter; /* in queue; its value: what is sent, or where to */
+    struct shared_wait wait; /* of this fiber */
+    grove_channel *channel;  /* whose lock is both queues' */
+    grove_waiters *queue;    /* the channel's senders or receivers */
 };
 
 static void leave(struct channel_wait *w)
@@ -152,6 +154,8 @@ wait_unlocking(struct hub *hub, grove_channel *c, grove_waiters *queue,
                void *value, int64_t deadline, const char *what)
 {
     struct channel_wait w;
+    assert(channel_locked(c) && !c->closed);
+    assert(queue == &c->senders ? c->length == c->capacity : !c->length);
     shared_wait_init(&w.wait, hub, abandon);
     w.waiter.wait = &w.wait;
     w.waiter.value = value;
@@ -278,6 +282,7 @@ void grove_channel_close(grove_channel *c)
     c->closed = true;
     struct waiter *senders = take_closed(&c->senders);
     struct waiter *receivers = take_closed(&c->receivers);
+    assert(waiters_empty(&c->senders) && waiters_empty(&c->receivers));
     channel_unlock(c);
     waiters_wake(senders);
     waiters_wake(receivers);

@@ -29,6 +29,12 @@ static inline grove_waiters *channel_lock_of(grove_channel *c)
     return &c->senders;
 }
 
+/* For assertions, as waiters_locked. */
+static inline bool channel_locked(const grove_channel *c)
+{
+    return waiters_locked(&c->senders);
+}
+
 static inline void channel_lock(grove_channel *c)
 {
     waiters_lock(channel_lock_of(c));
@@ -54,6 +60,7 @@ static inline void channel_copy(void *to, const void *from, size_t size)
 /* The slot of the i-th value, oldest first. */
 static inline char *channel_slot(const grove_channel *c, size_t i)
 {
+    assert(i < c->room && c->first < (c->room ? c->room : 1));
     if (!c->size)
         return NULL;
     size_t at = c->first + i;
@@ -62,12 +69,15 @@ static inline char *channel_slot(const grove_channel *c, size_t i)
 
 static inline void channel_append(grove_channel *c, const void *value)
 {
+    assert(channel_locked(c) && !c->closed);
+    assert(c->length < c->room && c->length < c->capacity);
     channel_copy(channel_slot(c, c->length), value, c->size);
     c->length++;
 }
 
 static inline void channel_remove_first(grove_channel *c, void *value)
 {
+    assert(channel_locked(c) && c->length > 0);
     if (value)
         channel_copy(value, channel_slot(c, 0), c->size);
     c->length--;
@@ -80,6 +90,7 @@ static inline int channel_offer(grove_channel *c, const void *value,
                                 struct handover *h)
 {
     *h = (struct handover){0};
+    assert(channel_locked(c) && c->length <= c->room);
     if (unlikely(c->closed))
         return -EPIPE;
     if (!waiters_empty(&c->receivers)) {
@@ -103,6 +114,7 @@ static inline int channel_take(grove_channel *c, void *value,
                                struct handover *h)
 {
     *h = (struct handover){0};
+    assert(channel_locked(c) && c->length <= c->room);
     if (c->length) {
         channel_remove_first(c, value);
         /* Who has waited longest to send gets the room at once. */

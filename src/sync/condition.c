@@ -6,6 +6,8 @@
  * POSIX has it: that wait is shielded. One that was signalled has taken the
  * signal, even if it is killed before it has the mutex; it is told later.
  */
+#include <assert.h>
+
 #include "sync/mutex.h"
 #include "sync/waiter.h"
 
@@ -42,6 +44,7 @@ static int lock_again(grove_mutex *m, unsigned depth)
     grove_shield_end(&shield);
     if (r < 0)
         return -ENOTRECOVERABLE;
+    assert(mutex_is_held(m) && m->depth == 0);
     m->depth = depth;
     return 0;
 }
@@ -59,6 +62,7 @@ int grove_condition_wait_until(grove_condition *c, grove_mutex *m,
     waiters_unlock(&c->waiters);
 
     unsigned depth = m->depth;
+    assert(m->recursive || depth == 0);
     m->depth = 0;
     grove_mutex_unlock(m);
     int r = waiter_wait(hub, &w, deadline, "condition");

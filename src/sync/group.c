@@ -38,6 +38,7 @@ int grove_group_error(const grove_group *g)
 
 static void give_place(grove_group *g)
 {
+    assert(g->taken > 0 && g->taken > g->count);
     if (turn_give(&g->spawners, 0))
         return; /* it is theirs */
     if (--g->taken == 0) {
@@ -90,6 +91,8 @@ static void close_group(grove_group *g)
 
 static void list_add(grove_group *g, struct grove_fiber *f)
 {
+    assert(!f->group && g->count < g->taken);
+    assert(!g->first == !g->last && !g->first == !g->count);
     f->group = g;
     f->member.next = NULL;
     f->member.prev = g->last;
@@ -104,6 +107,9 @@ static void list_add(grove_group *g, struct grove_fiber *f)
 static void list_remove(grove_group *g, struct grove_fiber *f)
 {
     struct grove_fiber *next = f->member.next, *prev = f->member.prev;
+    assert(f->group == g && g->count > 0);
+    assert(prev ? prev->member.next == f : g->first == f);
+    assert(next ? next->member.prev == f : g->last == f);
     if (prev)
         prev->member.next = next;
     else

@@ -6,6 +6,7 @@
  * highest key needs; the hub holds it by its head, struct fiber_locals, and has
  * it destroyed on the fiber when that ends (the root's when its thread does).
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -21,12 +22,12 @@
 
 struct locals {
     struct fiber_locals head; /* first: all that the hub knows */
-    unsigned capacity;
-    void *values[];
+    unsigned capacity;        /* of values: a power of two */
+    void *values[];           /* by key; NULL: none was set */
 };
 
-static _Atomic unsigned keys;
-static void (*destructors[GROVE_LOCAL_MAX])(void *);
+static _Atomic unsigned keys; /* handed out: 0 to keys - 1 */
+static void (*destructors[GROVE_LOCAL_MAX])(void *); /* NULL: none */
 
 int grove_local_create(grove_local *key, void (*destroy)(void *))
 {
@@ -73,6 +74,7 @@ static bool destroy_values(struct grove_fiber *f)
 static void destroy_locals(struct fiber_locals *locals)
 {
     struct grove_fiber *f = hub_of_thread->current;
+    assert(locals && !f->locals);
     f->locals = locals;
     for (int round = 0; round < ROUNDS && destroy_values(f); round++)
         ;
@@ -85,6 +87,7 @@ static int grow(struct grove_fiber *f, grove_local key)
 {
     struct locals *l = locals_of(f);
     unsigned old = l ? l->capacity : 0;
+    assert(key >= old && key < GROVE_LOCAL_MAX);
     unsigned capacity = old ? old : CAPACITY_MIN;
     while (capacity <= key)
         capacity *= 2;

@@ -7,13 +7,15 @@
  * goes on to the next item. So nothing is allocated, and results that nobody
  * fetches hold up further calls.
  */
+#include <assert.h>
+
 #include "sync/turn.h"
 
 /* A result to be fetched; its fiber waits for that. */
 struct finished {
-    struct turn turn; /* first */
-    size_t index;
-    int result;
+    struct turn turn; /* in the map's ring */
+    size_t index;     /* of the item */
+    int result;       /* what fn has returned for it */
 };
 
 /* The next item to begin with; false: there is none, or it is over. */
@@ -27,6 +29,7 @@ static bool next_item(grove_map *m, size_t *index)
 
 static int call(grove_map *m, size_t index)
 {
+    assert(index < m->next && m->next <= m->n);
     return m->fn(m->items + index * m->size, m->arg);
 }
 
@@ -123,6 +126,7 @@ static void fetch(grove_map *m, size_t *index, int *result)
     struct finished *f =
         container_of(turn_of(m->finished.next), struct finished, turn);
     struct grove_fiber *worker = f->turn.link.arg;
+    assert(m->fetched < m->next && f->index < m->next);
     links_remove(&f->turn.link);
     m->fetched++;
     if (index)

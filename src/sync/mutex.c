@@ -12,6 +12,8 @@
  */
 #include "sync/mutex.h"
 
+#include <assert.h>
+
 #include "sync/waiter.h"
 
 #define CONTENDED ((uintptr_t)1)
@@ -62,6 +64,7 @@ bool grove_mutex_is_locked(const grove_mutex *m)
 
 static int lock_again(grove_mutex *m)
 {
+    assert(mutex_is_held(m));
     if (!m->recursive)
         return -EDEADLK;
     m->depth++;
@@ -72,6 +75,7 @@ static int lock_again(grove_mutex *m)
  * queue. Whether it was taken. */
 static bool take_or_mark(grove_mutex *m, uintptr_t self)
 {
+    assert(waiters_locked(&m->waiters) && !(self & CONTENDED));
     for (;;) {
         uintptr_t owner = owner_of(m);
         if (owner == 0) {
@@ -133,6 +137,7 @@ int grove_mutex_trylock(grove_mutex *m)
  * NULL when there is nobody, and then m is marked as such. */
 static struct waiter *hand_over(grove_mutex *m, uintptr_t self)
 {
+    assert(waiters_locked(&m->waiters) && holds(m, self));
     struct waiter *w = waiters_take(&m->waiters);
     uintptr_t heir = w ? (uintptr_t)w->wait->fiber : self;
     if (!waiters_empty(&m->waiters))

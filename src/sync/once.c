@@ -10,6 +10,8 @@
  *
  * DONE may be read without the lock.
  */
+#include <assert.h>
+
 #include "sync/waiter.h"
 
 enum { TO_DO, RUNNING, DONE };
@@ -37,6 +39,7 @@ static void set_state(grove_once *o, int state)
 
 static void start(grove_once *o, struct grove_fiber *runner)
 {
+    assert(waiters_locked(&o->waiters) && o->state != DONE);
     set_state(o, RUNNING);
     o->runner = (uintptr_t)runner;
 }
@@ -44,6 +47,7 @@ static void start(grove_once *o, struct grove_fiber *runner)
 /* Under the lock: it has failed. Who is to try next. */
 static struct waiter *pass_on(grove_once *o)
 {
+    assert(waiters_locked(&o->waiters) && o->state == RUNNING);
     struct waiter *w = waiters_take(&o->waiters);
     if (w) {
         w->next = NULL;
@@ -61,6 +65,7 @@ static int run(grove_once *o, int (*fn)(void *), void *arg)
     int r = fn(arg);
     struct waiter *woken;
     waiters_lock(&o->waiters);
+    assert(o->state == RUNNING && o->runner);
     if (r < 0) {
         woken = pass_on(o);
     } else {

@@ -2,6 +2,8 @@
  * The promise: an event that is set once and brings a value or an error. Both
  * are written before the flag, and never again.
  */
+#include <assert.h>
+
 #include "sync/waiter.h"
 
 void grove_promise_init(grove_promise *p)
@@ -27,6 +29,7 @@ static int settle(grove_promise *p, void *value, int error)
         p->error = error;
         __atomic_store_n(&p->set, true, __ATOMIC_RELEASE);
         released = waiters_take_all(&p->waiters);
+        assert(waiters_empty(&p->waiters));
     }
     waiters_unlock(&p->waiters);
     waiters_wake(released);
@@ -48,6 +51,7 @@ int grove_promise_result(const grove_promise *p, void **value)
     bool set = is_set(p);
     if (value)
         *value = set ? p->value : NULL;
+    assert(!set || p->error <= 0);
     return set ? p->error : -EAGAIN;
 }
 

@@ -4,6 +4,8 @@
  * unlock lets through the first, and if that is a reader all readers up to the
  * next writer. Neither side can starve the other.
  */
+#include <assert.h>
+
 #include "sync/waiter.h"
 
 /* The value of a waiter that wants to write; a reader's is NULL. */
@@ -17,11 +19,13 @@ void grove_rwlock_init(grove_rwlock *l)
 /* Under the lock: whether it may be held for that besides those who hold it. */
 static bool compatible(const grove_rwlock *l, const void *use)
 {
+    assert(waiters_locked(&l->waiters) && !(l->writer && l->readers));
     return !l->writer && !(use == TO_WRITE && l->readers);
 }
 
 static void hold(grove_rwlock *l, const void *use, struct grove_fiber *f)
 {
+    assert(f && compatible(l, use) && (!use || use == TO_WRITE));
     if (use == TO_WRITE)
         l->writer = (uintptr_t)f;
     else
@@ -41,6 +45,8 @@ static struct waiter *serve(grove_waiters *q)
         }
     }
     *last = NULL;
+    /* Who still waits first may not go yet. */
+    assert(!q->first || !compatible(l, ((struct waiter *)q->first)->value));
     return first;
 }
 
@@ -116,6 +122,7 @@ int grove_rwlock_trywrlock(grove_rwlock *l)
 static int give_up(grove_rwlock *l)
 {
     struct hub *hub = hub_of_thread;
+    assert(waiters_locked(&l->waiters));
     if (l->writer) {
         if (!hub || l->writer != (uintptr_t)hub->current)
             return -EPERM;

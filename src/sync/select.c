@@ -25,24 +25,24 @@
 
 /* What a clause needs while it is worked on. */
 struct clause_wait {
-    struct waiter waiter; /* first: what the wait is claimed by */
-    struct loop_wait io;
-    struct selection *selection;
-    grove_waiters *queue; /* NULL: the clause has none */
-    int io_result;
-    short revents; /* of a descriptor, as poll(2) told */
+    struct waiter waiter;        /* first: what the wait is claimed by */
+    struct loop_wait io;         /* of a descriptor: linked while it waits */
+    struct selection *selection; /* it is part of */
+    grove_waiters *queue;        /* NULL: the clause has none */
+    int io_result;               /* of the edge: 0, or why it will not come */
+    short revents;               /* of a descriptor, as poll(2) told */
 };
 
 /* A call of grove_select. */
 struct selection {
-    struct shared_wait wait;
-    grove_clause *clauses;
-    size_t n;
-    struct clause_wait *waits;
-    grove_waiters **locks; /* sorted, each once */
+    struct shared_wait wait;   /* of all clauses: claimed once */
+    grove_clause *clauses;     /* the caller's */
+    size_t n;                  /* of clauses, waits and order */
+    struct clause_wait *waits; /* a clause's each, in their order */
+    grove_waiters **locks;     /* sorted, each once */
     size_t lock_count;
-    unsigned *order; /* in which clauses are tried */
-    struct pollfd *fds;
+    unsigned *order;    /* in which clauses are tried */
+    struct pollfd *fds; /* of the descriptors among the clauses, likewise */
     size_t fd_count;
 };
 
@@ -99,6 +99,7 @@ static bool is_valid(const grove_clause *c)
 static void add_lock(struct selection *s, grove_waiters *lock)
 {
     size_t i = s->lock_count;
+    assert(lock && s->lock_count < s->n);
     while (i > 0 && (uintptr_t)s->locks[i - 1] > (uintptr_t)lock)
         i--;
     if (i > 0 && s->locks[i - 1] == lock)
@@ -111,8 +112,10 @@ static void add_lock(struct selection *s, grove_waiters *lock)
 
 static void lock_all(const struct selection *s)
 {
-    for (size_t i = 0; i < s->lock_count; i++)
+    for (size_t i = 0; i < s->lock_count; i++) {
+        assert(i == 0 || (uintptr_t)s->locks[i - 1] < (uintptr_t)s->locks[i]);
         waiters_lock(s->locks[i]);
+    }
 }
 
 static void unlock_all(const struct selection *s)
@@ -212,6 +215,7 @@ static void remove_descriptors(struct selection *s, struct hub *hub)
 static int try_clause(struct selection *s, size_t i, struct handover *h)
 {
     grove_clause *c = &s->clauses[i];
+    assert(!lock_of(c) || waiters_locked(lock_of(c)));
     int r = -EAGAIN;
     switch (c->kind) {
     case GROVE_CLAUSE_SEND:
@@ -267,6 +271,7 @@ static void push_all(struct selection *s)
         w->queue = queue_of(&s->clauses[i]);
         if (!w->queue)
             continue;
+        assert(!w->waiter.queued);
         w->waiter.wait = &s->wait;
         w->waiter.value = s->clauses[i].value;
         waiters_push(w->queue, &w->waiter);
@@ -295,6 +300,7 @@ static ssize_t claimed_clause(struct selection *s)
 {
     struct clause_wait *w = s->wait.claimed_by;
     size_t i = (size_t)(w - s->waits);
+    assert(i < s->n && w->selection == s && !w->waiter.queued);
     grove_clause *c = &s->clauses[i];
     if (is_descriptor(c)) {
         if (w->io_result == 0)
@@ -396,6 +402,7 @@ static ssize_t select_in(void *space, grove_clause *clauses, size_t n,
                          bool waits, int64_t deadline)
 {
     struct selection s = {.clauses = clauses, .n = n, .waits = space};
+    assert((uintptr_t)space % _Alignof(struct clause_space) == 0);
     s.fds = (struct pollfd *)(s.waits + n);
     s.locks = (grove_waiters **)(s.fds + n);
     s.order = (unsigned *)(s.locks + n);

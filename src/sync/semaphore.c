@@ -3,6 +3,8 @@
  * many is not overtaken by who needs few, so that nobody starves. Hence one
  * that gives up may let those behind it through.
  */
+#include <assert.h>
+
 #include "sync/waiter.h"
 
 void grove_semaphore_init(grove_semaphore *s, size_t units)
@@ -25,6 +27,7 @@ static struct waiter *serve(grove_waiters *q)
 {
     grove_semaphore *s = container_of(q, grove_semaphore, waiters);
     struct waiter *w, *first = NULL, **last = &first;
+    assert(waiters_locked(q));
     while ((w = q->first) && (uintptr_t)w->value <= s->units) {
         if (waiters_claim(q, w)) {
             set_units(s, s->units - (uintptr_t)w->value);
@@ -33,12 +36,16 @@ static struct waiter *serve(grove_waiters *q)
         }
     }
     *last = NULL;
+    /* The first of those who still wait needs more than there is. */
+    assert(!q->first ||
+           (uintptr_t)((struct waiter *)q->first)->value > s->units);
     return first;
 }
 
 /* Under the lock: whether n units were had without waiting. */
 static bool take(grove_semaphore *s, size_t n)
 {
+    assert(waiters_locked(&s->waiters));
     if (!waiters_empty(&s->waiters) || n > s->units)
         return false;
     set_units(s, s->units - n);

@@ -6,10 +6,13 @@
  */
 #include "sync/turn.h"
 
+#include <assert.h>
+
 int turn_await(struct hub *hub, struct turn *turn, int64_t deadline,
                const char *what)
 {
     int r;
+    assert(turn->link.next && turn->link.arg == hub->current);
     do
         r = hub_wait(hub, deadline, what, -1);
     while (unlikely(r == HUB_TRANSFERRED && turn->link.next));
@@ -34,6 +37,7 @@ bool turn_give(grove_link *ring, int result)
 {
     for (grove_link *link = ring->next; link != ring; link = link->next) {
         struct grove_fiber *f = link->arg;
+        assert(link->next->prev == link && f->hub == hub_of_thread);
         if (f->state != FIBER_PARKED)
             continue;
         links_remove(link);

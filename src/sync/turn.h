@@ -10,7 +10,7 @@
 
 /* One who waits, on its stack. */
 struct turn {
-    grove_link link; /* arg: the fiber */
+    grove_link link; /* in the ring; arg: the fiber; next NULL: out of it */
     int result;      /* of its wait, once it was given its turn */
 };
 

@@ -1,6 +1,10 @@
 /*
- * The wait group: a count, and those who wait for it to become 0.
+ * The wait group: a count, and those who wait for it to become 0. Nobody stands
+ * in its queue while it is 0. The count is changed under the queue's lock, and
+ * may be read without. Any thread may call these; who waits needs a hub.
  */
+#include <assert.h>
+
 #include "sync/waiter.h"
 
 void grove_wait_group_init(grove_wait_group *g)
@@ -15,6 +19,7 @@ size_t grove_wait_group_count(const grove_wait_group *g)
 
 static void set_count(grove_wait_group *g, size_t count)
 {
+    assert(waiters_locked(&g->waiters));
     __atomic_store_n(&g->count, count, __ATOMIC_RELAXED);
 }
 
@@ -33,6 +38,7 @@ int grove_wait_group_done(grove_wait_group *g)
     struct waiter *released = NULL;
     waiters_lock(&g->waiters);
     bool any = g->count > 0;
+    assert(any || waiters_empty(&g->waiters));
     if (any)
         set_count(g, g->count - 1);
     if (any && g->count == 0)

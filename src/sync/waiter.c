@@ -1,8 +1,19 @@
 /*
- * The parts of waiter.h that are not on the usual path.
+ * The parts of waiter.h that are not on the usual path: the lock once another
+ * thread holds it, lists of waiters that were taken, and a waiter that leaves
+ * by itself. Any thread may lock, take and wake; a waiter leaves on its own.
+ *
+ * The lock:
+ *
+ *     FREE --lock--> HELD --another wants it, spins in vain--> HELD_AND_WANTED
+ *      ^              |                                             |
+ *      +----unlock----+-------------- unlock, wake one -------------+
+ *
+ * One that slept takes it as HELD_AND_WANTED, since others may sleep still.
  */
 #include "sync/waiter.h"
 
+#include <assert.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -61,6 +72,7 @@ void waiters_lock_slow(grove_waiters *q)
 /* The queue may be gone as soon as it is free; waking is then in vain. */
 void waiters_unlock_slow(grove_waiters *q)
 {
+    assert(waiters_locked(q));
     if (__atomic_exchange_n(&q->lock, FREE, __ATOMIC_RELEASE) ==
         HELD_AND_WANTED)
         futex(&q->lock, FUTEX_WAKE, 1);
@@ -104,6 +116,7 @@ bool waiter_leave(struct wait_in_queue *w)
     waiters_lock(w->queue);
     bool queued = w->waiter.queued;
     if (queued) {
+        assert(waiters_locked(w->queue));
         waiters_remove(w->queue, &w->waiter);
         if (w->left)
             others = w->left(w->queue);
@@ -124,5 +137,6 @@ int waiter_wait(struct hub *hub, struct wait_in_queue *w, int64_t deadline,
     int r = hub_wait_shared(hub, &w->wait, deadline, what);
     if (unlikely(r < 0))
         waiter_leave(w);
+    assert(r <= 0 && !w->waiter.queued);
     return r;
 }

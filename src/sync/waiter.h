@@ -27,20 +27,23 @@
 #ifndef GROVE_SYNC_WAITER_H
 #define GROVE_SYNC_WAITER_H
 
+#include <assert.h>
+
 #include "hub/hub.h"
 
+/* Who waits, in one queue. */
 struct waiter {
-    struct waiter *next, *prev;
-    struct shared_wait *wait; /* how to wake its fiber */
-    bool queued;
+    struct waiter *next, *prev; /* in the queue; next also in a taken list */
+    struct shared_wait *wait;   /* how to wake its fiber */
+    bool queued;                /* it is in the queue; under its lock */
     void *value; /* what the primitive hands over, or wants handed over */
 };
 
 /* The wait of a fiber in one queue. */
 struct wait_in_queue {
-    struct waiter waiter;
-    struct shared_wait wait;
-    grove_waiters *queue;
+    struct waiter waiter;    /* what stands in the queue */
+    struct shared_wait wait; /* its own: a select's waiters share one */
+    grove_waiters *queue;    /* which is its own lock, too */
     /* It has left the queue, which is locked, and nobody had taken it: takes
      * those who are not held up any more. NULL: it held up nobody. */
     struct waiter *(*left)(grove_waiters *q);
@@ -59,6 +62,13 @@ static inline void waiters_unlock(grove_waiters *q)
 {
     if (unlikely(!hub_single_threaded()))
         waiters_unlock_slow(q);
+}
+
+/* For assertions: whether somebody has the lock, who can only be the caller if
+ * the program is right. */
+static inline bool waiters_locked(const grove_waiters *q)
+{
+    return hub_single_threaded() || __atomic_load_n(&q->lock, __ATOMIC_RELAXED);
 }
 
 void waiters_await_unlock_slow(const grove_waiters *q);
@@ -80,6 +90,8 @@ static inline bool waiters_empty(const grove_waiters *q)
 
 static inline void waiters_push(grove_waiters *q, struct waiter *w)
 {
+    assert(!q->first == !q->last && w->wait);
+    assert(!q->last || (w->wait->fiber && !((struct waiter *)q->last)->next));
     w->queued = true;
     w->next = NULL;
     w->prev = q->last;
@@ -92,6 +104,9 @@ static inline void waiters_push(grove_waiters *q, struct waiter *w)
 
 static inline void waiters_remove(grove_waiters *q, struct waiter *w)
 {
+    assert(w->queued);
+    assert(w->prev ? w->prev->next == w : q->first == w);
+    assert(w->next ? w->next->prev == w : q->last == w);
     w->queued = false;
     if (w->prev)
         w->prev->next = w->next;
