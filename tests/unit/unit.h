@@ -48,7 +48,7 @@ __attribute__((unused)) static size_t unit_scale(size_t many, size_t few)
 /* Skip the test, and say in a sentence why and what would make it run. */
 #define unit_skip(why) \
     do { \
-        printf("skipped: %s\n", why); \
+        printf("%s\n", why); \
         fflush(stdout); \
         skip(); \
     } while (0)
