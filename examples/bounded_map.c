@@ -17,6 +17,8 @@
 
 #include <grove.h>
 
+#include "usage.h"
+
 #define PAGES 5
 #define AT_ONCE 3
 
@@ -94,8 +96,10 @@ static int fetch_all_or_none(void)
     return grove_group_end(&group); /* nobody is left running */
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    usage_check(argc, argv, 0, 0,
+                "usage: bounded_map\n\nFetch made-up pages, three at once.");
     int r = print_as_they_come();
     if (r < 0) {
         fprintf(stderr, "bounded_map: %s\n", strerror(-r));

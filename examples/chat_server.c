@@ -17,6 +17,8 @@
 
 #include <grove.h>
 
+#include "usage.h"
+
 #define LINE_MAX 512
 #define LINES 64 /* that a channel holds */
 
@@ -126,9 +128,11 @@ static void serve(grove_connection *c)
 
 int main(int argc, char **argv)
 {
+    usage_check(argc, argv, 0, 1,
+                "usage: chat_server [PORT]\n\nWhat one client says all the "
+                "others hear.");
     char address[32];
-    snprintf(address, sizeof(address), "127.0.0.1:%s",
-             argc > 1 ? argv[1] : "0");
+    snprintf(address, sizeof(address), "127.0.0.1:%d", usage_port(argv[1]));
     grove_server_attr attr = {.address = address};
     grove_server *server;
     int r = grove_server_start(&server, &attr, serve, NULL);

@@ -7,12 +7,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <grove.h>
+
+#include "usage.h"
 
 #define PIECE (256 << 10)
 
@@ -114,5 +117,8 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    usage_check(argc, argv, 1, INT_MAX,
+                "usage: checksum FILE...\n\nPrint checksums of files as cksum "
+                "does, several at once.");
     return grove_main(run, argc, argv);
 }

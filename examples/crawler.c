@@ -13,6 +13,8 @@
 
 #include <grove.h>
 
+#include "usage.h"
+
 #define FETCHERS 8
 #define PAGES 1000            /* looked at, at most */
 #define PAGE_SIZE (256 << 10) /* of it, at most */
@@ -133,13 +135,14 @@ static void *fetch_pages(void *arg)
 
 int main(int argc, char **argv)
 {
+    usage_check(argc, argv, 1, 2,
+                "usage: crawler URL [FILE_OF_TRUSTED_CAS]\n\nFollow the links "
+                "of a site, several pages at once.");
     grove_fiber *fetchers[FETCHERS];
-    if (argc < 2 || !add(argv[1], NULL) ||
+    if (!add(argv[1], NULL) ||
         grove_tls_context_new(&tls_context, GROVE_TLS_CLIENT) < 0 ||
-        (argc > 2 && grove_tls_context_trust(tls_context, argv[2]) < 0)) {
-        fprintf(stderr, "usage: crawler URL [FILE_OF_TRUSTED_CAS]\n");
-        return EXIT_FAILURE;
-    }
+        (argc > 2 && grove_tls_context_trust(tls_context, argv[2]) < 0))
+        usage_refuse();
     for (int i = 0; i < FETCHERS; i++) {
         if (grove_spawn(&fetchers[i], fetch_pages, NULL) < 0)
             return EXIT_FAILURE;

@@ -5,6 +5,7 @@
  *     100 clients, 10000 answers in 97 ms
  */
 #include <inttypes.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,8 @@
 #include <sys/socket.h>
 
 #include <grove.h>
+
+#include "usage.h"
 
 static struct sockaddr_in server = {.sin_family = AF_INET};
 static int requests = 100;
@@ -47,14 +50,13 @@ static void *client(void *arg)
 
 int main(int argc, char **argv)
 {
-    int n = argc > 2 ? atoi(argv[2]) : 100;
-    if (argc < 2 || n < 1) {
-        fprintf(stderr, "usage: echo_clients PORT [CLIENTS [REQUESTS]]\n");
-        return EXIT_FAILURE;
-    }
+    usage_check(argc, argv, 1, 3,
+                "usage: echo_clients PORT [CLIENTS [REQUESTS]]\n\nClients of "
+                "echo_server, all at once.");
+    int n = argc > 2 ? usage_number(argv[2], 1, INT_MAX) : 100;
     if (argc > 3)
-        requests = atoi(argv[3]);
-    server.sin_port = htons((uint16_t)atoi(argv[1]));
+        requests = usage_number(argv[3], 0, INT_MAX);
+    server.sin_port = htons((uint16_t)usage_number(argv[1], 1, 65535));
     server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 
     grove_fiber **clients = calloc((size_t)n, sizeof(*clients));

@@ -15,6 +15,8 @@
 
 #include <grove.h>
 
+#include "usage.h"
+
 static void *serve(void *arg)
 {
     int fd = (int)(intptr_t)arg;
@@ -48,7 +50,10 @@ static int listen_on(int port)
 
 int main(int argc, char **argv)
 {
-    int server = listen_on(argc > 1 ? atoi(argv[1]) : 0);
+    usage_check(argc, argv, 0, 1,
+                "usage: echo_server [PORT]\n\nSend back what clients send; "
+                "without PORT on a free one.");
+    int server = listen_on(usage_port(argv[1]));
     if (server < 0) {
         perror("echo_server");
         return EXIT_FAILURE;

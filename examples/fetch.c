@@ -11,6 +11,7 @@
  *       |==================================                |    0 -  202 /200
  */
 #include <inttypes.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,8 @@
 #include <sys/socket.h>
 
 #include <grove.h>
+
+#include "usage.h"
 
 #define WIDTH 50 /* columns of the timeline */
 
@@ -106,6 +109,9 @@ static bool at_once(struct fetch *fs, size_t n)
 
 int main(int argc, char **argv)
 {
+    usage_check(argc, argv, 1, INT_MAX,
+                "usage: fetch http://127.0.0.1:PORT/PATH...\n\nFetch pages one "
+                "after another, then all at once.");
     size_t n = argc > 1 ? (size_t)argc - 1 : 0;
     struct fetch *fs = calloc(n + 1, sizeof(*fs));
     for (size_t i = 0; i < n; i++) {
@@ -118,9 +124,8 @@ int main(int argc, char **argv)
         }
     }
     if (n == 0) {
-        fprintf(stderr, "usage: fetch http://127.0.0.1:PORT/PATH...\n");
         free(fs);
-        return EXIT_FAILURE;
+        usage_refuse();
     }
     bool ok = one_after_another(fs, n);
     ok = at_once(fs, n) && ok;

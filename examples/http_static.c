@@ -17,6 +17,8 @@
 
 #include <grove.h>
 
+#include "usage.h"
+
 #define HEAD_MAX 8192 /* bytes of a request's head */
 #define PATIENCE (30 * GROVE_SECOND)
 
@@ -136,13 +138,20 @@ static void serve(grove_connection *c)
 
 int main(int argc, char **argv)
 {
+    usage_check(argc, argv, 1, 2,
+                "usage: http_static DIRECTORY [ADDRESS:PORT]\n\nServe the "
+                "files below a directory over HTTP.");
     grove_server_attr attr = {.address = argc > 2 ? argv[2] : "127.0.0.1:0"};
     grove_server *server;
-    intptr_t root = argc > 1 ? open(argv[1], O_PATH | O_DIRECTORY) : -1;
-    if (root < 0 ||
-        grove_server_start(&server, &attr, serve, (void *)root) < 0) {
-        fprintf(stderr, "usage: http_static DIRECTORY [ADDRESS:PORT]\n");
-        return 1;
+    intptr_t root = open(argv[1], O_PATH | O_DIRECTORY);
+    if (root < 0) {
+        fprintf(stderr, "http_static: %s: %s\n", argv[1], strerror(errno));
+        usage_refuse();
+    }
+    int r = grove_server_start(&server, &attr, serve, (void *)root);
+    if (r < 0) {
+        fprintf(stderr, "http_static: %s: %s\n", attr.address, strerror(-r));
+        usage_refuse();
     }
     printf("listening on 127.0.0.1:%d\n", grove_server_port(server));
     fflush(stdout);

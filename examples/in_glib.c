@@ -16,6 +16,8 @@
 #include <glib.h>
 #include <grove.h>
 
+#include "usage.h"
+
 /* ---- a hub as a source of GLib -------------------------------------------- */
 
 struct hub_source {
@@ -105,8 +107,10 @@ static void *work(void *main_loop)
     return NULL;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    usage_check(argc, argv, 0, 0,
+                "usage: in_glib\n\nFibers inside GLib's main loop.");
     GMainLoop *loop = g_main_loop_new(NULL, FALSE);
     GSource *source = hub_source_new();
     if (!source || grove_channel_create(&ticks, sizeof(int), TICKS) < 0 ||

@@ -17,6 +17,8 @@
 #include <grove.h>
 #include <uv.h>
 
+#include "usage.h"
+
 /* ---- a hub in a loop of libuv ------------------------------------------- */
 
 struct embedding {
@@ -116,8 +118,10 @@ static void *work(void *arg)
     return NULL;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    usage_check(argc, argv, 0, 0,
+                "usage: in_libuv\n\nFibers inside libuv's loop.");
     uv_loop_t *loop = uv_default_loop();
     uv_timer_t timer;
     if (embed(&embedding, loop) < 0 ||

@@ -12,6 +12,8 @@
 
 #include <grove.h>
 
+#include "usage.h"
+
 struct product {
     int a, b;
 };
@@ -30,8 +32,11 @@ static void *sleep_long(void *arg)
     return (void *)(intptr_t)r;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    usage_check(argc, argv, 0, 0,
+                "usage: join_value\n\nA fiber that returns a value, and one "
+                "that is killed.");
     struct product p = {6, 7};
     grove_fiber *fiber;
     void *value;

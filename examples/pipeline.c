@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,8 @@
 #include <unistd.h>
 
 #include <grove.h>
+
+#include "usage.h"
 
 #define MOST 16
 
@@ -138,5 +141,9 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    usage_check(argc, argv, 1, INT_MAX,
+                "usage: pipeline COMMAND [ARGUMENT...] [: COMMAND "
+                "[ARGUMENT...]]...\n\nRun commands as a pipeline and number "
+                "the lines of the last.");
     return grove_main(run, argc, argv);
 }

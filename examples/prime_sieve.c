@@ -6,10 +6,13 @@
  *     $ prime_sieve 100 2
  *     2 3 5 7 11 13 17 19 23 29 31 37 41 43 47 53 59 61 67 71 73 79 83 89 97
  */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include <grove.h>
+
+#include "usage.h"
 
 static int limit;
 
@@ -111,11 +114,10 @@ static int sieve(const grove_crew *crew, void *arg)
 
 int main(int argc, char **argv)
 {
-    limit = argc > 1 ? atoi(argv[1]) : 100;
-    unsigned hubs = argc > 2 ? (unsigned)atoi(argv[2]) : 0;
-    if (limit <= 2 || argc > 3) {
-        fprintf(stderr, "usage: prime_sieve LIMIT [HUBS]\n");
-        return 2;
-    }
+    usage_check(argc, argv, 0, 2,
+                "usage: prime_sieve [LIMIT [HUBS]]\n\nThe primes below LIMIT, "
+                "100, by fibers on HUBS threads.");
+    limit = argc > 1 ? usage_number(argv[1], 3, INT_MAX) : 100;
+    unsigned hubs = argc > 2 ? (unsigned)usage_number(argv[2], 0, 1000) : 0;
     return grove_hubs(hubs, sieve, NULL) == 0 ? 0 : 1;
 }

@@ -11,6 +11,8 @@
 
 #include <grove.h>
 
+#include "usage.h"
+
 #define ROOM 4
 #define ITEMS 20
 
@@ -40,8 +42,11 @@ static void *consume(void *name)
     return NULL;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    usage_check(argc, argv, 0, 0,
+                "usage: producer_consumer\n\nA producer and two consumers "
+                "share a channel.");
     grove_fiber *fibers[3];
     grove_spawn(&fibers[0], consume, (void *)"Ann");
     grove_spawn(&fibers[1], consume, (void *)"Bob");

@@ -10,6 +10,8 @@
 
 #include <grove.h>
 
+#include "usage.h"
+
 #define N 3
 
 static void *sleeper(void *arg)
@@ -38,8 +40,11 @@ static int64_t together(void)
     return grove_now() - begin;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    usage_check(argc, argv, 0, 0,
+                "usage: sleep_together\n\nThree sleeps, one after another and "
+                "at once.");
     printf("one after another: %" PRId64 " ms\n",
            one_after_another() / GROVE_MILLISECOND);
     printf("together: %" PRId64 " ms\n", together() / GROVE_MILLISECOND);

@@ -15,6 +15,8 @@
 
 #include <grove.h>
 
+#include "usage.h"
+
 #define LONGEST 60000 /* milliseconds */
 
 /* Read up to the empty line that ends a request's head. Its first line is left
@@ -91,7 +93,10 @@ static int listen_on(int port)
 
 int main(int argc, char **argv)
 {
-    int server = listen_on(argc > 1 ? atoi(argv[1]) : 0);
+    usage_check(
+        argc, argv, 0, 1,
+        "usage: slow_site [PORT]\n\nGET /N answers after N milliseconds.");
+    int server = listen_on(usage_port(argv[1]));
     if (server < 0) {
         perror("slow_site");
         return EXIT_FAILURE;

@@ -11,6 +11,8 @@
 
 #include <grove.h>
 
+#include "usage.h"
+
 static void *work(void *name)
 {
     for (int step = 1; step <= 2; step++) {
@@ -20,8 +22,10 @@ static void *work(void *name)
     return NULL;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    usage_check(argc, argv, 0, 0,
+                "usage: switch_order\n\nTwo fibers that take turns.");
     grove_fiber *fibers[2];
     grove_spawn(&fibers[0], work, (void *)"foo"); /* neither runs yet */
     grove_spawn(&fibers[1], work, (void *)"bar");

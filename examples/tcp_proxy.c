@@ -14,6 +14,8 @@
 
 #include <grove.h>
 
+#include "usage.h"
+
 #define PATIENCE (10 * GROVE_SECOND) /* for the other server to answer */
 
 static const char *host, *service; /* whom to pass connections on to */
@@ -93,10 +95,9 @@ static int listen_on(const char *address)
 
 int main(int argc, char **argv)
 {
-    if (argc != 4) {
-        fprintf(stderr, "usage: tcp_proxy ADDRESS:PORT HOST SERVICE\n");
-        return EXIT_FAILURE;
-    }
+    usage_check(argc, argv, 3, 3,
+                "usage: tcp_proxy ADDRESS:PORT HOST SERVICE\n\nPass TCP "
+                "connections on to another server.");
     host = argv[2];
     service = argv[3];
     int listener = listen_on(argv[1]);

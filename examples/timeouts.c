@@ -13,6 +13,8 @@
 
 #include <grove.h>
 
+#include "usage.h"
+
 #define MS GROVE_MILLISECOND
 
 /* Knows nothing of timeouts; a real one would read and write. */
@@ -48,8 +50,11 @@ static void three_steps(const char *name, int64_t each, int64_t all)
         printf("%s: all three steps in time\n", name);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    usage_check(
+        argc, argv, 0, 0,
+        "usage: timeouts\n\nTimeout scopes end what waits inside them.");
     three_steps("patient", 200 * MS, 1000 * MS);
     three_steps("hasty", 10 * MS, 25 * MS);
     return 0;

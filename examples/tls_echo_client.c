@@ -11,6 +11,7 @@
  * It connects to 127.0.0.1; HOST is whom the certificate must be for. With
  * CERT and KEY in the environment, files, it shows a certificate of its own.
  */
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,8 @@
 #include <sys/socket.h>
 
 #include <grove.h>
+
+#include "usage.h"
 
 static char session[GROVE_TLS_SESSION_MAX];
 static ssize_t session_size;
@@ -81,10 +84,14 @@ static bool visit(grove_tls_context *context, const char *host, int port,
 
 int main(int argc, char **argv)
 {
+    usage_check(argc, argv, 4, INT_MAX,
+                "usage: tls_echo_client CA.pem HOST PORT LINE...\n\nSay lines "
+                "to tls_echo_server and print what comes back.");
     grove_tls_context *context;
     const char *cert = getenv("CERT"), *key = getenv("KEY");
-    if (argc < 5 || grove_tls_context_new(&context, GROVE_TLS_CLIENT) < 0) {
-        fprintf(stderr, "usage: tls_echo_client CA.pem HOST PORT LINE...\n");
+    int port = usage_number(argv[3], 1, 65535);
+    if (grove_tls_context_new(&context, GROVE_TLS_CLIENT) < 0) {
+        perror("tls_echo_client");
         return EXIT_FAILURE;
     }
     bool ok = grove_tls_context_trust(context, argv[1]) == 0 &&
@@ -94,7 +101,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "tls_echo_client: %s\n",
                 grove_tls_context_error(context));
     for (int i = 0; i < 2 && ok; i++)
-        ok = visit(context, argv[2], atoi(argv[3]), argv + 4);
+        ok = visit(context, argv[2], port, argv + 4);
     grove_tls_context_release(context);
     return ok ? 0 : EXIT_FAILURE;
 }

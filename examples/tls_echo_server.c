@@ -15,6 +15,8 @@
 
 #include <grove.h>
 
+#include "usage.h"
+
 static void serve(grove_connection *c)
 {
     char name[128], buf[4096];
@@ -65,13 +67,12 @@ static void on_signal(int signal)
 
 int main(int argc, char **argv)
 {
+    usage_check(argc, argv, 2, 3,
+                "usage: tls_echo_server CERT.pem KEY.pem [PORT]\n\nSend back "
+                "over TLS what clients send.");
     char address[32];
-    snprintf(address, sizeof(address), "127.0.0.1:%s",
-             argc > 3 ? argv[3] : "0");
-    grove_tls_context *context =
-        argc > 2 ? make_context(argv[1], argv[2]) : NULL;
-    if (argc < 3)
-        fprintf(stderr, "usage: tls_echo_server CERT.pem KEY.pem [PORT]\n");
+    snprintf(address, sizeof(address), "127.0.0.1:%d", usage_port(argv[3]));
+    grove_tls_context *context = make_context(argv[1], argv[2]);
     if (!context)
         return EXIT_FAILURE;
     grove_server_attr attr = {.address = address, .tls = context};

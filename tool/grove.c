@@ -39,6 +39,7 @@ static void print_usage(FILE *to)
     fputs("usage: grove <command>\n\ncommands:\n", to);
     for (size_t i = 0; i < ncommands; i++)
         fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].what);
+    fputs("\noptions: -h, --help; -V, --version\n", to);
 }
 
 static int run_help(void)
@@ -82,10 +83,15 @@ static int run_info(void)
     return OK;
 }
 
-/* The command called name, also as the option --name; NULL if there is none. */
+/* The command called name, also as the option --name, or -h or -V as other
+ * programs have them; NULL if there is none. */
 static const struct command *find_command(const char *name)
 {
-    if (strncmp(name, "--", 2) == 0)
+    if (strcmp(name, "-h") == 0)
+        name = "help";
+    else if (strcmp(name, "-V") == 0)
+        name = "version";
+    else if (strncmp(name, "--", 2) == 0)
         name += 2;
     for (size_t i = 0; i < ncommands; i++)
         if (strcmp(name, commands[i].name) == 0)

@@ -9,8 +9,8 @@ from grove import monkey
 
 monkey.patch_socket()
 
+import argparse  # noqa: E402
 import re  # noqa: E402
-import sys  # noqa: E402
 import time  # noqa: E402
 from urllib.parse import urljoin  # noqa: E402
 from urllib.request import urlopen  # noqa: E402
@@ -18,9 +18,14 @@ from urllib.request import urlopen  # noqa: E402
 from grove.lock import Semaphore  # noqa: E402
 from grove.pool import Group  # noqa: E402
 
+parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+parser.add_argument("url", metavar="URL")
+parser.add_argument("fetching", metavar="FETCHING", type=int, nargs="?", default=10)
+arguments = parser.parse_args()
+
 start = time.monotonic()
 pages = Group()
-fetching = Semaphore(int(sys.argv[2]) if len(sys.argv) > 2 else 10)
+fetching = Semaphore(arguments.fetching)
 seen: set[str] = set()
 
 
@@ -38,6 +43,6 @@ def follow(url: str) -> None:
         pages.spawn(visit, url)
 
 
-follow(sys.argv[1])
+follow(arguments.url)
 pages.join()
 print(f"{len(seen)} pages in {time.monotonic() - start:.2f} s")

@@ -5,7 +5,7 @@
 Prints the port it listens on.
 """
 
-import sys
+import argparse
 
 from grove.server import StreamServer
 
@@ -16,8 +16,9 @@ def echo(connection, address) -> None:
 
 
 if __name__ == "__main__":
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
-    server = StreamServer(("127.0.0.1", port), echo)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("port", metavar="PORT", type=int, nargs="?", default=0)
+    server = StreamServer(("127.0.0.1", parser.parse_args().port), echo)
     server.start()
     print(server.server_port, flush=True)
     server.serve_forever()

@@ -9,7 +9,7 @@ monkey.patch_ssl()
 monkey.patch_socket()
 monkey.patch_select()
 
-import sys  # noqa: E402
+import argparse  # noqa: E402
 
 import grove  # noqa: E402
 import requests  # noqa: E402
@@ -20,4 +20,8 @@ def fetch(url: str) -> None:
     print(f"{page.status_code} {len(page.content)} bytes from {url}")
 
 
-grove.joinall([grove.spawn(fetch, url) for url in sys.argv[1:]])
+parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+parser.add_argument("urls", metavar="URL", nargs="+")
+urls = parser.parse_args().urls
+
+grove.joinall([grove.spawn(fetch, url) for url in urls])

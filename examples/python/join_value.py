@@ -1,5 +1,7 @@
 """What a greenlet returned, what it raised, and a time limit for waiting."""
 
+import argparse
+
 import grove
 
 
@@ -7,6 +9,8 @@ def divide(a: int, b: int) -> float:
     grove.sleep(0.05)
     return a / b
 
+
+argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
 
 good = grove.spawn(divide, 6, 3)
 slow = grove.spawn(grove.sleep, 10)

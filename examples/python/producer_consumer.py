@@ -3,6 +3,8 @@
     python3 -m grove producer_consumer.py
 """
 
+import argparse
+
 from greenlet import greenlet
 
 
@@ -17,6 +19,8 @@ def consume(number: int) -> None:
         print("consume", number)
         number = producer.switch()
 
+
+argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
 
 producer = greenlet(produce)
 consumer = greenlet(consume)

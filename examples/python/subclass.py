@@ -1,5 +1,7 @@
 """A greenlet as a class of one's own: override _run."""
 
+import argparse
+
 import grove
 
 
@@ -15,6 +17,8 @@ class Kettle(grove.Greenlet):
         print(f"{self.name}: boils")
         return self.name
 
+
+argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
 
 kettles = [Kettle("large", 0.3), Kettle("small", 0.1)]
 for kettle in kettles:

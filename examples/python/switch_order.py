@@ -1,5 +1,7 @@
 """Two greenlets that take turns: each sleep(0) lets the other one run."""
 
+import argparse
+
 import grove
 
 
@@ -8,5 +10,7 @@ def speaker(name: str) -> None:
     grove.sleep(0)
     print(f"{name}: last words")
 
+
+argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
 
 grove.joinall([grove.spawn(speaker, "foo"), grove.spawn(speaker, "bar")])

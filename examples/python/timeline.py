@@ -8,7 +8,7 @@ from gevent import monkey
 
 monkey.patch_socket()
 
-import sys  # noqa: E402
+import argparse  # noqa: E402
 from time import perf_counter  # noqa: E402
 from urllib.parse import urlsplit  # noqa: E402
 from urllib.request import urlopen  # noqa: E402
@@ -37,7 +37,9 @@ def show(title: str, start: float, fetches: list[tuple[float, float]]) -> None:
         print(f"  |{bar:<{WIDTH}}| {times} {urlsplit(url).path}")
 
 
-urls = sys.argv[1:]
+parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+parser.add_argument("urls", metavar="URL", nargs="+")
+urls = parser.parse_args().urls
 start = perf_counter()
 show("one after another", start, [fetch(url) for url in urls])
 start = perf_counter()

@@ -221,6 +221,17 @@ static bool is_plain(const char *node)
     return !*node;
 }
 
+/* libc looks at AI_ADDRCONFIG before it looks for the service. */
+static int ask_services_of_family(struct request *q)
+{
+    int family = q->hints.ai_family;
+    int r = ask_services(q);
+    if (r != EAI_SERVICE && r != EAI_SOCKTYPE)
+        return r;
+    int narrowed = narrow_family(q, &family);
+    return narrowed ? narrowed : r;
+}
+
 /* As grove_getaddrinfo for a name. */
 static int by_name(struct request *q, struct addrinfo **result)
 {
@@ -232,7 +243,7 @@ static int by_name(struct request *q, struct addrinfo **result)
         (q->hints.ai_flags & AI_CANONIDN))
         return dns_libc_getaddrinfo(q->hub, q->node, q->service, &q->hints,
                                     result, q->deadline);
-    int r = ask_services(q);
+    int r = ask_services_of_family(q);
     if (r != 0)
         return r;
     r = look_up(q);

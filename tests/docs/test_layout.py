@@ -1,5 +1,6 @@
 """The sources are laid out by clang-format, and the headers are plain C and C++."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from build_tree import ROOT
 
+UNIT_TESTS = sorted((ROOT / "tests" / "unit").glob("test_*.c"))
 HEADERS = [ROOT / "include" / "grove.h", *(ROOT / "include" / "grove").glob("*.h")]
 
 
@@ -16,6 +18,11 @@ def test_clang_format_changes_nothing():
         [ROOT / "tools" / "format", "--check"], capture_output=True, text=True
     )
     assert check.returncode == 0, check.stderr
+
+
+@pytest.mark.parametrize("source", UNIT_TESTS, ids=lambda path: path.name)
+def test_skips_say_why(source: Path):
+    assert not re.search(r"\bskip\(\)", source.read_text()), "unit_skip(why) says it"
 
 
 # The compilers whose users include the header; a missing one leaves the others.

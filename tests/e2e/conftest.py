@@ -67,7 +67,10 @@ def seeds() -> Path:
     """The folder of the users' programs."""
     folder = Path(os.environ.get("GROVE_SEEDS", ROOT.parent / "shared" / "seeds"))
     if not folder.is_dir():
-        pytest.skip("the users' programs are not there (GROVE_SEEDS)")
+        pytest.skip(
+            "the users' programs are not there; it runs with GROVE_SEEDS set to "
+            "their folder"
+        )
     return folder
 
 

@@ -16,13 +16,15 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_version_is_the_headers():
     header = (ROOT / "include" / "grove" / "base.h").read_text()
     version = ".".join(re.findall(r"#define GROVE_VERSION_[A-Z]+ (\d+)", header))
-    for spelling in ("version", "--version"):
+    for spelling in ("version", "--version", "-V"):
         assert run(spelling).stdout == f"grove {version}\n"
 
 
 def test_help_lists_the_commands():
     result = run("help")
     assert result.returncode == 0
+    for spelling in ("-h", "--help"):
+        assert run(spelling).stdout == result.stdout
     assert re.findall(r"^  (\w+)", result.stdout, re.M) == ["help", "info", "version"]
 
 

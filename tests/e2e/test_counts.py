@@ -57,7 +57,7 @@ def instructions_each(*command: str | Path, compat: bool = False) -> float:
 
 
 x86_64 = pytest.mark.skipif(
-    platform.machine() != "x86_64", reason="the bounds are those of x86-64"
+    platform.machine() != "x86_64", reason="instructions are those of x86-64; another machine has others"
 )
 
 
@@ -74,7 +74,9 @@ def test_instructions_in_python(what: str):
         [PYTHON, "-c", "import sys; print(*sys.version_info[:2])"], text=True
     )
     if version.split() != ["3", "11"]:
-        pytest.skip("the bounds are those of CPython 3.11")
+        pytest.skip(
+            "instructions are those of CPython 3.11; a build for it runs this"
+        )
     each = instructions_each(
         PYTHON, ROOT / "bench" / "py_counted.py", what, compat=True
     )
@@ -123,7 +125,7 @@ def test_allocations_in_python(what: str):
 def test_an_echoed_request_takes_two_system_calls():
     """A recv, a send, and a share of a wait for many."""
     if not shutil.which("strace"):
-        pytest.skip("no strace here")
+        pytest.skip("system calls are counted by strace: apt-get install strace")
     printed = subprocess.check_output([BENCH / "echo", "100", "strace"], text=True)
     assert float(printed.split()[1]) <= 2.05
 

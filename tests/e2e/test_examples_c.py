@@ -51,10 +51,15 @@ def test_prime_sieve():
         assert primes == [n for n in range(2, 1000) if all(n % d for d in range(2, n))]
 
 
-@pytest.mark.parametrize("loop, name", [("in_libuv", "libuv"), ("in_glib", "GLib")])
-def test_in_another_event_loop(loop: str, name: str):
+@pytest.mark.parametrize("loop, name, package",
+    [("in_libuv", "libuv", "libuv1-dev"), ("in_glib", "GLib", "libglib2.0-dev")],
+)
+def test_in_another_event_loop(loop: str, name: str, package: str):
     if not (C_EXAMPLES / loop).exists():
-        pytest.skip(f"built without {name}")
+        pytest.skip(
+            f"{name} was not there when {loop} was to be built: apt-get install "
+            f"{package}, then meson setup --reconfigure build"
+        )
     assert output_of(loop).splitlines() == [
         "tick 1",
         "tick 2",

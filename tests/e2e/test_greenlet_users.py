@@ -19,7 +19,10 @@ def output(program: str, *packages: str) -> list[str]:
             [PYTHON, "-c", f"import {package}"], capture_output=True
         )
         if found.returncode != 0:
-            pytest.skip(f"{package} is not installed for {PYTHON}")
+            pytest.skip(
+                f"{PYTHON} has no {package}; Debian has it for its own Python as "
+                f"python3-{package}"
+            )
     result = subprocess.run(
         [PYTHON, HERE / program],
         env=environment(),

@@ -97,7 +97,7 @@ def test_a_hub_without_descriptors_is_an_error():
 
 
 @pytest.mark.skipif(
-    sys.version_info >= (3, 12), reason="a RecursionError comes first from 3.12 on"
+    sys.version_info >= (3, 12), reason="from CPython 3.12 on a RecursionError comes first; run by 3.11"
 )
 def test_an_overflow_is_reported_and_dies_of_sigsegv():
     program = """

@@ -167,7 +167,7 @@ def test_nothing_is_lost_between_threads(kind, size, items):
 def test_threads_that_wait_do_not_poll(tmp_path):
     """A hub that waits for a thread makes a handful of system calls."""
     if not shutil.which("strace"):
-        pytest.skip("no strace here")
+        pytest.skip("system calls are counted by strace: apt-get install strace")
     source = """
 import threading, time, grove
 from grove.queue import Queue

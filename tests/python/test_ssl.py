@@ -15,7 +15,7 @@ from grove.server import StreamServer
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     if shutil.which("openssl") is None:
-        pytest.skip("the command openssl, which makes the certificate, is missing")
+        pytest.skip("openssl makes the certificate: apt-get install openssl")
     folder = tmp_path_factory.mktemp("tls")
     key, cert = folder / "key.pem", folder / "cert.pem"
     subprocess.run(

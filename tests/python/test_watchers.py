@@ -495,7 +495,11 @@ def test_core_names():
 
 
 def test_interfaces():
-    pytest.importorskip("zope.interface")
+    pytest.importorskip(
+        "zope.interface",
+        reason="what the interfaces promise is checked by zope.interface: "
+        "apt-get install python3-zope.interface",
+    )
     from grove.private.interfaces import ICallback, ILoop, IWatcher
     from zope.interface.verify import verifyObject
 

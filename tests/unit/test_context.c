@@ -233,8 +233,9 @@ static void control_words_belong_to_the_fiber(void **state)
 static void a_fiber_begins_with_the_usual_control_words(void **state)
 {
     (void)state;
-#if defined(GROVE_CONTEXT_UCONTEXT) /* which takes the spawner's */
-    skip();
+#if defined(GROVE_CONTEXT_UCONTEXT)
+    unit_skip("with ucontext a fiber takes over its spawner's control words; a "
+              "build with -Dcontext=asm runs it");
 #endif
     uint64_t before = control(), seen = 0;
     grove_fiber *f;
@@ -380,10 +381,15 @@ static void gdb_ends_at_the_root(void **state)
 {
     (void)state;
 #if defined(GROVE_CONTEXT_UCONTEXT)
-    skip();
+    unit_skip(
+        "the root that ends a backtrace is made in assembly; a build with "
+        "-Dcontext=asm runs it");
 #endif
-    if (unit_slow() || system("command -v gdb >/dev/null 2>&1") != 0)
-        skip();
+    if (unit_slow())
+        unit_skip("gdb sees the sanitizer's or valgrind's own frames; a build "
+                  "without runs it");
+    if (system("command -v gdb >/dev/null 2>&1") != 0)
+        unit_skip("gdb is missing; apt-get install gdb makes it run");
     FILE *gdb = popen("exec gdb -q -nx -batch -ex 'set debuginfod enabled off'"
                       " -ex 'break stop_here' -ex run -ex bt --args"
                       " /proc/$PPID/exe debuggee 2>&1 </dev/null",
@@ -399,8 +405,9 @@ static void gdb_ends_at_the_root(void **state)
         memcpy(last, line, sizeof(last));
     }
     pclose(gdb);
-    if (!stopped) /* no leave to trace processes here */
-        skip();
+    if (!stopped)
+        unit_skip("gdb may not trace processes here; it runs where ptrace is "
+                  "allowed (kernel.yama.ptrace_scope, seccomp)");
     assert_false(garbage);
     assert_non_null(strstr(last, "grove_context_start"));
 }

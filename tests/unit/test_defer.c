@@ -180,8 +180,8 @@ static void *fork_and_end(void *arg)
 
 static void a_fork_runs_only_those_of_its_own_fiber(void **state)
 {
-    if (UNIT_TSAN) /* it ignores some threads after a fork, fibers among them */
-        skip();
+    if (UNIT_TSAN)
+        unit_skip(UNIT_TSAN_FORK);
     grove_fiber *other, *forker;
     pid_t pid = -1;
     reset();
@@ -189,7 +189,7 @@ static void a_fork_runs_only_those_of_its_own_fiber(void **state)
     assert_int_equal(grove_spawn(&forker, fork_and_end, &pid), 0);
     assert_int_equal(grove_join(forker, NULL), 0);
     if (pid == 0) {
-        alarm(60);
+        alarm(UNIT_HANG);
         CHILD_CHECK(grove_result(other, NULL) == -ECANCELED);
         CHILD_CHECK(strcmp(trace, "f") == 0);
         _exit(0);

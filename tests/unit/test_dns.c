@@ -204,7 +204,13 @@ static void errors_of_names(void **state)
 static void services_and_canonical_names(void **state)
 {
     struct addrinfo hints = hints_of(AF_INET, 0, AI_CANONNAME), *list;
-    assert_int_equal(grove_getaddrinfo("alias.test", "domain", &hints, &list),
+    const char *service = "domain";
+    if (!getservbyname(service, "tcp")) {
+        print_message("no service has a name here: its number is asked for "
+                      "(apt-get install netbase)\n");
+        service = "53";
+    }
+    assert_int_equal(grove_getaddrinfo("alias.test", service, &hints, &list),
                      0);
     assert_string_equal(list->ai_canonname, "four.test");
     int streams = 0, datagrams = 0;
@@ -229,8 +235,10 @@ static int name_of(const char *address, char *host, socklen_t size, int flags)
     assert_int_equal(getaddrinfo(address, "80", &hints, &list), 0);
     int r = grove_getnameinfo(list->ai_addr, list->ai_addrlen, host, size,
                               service, sizeof(service), flags);
+    /* Without the package netbase no service has a name. */
+    bool named = !(flags & NI_NUMERICSERV) && getservbyport(htons(80), "tcp");
     if (r == 0)
-        assert_string_equal(service, flags & NI_NUMERICSERV ? "80" : "http");
+        assert_string_equal(service, named ? "http" : "80");
     freeaddrinfo(list);
     return r;
 }
@@ -358,8 +366,8 @@ static int child_asks(void)
  * answers; what it asks goes by a channel of its own. */
 static void a_child_asks_for_itself(void **state)
 {
-    if (UNIT_TSAN) /* it ignores some threads after a fork, fibers among them */
-        skip();
+    if (UNIT_TSAN)
+        unit_skip(UNIT_TSAN_FORK);
     struct call c = {
         .make = ask_silent, .name = "parent's", .buf = (char *)"a8.test"};
     struct unit_child child;
@@ -403,7 +411,7 @@ static int ask_while_forking(void)
 static void who_waits_through_a_fork_asks_anew(void **state)
 {
     if (UNIT_TSAN)
-        skip();
+        unit_skip(UNIT_TSAN_FORK);
     struct unit_child child;
     unit_in_child(&child, ask_while_forking);
     unit_assert_exit(&child);
@@ -572,8 +580,10 @@ static struct {
     int answered, timed_out, wrong;
     int64_t latest; /* behind its deadline */
     bool stop;
-    int64_t gap;  /* the longest between two turns of a sleeper */
-    int64_t work; /* the most that this thread did in between */
+    int64_t gap;      /* the longest between two turns of a sleeper, without the
+                         time for which the thread waited for a core */
+    int64_t work;     /* the most that this thread did in between */
+    int64_t all_work; /* what it did in all */
 } many;
 
 /* What the thread has worked: other processes and the server's thread do not
@@ -583,6 +593,20 @@ static int64_t worked(void)
     struct timespec ts;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
     return (int64_t)ts.tv_sec * GROVE_SECOND + ts.tv_nsec;
+}
+
+/* How long the thread was ready to run and had no core; 0 where the kernel does
+ * not tell. */
+static int64_t had_no_core(void)
+{
+    long long ns = 0;
+    FILE *f = fopen("/proc/thread-self/schedstat", "re");
+    if (f) {
+        if (fscanf(f, "%*d %lld", &ns) != 1)
+            ns = 0;
+        fclose(f);
+    }
+    return ns;
 }
 
 static void *ask_one(void *arg)
@@ -611,10 +635,13 @@ static void *ask_one(void *arg)
 static void *measure_gaps(void *arg)
 {
     int64_t before = grove_now(), work_before = worked();
+    int64_t no_core_before = had_no_core();
     while (!many.stop) {
         grove_sleep(MS);
         int64_t now = grove_now();
-        int64_t gap = now - before - MS;
+        int64_t no_core = had_no_core();
+        int64_t gap = now - before - MS - (no_core - no_core_before);
+        no_core_before = no_core;
         many.gap = gap > many.gap ? gap : many.gap;
         before = now;
         int64_t work = worked() - work_before;
@@ -630,6 +657,7 @@ static int64_t run_many(void *(*fn)(void *), int n)
     static grove_fiber *f[MANY];
     grove_fiber *measuring;
     memset(&many, 0, sizeof(many));
+    int64_t work_before = worked();
     assert_int_equal(grove_spawn(&measuring, measure_gaps, NULL), 0);
     grove_yield();
     for (int i = 0; i < n; i++) {
@@ -640,6 +668,7 @@ static int64_t run_many(void *(*fn)(void *), int n)
     assert_int_equal(grove_join_all(f, (size_t)n, 0), n);
     many.stop = true;
     grove_join(measuring, NULL);
+    many.all_work = worked() - work_before;
     grove_release(measuring);
     for (int i = 0; i < n; i++)
         grove_release(f[i]);
@@ -664,18 +693,19 @@ static void ten_thousand_at_once(void **state)
     run_many(ask_one, n);
     print_message(
         "%d look-ups: %d answered, %d timed out (at most %.1f ms late); the "
-        "hub was held up by %.1f ms of work, for %.1f ms (with sleeps only: "
-        "%.1f ms)\n",
+        "hub was held up by %.1f ms of work, of %.1f ms, for %.1f ms (with "
+        "sleeps only: %.1f ms)\n",
         n, many.answered, many.timed_out, many.latest / 1e6, many.work / 1e6,
-        many.gap / 1e6, control / 1e6);
+        many.all_work / 1e6, many.gap / 1e6, control / 1e6);
     atomic_store(&server.drop, 0);
     assert_int_equal(many.wrong, 0);
     assert_int_equal(many.answered + many.timed_out, n);
     assert_true(many.answered > n / 2);
     if (!unit_slow()) {
-        assert_true(many.work <= 10 * MS);
-        /* Waiting is no work: but where one waits for an answer, for seconds.
-         */
+        /* No large part of the work is done in one go, whatever the machine
+         * makes of it. Waiting is no work: but where one waits for an answer,
+         * for the second after which it is asked for again. */
+        assert_true(many.work <= many.all_work / 4);
         assert_true(many.gap <= 500 * MS);
     }
     /* Those given up come to their end. */

@@ -91,7 +91,7 @@ static void the_child_of_main_has_no_other_fibers(void **state)
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        alarm(60);
+        alarm(UNIT_HANG);
         CHILD_CHECK(grove_result(sleeper, NULL) == -ECANCELED);
         CHILD_CHECK(grove_join(sleeper, &value) == -ECANCELED && !value);
         CHILD_CHECK(grove_join(joiner, NULL) == -ECANCELED);
@@ -134,7 +134,7 @@ static void many_timers_and_waiters(void **state)
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        alarm(60);
+        alarm(UNIT_HANG);
         CHILD_CHECK(hub_self()->loop.waits == 0);
         CHILD_CHECK(hub_self()->timers.count == 0);
         CHILD_CHECK(hub_self()->fibers == 0);
@@ -167,7 +167,7 @@ static void *fork_here(void *arg)
     char text[16] = "kept";
     forked = fork();
     if (forked == 0) {
-        alarm(60);
+        alarm(UNIT_HANG);
         CHILD_CHECK(strcmp(text, "kept") == 0);
         CHILD_CHECK(hub_works());
     }
@@ -271,7 +271,7 @@ static void grandchildren(void **state)
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        alarm(60);
+        alarm(UNIT_HANG);
         for (int generation = 0; generation < 3; generation++) {
             CHILD_CHECK(grove_join(f, NULL) == -ECANCELED);
             CHILD_CHECK(grove_spawn(&f, sleep_long, NULL) == 0);
@@ -308,7 +308,7 @@ static void the_childs_epoll_is_its_own(void **state)
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        alarm(60);
+        alarm(UNIT_HANG);
         loop_forget(&hub_self()->loop, s[0]);
         close(s[0]);
         close(s[1]);
@@ -360,7 +360,7 @@ static void links_of_the_ended_are_called(void **state)
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        alarm(60);
+        alarm(UNIT_HANG);
         grove_release(f);
         grove_release(l.to);
         for (int i = 0; i < 5; i++)
@@ -396,7 +396,7 @@ static void posts_can_be_posted_again_in_the_child(void **state)
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        alarm(60);
+        alarm(UNIT_HANG);
         CHILD_CHECK(grove_hub_post(hub, &post) == 1);
         grove_sleep(GROVE_MILLISECOND);
         CHILD_CHECK(told == 'p');

@@ -470,7 +470,7 @@ static void a_spawn_that_fails_takes_no_place(void **state)
 static void a_child_of_fork_has_no_members(void **state)
 {
     if (UNIT_TSAN)
-        skip();
+        unit_skip(UNIT_TSAN_FORK);
     begin(2, false);
     for (int i = 0; i < 2; i++)
         assert_int_equal(spawn(0), 0);
@@ -478,7 +478,7 @@ static void a_child_of_fork_has_no_members(void **state)
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        alarm(60);
+        alarm(UNIT_HANG);
         grove_event_set(&gate);
         bool good = grove_group_count(&group) == 0 && spawn(0) == 0 &&
                     spawn(0) == 0 && grove_group_end(&group) == 0 && ended == 2;

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "net_help.h"
+#include "unit.h"
 
 static ssize_t make_accept(struct call *c)
 {
@@ -620,9 +621,8 @@ static void *child_echoes(void *arg)
 
 static void a_fork_in_a_fiber_has_a_fresh_loop(void **state)
 {
-#if defined(__SANITIZE_THREAD__) /* it loses track of fibers in a fork */
-    skip();
-#endif
+    if (UNIT_TSAN)
+        unit_skip(UNIT_TSAN_FORK);
     struct pair p = pair_of(TCP);
     char buf[4] = "";
     struct call c = {

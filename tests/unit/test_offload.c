@@ -533,11 +533,10 @@ static void a_thread_ends_while_its_fibers_wait(void **state)
 
 /* ---- fork ---------------------------------------------------------------------- */
 
-/* ThreadSanitizer knows nothing of threads in the child of a fork. */
 static void skip_under_tsan(void)
 {
     if (UNIT_TSAN)
-        skip();
+        unit_skip(UNIT_TSAN_FORK);
 }
 
 static int works(void)
@@ -569,7 +568,7 @@ static void *fork_meanwhile(void *arg)
         grove_sleep(MS);
     forked = fork();
     if (forked == 0)
-        alarm(30);
+        alarm(UNIT_HANG);
     if (forked > 0)
         open_gate(&fork_gate);
     return NULL;

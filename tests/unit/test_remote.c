@@ -322,7 +322,7 @@ static void *fork_here(void *arg)
     pid_t pid = fork();
     if (pid == 0) {
         grove_post post = {.fn = ignore};
-        alarm(30);
+        alarm(UNIT_HANG);
         _exit(grove_hub_post(dead_hub, &post) == -ESRCH &&
                       grove_hub_call(dead_hub, own_thread, NULL, NULL) ==
                           -ESRCH &&
@@ -340,7 +340,7 @@ static void in_a_child_only_the_own_hub_lives(void **state)
 {
     (void)state;
     if (UNIT_TSAN)
-        skip(); /* it does not let a child of several threads run */
+        unit_skip(UNIT_TSAN_FORK);
     struct server s;
     void *status;
     start(&s);

@@ -436,7 +436,7 @@ static void the_child_of_a_fork_has_no_other_threads(void **state)
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        alarm(60);
+        alarm(UNIT_HANG);
         grove_fiber *own;
         grove_event own_gate = GROVE_EVENT_INIT;
         CHILD_CHECK(grove_result(f, NULL) == -ECANCELED);

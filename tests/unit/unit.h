@@ -45,6 +45,28 @@ __attribute__((unused)) static size_t unit_scale(size_t many, size_t few)
     return unit_slow() ? few : many;
 }
 
+/* Skip the test, and say in a sentence why and what would make it run. */
+#define unit_skip(why) \
+    do { \
+        printf("%s\n", why); \
+        fflush(stdout); \
+        skip(); \
+    } while (0)
+
+/* Why tests that go on in the child of a fork are skipped under TSan. */
+#define UNIT_TSAN_FORK \
+    "ThreadSanitizer loses track of fibers and threads in the child of a " \
+    "fork; every other build runs it"
+
+/* Why tests that are about addresses, pages and mappings are. */
+#define UNIT_SLOW_MEMORY \
+    "under a sanitizer or valgrind, memory is not laid out as the machine " \
+    "has it; a build without runs it"
+
+/* Seconds after which a child hangs, whatever else the machine does; a little
+ * less than the test's own timeout in meson.build. */
+#define UNIT_HANG 280
+
 /* What came of a child process. */
 struct unit_child {
     int status;      /* as wait has it */
@@ -64,7 +86,7 @@ __attribute__((unused)) static void unit_in_child(struct unit_child *child,
         dup2(ends[1], STDERR_FILENO);
         close(ends[0]);
         close(ends[1]);
-        alarm(60);
+        alarm(UNIT_HANG);
         /* cmocka's handlers are for tests. */
         signal(SIGSEGV, SIG_DFL);
         signal(SIGABRT, SIG_DFL);
