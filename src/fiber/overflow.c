@@ -9,11 +9,10 @@
  * with the registers as they were. The fault is known by its address: the
  * si_code differs between guard regions and mprotect.
  *
- * A fault in the spare part of a stack, which is closed, is another matter: the
- * host is asked to end what runs there, and the instruction runs again with the
- * spare part open. So ours must come before handlers that take every fault for
- * the end: they are asked to install themselves between overflow_step_aside and
- * overflow_step_up.
+ * Where the stack has a spare part below the guard, that is opened, the host is
+ * asked to end what runs there, and the instruction runs again. So ours must
+ * come before handlers that take every fault for the end: they are asked to
+ * install themselves between overflow_step_aside and overflow_step_up.
  *
  * Only async-signal-safe calls are made; the message is put together by hand.
  */
@@ -123,11 +122,9 @@ static bool runs_on(const struct stack *stack, const void *context)
 }
 
 /* Whether what runs on the stack goes on, to end in good order. */
-static bool ends_itself(struct stack *stack, const char *at,
-                        const void *context)
+static bool ends_itself(struct stack *stack, const void *context)
 {
-    return at >= stack->base + STACK_GUARD_SIZE && runs_on(stack, context) &&
-           stack_open_spare(stack) &&
+    return runs_on(stack, context) && stack_open_spare(stack) &&
            hooks_of_thread->end((struct fiber *)stack);
 }
 
@@ -136,7 +133,7 @@ static void on_fault(int signum, siginfo_t *info, void *context)
     int saved = errno;
     if (watched && info->si_code > 0) {
         struct stack *stack = stack_by_guard(watched, info->si_addr);
-        if (stack && ends_itself(stack, info->si_addr, context)) {
+        if (stack && ends_itself(stack, context)) {
             errno = saved;
             return;
         }

@@ -4,13 +4,13 @@
  * A slot is a power of two in size and is laid out so:
  *
  *   base                                                       base + size
- *   | guard | spare | .... stack, growing down | record | host's area     |
- *     4 KiB     ^                              ^                ^
- *         hosted only         moved down by the slot's colour   hosted only
+ *   | spare | guard | .... stack, growing down | record | host's area     |
+ *       ^                                      ^                ^
+ *   hosted only             moved down by the slot's colour   hosted only
  *
- * The spare part is closed as the guard is, by the same call, until a stack
- * overflows whose host can end what runs there in good order: that needs some
- * stack, too (overflow.c).
+ * The spare part is for a stack that has overflowed whose host can end what
+ * runs there in good order, which takes some stack, too (overflow.c). Then it
+ * is opened: the guard moves below it, until it is closed again.
  *
  * The record (struct stack, and around it the fiber) stands in the page where
  * the stack begins, so that a parked fiber touches one page. Records of
@@ -51,7 +51,6 @@
 #include "fiber/fiber.h"
 
 #define PAGE ((size_t)4096)
-_Static_assert(STACK_GUARD_SIZE == PAGE, "a guard is one page");
 #define SLAB_MIN ((size_t)16 << 20)
 #define SLAB_MAX ((size_t)16 << 30)
 #define SLAB_ALIGN ((size_t)2 << 20)
@@ -131,10 +130,10 @@ enum stack_guard stack_guard_mode(void)
     return guard_mode;
 }
 
-static int guard_by_mprotect(struct slab *slab, char *base, size_t size)
+static int guard_by_mprotect(struct slab *slab, char *guard, size_t size)
 {
     if (atomic_fetch_sub(&guard_budget, 1) > 0 &&
-        mprotect(base, size, PROT_NONE) == 0) {
+        mprotect(guard, size, PROT_NONE) == 0) {
         slab->protected_guards++;
         return 0;
     }
@@ -142,44 +141,52 @@ static int guard_by_mprotect(struct slab *slab, char *base, size_t size)
     return -ENOMEM;
 }
 
-static int guard_install(struct slab *slab, char *base, size_t size)
+static int guard_install(struct slab *slab, char *guard, size_t size)
 {
     if (stack_guard_mode() == STACK_GUARD_REGION) {
-        if (madvise(base, size, MADV_GUARD_INSTALL) == 0)
+        if (madvise(guard, size, MADV_GUARD_INSTALL) == 0)
             return 0;
         if (errno != EINVAL) /* which says that the memory is locked */
             return -ENOMEM;
     }
-    return guard_by_mprotect(slab, base, size);
+    return guard_by_mprotect(slab, guard, size);
 }
 
-/* The slot's guard may be of either kind: both are undone. */
+/* Where the guard of a slot stands. */
+static char *guard_of(const struct stack *stack)
+{
+    return stack->base + (stack->open ? 0 : stack->class->spare);
+}
+
+/* A guard of the same kind, whichever it is; mappings are not counted, for one
+ * is given up for it. */
+static bool guard_move(char *from, char *to, size_t size)
+{
+    if (guard_mode == STACK_GUARD_REGION &&
+        madvise(to, size, MADV_GUARD_INSTALL) == 0)
+        return madvise(from, size, MADV_GUARD_REMOVE) == 0;
+    return mprotect(to, size, PROT_NONE) == 0 &&
+           mprotect(from, size, PROT_READ | PROT_WRITE) == 0;
+}
+
 bool stack_open_spare(struct stack *stack)
 {
-    char *spare = stack->base + PAGE;
-    size_t size = stack->class->spare;
-    if (!size ||
-        (guard_mode == STACK_GUARD_REGION &&
-         madvise(spare, size, MADV_GUARD_REMOVE) < 0 && errno != EINVAL))
+    if (!stack->class->spare || stack->open ||
+        !guard_move(guard_of(stack), stack->base, stack->class->guard))
         return false;
-    stack->open = mprotect(spare, size, PROT_READ | PROT_WRITE) == 0;
-    return stack->open;
+    stack->open = true;
+    return true;
 }
 
-/* As guard_install does it. An mprotect here costs no mapping that was not paid
- * for: the guard's grows. */
 bool stack_close_spare(struct stack *stack)
 {
-    char *spare = stack->base + PAGE;
-    size_t size = stack->class->spare;
-    assert(stack->open && size);
-    bool closed = guard_mode == STACK_GUARD_REGION &&
-                  madvise(spare, size, MADV_GUARD_INSTALL) == 0;
-    if (!closed)
-        closed = madvise(spare, size, MADV_DONTNEED) == 0 &&
-                 mprotect(spare, size, PROT_NONE) == 0;
-    stack->open = !closed;
-    return closed;
+    assert(stack->open);
+    size_t spare = stack->class->spare;
+    if (!guard_move(stack->base, stack->base + spare, stack->class->guard))
+        return false;
+    stack->open = false;
+    madvise(stack->base, spare, MADV_DONTNEED);
+    return true;
 }
 
 static char *map_aligned(size_t size, size_t align)
@@ -269,7 +276,7 @@ static char *slot_take(struct stack_class *class)
     if (!s)
         return NULL;
     char *base = s->base + (s->used << class->shift);
-    if (guard_install(s, base, PAGE + class->spare) < 0)
+    if (guard_install(s, base + class->spare, class->guard) < 0)
         return NULL;
     s->used++;
     return base;
@@ -298,6 +305,7 @@ struct stack *stack_get_cold(struct stack_pool *pool, struct stack_class *class)
         class->shift = (unsigned)(index % STACK_SHIFTS) + STACK_SHIFT_MIN;
         class->kind = (enum stack_kind)(index / STACK_SHIFTS);
         class->spare = spare_of(pool, class);
+        class->guard = class->spare ? 2 * PAGE : PAGE;
     }
     if (class->kind == STACK_HOSTED &&
         (size_t)1 << class->shift < 2 * STACK_HOST_AREA)
@@ -477,8 +485,8 @@ struct stack *stack_by_guard(const struct stack_pool *pool, const void *addr)
     struct stack *stack = stack_by_address(pool, addr);
     if (!stack)
         return NULL;
-    const char *end = stack->open ? stack->base + PAGE : stack_spare_end(stack);
-    return (const char *)addr < end ? stack : NULL;
+    size_t offset = (size_t)((const char *)addr - guard_of(stack));
+    return offset < stack->class->guard ? stack : NULL;
 }
 
 struct live_only {

@@ -22,8 +22,6 @@ enum stack_kind {
     STACK_KINDS
 };
 
-#define STACK_GUARD_SIZE ((size_t)4096)
-
 /* The host's part of a hosted slot: CPython's first frame chunk. Tools that
  * read another process take 16 KiB from its start, so that much must be
  * mapped; the rest makes its start fall at offset 2560 of a page, which leaves
@@ -34,7 +32,7 @@ enum stack_kind {
 /* The head of a slot's record, where the stack begins to grow down from. */
 struct stack {
     struct stack *next; /* while pooled */
-    char *base;         /* start of the slot, its guard page */
+    char *base;         /* start of the slot */
     struct stack_class *class;
     bool live; /* handed out; false while pooled */
     bool open; /* its spare part is in use; see stack_open_spare */
@@ -62,7 +60,8 @@ struct stack_class {
     size_t clean_count;
     size_t cold_count; /* in all slabs */
     unsigned shift;    /* log2 of the slot's size; 0 before first use */
-    size_t spare;      /* of each slot, in bytes; 0: none */
+    size_t guard;      /* bytes, of each slot */
+    size_t spare;      /* the same; 0: none */
     enum stack_kind kind;
 };
 
@@ -70,7 +69,7 @@ struct stack_pool {
     struct stack_class classes[STACK_KINDS][STACK_SHIFTS];
     size_t record_size; /* bytes of the record that begins with struct stack */
     size_t hot_offset;  /* of what in it should begin a cache line */
-    size_t spare;       /* what hosted slots keep closed at their low end, at
+    size_t spare;       /* the spare part of hosted slots, at
                            most a quarter of each; a whole number of pages.
                            Set before the first of them is taken */
 };
@@ -105,17 +104,17 @@ GROVE_HOST_API bool stack_pool_trim(struct stack_pool *pool, unsigned max);
 /* The live stack in whose slot addr lies, or NULL. Async-signal-safe. */
 struct stack *stack_by_address(const struct stack_pool *pool, const void *addr);
 
-/* The same if addr lies in the slot's guard page, or in its spare part while
- * that is closed. */
+/* The same if addr lies in the slot's guard page. */
 struct stack *stack_by_guard(const struct stack_pool *pool, const void *addr);
 
-/* A stack with a spare part has run into it: it may use it from here on, until
- * it is closed again. False when the kernel does not let us. Async-signal-safe.
- */
+/* A stack has run into its guard: it may use its spare part from here on, until
+ * that is closed again. False when it has none, or uses it, or the kernel does
+ * not let us. Async-signal-safe. */
 GROVE_HOST_API bool stack_open_spare(struct stack *stack);
 
-/* Nothing is left in the spare part, which was opened: its pages are given back
- * and it is closed. False when the kernel does not let us: it stays open. */
+/* The spare part, which is open, holds nothing any more: it is closed, and its
+ * pages are given back. False when the kernel does not let us: it stays open.
+ */
 GROVE_HOST_API bool stack_close_spare(struct stack *stack);
 
 /* Calls fn for every live stack. */
@@ -133,10 +132,10 @@ static inline size_t stack_size(const struct stack *stack)
     return (size_t)1 << stack->class->shift;
 }
 
-/* Where the stack ends as long as it does not need its spare part. */
+/* Where the stack ends as long as its spare part is closed. */
 static inline char *stack_spare_end(const struct stack *stack)
 {
-    return stack->base + STACK_GUARD_SIZE + stack->class->spare;
+    return stack->base + stack->class->spare + stack->class->guard;
 }
 
 /* The host's area of a hosted slot. */

@@ -2,17 +2,17 @@
  * Running out of stack in Python code, on interpreters that count calls but do
  * not look at the stack (3.11): it ends in RecursionError as well.
  *
- * The low end of a greenlet's stack is a spare part, kept closed. Who runs into
- * it is on the way down, and the next call that the interpreter counts, in
- * Python or in C, is to be refused: so the SIGSEGV handler opens the spare part
- * and withholds what is left of the recursion limit. The interpreter raises
+ * A greenlet's stack has a spare part below its guard. Who runs into the guard
+ * is on the way down, and the next call that the interpreter counts, in Python
+ * or in C, is to be refused: so the SIGSEGV handler opens the spare part and
+ * withholds what is left of the recursion limit. The interpreter raises
  * RecursionError by itself.
  *
- *                    it runs into the spare part:
+ *                    it runs into the guard:
  *                    levels are withheld
- *          closed ------------------------------> open
- *             ^                                     |
- *             +-------------------------------------+
+ *          closed ---------------------------> open
+ *             ^                                  |
+ *             +----------------------------------+
  *               somebody looks, and it has come out:
  *               the levels are given back
  *
@@ -117,8 +117,8 @@ void recursion_recovered(PyThreadState *ts, struct py_state *s,
     stop_probing(ts);
 }
 
-/* How far a stack must have come out of its spare part: what runs below is our
- * own, that of the system call included. */
+/* How far a stack must have come out of its spare part: what we call from there
+ * must not run into the guard again. */
 #define OUT 1024
 
 static void look(PyThreadState *ts)
