@@ -63,6 +63,7 @@ static const sigset_t *host_poll_prepare(struct hub *hub)
 {
     struct py_thread *t = thread_of(hub);
     greenlet_drop_left(t);
+    state_bury(t->tstate);
     if (unlikely(t->held))
         thread_watch_check(t);
     if (unlikely(t->phases != NULL))
