@@ -97,8 +97,8 @@ static int channel_init(struct dns_channel *ch, const struct dns_config *config)
                                   ARES_OPT_SOCK_STATE_CB | ARES_OPT_RESOLVCONF);
     if (r != ARES_SUCCESS)
         return -ENOMEM;
-    ares_set_socket_functions(ch->ares, &dns_socket_functions, ch);
-    if (config->servers)
+    r = dns_set_socket_functions(ch);
+    if (r == ARES_SUCCESS && config->servers)
         r = ares_set_servers_ports_csv(ch->ares, config->servers);
     if (r != ARES_SUCCESS) {
         ares_destroy(ch->ares);

@@ -69,9 +69,12 @@ void dns_drop_lost_waits(struct dns *dns);
 
 /* ---- dns_socket.c -------------------------------------------------------- */
 
-/* What c-ares calls: for what it wants of a socket of channel data now, neither
- * when it is about to close it; and instead of the system's calls. */
+/* What c-ares calls for what it wants of a socket of channel data now, neither
+ * when it is about to close it. */
 void dns_on_socket_state(void *data, ares_socket_t fd, int read, int write);
-extern const struct ares_socket_functions dns_socket_functions;
+
+/* Have ch's c-ares make and use its sockets as dns_socket.c does. A status of
+ * c-ares's. */
+int dns_set_socket_functions(struct dns_channel *ch);
 
 #endif

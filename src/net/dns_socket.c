@@ -164,7 +164,9 @@ void dns_on_socket_state(void *data, ares_socket_t fd, int read, int write)
     free(s);
 }
 
-/* What c-ares does with its sockets. It configures none that are made so. */
+/* What c-ares does with its sockets, instead of the system's calls. It
+ * configures none that are made so. Since 1.34 it wants a send of one part, and
+ * to be told that they do not block. */
 
 static ares_socket_t make_socket(int family, int type, int protocol, void *data)
 {
@@ -182,12 +184,6 @@ static int close_socket(ares_socket_t fd, void *data)
     return close(fd);
 }
 
-static int connect_socket(ares_socket_t fd, const struct sockaddr *addr,
-                          ares_socklen_t size, void *data)
-{
-    return connect(fd, addr, size);
-}
-
 static ares_ssize_t receive(ares_socket_t fd, void *buf, size_t n, int flags,
                             struct sockaddr *addr, ares_socklen_t *size,
                             void *data)
@@ -202,6 +198,51 @@ static ares_ssize_t receive(ares_socket_t fd, void *buf, size_t n, int flags,
     return recvfrom(fd, buf, n, flags, addr, size);
 }
 
+#if ARES_VERSION >= 0x012200
+
+static int connect_socket(ares_socket_t fd, const struct sockaddr *addr,
+                          ares_socklen_t size, unsigned flags, void *data)
+{
+    return connect(fd, addr, size);
+}
+
+static ares_ssize_t send_part(ares_socket_t fd, const void *buf, size_t n,
+                              int flags, const struct sockaddr *addr,
+                              ares_socklen_t size, void *data)
+{
+    return sendto(fd, buf, n, flags | MSG_NOSIGNAL, addr, size);
+}
+
+/* ENOSYS: c-ares is content with sockets as they are. */
+static int set_option(ares_socket_t fd, ares_socket_opt_t option,
+                      const void *value, ares_socklen_t size, void *data)
+{
+    errno = ENOSYS;
+    return -1;
+}
+
+int dns_set_socket_functions(struct dns_channel *ch)
+{
+    static const struct ares_socket_functions_ex functions = {
+        .version = 1,
+        .flags = ARES_SOCKFUNC_FLAG_NONBLOCKING,
+        .asocket = make_socket,
+        .aclose = close_socket,
+        .asetsockopt = set_option,
+        .aconnect = connect_socket,
+        .arecvfrom = receive,
+        .asendto = send_part};
+    return ares_set_socket_functions_ex(ch->ares, &functions, ch);
+}
+
+#else
+
+static int connect_socket(ares_socket_t fd, const struct sockaddr *addr,
+                          ares_socklen_t size, void *data)
+{
+    return connect(fd, addr, size);
+}
+
 static ares_ssize_t send_parts(ares_socket_t fd, const struct iovec *parts,
                                int count, void *data)
 {
@@ -210,5 +251,12 @@ static ares_ssize_t send_parts(ares_socket_t fd, const struct iovec *parts,
     return sendmsg(fd, &msg, MSG_NOSIGNAL);
 }
 
-const struct ares_socket_functions dns_socket_functions = {
-    make_socket, close_socket, connect_socket, receive, send_parts};
+int dns_set_socket_functions(struct dns_channel *ch)
+{
+    static const struct ares_socket_functions functions = {
+        make_socket, close_socket, connect_socket, receive, send_parts};
+    ares_set_socket_functions(ch->ares, &functions, ch);
+    return ARES_SUCCESS;
+}
+
+#endif

@@ -65,11 +65,13 @@ int grove_promise_wait_until(grove_promise *p, int64_t deadline)
     struct wait_in_queue w;
     wait_in_queue_init(&w, hub, &p->waiters, NULL);
     waiters_lock(&p->waiters);
-    bool set = p->set;
-    if (!set)
-        waiters_push(&p->waiters, &w.waiter);
+    if (p->set) {
+        waiters_unlock(&p->waiters);
+        return 0;
+    }
+    waiters_push(&p->waiters, &w.waiter);
     waiters_unlock(&p->waiters);
-    return set ? 0 : waiter_wait(hub, &w, deadline, "promise");
+    return waiter_wait(hub, &w, deadline, "promise");
 }
 
 int grove_promise_wait(grove_promise *p)

@@ -72,11 +72,13 @@ int grove_semaphore_acquire_until(grove_semaphore *s, size_t n,
     wait_in_queue_init(&w, hub, &s->waiters, (void *)(uintptr_t)n);
     w.left = serve;
     waiters_lock(&s->waiters);
-    bool taken = take(s, n);
-    if (!taken)
-        waiters_push(&s->waiters, &w.waiter);
+    if (take(s, n)) {
+        waiters_unlock(&s->waiters);
+        return 0;
+    }
+    waiters_push(&s->waiters, &w.waiter);
     waiters_unlock(&s->waiters);
-    return taken ? 0 : waiter_wait(hub, &w, deadline, "semaphore");
+    return waiter_wait(hub, &w, deadline, "semaphore");
 }
 
 int grove_semaphore_acquire(grove_semaphore *s, size_t n)

@@ -56,11 +56,13 @@ int grove_wait_group_wait_until(grove_wait_group *g, int64_t deadline)
     struct wait_in_queue w;
     wait_in_queue_init(&w, hub, &g->waiters, NULL);
     waiters_lock(&g->waiters);
-    bool over = g->count == 0;
-    if (!over)
-        waiters_push(&g->waiters, &w.waiter);
+    if (g->count == 0) {
+        waiters_unlock(&g->waiters);
+        return 0;
+    }
+    waiters_push(&g->waiters, &w.waiter);
     waiters_unlock(&g->waiters);
-    return over ? 0 : waiter_wait(hub, &w, deadline, "wait group");
+    return waiter_wait(hub, &w, deadline, "wait group");
 }
 
 int grove_wait_group_wait(grove_wait_group *g)

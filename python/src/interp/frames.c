@@ -229,6 +229,30 @@ bool state_disarm(struct py_state *s, PyObject *kept)
     return true;
 }
 
+#if PY_VERSION_HEX >= 0x030D0000
+
+/* What 3.13 takes objects apart with: it puts off those that it comes to with
+ * no more than 50 C levels left, which these are more than. */
+#define BURIAL_LEVELS 64
+
+void state_bury_slow(PyThreadState *ts)
+{
+    PyObject *type, *value, *tb;
+    PyErr_Fetch(&type, &value, &tb);
+#if STATE_HAS_C_RECURSION
+    int levels = ts->c_recursion_remaining;
+    if (levels < BURIAL_LEVELS)
+        ts->c_recursion_remaining = BURIAL_LEVELS;
+    _PyTrash_thread_destroy_chain(ts);
+    ts->c_recursion_remaining = levels;
+#else
+    _PyTrash_thread_destroy_chain(ts);
+#endif
+    PyErr_Restore(type, value, tb);
+}
+
+#endif
+
 bool state_clear_later(PyThreadState *ts, PyObject *o)
 {
     /* Of what is cleared after the dict, this is what nothing can need now: it

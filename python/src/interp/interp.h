@@ -16,12 +16,15 @@
  *   exc_info     the chain of exceptions being handled. Its bottom item lives
  *                in struct py_state, so that only the pointer is swapped
  *   context      contextvars
- *   trashcan     nesting (3.11, 3.12), delete_later (since 3.13)
+ *   trashcan     nesting (3.11, 3.12)
  *   JIT          current_executor (since 3.14)
  *
  * The exception in flight is not: it is clear at a switch, but for a throw,
  * where it crosses on purpose. Tracing, profiling, async generator hooks and
- * the rest stay the thread's.
+ * the rest stay the thread's. So does the chain of objects that died where the
+ * stack left no room to take them apart (delete_later): they own themselves,
+ * and whoever next has room lets go of them, since 3.13 by what is left of the
+ * stack. A small one never has; see state_bury.
  *
  * The first chunk of a greenlet's data stack is in its own stack slot, above
  * the record (STACK_HOST_AREA), where the interpreter takes it for a root
@@ -29,13 +32,17 @@
  * that even a thread that dies in a greenlet does not unmap it (munmap
  * refuses).
  *
- * 3.11, 3.12 and 3.13 are tested. What is said of later ones is written after
- * their documentation and headers, and has not been run.
+ * Since 3.14 the interpreter looks at the stack pointer: it raises
+ * RecursionError two margins above the end of the stack that it was told, and
+ * gives up one margin above it. What it calls then without looking has been
+ * seen to need more than that, so it is told an end that leaves more room, or
+ * less where a stack is small (state_stack_spare).
  */
 #ifndef GROVE_PYTHON_STATE_H
 #define GROVE_PYTHON_STATE_H
 
 #include <Python.h>
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -88,12 +95,10 @@ struct py_state {
 #endif
 #if STATE_HAS_CFRAME
     int trash_nesting;
-#else
-    PyObject *delete_later; /* a chain of dying objects: moved, never counted */
 #endif
 #if STATE_HAS_STACK_BOUNDS
-    void *stack_low; /* NULL: the thread's own stack */
-    size_t stack_size;
+    void *stack_end; /* what the interpreter takes for it; NULL: the thread's */
+    size_t stack_size;  /* from there to where the stack begins */
     PyObject *executor; /* the JIT's, as it was left */
 #endif
 };
@@ -196,9 +201,15 @@ static inline int state_generic_setattr(PyObject *o, PyObject *name,
 #define STATE_SPARE ((size_t)0)
 #endif
 
-#if STATE_HAS_STACK_BOUNDS
-#define STATE_STACK_SPARE ((size_t)64 << 10)
-#define STATE_STACK_MIN ((size_t)256 << 10)
+/* The margin of CPython's pycore_pythonrun.h. */
+#ifdef Py_DEBUG
+#define STATE_STACK_MARGIN ((size_t)32 << 10)
+#else
+#define STATE_STACK_MARGIN ((size_t)16 << 10)
+#endif
+
+#if STATE_HAS_STACK_BOUNDS && defined(Py_DEBUG)
+#define STATE_STACK_MIN ((size_t)128 << 10) /* holds three margins */
 #else
 #define STATE_STACK_MIN ((size_t)64 << 10)
 #endif
@@ -211,8 +222,6 @@ static inline void state_save(PyThreadState *ts, struct py_state *s)
     s->trash_nesting = STATE_TRASH_NESTING(ts);
 #else
     s->current_frame = ts->current_frame;
-    s->delete_later = ts->delete_later;
-    ts->delete_later = NULL;
 #endif
     s->chunk = ts->datastack_chunk;
     s->chunk_top = ts->datastack_top;
@@ -239,7 +248,6 @@ static inline void state_load(PyThreadState *ts, struct py_state *s)
     STATE_TRASH_NESTING(ts) = s->trash_nesting;
 #else
     ts->current_frame = s->current_frame;
-    ts->delete_later = s->delete_later;
 #endif
     ts->datastack_chunk = s->chunk;
     ts->datastack_top = s->chunk_top;
@@ -255,13 +263,10 @@ static inline void state_load(PyThreadState *ts, struct py_state *s)
     ts->c_recursion_remaining = s->c_remaining;
 #endif
 #if STATE_HAS_STACK_BOUNDS
-    /* Its only error, a stack too small, is ruled out by STATE_STACK_MIN.
-     * The interpreter stops 32 KiB before what it takes for the end, and its
-     * allocator has been seen to need more than that. */
-    if (s->stack_low)
-        PyUnstable_ThreadState_SetStackProtection(
-            ts, (char *)s->stack_low + STATE_STACK_SPARE,
-            s->stack_size - STATE_STACK_SPARE);
+    /* Its only error, a stack too small, is ruled out by STATE_STACK_MIN. */
+    if (s->stack_end)
+        PyUnstable_ThreadState_SetStackProtection(ts, s->stack_end,
+                                                  s->stack_size);
     else
         PyUnstable_ThreadState_ResetStackProtection(ts);
     ts->current_executor = s->executor;
@@ -285,6 +290,29 @@ static inline int state_c_levels(size_t size)
     return room < (size_t)most ? (int)room : most;
 }
 
+#if STATE_HAS_STACK_BOUNDS
+
+/* How much of a stack of room bytes is left when RecursionError is raised. */
+static inline size_t state_stack_spare(size_t room)
+{
+    size_t enough = (size_t)96 << 10;
+    return room / 3 < enough ? room / 3 : enough;
+}
+
+/* What the interpreter is told of a stack: it raises RecursionError at two
+ * margins above this end, which may so lie below the true one. */
+static inline void state_set_stack(struct py_state *s,
+                                   const struct stack *stack)
+{
+    char *low = stack->base + 4096; /* above the guard */
+    size_t room = (size_t)((char *)stack - low);
+    s->stack_end = low + state_stack_spare(room) - 2 * STATE_STACK_MARGIN;
+    s->stack_size = (size_t)((char *)stack - (char *)s->stack_end);
+    assert(s->stack_size >= 3 * STATE_STACK_MARGIN);
+}
+
+#endif
+
 /* A new greenlet's state, loaded into the thread: no frames, depth 0, the data
  * stack's first chunk in the host's area of its stack, s->context (owned, may
  * be NULL) as context. */
@@ -306,9 +334,11 @@ static inline void state_begin(PyThreadState *ts, struct py_state *s,
     s->bottom.previous = &ts->root_cframe;
     s->cframe = &s->bottom;
     s->trash_nesting = 0;
+#elif PY_VERSION_HEX >= 0x030F0000
+    /* The sentinel below all of a thread's frames: profilers look for it. */
+    s->current_frame = ts->base_frame;
 #else
     s->current_frame = NULL;
-    s->delete_later = NULL;
 #endif
     memset(&s->exc_bottom, 0, sizeof(s->exc_bottom));
     s->exc_info = &s->exc_bottom;
@@ -321,8 +351,7 @@ static inline void state_begin(PyThreadState *ts, struct py_state *s,
     s->c_remaining = state_c_levels(stack_size(stack));
 #endif
 #if STATE_HAS_STACK_BOUNDS
-    s->stack_low = stack->base + 4096; /* above the guard */
-    s->stack_size = (size_t)((char *)stack - (char *)s->stack_low);
+    state_set_stack(s, stack);
     s->executor = NULL;
 #endif
     state_load(ts, s);
@@ -348,6 +377,20 @@ static inline void state_end(PyThreadState *ts, struct py_state *s)
     ts->context = NULL;
     ts->context_ver++;
     Py_CLEAR(s->exc_bottom.exc_value);
+}
+
+void state_bury_slow(PyThreadState *ts);
+
+/* Let go of the objects that died where the stack had no room for it. Not to be
+ * called deep in a stack. What is in flight stays. */
+static inline void state_bury(PyThreadState *ts)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    if (unlikely(ts->delete_later != NULL))
+        state_bury_slow(ts);
+#else
+    (void)ts; /* the outermost of the deallocations that nest does it */
+#endif
 }
 
 /* ---- looking into frames; frames.c --------------------------------------- */

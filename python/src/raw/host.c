@@ -55,6 +55,7 @@ static const sigset_t *host_poll_prepare(struct hub *hub)
 {
     struct py_thread *t = thread_of(hub);
     greenlet_drop_left(t);
+    state_bury(t->tstate);
     if (unlikely(t->tells_polls)) {
         for (struct raw_hooks *h = raw_hooks; h; h = h->next) {
             if (h->before_poll)

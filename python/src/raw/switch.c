@@ -466,6 +466,7 @@ finish(struct py_thread *t, PyGreenlet *self, PyObject *result)
         result = exit_value();
     forget_locals(g);
     greenlet_drop_left(t);
+    state_bury(t->tstate);
     PyGreenlet *parent = g->parent;
     /* A Hub that another has taken the place of stands for it. */
     bool to_hub = (PyObject *)parent == t->hub_object ||
