@@ -1,35 +1,24 @@
 /*
- * Walking all fibers of a hub, and telling where each is.
+ * Telling where each fiber of a hub is: to a function, as lines to a
+ * descriptor, and, with GROVE_DUMP=1 in the environment, on stderr by each hub
+ * at its next pass after a SIGUSR2.
  */
+#include "hub/dump.h"
+
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "hub/hub.h"
+#include "hub/clock.h"
+#include "hub/list.h"
+#include "hub/part.h"
 
 /* A host's names may be longer than a fiber's own. */
 #define FIBER_NAME_MOST 128
-
-struct walk {
-    struct hub *hub;
-    void (*fn)(struct grove_fiber *f, void *arg);
-    void *arg;
-};
-
-static void visit(struct stack *stack, void *arg)
-{
-    struct walk *w = arg;
-    struct grove_fiber *f = (struct grove_fiber *)stack;
-    if (f->state != FIBER_ENDED && f != w->hub->loop_fiber)
-        w->fn(f, w->arg);
-}
-
-void hub_each(struct hub *hub, void (*fn)(struct grove_fiber *f, void *arg),
-              void *arg)
-{
-    struct walk w = {hub, fn, arg};
-    stack_each(&hub->stacks, visit, &w);
-}
 
 static const char *state_name(const struct grove_fiber *f)
 {
@@ -61,13 +50,12 @@ static void tell(struct grove_fiber *f, void *arg)
     v->fn(&info, v->arg);
 }
 
-void grove_each_fiber(void (*fn)(const grove_fiber_info *info, void *arg),
-                      void *arg)
+void hub_tell_each(struct hub *hub,
+                   void (*fn)(const grove_fiber_info *info, void *arg),
+                   void *arg)
 {
-    struct hub *hub = hub_self();
-    if (!hub)
-        return;
     struct visitor v = {fn, arg};
+    assert(hub == hub_of_thread);
     tell(&hub->root, &v);
     hub_each(hub, tell, &v);
 }
@@ -94,8 +82,57 @@ static void dump_fiber(const grove_fiber_info *info, void *arg)
     (void)written;
 }
 
-void grove_dump(int fd)
+void hub_dump(struct hub *hub, int fd)
 {
     struct dump d = {fd, hub_clock()};
-    grove_each_fiber(dump_fiber, &d);
+    hub_tell_each(hub, dump_fiber, &d);
 }
+
+/* ---- on a signal --------------------------------------------------------------- */
+
+static size_t offset; /* of a grove_post: the request for a dump */
+
+static void dump_own(grove_post *post)
+{
+    (void)post;
+    dprintf(STDERR_FILENO, "grove: fibers of thread %ld\n",
+            (long)syscall(SYS_gettid));
+    hub_dump(hub_of_thread, STDERR_FILENO);
+}
+
+static int begin(struct hub *hub)
+{
+    grove_post *post = hub_keeps(hub, offset);
+    post->fn = dump_own;
+    return 0;
+}
+
+static void request(struct hub *hub)
+{
+    grove_hub_post((grove_hub *)hub, hub_keeps(hub, offset));
+}
+
+static void on_signal(int signum)
+{
+    (void)signum;
+    int saved = errno;
+    hub_list_ask(request);
+    errno = saved;
+}
+
+static void watch_signal(void)
+{
+    const char *wish = getenv("GROVE_DUMP");
+    if (!wish || strcmp(wish, "1") != 0)
+        return;
+    struct sigaction action = {.sa_handler = on_signal,
+                               .sa_flags = SA_RESTART | SA_ONSTACK};
+    sigaction(SIGUSR2, &action, NULL);
+}
+
+const struct hub_fixture hub_dump_fixture = {
+    .size = sizeof(grove_post),
+    .offset = &offset,
+    .once = watch_signal,
+    .begin = begin,
+};

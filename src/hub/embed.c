@@ -8,6 +8,7 @@
  */
 #include <assert.h>
 
+#include "hub/clock.h"
 #include "hub/hub.h"
 
 /* Pooled stacks looked at before a sleep. */
@@ -23,7 +24,7 @@ int64_t grove_hub_timeout(grove_hub *handle)
     struct hub *hub = (struct hub *)handle;
     assert(hub == hub_of_thread);
     atomic_store(&hub->polling, true);
-    hub_take_mail(hub);
+    hub->look(hub);
     int64_t limit = hub_sleep_limit(hub);
     if (limit != 0 && stack_pool_trim(&hub->stacks, TRIM_STEP))
         return 0;
@@ -37,7 +38,7 @@ int grove_hub_run_due(grove_hub *handle)
     if (hub->in_callback)
         return -EBUSY;
     atomic_store(&hub->polling, false);
-    hub_take_mail(hub);
+    hub->look(hub);
     loop_poll(&hub->loop, 0);
     hub->now = hub_clock();
     timer_expire(&hub->timers, hub->now);

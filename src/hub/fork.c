@@ -10,12 +10,15 @@
  * go on waiting for what they waited for, timers and descriptors included.
  * Hubs of other threads do not exist in the child; their memory stays, unused.
  */
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "hub/hub.h"
+#include "hub/list.h"
+#include "hub/part.h"
 
 /* Fibers to end: first all are taken out of the hub, then all are ended, as the
  * end of one may concern another. */
@@ -42,8 +45,8 @@ static void end_victims(struct hub *hub, struct victims *v)
     while (v->first) {
         struct grove_fiber *f = v->first;
         v->first = (struct grove_fiber *)(uintptr_t)f->fn;
-        f->locals = NULL;     /* its destructors are the parent's business */
-        hub_forget_defers(f); /* and so are these */
+        assert(f->state == FIBER_ENDED && hub->fibers > 0);
+        hub_forget_at_end(f); /* it is the parent's business */
         if (f->shared)
             hub->shared_waits--;
         hub_fiber_complete(hub, f, -ECANCELED);
@@ -60,21 +63,6 @@ static bool has_ended(struct loop_wait *wait, void *arg)
     return stack && ((struct grove_fiber *)stack)->state == FIBER_ENDED;
 }
 
-/* Posts come from other threads, which the child does not have. A wake that had
- * been on its way arrives; who has sent a message is told. */
-static void forget_posts(grove_post *post)
-{
-    while (post) {
-        grove_post *next = post->next;
-        __atomic_store_n(&post->posted, 0, __ATOMIC_SEQ_CST);
-        if (post->fn == hub_deliver_shared)
-            post->fn(post);
-        else if (post->fn == hub_message_arrive)
-            hub_message_lose(post);
-        post = next;
-    }
-}
-
 static void renew_loop(struct hub *hub)
 {
     int r = loop_renew(&hub->loop, has_ended, hub);
@@ -87,19 +75,10 @@ static void renew_loop(struct hub *hub)
     abort();
 }
 
-static void in_child(void)
+/* The mailbox has been emptied: nothing of the parent's will wake anybody. */
+static void forked(struct hub *hub)
 {
-    struct hub *hub = hub_of_thread;
-    hub_list_forked(hub);
-    hub_list_unlock();
-    if (!hub)
-        return;
-    atomic_store(&hub->posters, 0);
-    /* Both are taken first: who is told of a message may post. */
-    grove_post *mail = hub->mail, *newer = atomic_exchange(&hub->mailbox, NULL);
-    hub->mail = NULL;
-    forget_posts(mail);
-    forget_posts(newer);
+    assert(hub == hub_of_thread && !hub->dead && !hub->ending);
     hub->holds = 0;
     /* A fork inside a callback leaves the loop fiber where it is; elsewhere it
      * is parked between two passes, in a poll or in giving way. */
@@ -107,15 +86,29 @@ static void in_child(void)
     hub_each(hub, collect, &v);
     renew_loop(hub);
     end_victims(hub, &v);
-    for (struct hub_part *part = hub->parts; part; part = part->next) {
-        if (part->forked)
-            part->forked(part);
+}
+
+static void in_child(void)
+{
+    struct hub *hub = hub_of_thread;
+    hub_list_forked(hub);
+    hub_list_unlock();
+    if (!hub)
+        return;
+    for (size_t i = 0; hub->fixtures[i]; i++) {
+        if (hub->fixtures[i]->forked)
+            hub->fixtures[i]->forked(hub);
     }
     if (hub->host)
         hub->host->forked(hub);
 }
 
-void hub_watch_forks(void)
+static void watch_forks(void)
 {
     pthread_atfork(hub_list_lock, hub_list_unlock, in_child);
 }
+
+const struct hub_fixture hub_fork_fixture = {
+    .once = watch_forks,
+    .forked = forked,
+};

@@ -1,77 +1,49 @@
 /*
- * A hub's life and its loop. What states fibers go through, and the invariants,
- * are in hub.h.
+ * A hub's life: made by the first call of a thread that needs one, ended with
+ * its thread, freed with its last reference. Its loop is in run.c; what states
+ * fibers go through, and the invariants, are in hub.h.
  *
- * A pass of the loop:
+ * What hangs on a hub is known here as fixtures only (part.h). A hub and the
+ * memory of its fixtures are one block:
  *
- *     due nodes, up to HUB_PASS --> mail --> poll --> expired timers --+
- *        ^                                                             |
- *        +-------------------------------------------------------------+
- *
- * The poll does not sleep while something is due. Before one that sleeps,
- * pooled stacks are trimmed, a bounded number at a time.
+ *     | struct hub | fixture | fixture | ...      each on cache lines of its
+ * own
  */
-#include "hub/hub.h"
-
 #include <assert.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "fiber/overflow.h"
+#include "hub/clock.h"
+#include "hub/hub.h"
+#include "hub/links.h"
+#include "hub/list.h"
+#include "hub/part.h"
 
-/* Pooled stacks looked at before a poll that sleeps. */
-#define TRIM_STEP 64
-
-/* A sleep shorter than this, in nanoseconds, is no idleness: the pooled stacks
- * are likely to be wanted again, and only one is looked at. */
-#define TRIM_SLEEP (100 * GROVE_MICROSECOND)
-
-__thread struct hub *hub_of_thread __attribute__((tls_model("initial-exec")));
+#define LINE ((size_t)64) /* of the cache */
 
 static pthread_key_t thread_end;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static size_t hub_size; /* with its fixtures; set once */
 
-void run_queue_end(struct run *run)
+static void end_fixtures(struct hub *hub)
 {
-    (void)run;
-    assert(!"the end of the run queue is nobody's callback");
-}
-
-static void abandon(struct grove_fiber *f, void *arg)
-{
-    if (f->shared)
-        f->shared->abandon(f->shared);
-}
-
-/* Nobody may wake the fibers that are left any more; those who are about to are
- * waited for. */
-static void leave_others(struct hub *hub)
-{
+    size_t n = 0;
     hub->ending = true;
-    hub_each(hub, abandon, NULL);
-    while (atomic_load(&hub->posters))
-        sched_yield();
+    while (hub->fixtures[n])
+        n++;
+    while (n-- > 0) {
+        if (hub->fixtures[n]->end)
+            hub->fixtures[n]->end(hub);
+    }
 }
 
 static void hub_destroy(void *arg)
 {
     struct hub *hub = arg;
+    assert(hub == hub_of_thread && !hub->ending);
     hub_list_remove(hub);
-    leave_others(hub);
-    while (hub->parts) {
-        struct hub_part *part = hub->parts;
-        hub->parts = part->next;
-        part->end(part);
-    }
-    struct fiber_locals *locals = hub->root.locals;
-    hub->root.locals = NULL;
-    if (locals)
-        locals->destroy(locals);
-    hub_close_mailbox(hub);
-    overflow_unwatch();
+    end_fixtures(hub);
     loop_destroy(&hub->loop);
     if (!hub->keep_stacks)
         stack_pool_destroy(&hub->stacks);
@@ -79,11 +51,23 @@ static void hub_destroy(void *arg)
     hub_unref(hub);
 }
 
+static size_t on_lines(size_t size)
+{
+    return (size + LINE - 1) & ~(LINE - 1);
+}
+
 static void once_a_process(void)
 {
     pthread_key_create(&thread_end, hub_destroy);
-    hub_watch_forks();
-    hub_list_watch_signal();
+    hub_size = on_lines(sizeof(struct hub));
+    for (size_t i = 0; hub_fixtures[i]; i++) {
+        const struct hub_fixture *fixture = hub_fixtures[i];
+        if (fixture->offset)
+            *fixture->offset = hub_size;
+        hub_size += on_lines(fixture->size);
+        if (fixture->once)
+            fixture->once();
+    }
 }
 
 static void loop_entry(void *arg)
@@ -109,45 +93,58 @@ static void root_init(struct hub *hub)
     hub->next_id = 2;
 }
 
-struct hub *hub_create(void)
+/* 0 or -errno; end_fixtures is to be called either way. */
+static int begin_fixtures(struct hub *hub)
 {
-    pthread_once(&once, once_a_process);
-    struct hub *hub = NULL;
-    if (posix_memalign((void **)&hub, 64, sizeof(*hub))) {
-        errno = ENOMEM;
-        return NULL;
+    int r = 0;
+    for (size_t i = 0; r == 0 && hub->fixtures[i]; i++) {
+        if (hub->fixtures[i]->begin)
+            r = hub->fixtures[i]->begin(hub);
     }
-    memset(hub, 0, sizeof(*hub));
-    int r = loop_init(&hub->loop);
-    if (r < 0)
-        goto fail_loop;
+    return r;
+}
+
+static void hub_init(struct hub *hub)
+{
+    hub->fixtures = hub_fixtures;
     stack_pool_init(&hub->stacks, sizeof(struct grove_fiber),
                     offsetof(struct grove_fiber, fiber.eh_saved));
     fiber_thread_init(&hub->thread);
     run_queue_init(&hub->queue);
     hub->budget = HUB_PASS;
     atomic_store(&hub->references, 1);
-    links_init(&hub->ended_links);
-    hub->ended_run.call = hub_call_ended_links;
     hub->now = hub_clock();
     root_init(hub);
-    r = hub_set_loop_stack(hub, STACK_PLAIN,
-                           stack_shift(grove_stack_size_default()));
-    if (r < 0)
-        goto fail_stack;
-    r = overflow_watch(&hub->stacks, &hub_overflow_hooks);
-    if (r < 0)
-        goto fail_stack;
-    if (pthread_setspecific(thread_end, hub) != 0) {
-        r = -ENOMEM;
-        goto fail_watch;
+}
+
+struct hub *hub_create(void)
+{
+    assert(!hub_of_thread);
+    pthread_once(&once, once_a_process);
+    struct hub *hub = NULL;
+    if (posix_memalign((void **)&hub, LINE, hub_size)) {
+        errno = ENOMEM;
+        return NULL;
     }
+    memset(hub, 0, hub_size);
+    int r = loop_init(&hub->loop);
+    if (r < 0)
+        goto fail_loop;
+    hub_init(hub);
+    r = hub_set_loop_stack(hub, STACK_PLAIN, hub_stack_shift());
+    if (r < 0)
+        goto fail_stack;
+    r = begin_fixtures(hub);
+    if (r == 0 && pthread_setspecific(thread_end, hub) != 0)
+        r = -ENOMEM;
+    if (r < 0)
+        goto fail_fixtures;
     hub_of_thread = hub;
     hub_list_add(hub);
     return hub;
 
-fail_watch:
-    overflow_unwatch();
+fail_fixtures:
+    end_fixtures(hub);
 fail_stack:
     stack_pool_destroy(&hub->stacks);
     loop_destroy(&hub->loop);
@@ -173,169 +170,45 @@ int hub_set_loop_stack(struct hub *hub, enum stack_kind kind, unsigned shift)
     return 0;
 }
 
-/* ---- the loop ----------------------------------------------------------- */
+/* ---- handles ---------------------------------------------------------------- */
 
-struct grove_fiber *hub_next_slow(struct hub *hub)
+grove_hub *grove_hub_self(void)
 {
-    while (!hub->in_callback && hub->budget > 0) {
-        struct run *run = hub->queue.ends.next;
-        if (run->call)
-            break;
-        run_queue_remove(run);
-        hub->budget--;
-        struct grove_fiber *f =
-            run->birth ? run->birth(run)
-                       : container_of(run, struct grove_fiber, run);
-        if (f)
-            return f;
-    }
-    return hub->loop_fiber;
+    return (grove_hub *)hub_self();
 }
 
-static void call(struct hub *hub, struct run *run)
+grove_hub *grove_hub_retain(grove_hub *handle)
 {
-    int budget = hub->budget;
-    hub->in_callback = true;
-    hub->budget = 0;
-    run->call(run);
-    hub->in_callback = false;
-    hub->budget = budget;
+    unsigned before = atomic_fetch_add(&((struct hub *)handle)->references, 1);
+    assert(before > 0);
+    (void)before;
+    return handle;
 }
 
-/* From the loop fiber to f; returns when a parking fiber finds nobody else. */
-static void give_way(struct hub *hub, struct grove_fiber *f)
+void hub_unref(struct hub *hub)
 {
-    struct grove_fiber *self = hub->loop_fiber;
-    self->state = FIBER_PARKED;
-    hub_switch(hub, self, f);
+    unsigned before = atomic_fetch_sub(&hub->references, 1);
+    assert(before > 0);
+    if (before == 1)
+        free(hub);
 }
 
-static void run_due(struct hub *hub)
+void grove_hub_release(grove_hub *handle)
 {
-    hub->budget = HUB_PASS;
-    while (hub->budget > 0 && !run_queue_empty(&hub->queue)) {
-        struct run *run = hub->queue.ends.next;
-        run_queue_remove(run);
-        hub->budget--;
-        if (run->call) {
-            call(hub, run);
-            continue;
-        }
-        struct grove_fiber *f =
-            run->birth ? run->birth(run)
-                       : container_of(run, struct grove_fiber, run);
-        if (f)
-            give_way(hub, f);
-    }
+    if (handle)
+        hub_unref((struct hub *)handle);
 }
 
-int64_t hub_sleep_limit(struct hub *hub)
+/* ---- holds ------------------------------------------------------------------- */
+
+void grove_hub_hold(grove_hub *handle)
 {
-    if (!run_queue_empty(&hub->queue))
-        return 0;
-    struct timer *first = hub->timers.root;
-    if (!first)
-        return -1;
-    int64_t now = hub_clock();
-    return first->deadline > now ? first->deadline - now : 0;
+    ((struct hub *)handle)->holds++;
 }
 
-/* No timer runs, nobody waits for a descriptor, no post is expected, but for
- * those that do not count; and no other thread could wake anybody. */
-static bool nothing_to_come(const struct hub *hub)
+void grove_hub_unhold(grove_hub *handle)
 {
-    if (hub->shared_waits && !hub_single_threaded())
-        return false;
-    return hub->timers.count + hub->loop.waits + hub->holds <= hub->unref;
-}
-
-/* Nothing is due and nothing is to come. */
-static void deadlock(struct hub *hub)
-{
-    if (hub->host && hub->host->deadlock(hub))
-        return;
-    if (hub->root.state != FIBER_PARKED) {
-        /* A fork in a fiber that has ended since: nobody is left in main. */
-        static const char message[] =
-            "grove: every fiber waits for another, and none is in main\n";
-        ssize_t n = write(STDERR_FILENO, message, sizeof(message) - 1);
-        (void)n;
-        abort();
-    }
-    static const char message[] =
-        "grove: deadlock: every fiber of this thread waits, and nothing is "
-        "left that could wake one\n";
-    ssize_t n = write(STDERR_FILENO, message, sizeof(message) - 1);
-    (void)n;
-    grove_dump(STDERR_FILENO);
-    hub_wake(&hub->root, -EDEADLK);
-}
-
-static int poll_hosted(struct hub *hub, struct loop_events *events)
-{
-    const sigset_t *mask = hub->host->poll_prepare(hub);
-    /* What the host did there may be a reason not to sleep. */
-    int64_t timeout = nothing_to_come(hub) ? 0 : hub_sleep_limit(hub);
-    hub->host->poll_begin(hub);
-    int n = loop_wait(&hub->loop, events, timeout, mask);
-    hub->host->poll_end(hub, n == -EINTR);
-    return n;
-}
-
-/* A poll that may sleep: other threads' posts must interrupt it. */
-static void poll_sleeping(struct hub *hub, int64_t timeout)
-{
-    atomic_store(&hub->polling, true);
-    if (!hub_take_mail(hub)) {
-        struct loop_events events;
-        fiber_thread_refresh(&hub->thread);
-        int n = hub->host ? poll_hosted(hub, &events)
-                          : loop_wait(&hub->loop, &events, timeout, NULL);
-        loop_dispatch(&hub->loop, &events, n);
-    }
-    atomic_store(&hub->polling, false);
-    hub_take_mail(hub);
-}
-
-/* Before a poll that may sleep for timeout (-1: for ever): whether more is left
- * to be done first. */
-static bool trim_stacks(struct hub *hub, int64_t timeout)
-{
-    if (timeout < 0 || timeout >= TRIM_SLEEP)
-        return stack_pool_trim(&hub->stacks, TRIM_STEP);
-    stack_pool_trim(&hub->stacks, 1);
-    return false;
-}
-
-static void look_around(struct hub *hub)
-{
-    hub->switches += (uint64_t)(HUB_PASS - hub->budget);
-    hub_take_mail(hub);
-    int64_t timeout = hub_sleep_limit(hub);
-    if (hub->budget <= 0) /* a full pass: busy, it may be long till a sleep */
-        fiber_thread_refresh(&hub->thread);
-    if (timeout == 0) {
-        if (hub->loop.waits)
-            loop_poll(&hub->loop, 0);
-    } else if (trim_stacks(hub, timeout)) {
-        loop_poll(&hub->loop, 0); /* more to trim: come back */
-    } else if (nothing_to_come(hub)) {
-        deadlock(hub);
-    } else {
-        poll_sleeping(hub, timeout);
-    }
-    if (hub->timers.root) {
-        hub->now = hub_clock();
-        timer_expire(&hub->timers, hub->now);
-    } else {
-        hub->now = hub_clock_coarse(); /* only told to people: cheap will do */
-    }
-}
-
-void hub_run(struct hub *hub)
-{
-    for (;;) {
-        run_due(hub);
-        look_around(hub);
-    }
+    struct hub *hub = (struct hub *)handle;
+    if (hub->holds) /* a fork may have let go since */
+        hub->holds--;
 }

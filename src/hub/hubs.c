@@ -17,6 +17,7 @@
  * left when grove_hubs returns. The memory is the caller's: it outlives the
  * threads, and is lost if the caller's own thread ends meanwhile.
  */
+#include <assert.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -24,6 +25,8 @@
 #include <unistd.h>
 
 #include "hub/hub.h"
+#include "hub/mailbox.h"
+#include "hub/wait.h"
 
 /* Fibers that are waited for, or killed, at once. */
 #define BATCH 64
@@ -95,6 +98,7 @@ static void end_fibers(struct member *m, struct hub *hub)
 static void order_arrives(struct hub *hub, struct hub_message *message)
 {
     struct member *m = container_of(message, struct member, order);
+    assert(hub == m->team->hubs[m->crew.index] && !m->ordered);
     hub_message_done(message);
     m->ordered = true;
     hub_wake(&hub->root, 0);
@@ -184,6 +188,7 @@ static void report_arrives(struct hub *hub, struct hub_message *message)
     (void)hub;
     struct member *m = container_of(message, struct member, report);
     struct team *t = m->team;
+    assert(hub_of_thread == t->caller && t->missing > 0);
     hub_message_done(message);
     if (m->result < 0 && t->error == 0 && !atomic_load(&t->stopped)) {
         t->error = m->result;

@@ -5,7 +5,9 @@
  */
 #include <assert.h>
 
+#include "hub/clock.h"
 #include "hub/hub.h"
+#include "hub/wait.h"
 
 /* Between two kills of the same fibers: long enough to clean up in, usually, at
  * first; and seldom enough, later, to cost nothing. */
@@ -18,6 +20,7 @@ static void end_unrun(struct hub *hub, struct grove_fiber *f)
     if (run_queued(&f->run))
         run_queue_remove(&f->run);
     timer_remove(&hub->timers, &f->timer);
+    assert(hub->fibers > 0);
     hub_fiber_complete(hub, f, -ECANCELED);
     hub->fibers--;
     hub_fiber_unref(f);

@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "fiber/overflow.h"
-#include "hub/hub.h"
+#include "hub/dump.h"
+#include "hub/part.h"
 
 /* A host that has left its hub leaves its fibers, too. */
 static const struct grove_host *host_of(const struct grove_fiber *f)
@@ -46,4 +47,18 @@ static void trace(const struct fiber *fiber, int fd)
         host->trace(f, fd);
 }
 
-const struct overflow_hooks hub_overflow_hooks = {end, name, trace};
+static const struct overflow_hooks hooks = {end, name, trace};
+
+static int watch(struct hub *hub)
+{
+    return overflow_watch(&hub->stacks, &hooks);
+}
+
+static void unwatch(struct hub *hub)
+{
+    (void)hub;
+    overflow_unwatch();
+}
+
+const struct hub_fixture hub_overflow_fixture = {.begin = watch,
+                                                 .end = unwatch};

@@ -13,9 +13,14 @@
  * argument points to may be on its stack. A hub that ends answers the calls it
  * has not finished by -ESRCH.
  */
+#include <assert.h>
 #include <stdlib.h>
 
+#include "hub/clock.h"
 #include "hub/hub.h"
+#include "hub/links.h"
+#include "hub/mailbox.h"
+#include "hub/wait.h"
 
 /* How long a hub without memory for a fiber waits before it tries again. */
 #define RETRY (10 * GROVE_MILLISECOND)
@@ -92,7 +97,9 @@ struct call {
 
 static void call_unref(struct call *c)
 {
-    if (atomic_fetch_sub(&c->references, 1) != 1)
+    unsigned before = atomic_fetch_sub(&c->references, 1);
+    assert(before > 0);
+    if (before != 1)
         return;
     hub_unref(c->caller);
     free(c);
@@ -116,6 +123,7 @@ static void answer(struct call *c, int result)
 static void fiber_ended(grove_fiber *f, void *arg)
 {
     struct call *c = arg;
+    assert(f == c->fiber && f->state == FIBER_ENDED);
     int r = grove_result(f, &c->value);
     c->fiber = NULL;
     grove_release(f);
@@ -160,6 +168,7 @@ static void kill_lost(struct hub_message *m)
 
 static void reply_is_there(struct call *c)
 {
+    assert(!c->done && c->caller == hub_of_thread);
     c->done = true;
     hub_wake(c->waiter, 0);
     call_unref(c);
@@ -176,7 +185,7 @@ static void reply_arrives(struct hub *hub, struct hub_message *m)
 static void reply_lost(struct hub_message *m)
 {
     struct call *c = container_of(m, struct call, reply);
-    if (atomic_load(&c->caller->mailbox) == HUB_CLOSED)
+    if (hub_is_closed(c->caller))
         forsake(c);
     else
         reply_is_there(c);

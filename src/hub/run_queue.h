@@ -6,6 +6,7 @@
 #ifndef GROVE_HUB_RUN_QUEUE_H
 #define GROVE_HUB_RUN_QUEUE_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -15,7 +16,7 @@ struct grove_fiber;
 
 struct run {
     struct run *next; /* NULL: not queued */
-    struct run *prev;
+    struct run *prev; /* valid while it is queued */
     /* What to do when its turn comes. All NULL: it is a fiber's (grove_fiber's
      * member run), which goes on. At most one is set otherwise. */
     void (*call)(struct run *run); /* on the hub's own stack; must not wait */
@@ -29,6 +30,7 @@ struct run_queue {
                         set so that the end does not look like a fiber's */
 };
 
+/* The call of every queue's ends. */
 void run_queue_end(struct run *run);
 
 static inline void run_queue_init(struct run_queue *q)
@@ -52,6 +54,7 @@ static inline bool run_queued(const struct run *run)
 static inline void run_queue_push(struct run_queue *q, struct run *run)
 {
     struct run *last = q->ends.prev;
+    assert(!run_queued(run) && last->next == &q->ends);
     run->next = &q->ends;
     run->prev = last;
     last->next = run;
@@ -62,6 +65,7 @@ static inline void run_queue_push(struct run_queue *q, struct run *run)
 static inline void run_queue_push_first(struct run_queue *q, struct run *run)
 {
     struct run *first = q->ends.next;
+    assert(!run_queued(run) && first->prev == &q->ends);
     run->next = first;
     run->prev = &q->ends;
     first->prev = run;
@@ -70,6 +74,8 @@ static inline void run_queue_push_first(struct run_queue *q, struct run *run)
 
 static inline void run_queue_remove(struct run *run)
 {
+    assert(run_queued(run) && run->call != run_queue_end);
+    assert(run->prev->next == run && run->next->prev == run);
     run->prev->next = run->next;
     run->next->prev = run->prev;
     run->next = NULL;

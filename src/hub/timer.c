@@ -23,6 +23,7 @@ static struct timer *meld(struct timer *a, struct timer *b)
         a = b;
         b = t;
     }
+    assert(a != b && !earlier(b, a));
     b->next = a->child;
     b->prev = a;
     if (a->child)
@@ -88,6 +89,8 @@ void timer_remove(struct timer_heap *heap, struct timer *timer)
 {
     if (!timer_pending(timer))
         return;
+    assert(heap->count > 0 && (timer->prev == timer) == (timer == heap->root));
+    assert(!timer->next || timer->next->prev == timer);
     struct timer *rest = meld_siblings(timer->child);
     if (timer == heap->root) {
         set_root(heap, rest);
@@ -103,11 +106,13 @@ void timer_remove(struct timer_heap *heap, struct timer *timer)
     }
     timer->prev = NULL;
     heap->count--;
+    assert((heap->count == 0) == (heap->root == NULL));
 }
 
 size_t timer_expire(struct timer_heap *heap, int64_t now)
 {
     size_t n = 0;
+    assert(!heap->expiring && now >= heap->now);
     /* One added meanwhile has a later order: it waits for the next pass, so
      * that a timer that adds itself cannot hold up the loop. */
     uint64_t end = heap->order;
@@ -117,6 +122,7 @@ size_t timer_expire(struct timer_heap *heap, int64_t now)
            heap->root->order < end) {
         struct timer *timer = heap->root;
         timer_remove(heap, timer);
+        assert(!heap->root || !earlier(heap->root, timer));
         timer->fn(timer);
         n++;
     }

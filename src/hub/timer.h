@@ -17,7 +17,7 @@
 #include "fiber/visibility.h"
 
 struct timer {
-    int64_t deadline;
+    int64_t deadline;    /* when it is due, by hub_clock */
     uint64_t order;      /* of adding, among equal deadlines */
     struct timer *child; /* the first of those that are not earlier */
     struct timer *next;  /* sibling */
@@ -27,11 +27,11 @@ struct timer {
 };
 
 struct timer_heap {
-    struct timer *root;
-    uint64_t order;
-    size_t count;
-    bool expiring; /* inside timer_expire(now) ... */
-    int64_t now;   /* ... whose now it is */
+    struct timer *root; /* the earliest; NULL: there is none */
+    uint64_t order;     /* of the timer that is added next */
+    size_t count;       /* timers in it */
+    bool expiring;      /* inside timer_expire(now) ... */
+    int64_t now;        /* ... whose now it is */
 };
 
 GROVE_HOST_API void timer_add(struct timer_heap *heap, struct timer *timer,

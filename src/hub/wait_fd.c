@@ -1,7 +1,7 @@
 /*
  * Parking until a descriptor is ready.
  */
-#include "hub/hub.h"
+#include "hub/wait.h"
 
 struct fd_wait {
     struct loop_wait wait;
@@ -18,11 +18,13 @@ int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
 {
     if (unlikely(record->always_ready))
         return 0;
+    assert(record->registered);
     struct fd_wait w = {.wait = {.direction = direction, .fn = wake_waiter},
                         .fiber = hub->current};
     loop_wait_add(&hub->loop, record, &w.wait);
     int r = hub_wait(hub, deadline, what, record->number);
-    loop_wait_remove(&hub->loop, &w.wait);
+    loop_wait_remove(&hub->loop, &w.wait); /* unless it was called */
+    assert(hub->current == w.fiber);
     return r;
 }
 

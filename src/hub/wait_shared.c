@@ -18,9 +18,13 @@
  *   3. a hub does not end while somebody who has claimed one of its waits has
  *      not posted the wake yet (hub->posters).
  */
-#include <errno.h>
+#include "hub/wait_shared.h"
 
-#include "hub/hub.h"
+#include <assert.h>
+#include <sched.h>
+
+#include "hub/part.h"
+#include "hub/wait.h"
 
 /* Whether f will not be woken: something else on this thread was first (a kill,
  * a deadline, its end in a fork), or the thread is at its end, or not there in
@@ -50,14 +54,17 @@ bool hub_claim_slow(struct shared_wait *w, void *by)
     struct hub *hub = w->fiber->hub;
     if (unlikely(is_out_of_reach(w->fiber)) || !claim(w, by))
         return false;
+    /* Until the wake is posted the hub must not end. */
     if (hub != hub_of_thread)
         atomic_fetch_add(&hub->posters, 1);
     return true;
 }
 
-void hub_deliver_shared(grove_post *post)
+/* The post: the wake has come to the fiber's own thread. */
+static void deliver(grove_post *post)
 {
     struct shared_wait *w = container_of(post, struct shared_wait, post);
+    assert(w->fiber->hub == hub_of_thread && !w->delivered);
     w->delivered = true;
     hub_wake(w->fiber, 0);
 }
@@ -65,9 +72,11 @@ void hub_deliver_shared(grove_post *post)
 void hub_wake_shared_slow(struct shared_wait *w)
 {
     struct hub *hub = w->fiber->hub;
-    w->post.fn = hub_deliver_shared;
+    w->post.fn = deliver;
     grove_hub_post((grove_hub *)hub, &w->post);
-    atomic_fetch_sub(&hub->posters, 1);
+    unsigned before = atomic_fetch_sub(&hub->posters, 1);
+    assert(before > 0);
+    (void)before;
 }
 
 /* A waker was faster than what ended the wait: its wake is on its way. */
@@ -92,6 +101,7 @@ int hub_wait_shared(struct hub *hub, struct shared_wait *w, int64_t deadline,
                     const char *what)
 {
     struct grove_fiber *f = hub->current;
+    assert(w->fiber == f && !f->shared && w->abandon);
     f->shared = w;
     hub->shared_waits++;
     int r = hub_wait(hub, deadline, what, -1);
@@ -106,7 +116,46 @@ int hub_wait_shared(struct hub *hub, struct shared_wait *w, int64_t deadline,
         hub_wait_undo(f, r); /* after a host's transfer nothing is undone */
         r = 0;
     }
+    assert(f->shared == w && hub->shared_waits > 0);
     hub->shared_waits--;
     f->shared = NULL;
     return r;
 }
+
+/* ---- what the hub is told of them ------------------------------------------------ */
+
+/* A wake of another thread, on its way when the process forked, arrives. */
+static void unheard(grove_post *post, bool forked)
+{
+    if (forked)
+        deliver(post);
+}
+
+static bool expects(const struct hub *hub)
+{
+    return hub->shared_waits && !hub_single_threaded();
+}
+
+static void abandon(struct grove_fiber *f, void *arg)
+{
+    (void)arg;
+    if (f->shared)
+        f->shared->abandon(f->shared);
+}
+
+/* Nobody may wake the fibers that are left any more; those who are about to are
+ * waited for. */
+static void end(struct hub *hub)
+{
+    assert(hub->ending);
+    hub_each(hub, abandon, NULL);
+    while (atomic_load(&hub->posters))
+        sched_yield();
+}
+
+const struct hub_fixture hub_shared_fixture = {
+    .end = end,
+    .expects = expects,
+    .post = deliver,
+    .unheard = unheard,
+};

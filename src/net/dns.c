@@ -186,7 +186,7 @@ static int narrow_family(const struct request *q, int *family)
 {
     if (!(q->hints.ai_flags & AI_ADDRCONFIG))
         return 0;
-    struct dns_config *config = dns_config_of(q->hub->dns);
+    struct dns_config *config = dns_config_of(dns_find(q->hub));
     dns_config_see_addresses(config);
     bool v4 = config->seen_ipv4, v6 = config->seen_ipv6;
     if (*family == AF_UNSPEC && v4 != v6)

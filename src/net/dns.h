@@ -18,7 +18,7 @@
 #include <netdb.h>
 #include <string.h>
 
-#include "hub/hub.h"
+#include "hub/wait.h"
 
 /* Whether node may be a numeric address, as inet_aton and IPv6 have them. */
 static inline bool dns_looks_numeric(const char *node)

@@ -53,11 +53,13 @@ void dns_config_see_addresses(struct dns_config *config);
 
 /* ---- dns_channel.c ------------------------------------------------------ */
 
-/* All of a hub's; hub->dns. */
+/* All of a hub's: a part of it. */
 struct dns;
 
 /* The hub's, up to date; NULL with errno. */
 struct dns *dns_of(struct hub *hub);
+/* As it is; NULL: nobody has asked anything on this hub yet. */
+struct dns *dns_find(const struct hub *hub);
 struct dns_config *dns_config_of(struct dns *dns);
 
 /* ---- dns_question.c ------------------------------------------------------ */

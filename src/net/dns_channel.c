@@ -146,7 +146,6 @@ static void end(struct hub_part *part)
     dns->ending = true;
     while (dns->channels)
         channel_free(dns->channels);
-    dns->hub->dns = NULL;
     free(dns);
 }
 
@@ -160,9 +159,15 @@ static void forked(struct hub_part *part)
         channel_free(dns->channels);
 }
 
+struct dns *dns_find(const struct hub *hub)
+{
+    struct hub_part *part = hub_part_find(hub, end);
+    return part ? container_of(part, struct dns, part) : NULL;
+}
+
 static struct dns *dns_create(struct hub *hub)
 {
-    assert(!hub->dns);
+    assert(!dns_find(hub));
     int r = dns_config_init();
     struct dns *dns = r < 0 ? NULL : calloc(1, sizeof(*dns));
     if (!dns) {
@@ -173,14 +178,15 @@ static struct dns *dns_create(struct hub *hub)
     dns->part.forked = forked;
     dns->hub = hub;
     dns->last = &dns->first;
-    hub->dns = dns;
     hub_part_add(hub, &dns->part);
     return dns;
 }
 
 struct dns *dns_of(struct hub *hub)
 {
-    struct dns *dns = hub->dns ? hub->dns : dns_create(hub);
+    struct dns *dns = dns_find(hub);
+    if (!dns)
+        dns = dns_create(hub);
     if (dns && dns_config_refresh(&dns->config))
         retire(dns);
     return dns;

@@ -24,6 +24,7 @@
 #ifndef GROVE_NET_DNS_CHANNEL_H
 #define GROVE_NET_DNS_CHANNEL_H
 
+#include "hub/part.h"
 #include "net/dns_ares.h"
 
 struct dns_socket;

@@ -228,7 +228,8 @@ int dns_ask(struct hub *hub, const struct dns_question *question,
 
 size_t dns_under_way(struct hub *hub)
 {
-    return hub->dns ? hub->dns->under_way : 0;
+    const struct dns *dns = dns_find(hub);
+    return dns ? dns->under_way : 0;
 }
 
 /* ---- errors -------------------------------------------------------------- */

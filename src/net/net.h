@@ -42,7 +42,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "hub/hub.h"
+#include "hub/wait.h"
 
 enum net_mode {
     NET_POSIX, /* a descriptor with O_NONBLOCK gets EAGAIN */

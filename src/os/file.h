@@ -7,7 +7,7 @@
 
 #include <sys/uio.h>
 
-#include "hub/hub.h"
+#include "hub/wait.h"
 
 /* The offset that means the file's own position, which is moved. */
 #define FILE_POSITION ((off_t)-1)

@@ -25,6 +25,8 @@
 #include <unistd.h>
 
 #include "grove.h"
+#include "hub/part.h"
+#include "hub/wait_shared.h"
 #include "os/file.h"
 
 #if GROVE_URING

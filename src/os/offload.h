@@ -5,7 +5,8 @@
 #ifndef GROVE_OS_OFFLOAD_H
 #define GROVE_OS_OFFLOAD_H
 
-#include "hub/hub.h"
+#include "hub/wait.h"
+#include "hub/wait_shared.h"
 
 enum offload_state {
     OFFLOAD_NEW,     /* not handed over yet, or withdrawn */

@@ -29,7 +29,8 @@
 #include <string.h>
 
 #include "grove.h"
-#include "hub/hub.h"
+#include "hub/part.h"
+#include "hub/wait.h"
 
 #define SIGNALS 64
 #define SLOTS 256 /* threads that wait for signals */

@@ -3,8 +3,8 @@
  *
  * Keys are numbers handed out once a process, with their destructors. A fiber
  * has an array of values from its first grove_local_set on, as long as its
- * highest key needs; the hub holds it by its head, struct fiber_locals, and has
- * it destroyed on the fiber when that ends (the root's when its thread does).
+ * highest key needs, which is also one of the things that it does at its end
+ * (the root, when its thread ends): after its cleanup handlers.
  */
 #include <assert.h>
 #include <errno.h>
@@ -21,9 +21,9 @@
 #define CAPACITY_MIN 8
 
 struct locals {
-    struct fiber_locals head; /* first: all that the hub knows */
-    unsigned capacity;        /* of values: a power of two */
-    void *values[];           /* by key; NULL: none was set */
+    struct fiber_end end; /* the last of what the fiber does at its end */
+    unsigned capacity;    /* of values: a power of two */
+    void *values[];       /* by key; NULL: none was set */
 };
 
 static _Atomic unsigned keys; /* handed out: 0 to keys - 1 */
@@ -41,15 +41,10 @@ int grove_local_create(grove_local *key, void (*destroy)(void *))
     return 0;
 }
 
-static struct locals *locals_of(struct grove_fiber *f)
-{
-    return (struct locals *)f->locals;
-}
-
 void *grove_local_get(grove_local key)
 {
     struct hub *hub = hub_of_thread;
-    struct locals *l = hub ? locals_of(hub->current) : NULL;
+    struct locals *l = hub ? hub->current->locals : NULL;
     return l && key < l->capacity ? l->values[key] : NULL;
 }
 
@@ -58,47 +53,59 @@ static bool destroy_values(struct grove_fiber *f)
 {
     bool any = false;
     /* A destructor that sets a value may move the array. */
-    for (unsigned key = 0; key < locals_of(f)->capacity; key++) {
-        void *value = locals_of(f)->values[key];
+    for (unsigned key = 0; key < f->locals->capacity; key++) {
+        void *value = f->locals->values[key];
         if (!value || !destructors[key])
             continue;
-        locals_of(f)->values[key] = NULL;
+        f->locals->values[key] = NULL;
         destructors[key](value);
         any = true;
     }
     return any;
 }
 
-/* The hub has taken the array from the fiber; it gets it back meanwhile, so
- * that a destructor may look at other values. */
-static void destroy_locals(struct fiber_locals *locals)
+/* A destructor may look at other values, and set some. */
+static void destroy_locals(struct grove_fiber *f, struct fiber_end *end)
 {
-    struct grove_fiber *f = hub_of_thread->current;
-    assert(locals && !f->locals);
-    f->locals = locals;
+    assert(f->locals == container_of(end, struct locals, end));
     for (int round = 0; round < ROUNDS && destroy_values(f); round++)
         ;
+    hub_at_end_remove(f, &f->locals->end);
     free(f->locals);
     f->locals = NULL;
 }
 
+static void forget_locals(struct grove_fiber *f, struct fiber_end *end)
+{
+    assert(f->locals == container_of(end, struct locals, end));
+    free(f->locals);
+    f->locals = NULL;
+}
+
+static const struct fiber_end_kind kind = {destroy_locals, forget_locals};
+
 /* Make room for key. 0 or -ENOMEM; then nothing has changed. */
 static int grow(struct grove_fiber *f, grove_local key)
 {
-    struct locals *l = locals_of(f);
+    struct locals *l = f->locals;
     unsigned old = l ? l->capacity : 0;
     assert(key >= old && key < GROVE_LOCAL_MAX);
     unsigned capacity = old ? old : CAPACITY_MIN;
     while (capacity <= key)
         capacity *= 2;
-    l = realloc(l, sizeof(*l) + capacity * sizeof(l->values[0]));
-    if (!l)
-        return -ENOMEM;
-    memset(&l->values[old], 0, (capacity - old) * sizeof(l->values[0]));
-    l->capacity = capacity;
-    l->head.destroy = destroy_locals;
-    f->locals = &l->head;
-    return 0;
+    if (l) /* it may move */
+        hub_at_end_remove(f, &l->end);
+    struct locals *larger =
+        realloc(l, sizeof(*l) + capacity * sizeof(l->values[0]));
+    if (larger) {
+        l = f->locals = larger;
+        memset(&l->values[old], 0, (capacity - old) * sizeof(l->values[0]));
+        l->capacity = capacity;
+        l->end.kind = &kind;
+    }
+    if (l)
+        hub_at_end_last(f, &l->end);
+    return larger ? 0 : -ENOMEM;
 }
 
 int grove_local_set(grove_local key, void *value)
@@ -109,14 +116,14 @@ int grove_local_set(grove_local key, void *value)
     if (!hub)
         return -errno;
     struct grove_fiber *f = hub->current;
-    struct locals *l = locals_of(f);
+    struct locals *l = f->locals;
     if (!l || key >= l->capacity) {
         if (!value)
             return 0;
         int r = grow(f, key);
         if (r < 0)
             return r;
-        l = locals_of(f);
+        l = f->locals;
     }
     l->values[key] = value;
     return 0;

@@ -6,7 +6,8 @@
 #ifndef GROVE_SYNC_TURN_H
 #define GROVE_SYNC_TURN_H
 
-#include "hub/hub.h"
+#include "hub/links.h"
+#include "hub/wait.h"
 
 /* One who waits, on its stack. */
 struct turn {

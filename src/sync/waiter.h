@@ -29,7 +29,8 @@
 
 #include <assert.h>
 
-#include "hub/hub.h"
+#include "hub/wait.h"
+#include "hub/wait_shared.h"
 
 /* Who waits, in one queue. */
 struct waiter {

@@ -4,7 +4,7 @@
 #include <fcntl.h>
 
 #include "grove.h"
-#include "hub/hub.h"
+#include "hub/wait.h"
 
 static void dump(char *text, size_t size)
 {

@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 
 #include "grove.h"
-#include "hub/hub.h"
+#include "hub/wait.h"
 
 static char trace[256];
 static size_t traced;

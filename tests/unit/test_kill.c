@@ -2,7 +2,7 @@
 #include "unit.h"
 
 #include "grove.h"
-#include "hub/hub.h"
+#include "hub/wait.h"
 
 static int seen[8];
 static size_t sees;

@@ -5,7 +5,7 @@
 #include <sys/time.h>
 
 #include "grove.h"
-#include "hub/hub.h"
+#include "hub/wait.h"
 
 #define THREADS 4
 #define POSTS 500

@@ -7,7 +7,7 @@
 
 #include "fiber/fiber.h"
 #include "grove.h"
-#include "hub/hub.h"
+#include "hub/wait.h"
 
 static size_t mappings(void)
 {

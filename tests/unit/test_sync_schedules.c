@@ -163,7 +163,7 @@ static void take(enum step step)
         give_remotely();
         break;
     case MAIL:
-        hub_take_mail(hub_self());
+        hub_self()->look(hub_self());
         __attribute__((fallthrough));
     case RUN:
     case STEPS:

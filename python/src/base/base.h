@@ -14,7 +14,9 @@
 
 #include <string.h>
 
+#include "hub/clock.h"
 #include "hub/hub.h"
+#include "hub/wait.h"
 
 /* ---- arguments ----------------------------------------------------------- */
 

@@ -15,6 +15,7 @@
  * is not polled for: a capsule in the dict of each of these threads' states
  * notices their end, and lets the hubs that are held look again.
  */
+#include "hub/mailbox.h"
 #include "linkable/threads.h"
 
 #define WATCH "grove.watch"
@@ -32,7 +33,7 @@ static bool in_background(PyThreadState *tstate)
 /* It sleeps until a post, and none is on its way. */
 static bool waits_itself(struct py_thread *t)
 {
-    return t->waiters.held && t->asleep && !atomic_load(&t->hub->mailbox);
+    return t->waiters.held && t->asleep && !hub_has_mail(t->hub);
 }
 
 /* Those that are held look again whether they still have a reason to be. */

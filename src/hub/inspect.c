@@ -1,10 +1,30 @@
 /*
- * What a hub has done and holds, in numbers. What is counted anyway is told;
- * the rest is found out here, so that no switch costs more.
+ * What people ask of the calling thread's hub: its fibers, and what it has done
+ * and holds, in numbers. What is counted anyway is told; the rest is found out
+ * here, so that no switch costs more.
  */
 #include <assert.h>
 
+#include "hub/dump.h"
 #include "hub/hub.h"
+#include "hub/mailbox.h"
+
+void grove_each_fiber(void (*fn)(const grove_fiber_info *info, void *arg),
+                      void *arg)
+{
+    struct hub *hub = hub_self();
+    if (hub)
+        hub_tell_each(hub, fn, arg);
+}
+
+void grove_dump(int fd)
+{
+    struct hub *hub = hub_self();
+    if (hub)
+        hub_dump(hub, fd);
+}
+
+/* ---- in numbers --------------------------------------------------------------- */
 
 /* Fibers in the run queue: not those that stand for the thread and the hub. */
 static size_t count_due(const struct hub *hub)
@@ -33,6 +53,7 @@ void grove_hub_stats(const grove_hub *handle, grove_stats *stats)
     bool on_fiber =
         hub->current != &hub->root && hub->current != hub->loop_fiber;
     size_t running = on_fiber + count_due(hub);
+    assert(running <= hub->fibers);
     /* Numbers begin at 1, the thread's own stack. */
     uint64_t spawned = hub->next_id - 2 - hub->loop_fibers;
     /* Of the present pass; inside a callback that is not known. */
@@ -44,7 +65,7 @@ void grove_hub_stats(const grove_hub *handle, grove_stats *stats)
         .live = hub->fibers,
         .parked = hub->fibers - running,
         .polls = hub->loop.polls,
-        .posts = hub->posts,
+        .posts = hub_posts(hub),
         .timers = hub->timers.count,
         .descriptors = hub->loop.waits,
         .stacks = count_cached_stacks(hub),

@@ -1,0 +1,19 @@
+/*
+ * Telling where the fibers of a hub are; on its thread.
+ */
+#ifndef GROVE_HUB_DUMP_H
+#define GROVE_HUB_DUMP_H
+
+#include "hub/hub.h"
+
+/* As grove_each_fiber and grove_dump, of a hub. */
+void hub_tell_each(struct hub *hub,
+                   void (*fn)(const grove_fiber_info *info, void *arg),
+                   void *arg);
+void hub_dump(struct hub *hub, int fd);
+
+/* What people call f, as snprintf writes it. Async-signal-safe
+ * (overflowed.c). */
+void hub_fiber_name(const struct grove_fiber *f, char *text, size_t size);
+
+#endif

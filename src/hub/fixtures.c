@@ -1,0 +1,23 @@
+/*
+ * What every hub has, in the order in which it begins; it ends in the opposite
+ * one, and all of it before the hub's loop and stacks do. This is the one place
+ * that knows them all.
+ */
+#include "hub/part.h"
+
+extern const struct hub_fixture hub_mailbox_fixture, hub_message_fixture,
+    hub_links_fixture, hub_root_fixture, hub_parts_fixture, hub_shared_fixture,
+    hub_fork_fixture, hub_dump_fixture, hub_overflow_fixture;
+
+/* At the end nobody is woken by others any more before parts and the root's
+ * last acts, which may still post and send, and only then the mailbox is
+ * closed. In a forked child what was on its way arrives before fibers are
+ * ended, and parts look at what that has left. */
+const struct hub_fixture *const hub_fixtures[] = {
+    &hub_overflow_fixture, /* first: memory may be wanting */
+    &hub_message_fixture,  /* before the mailbox, to hear what it gives up */
+    &hub_mailbox_fixture,  &hub_links_fixture,
+    &hub_fork_fixture,     &hub_root_fixture,
+    &hub_parts_fixture,    &hub_shared_fixture,
+    &hub_dump_fixture,     NULL,
+};

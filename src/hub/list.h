@@ -1,0 +1,24 @@
+/*
+ * The ring of all hubs of the process; see list.c. Any thread.
+ */
+#ifndef GROVE_HUB_LIST_H
+#define GROVE_HUB_LIST_H
+
+#include "hub/hub.h"
+
+void hub_list_add(struct hub *hub);
+void hub_list_remove(struct hub *hub);
+
+/* While it is locked no hub comes or goes: around a fork. */
+void hub_list_lock(void);
+void hub_list_unlock(void);
+
+/* In the child, locked: only survivor's thread is there; NULL: no hub's. */
+void hub_list_forked(struct hub *survivor);
+
+/* Calls fn for every hub, now or, if the ring is locked, when it is let go; the
+ * last of several fns that are to wait wins. For signal handlers, too, if fn
+ * is. */
+void hub_list_ask(void (*fn)(struct hub *hub));
+
+#endif

@@ -1,0 +1,185 @@
+/*
+ * The loop of a hub: who is next, and what is done when nobody is.
+ *
+ * A pass:
+ *
+ *     what is due, up to HUB_PASS --> look --> poll --> expired timers --+
+ *        ^                                                               |
+ *        +---------------------------------------------------------------+
+ *
+ * The look queues what other threads have sent. The poll does not sleep while
+ * something is due. Before one that sleeps, pooled stacks are trimmed, a
+ * bounded number at a time.
+ *
+ * Everything here is called on the hub's thread: hub_next_slow in the fiber
+ * that parks or ends, the rest in the loop fiber.
+ */
+#include <assert.h>
+
+#include "hub/clock.h"
+#include "hub/hub.h"
+#include "hub/part.h"
+
+/* Pooled stacks looked at before a poll that sleeps. */
+#define TRIM_STEP 64
+
+/* A sleep shorter than this, in nanoseconds, is no idleness: the pooled stacks
+ * are likely to be wanted again, and only one is looked at. */
+#define TRIM_SLEEP (100 * GROVE_MICROSECOND)
+
+void run_queue_end(struct run *run)
+{
+    (void)run;
+    assert(!"the end of the run queue is nobody's callback");
+}
+
+struct grove_fiber *hub_next_slow(struct hub *hub)
+{
+    assert(hub == hub_of_thread && hub->budget <= HUB_PASS);
+    while (!hub->in_callback && hub->budget > 0) {
+        struct run *run = hub->queue.ends.next;
+        if (run->call)
+            break;
+        run_queue_remove(run);
+        hub->budget--;
+        struct grove_fiber *f =
+            run->birth ? run->birth(run)
+                       : container_of(run, struct grove_fiber, run);
+        if (f)
+            return f;
+    }
+    return hub->loop_fiber;
+}
+
+static void call(struct hub *hub, struct run *run)
+{
+    int budget = hub->budget;
+    assert(!hub->in_callback && hub->current == hub->loop_fiber);
+    hub->in_callback = true;
+    hub->budget = 0;
+    run->call(run);
+    assert(hub->in_callback && hub->current == hub->loop_fiber);
+    hub->in_callback = false;
+    hub->budget = budget;
+}
+
+/* From the loop fiber to f; returns when a parking fiber finds nobody else. */
+static void give_way(struct hub *hub, struct grove_fiber *f)
+{
+    struct grove_fiber *self = hub->loop_fiber;
+    self->state = FIBER_PARKED;
+    hub_switch(hub, self, f);
+}
+
+static void run_due(struct hub *hub)
+{
+    hub->budget = HUB_PASS;
+    while (hub->budget > 0 && !run_queue_empty(&hub->queue)) {
+        struct run *run = hub->queue.ends.next;
+        run_queue_remove(run);
+        hub->budget--;
+        if (run->call) {
+            call(hub, run);
+            continue;
+        }
+        struct grove_fiber *f =
+            run->birth ? run->birth(run)
+                       : container_of(run, struct grove_fiber, run);
+        if (f)
+            give_way(hub, f);
+    }
+}
+
+int64_t hub_sleep_limit(struct hub *hub)
+{
+    if (!run_queue_empty(&hub->queue))
+        return 0;
+    struct timer *first = hub->timers.root;
+    if (!first)
+        return -1;
+    int64_t now = hub_clock();
+    return first->deadline > now ? first->deadline - now : 0;
+}
+
+/* No timer runs, nobody waits for a descriptor, no post is expected, but for
+ * those that do not count; and no fixture knows of anything else. */
+static bool nothing_to_come(const struct hub *hub)
+{
+    if (hub->timers.count + hub->loop.waits + hub->holds > hub->unref)
+        return false;
+    for (size_t i = 0; hub->fixtures[i]; i++) {
+        if (hub->fixtures[i]->expects && hub->fixtures[i]->expects(hub))
+            return false;
+    }
+    return true;
+}
+
+static int poll_hosted(struct hub *hub, struct loop_events *events)
+{
+    const sigset_t *mask = hub->host->poll_prepare(hub);
+    /* What the host did there may be a reason not to sleep. */
+    int64_t timeout = nothing_to_come(hub) ? 0 : hub_sleep_limit(hub);
+    hub->host->poll_begin(hub);
+    int n = loop_wait(&hub->loop, events, timeout, mask);
+    hub->host->poll_end(hub, n == -EINTR);
+    return n;
+}
+
+/* A poll that may sleep: other threads' posts must interrupt it. */
+static void poll_sleeping(struct hub *hub, int64_t timeout)
+{
+    assert(run_queue_empty(&hub->queue) && !atomic_load(&hub->polling));
+    atomic_store(&hub->polling, true);
+    if (!hub->look(hub)) {
+        struct loop_events events;
+        fiber_thread_refresh(&hub->thread);
+        int n = hub->host ? poll_hosted(hub, &events)
+                          : loop_wait(&hub->loop, &events, timeout, NULL);
+        loop_dispatch(&hub->loop, &events, n);
+    }
+    atomic_store(&hub->polling, false);
+    hub->look(hub);
+}
+
+/* Before a poll that may sleep for timeout (-1: for ever): whether more is left
+ * to be done first. */
+static bool trim_stacks(struct hub *hub, int64_t timeout)
+{
+    if (timeout < 0 || timeout >= TRIM_SLEEP)
+        return stack_pool_trim(&hub->stacks, TRIM_STEP);
+    stack_pool_trim(&hub->stacks, 1);
+    return false;
+}
+
+static void look_around(struct hub *hub)
+{
+    hub->switches += (uint64_t)(HUB_PASS - hub->budget);
+    hub->look(hub);
+    int64_t timeout = hub_sleep_limit(hub);
+    if (hub->budget <= 0) /* a full pass: busy, it may be long till a sleep */
+        fiber_thread_refresh(&hub->thread);
+    if (timeout == 0) {
+        if (hub->loop.waits)
+            loop_poll(&hub->loop, 0);
+    } else if (trim_stacks(hub, timeout)) {
+        loop_poll(&hub->loop, 0); /* more to trim: come back */
+    } else if (nothing_to_come(hub)) {
+        hub_deadlock(hub);
+    } else {
+        poll_sleeping(hub, timeout);
+    }
+    if (hub->timers.root) {
+        hub->now = hub_clock();
+        timer_expire(&hub->timers, hub->now);
+    } else {
+        hub->now = hub_clock_coarse(); /* only told to people: cheap will do */
+    }
+}
+
+void hub_run(struct hub *hub)
+{
+    for (;;) {
+        run_due(hub);
+        look_around(hub);
+    }
+}

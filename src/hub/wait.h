@@ -1,0 +1,67 @@
+/*
+ * Waiting: what the layers above make blocking calls of. Everything here is
+ * called on the hub's thread, in a fiber that may park (not in a callback).
+ *
+ *     hub_park         until hub_wake; nothing else ends it
+ *     hub_wait         the same as a cancellation point, with deadlines
+ *     hub_wait_fd      ... until a descriptor is ready
+ *     hub_await_end    ... until a fiber has ended
+ *
+ * Waits that other threads may end are in wait_shared.h.
+ */
+#ifndef GROVE_HUB_WAIT_H
+#define GROVE_HUB_WAIT_H
+
+#include "hub/clock.h"
+#include "hub/hub.h"
+
+/* Park the current fiber until hub_wake. Returns what it was woken with;
+ * HUB_TRANSFERRED when a host went to it directly. Not a cancellation point. */
+GROVE_HOST_API int hub_park(struct hub *hub);
+
+/* The same as a cancellation point, until deadline or that of the enclosing
+ * scopes: also -ECANCELED, -ETIMEDOUT, -EDEADLK. reason is for grove_dump. */
+GROVE_HOST_API int hub_wait(struct hub *hub, int64_t deadline, const char *what,
+                            int fd);
+
+/* The wait that hub_wait has just ended with result r has succeeded all the
+ * same: a kill is told next time, a scope has not expired. */
+void hub_wait_undo(struct grove_fiber *f, int r);
+
+/* Tells the current fiber of a kill, if there is one to be told now. */
+bool hub_take_kill(struct grove_fiber *f);
+
+/* The deadline that counts for f, and whether it is a scope's. */
+static inline int64_t hub_effective_deadline(const struct grove_fiber *f,
+                                             int64_t deadline, bool *scoped)
+{
+    *scoped = f->scope && f->scope->effective < deadline;
+    return *scoped ? f->scope->effective : deadline;
+}
+
+/* ---- descriptors: wait_fd.c --------------------------------------------------- */
+
+/* Wait until fd may be ready for direction (LOOP_READ or LOOP_WRITE). 0, or
+ * -EBADF (closed meanwhile or no descriptor), -ENOMEM, or as hub_wait. Files
+ * that cannot be polled are always ready. */
+GROVE_HOST_API int hub_wait_fd(struct hub *hub, int fd, unsigned direction,
+                               int64_t deadline, const char *what);
+
+/* The same for a record that loop_register has just seen to, or that is owned
+ * and registered. */
+int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
+                    int64_t deadline, const char *what);
+
+/* ---- ends of fibers: join.c, kill.c ---------------------------------------------- */
+
+/* Wait until f, not the current fiber, has ended: 0, or as hub_wait. */
+int hub_await_end(struct hub *hub, struct grove_fiber *f, int64_t deadline,
+                  const char *what);
+
+/* Calls kill(arg), then wait(arg, soon), over and over until wait returns
+ * something else than that it is soon: what it returned, or -ETIMEDOUT once
+ * deadline has passed. */
+int hub_kill_rounds(struct hub *hub, int64_t deadline, void (*kill)(void *arg),
+                    int (*wait)(void *arg, int64_t deadline), void *arg);
+
+#endif
