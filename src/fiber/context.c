@@ -3,6 +3,8 @@
  */
 #include "fiber/context.h"
 
+#include <assert.h>
+
 #if defined(GROVE_CONTEXT_UCONTEXT)
 
 /* makecontext passes ints; the pointer is handed over in two halves. */
@@ -40,10 +42,12 @@ void context_make(struct context *c, void *stack_low, void *top,
 {
     (void)stack_low;
     void **sp = (void **)((uintptr_t)top & ~(uintptr_t)15);
+    assert((char *)stack_low < (char *)sp);
     *--sp = NULL;
     *--sp = NULL;
     *--sp = (void *)(uintptr_t)entry;
     *--sp = arg;
+    assert((uintptr_t)sp % 16 == 0); /* as the ABI has it at a call */
     c->sp = sp;
     void *start = (void *)(uintptr_t)grove_context_start;
 #if defined(__x86_64__)

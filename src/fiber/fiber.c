@@ -4,6 +4,7 @@
  */
 #include "fiber/fiber.h"
 
+#include <assert.h>
 #include <dlfcn.h>
 #include <link.h>
 #include <stdatomic.h>
@@ -55,6 +56,7 @@ static get_globals_fn *find_get_globals(void)
 
 void fiber_thread_refresh(struct fiber_thread *t)
 {
+    assert(t->errno_location == &errno);
     if (t->eh)
         return;
     get_globals_fn *fn = find_get_globals();
@@ -77,6 +79,7 @@ void fiber_adopt_thread(struct fiber *f)
 void fiber_make(struct fiber *f, uint64_t id, void (*entry)(void *), void *arg)
 {
     char *low = f->stack.base + 4096;
+    assert(f->stack.live && low < (char *)f);
     f->saved_errno = 0;
     f->eh_saved = 0;
     f->id = id;

@@ -10,6 +10,7 @@
 #ifndef GROVE_FIBER_FIBER_H
 #define GROVE_FIBER_FIBER_H
 
+#include <assert.h>
 #include <errno.h>
 #include <stdint.h>
 
@@ -22,16 +23,16 @@
 /* The Itanium C++ ABI's __cxa_eh_globals: the exceptions that are being
  * handled. A parked catch block's must not be seen by another fiber. */
 struct eh_globals {
-    void *caught;
-    uintptr_t uncaught;
+    void *caught;       /* a list of those in catch blocks, innermost first */
+    uintptr_t uncaught; /* how many are thrown and not caught yet */
 };
 
 struct fiber {
-    struct stack stack;
-    uint64_t id;
-    char name[FIBER_NAME_SIZE];
-    struct eh_globals eh;
-    struct annotation annotation;
+    struct stack stack; /* first: where it stands is where the stack begins */
+    uint64_t id;        /* of its hub, from 1 on; never used again */
+    char name[FIBER_NAME_SIZE];   /* for people; cut, and ended by a zero */
+    struct eh_globals eh;         /* see eh_saved */
+    struct annotation annotation; /* what the tools know it by */
     /* What every switch touches begins here, at the start of a cache line
      * (stack_pool_init's hot_offset), and goes on with the scheduler's words.
      */
@@ -42,7 +43,7 @@ struct fiber {
 
 /* What a switch needs of the thread it happens on. */
 struct fiber_thread {
-    int *errno_location;
+    int *errno_location;   /* the thread's errno */
     struct eh_globals *eh; /* NULL until a C++ runtime is seen */
 #if FIBER_ANNOTATED
     struct fiber *previous; /* who was left by the last switch */
@@ -108,6 +109,7 @@ __attribute__((always_inline)) static inline void
 fiber_switch(struct fiber_thread *t, struct fiber *from, struct fiber *to)
 {
     int *e = t->errno_location;
+    assert(e == &errno && from != to); /* on the thread that owns both */
     from->saved_errno = *e;
     *e = to->saved_errno;
     if (unlikely(t->eh != NULL))
@@ -123,6 +125,7 @@ fiber_switch(struct fiber_thread *t, struct fiber *from, struct fiber *to)
 __attribute__((always_inline, noreturn)) static inline void
 fiber_leave(struct fiber_thread *t, struct fiber *from, struct fiber *to)
 {
+    assert(t->errno_location == &errno && from != to);
     *t->errno_location = to->saved_errno;
     if (unlikely(t->eh != NULL))
         fiber_swap_eh(t, from, to);

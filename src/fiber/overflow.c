@@ -18,6 +18,7 @@
  */
 #include "fiber/overflow.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -35,10 +36,13 @@
 /* Room for the handlers that are chained to, above what the kernel needs. */
 #define HANDLER_ROOM ((size_t)32 << 10)
 
+/* Whose overflows are told of on this thread; NULL: nobody's. */
 static __thread const struct stack_pool *watched
     __attribute__((tls_model("initial-exec")));
+/* What their owner knows of them; set with it. */
 static __thread const struct overflow_hooks *hooks_of_thread
     __attribute__((tls_model("initial-exec")));
+/* Mapped by us; NULL: the thread had one of its own. */
 static __thread void *alternate_stack;
 static __thread size_t alternate_size;
 
@@ -46,7 +50,7 @@ static struct sigaction previous; /* whose handler ours calls */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 struct message {
-    char text[512];
+    char text[512]; /* what does not fit is left out */
     size_t length;
 };
 
@@ -192,6 +196,7 @@ int overflow_watch(const struct stack_pool *pool,
         alternate_stack = mem;
         alternate_size = size;
     }
+    assert(!watched && hooks);
     hooks_of_thread = hooks;
     watched = pool;
     pthread_once(&once, install);
@@ -203,6 +208,7 @@ void overflow_unwatch(void)
     watched = NULL;
     if (!alternate_stack)
         return;
+    assert(alternate_size > 0);
     stack_t current;
     if (sigaltstack(NULL, &current) == 0 && current.ss_sp == alternate_stack) {
         stack_t off = {.ss_flags = SS_DISABLE};

@@ -260,6 +260,7 @@ static char *cold_slot_take(struct stack_class *class)
     while (!s->colds)
         s = s->next;
     size_t i = s->cold[--s->colds];
+    assert(i < s->used && s->is_cold[i / 64] >> (i % 64) & 1);
     s->is_cold[i / 64] &= ~(UINT64_C(1) << (i % 64));
     class->cold_count--;
     return s->base + (i << class->shift);
@@ -275,6 +276,7 @@ static char *slot_take(struct stack_class *class)
         s = slab_new(class);
     if (!s)
         return NULL;
+    assert(s->used < s->slots);
     char *base = s->base + (s->used << class->shift);
     if (guard_install(s, base + class->spare, class->guard) < 0)
         return NULL;
@@ -294,7 +296,9 @@ static size_t spare_of(const struct stack_pool *pool,
 struct stack *stack_get_cold(struct stack_pool *pool, struct stack_class *class)
 {
     struct stack *stack = class->clean;
+    assert(!class->fresh);
     if (stack) {
+        assert(!stack->live && stack->class == class && class->clean_count > 0);
         class->clean = stack->next;
         class->clean_count--;
         stack->live = true;
@@ -314,6 +318,9 @@ struct stack *stack_get_cold(struct stack_pool *pool, struct stack_class *class)
     if (!base)
         return NULL;
     stack = record_of(pool, class, base);
+    assert((char *)stack > base + PAGE &&
+           (char *)stack + pool->record_size <=
+               base + ((size_t)1 << class->shift));
     stack->base = base;
     stack->class = class;
     stack->live = true;
@@ -355,7 +362,8 @@ static struct slab *slab_of(const struct stack_class *class, const char *base)
 {
     struct slab *s = class->slabs;
     while (base < s->base || base >= s->base + (s->slots << class->shift))
-        s = s->next;
+        s = s->next; /* one of them has it */
+    assert((size_t)(base - s->base) >> class->shift < s->used);
     return s;
 }
 
@@ -371,6 +379,8 @@ static void make_cold(struct stack_class *class, struct stack *stack)
     char *base = stack->base;
     struct slab *s = slab_of(class, base);
     size_t i = (size_t)(base - s->base) >> class->shift;
+    assert(!stack->live && s->colds < s->used);
+    assert(!(s->is_cold[i / 64] >> (i % 64) & 1));
     forget_annotations(stack);
     /* Should it fail, the slot is as good, but its pages stay. */
     madvise(base + PAGE, ((size_t)1 << class->shift) - PAGE, MADV_DONTNEED);
@@ -383,6 +393,7 @@ static void class_trim(struct stack_class *class, unsigned *max)
 {
     while (class->fresh && *max) {
         struct stack *stack = class->fresh;
+        assert(!stack->live && stack->class == class && class->fresh_count > 0);
         class->fresh = stack->next;
         class->fresh_count--;
         (*max)--;
@@ -413,6 +424,7 @@ bool stack_pool_trim(struct stack_pool *pool, unsigned max)
 void stack_pool_init(struct stack_pool *pool, size_t record_size,
                      size_t hot_offset)
 {
+    assert(record_size >= sizeof(struct stack) && hot_offset < record_size);
     memset(pool, 0, sizeof(*pool));
     pool->record_size = record_size;
     pool->hot_offset = hot_offset;

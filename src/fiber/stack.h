@@ -5,6 +5,7 @@
 #ifndef GROVE_FIBER_STACK_H
 #define GROVE_FIBER_STACK_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,22 +32,22 @@ enum stack_kind {
 
 /* The head of a slot's record, where the stack begins to grow down from. */
 struct stack {
-    struct stack *next; /* while pooled */
-    char *base;         /* start of the slot */
-    struct stack_class *class;
-    bool live; /* handed out; false while pooled */
-    bool open; /* its spare part is in use; see stack_open_spare */
-    unsigned valgrind_id;
+    struct stack *next;        /* while pooled */
+    char *base;                /* start of the slot */
+    struct stack_class *class; /* it goes back to */
+    bool live;                 /* handed out; false while pooled */
+    bool open;            /* its spare part is in use; see stack_open_spare */
+    unsigned valgrind_id; /* what valgrind knows it by */
 };
 
 /* One mapping of equal slots. */
 struct slab {
-    struct slab *next;
-    char *base;
-    size_t slots;
+    struct slab *next; /* made before it, and smaller */
+    char *base;        /* of its first slot */
+    size_t slots;      /* in all */
     size_t used;    /* slots handed out at least once; the rest is untouched */
     uint32_t *cold; /* a stack of slot numbers whose pages were given back */
-    size_t colds;
+    size_t colds;   /* its height */
     uint64_t *is_cold;       /* a bit a slot: its record is not to be read */
     size_t protected_guards; /* those that cost mappings */
 };
@@ -58,14 +59,15 @@ struct stack_class {
     struct slab *slabs;  /* newest first; only the first has unused slots */
     size_t fresh_count;
     size_t clean_count;
-    size_t cold_count; /* in all slabs */
-    unsigned shift;    /* log2 of the slot's size; 0 before first use */
-    size_t guard;      /* bytes, of each slot */
-    size_t spare;      /* the same; 0: none */
-    enum stack_kind kind;
+    size_t cold_count;    /* in all slabs */
+    unsigned shift;       /* log2 of the slot's size; 0 before first use */
+    size_t guard;         /* bytes, of each slot */
+    size_t spare;         /* the same; 0: none */
+    enum stack_kind kind; /* set with shift */
 };
 
 struct stack_pool {
+    /* by kind and shift - STACK_SHIFT_MIN */
     struct stack_class classes[STACK_KINDS][STACK_SHIFTS];
     size_t record_size; /* bytes of the record that begins with struct stack */
     size_t hot_offset;  /* of what in it should begin a cache line */
@@ -147,6 +149,8 @@ static inline void *stack_host_area(const struct stack *stack)
 static inline struct stack_class *
 stack_class_of(struct stack_pool *pool, enum stack_kind kind, unsigned shift)
 {
+    assert(kind < STACK_KINDS);
+    assert(shift >= STACK_SHIFT_MIN && shift <= STACK_SHIFT_MAX);
     return &pool->classes[kind][shift - STACK_SHIFT_MIN];
 }
 
@@ -158,6 +162,7 @@ static inline struct stack *stack_get(struct stack_pool *pool,
     struct stack *stack = class->fresh;
     if (unlikely(!stack))
         return stack_get_cold(pool, class);
+    assert(!stack->live && stack->class == class && class->fresh_count > 0);
     class->fresh = stack->next;
     class->fresh_count--;
     stack->live = true;
@@ -169,6 +174,7 @@ static inline struct stack *stack_get(struct stack_pool *pool,
 static inline void stack_put(struct stack *stack)
 {
     struct stack_class *class = stack->class;
+    assert(stack->live && stack->base); /* a thread's own has no slot */
     stack->live = false;
     stack->next = class->fresh;
     class->fresh = stack;

@@ -14,10 +14,16 @@ extern const struct hub_fixture hub_mailbox_fixture, hub_message_fixture,
  * closed. In a forked child what was on its way arrives before fibers are
  * ended, and parts look at what that has left. */
 const struct hub_fixture *const hub_fixtures[] = {
-    &hub_overflow_fixture, /* first: memory may be wanting */
-    &hub_message_fixture,  /* before the mailbox, to hear what it gives up */
-    &hub_mailbox_fixture,  &hub_links_fixture,
-    &hub_fork_fixture,     &hub_root_fixture,
-    &hub_parts_fixture,    &hub_shared_fixture,
-    &hub_dump_fixture,     NULL,
+    /* The first: it may want memory that is not there. */
+    &hub_overflow_fixture,
+    /* Before the mailbox, to hear of what that gives up. */
+    &hub_message_fixture,
+    &hub_mailbox_fixture,
+    &hub_links_fixture,
+    &hub_fork_fixture,
+    &hub_root_fixture,
+    &hub_parts_fixture,
+    &hub_shared_fixture,
+    &hub_dump_fixture,
+    NULL,
 };

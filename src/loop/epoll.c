@@ -36,6 +36,13 @@
 #define INTERRUPT UINT64_MAX /* the eventfd's event */
 #define GROUP 64             /* chunks a group */
 
+/* Whether waits is a list: its last link is the end of it. */
+static inline bool waits_sound(const struct loop_waits *waits)
+{
+    return !*waits->last &&
+           (waits->first != NULL) == (waits->last != &waits->first);
+}
+
 static void waits_init(struct loop_waits *waits)
 {
     waits->first = NULL;
@@ -176,6 +183,7 @@ static bool still_registered(struct loop *loop, const struct loop_fd *fd)
 
 int loop_register(struct loop *loop, struct loop_fd *fd)
 {
+    assert(loop_fd(loop, fd->number) == fd);
     if (likely(fd->registered)) {
         if (likely(still_registered(loop, fd)))
             return 0;
@@ -215,6 +223,9 @@ void loop_wait_add(struct loop *loop, struct loop_fd *fd,
                    struct loop_wait *wait)
 {
     struct loop_waits *waits = waits_of(fd, wait->direction);
+    assert(wait->direction == LOOP_READ || wait->direction == LOOP_WRITE);
+    assert(!wait->back && wait->fn && waits_sound(waits));
+    assert(fd->registered && !fd->always_ready);
     wait->fd = fd;
     wait->next = NULL;
     wait->back = waits->last;
@@ -227,6 +238,8 @@ void loop_wait_remove(struct loop *loop, struct loop_wait *wait)
 {
     if (!wait->back)
         return;
+    assert(loop->waits > 0 && *wait->back == wait);
+    assert(!wait->next || wait->next->back == &wait->next);
     *wait->back = wait->next;
     if (wait->next)
         wait->next->back = wait->back;
@@ -234,6 +247,7 @@ void loop_wait_remove(struct loop *loop, struct loop_wait *wait)
         waits_of(wait->fd, wait->direction)->last = wait->back;
     wait->back = NULL;
     loop->waits--;
+    assert(waits_sound(waits_of(wait->fd, wait->direction)));
 }
 
 /* Calls those who wait now, first come first; not those who come meanwhile. */
@@ -322,6 +336,7 @@ void loop_forget(struct loop *loop, int number)
         fd->generation++;
     }
     fd->owned = false;
+    assert(fd->number == number && !fd->registered);
     forget_kind(fd);
     call_waits(loop, &fd->readers, -EBADF);
     call_waits(loop, &fd->writers, -EBADF);
@@ -333,6 +348,9 @@ static void on_event(struct loop *loop, const struct epoll_event *event)
     if (data == INTERRUPT)
         return;
     struct loop_fd *fd = loop_fd(loop, (int)(uint32_t)data);
+    /* Events come of registrations, and those of records, which stay. */
+    assert(fd && fd->number == (int)(uint32_t)data);
+    assert((int32_t)(fd->generation - (uint32_t)(data >> 32)) >= 0);
     if (fd->generation != (uint32_t)(data >> 32) || !fd->registered)
         return;
     uint32_t events = event->events;
@@ -389,6 +407,7 @@ int loop_wait(struct loop *loop, struct loop_events *events, int64_t timeout,
               const sigset_t *mask)
 {
     loop->polls++;
+    assert(timeout >= -1 && loop->epoll >= 0 && loop->wakeup >= 0);
     int n = wait_events(loop, events->event, timeout, mask);
     if (n >= 0)
         return n;
@@ -414,6 +433,7 @@ prefetch(struct loop *loop, const struct epoll_event *event, bool waits)
 void loop_dispatch(struct loop *loop, const struct loop_events *events, int n)
 {
     const struct epoll_event *event = events->event;
+    assert(n <= LOOP_EVENTS);
     for (int i = 0; i < n; i++) {
         if (i + AHEAD < n)
             prefetch(loop, &event[i + AHEAD], false);

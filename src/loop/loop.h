@@ -6,6 +6,7 @@
 #ifndef GROVE_LOOP_LOOP_H
 #define GROVE_LOOP_LOOP_H
 
+#include <assert.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,18 +22,19 @@
 /* Somebody who waits for a descriptor. In place, usually on a fiber's stack.
  * Linked from loop_wait_add until it is called or removed. */
 struct loop_wait {
-    struct loop_wait *next;
-    struct loop_wait **back; /* NULL: not linked */
-    struct loop_fd *fd;
-    unsigned direction; /* LOOP_READ or LOOP_WRITE */
+    struct loop_wait *next;  /* who waits after it */
+    struct loop_wait **back; /* what points to it; NULL: not linked */
+    struct loop_fd *fd;      /* waited for, while it is linked */
+    unsigned direction;      /* LOOP_READ or LOOP_WRITE */
     /* Called, unlinked, when the direction may be ready (0) or the descriptor
      * was closed (-EBADF). It must not wait and may add itself again. */
     void (*fn)(struct loop_wait *wait, int result);
 };
 
+/* Those who wait for one direction, first come first. */
 struct loop_waits {
-    struct loop_wait *first;
-    struct loop_wait **last;
+    struct loop_wait *first; /* NULL: nobody */
+    struct loop_wait **last; /* where the next one is linked in */
 };
 
 /* What is known of a descriptor. Its address is stable. */
@@ -40,7 +42,7 @@ struct loop_fd {
     struct loop_waits readers; /* woken in this order */
     struct loop_waits writers;
     uint32_t generation; /* events of an older one are stale */
-    int number;
+    int number;          /* the descriptor */
     /* Registered with the kernel, edge-triggered, from the first wait to the
      * descriptor's end. */
     bool registered;
@@ -77,7 +79,7 @@ _Static_assert(sizeof(struct loop_fd) == 64, "one cache line a descriptor");
 #define LOOP_CHUNKS 1024 /* descriptors up to 1,048,576 */
 
 struct loop {
-    int epoll;
+    int epoll;    /* the epoll instance */
     int wakeup;   /* an eventfd, written to by loop_interrupt */
     size_t waits; /* linked struct loop_wait */
     struct loop_fd **chunks[LOOP_CHUNKS / 64]; /* see loop_fd_slow */
