@@ -221,7 +221,8 @@ static void end_call(struct call *c, struct hub *hub)
     c->caller->holds++;
     while (!c->done)
         hub_park(c->caller);
-    c->caller->holds--;
+    if (c->caller->holds) /* a fork may have let go since */
+        c->caller->holds--;
 }
 
 static int await_reply(struct call *c, struct hub *hub, int64_t deadline)

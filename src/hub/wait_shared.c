@@ -86,7 +86,8 @@ static void await_delivery(struct hub *hub, struct shared_wait *w, int r)
     hub->holds++;
     while (!w->delivered)
         hub_park(hub);
-    hub->holds--;
+    if (hub->holds) /* a fork may have let go since */
+        hub->holds--;
 }
 
 bool hub_withdraw_shared(struct hub *hub, struct shared_wait *w)
