@@ -370,3 +370,61 @@ def test_stack_size():
         assert stack_size() == 1 << 17  # rounded up
     finally:
         assert stack_size(before) == 1 << 17
+
+
+class Witness:
+    dead = 0
+
+    def __del__(self):
+        Witness.dead += 1
+
+
+@pytest.fixture
+def small_stacks():
+    from grove import stack_size
+
+    before = stack_size(1 << 16)
+    Witness.dead = 0
+    yield
+    stack_size(before)
+
+
+def test_what_dies_on_a_small_stack_is_let_go_of(small_stacks):
+    def run():
+        for _ in range(100):
+            [Witness()]
+
+    greenlet(run).switch()
+    assert Witness.dead == 100
+
+
+def test_what_dies_on_a_small_stack_that_stays(small_stacks):
+    def run():
+        for _ in range(100):
+            [Witness()]
+        main.switch()
+
+    main = getcurrent()
+    g = greenlet(run)
+    g.switch()
+    []  # here is room
+    assert Witness.dead == 100
+    g.switch()
+
+
+def test_what_dies_on_small_stacks_while_the_hub_runs(small_stacks):
+    import grove
+
+    def run():
+        for _ in range(100):
+            [Witness()]
+        grove.sleep(0.01)
+        dead.append(Witness.dead)
+        grove.sleep(1000)
+
+    dead = []
+    grove.spawn(run)
+    with grove.Timeout(30):
+        while not dead:
+            grove.sleep(0.001)
+    assert dead == [100]

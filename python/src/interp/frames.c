@@ -69,7 +69,11 @@ static _PyInterpreterFrame *top_frame(const struct py_state *s)
 #endif
 }
 
-/* ---- what a frame refers to ---------------------------------------------- */
+/* ---- what a frame refers to ----------------------------------------------
+ *
+ * Its locals, and what is on its evaluation stack unless it called C. What it
+ * called in C may use what is there, such as the greenlet whose switch() it is;
+ * and up to 3.13 the loop that calls C keeps its stack pointer to itself. */
 
 #if PY_VERSION_HEX >= 0x030E0000
 
@@ -89,15 +93,18 @@ static PyObject *executable_of(const _PyInterpreterFrame *f)
                : PyStackRef_AsPyObjectBorrow(f->f_executable);
 }
 
-/* The evaluation loop leaves its stack pointer in the frame whenever it calls
- * out. */
-static int visit_frame(_PyInterpreterFrame *f, visitproc visit, void *arg)
+static int visit_frame(_PyInterpreterFrame *f, bool called_c, visitproc visit,
+                       void *arg)
 {
     Py_VISIT(f->frame_obj);
     Py_VISIT(f->f_locals);
     Py_VISIT(counted(f->f_funcobj));
     Py_VISIT(counted(f->f_executable));
-    for (_PyStackRef *at = f->localsplus; at < f->stackpointer; at++)
+    _PyStackRef *end = f->stackpointer;
+    if (called_c)
+        end =
+            f->localsplus + ((PyCodeObject *)executable_of(f))->co_nlocalsplus;
+    for (_PyStackRef *at = f->localsplus; at < end; at++)
         Py_VISIT(counted(*at));
     return 0;
 }
@@ -113,9 +120,8 @@ static PyObject *executable_of(const _PyInterpreterFrame *f)
 #endif
 }
 
-/* The evaluation loop that called C keeps its stack pointer to itself: then
- * only the locals are known. */
-static int visit_frame(_PyInterpreterFrame *f, visitproc visit, void *arg)
+static int visit_frame(_PyInterpreterFrame *f, bool called_c, visitproc visit,
+                       void *arg)
 {
     Py_VISIT(f->frame_obj);
     Py_VISIT(f->f_locals);
@@ -125,10 +131,10 @@ static int visit_frame(_PyInterpreterFrame *f, visitproc visit, void *arg)
     Py_VISIT(f->f_func);
 #endif
     Py_VISIT(executable_of(f));
-    int known = ((PyCodeObject *)executable_of(f))->co_nlocalsplus;
-    if (f->stacktop > known)
-        known = f->stacktop;
-    for (int i = 0; i < known; i++)
+    int end = ((PyCodeObject *)executable_of(f))->co_nlocalsplus;
+    if (f->stacktop > end) /* the loop has called no C */
+        end = f->stacktop;
+    for (int i = 0; i < end; i++)
         Py_VISIT(f->localsplus[i]);
     return 0;
 }
@@ -151,12 +157,15 @@ static PyCodeObject *code_of(const _PyInterpreterFrame *f)
 
 int state_visit_frames(struct py_state *s, visitproc visit, void *arg)
 {
+    bool called_c = true; /* a switch, or a wait */
     for (_PyInterpreterFrame *f = top_frame(s); f; f = f->previous) {
-        if (f->owner != FRAME_OWNED_BY_THREAD || !code_of(f))
-            continue;
-        int r = visit_frame(f, visit, arg);
-        if (r)
-            return r;
+        bool has_code = code_of(f);
+        if (has_code && f->owner == FRAME_OWNED_BY_THREAD) {
+            int r = visit_frame(f, called_c, visit, arg);
+            if (r)
+                return r;
+        }
+        called_c = !has_code;
     }
     return 0;
 }
@@ -228,6 +237,22 @@ bool state_disarm(struct py_state *s, PyObject *kept)
     }
     return true;
 }
+
+#if STATE_HAS_INSTRUMENTATION
+
+void state_instrument(PyThreadState *ts)
+{
+    PyObject *type, *value, *tb;
+    PyErr_Fetch(&type, &value, &tb);
+    for (_PyInterpreterFrame *f = ts->current_frame; f; f = f->previous) {
+        PyCodeObject *code = code_of(f);
+        if (code && _Py_Instrument(code, ts->interp) < 0)
+            PyErr_Clear(); /* no memory: it is traced less */
+    }
+    PyErr_Restore(type, value, tb);
+}
+
+#endif
 
 #if PY_VERSION_HEX >= 0x030D0000
 

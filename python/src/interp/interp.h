@@ -73,6 +73,10 @@
  * a third of a switch's cost. */
 #define STATE_METHODS_WANT_DICT (PY_VERSION_HEX < 0x030C0000)
 
+/* Tracing is put into code, and what runs it relies on that; it is done to the
+ * frames of running greenlets alone. */
+#define STATE_HAS_INSTRUMENTATION (PY_VERSION_HEX >= 0x030F0000)
+
 struct py_state {
 #if STATE_HAS_CFRAME
     _PyCFrame *cframe;
@@ -100,6 +104,9 @@ struct py_state {
     void *stack_end; /* what the interpreter takes for it; NULL: the thread's */
     size_t stack_size;  /* from there to where the stack begins */
     PyObject *executor; /* the JIT's, as it was left */
+#endif
+#if STATE_HAS_INSTRUMENTATION
+    uintptr_t instrumented; /* its frames' code, for this version */
 #endif
 };
 
@@ -214,6 +221,20 @@ static inline int state_generic_setattr(PyObject *o, PyObject *name,
 #define STATE_STACK_MIN ((size_t)64 << 10)
 #endif
 
+#if STATE_HAS_INSTRUMENTATION
+
+/* What is to be traced now, by number: above the requests in the low byte. */
+static inline uintptr_t state_instrumentation(const PyThreadState *ts)
+{
+    return ts->eval_breaker >> 8;
+}
+
+/* sys.settrace, sys.setprofile or sys.monitoring wants something else than when
+ * the greenlet that has just become current was left: its code is told. */
+void state_instrument(PyThreadState *ts);
+
+#endif
+
 /* The running greenlet's state goes to s. */
 static inline void state_save(PyThreadState *ts, struct py_state *s)
 {
@@ -234,6 +255,9 @@ static inline void state_save(PyThreadState *ts, struct py_state *s)
 #endif
 #if STATE_HAS_STACK_BOUNDS
     s->executor = ts->current_executor;
+#endif
+#if STATE_HAS_INSTRUMENTATION
+    s->instrumented = state_instrumentation(ts);
 #endif
 }
 
@@ -270,6 +294,10 @@ static inline void state_load(PyThreadState *ts, struct py_state *s)
     else
         PyUnstable_ThreadState_ResetStackProtection(ts);
     ts->current_executor = s->executor;
+#endif
+#if STATE_HAS_INSTRUMENTATION
+    if (unlikely(s->instrumented != state_instrumentation(ts)))
+        state_instrument(ts);
 #endif
 }
 
@@ -353,6 +381,9 @@ static inline void state_begin(PyThreadState *ts, struct py_state *s,
 #if STATE_HAS_STACK_BOUNDS
     state_set_stack(s, stack);
     s->executor = NULL;
+#endif
+#if STATE_HAS_INSTRUMENTATION
+    s->instrumented = state_instrumentation(ts);
 #endif
     state_load(ts, s);
 }
