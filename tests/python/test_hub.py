@@ -178,11 +178,10 @@ def test_callback_from_another_thread():
 
     t = threading.Thread(target=other)
     t.start()
-    guard = hub.loop.timer(5)
+    guard = hub.loop.timer(60)
     guard.start(lambda: None)
-    start = time.perf_counter()
     assert hub.switch() == "hello"
-    assert time.perf_counter() - start < 2
+    assert guard.active  # it was not what ended the loop's sleep
     guard.stop()
     t.join()
     assert idents == [hub.thread_ident]
@@ -507,13 +506,12 @@ def test_ctrl_c_while_the_loop_sleeps():
 
 
 def test_signal_handler_runs_while_the_loop_sleeps():
-    seen = []
-    old = signal.signal(signal.SIGALRM, lambda *args: seen.append(time.perf_counter()))
+    sleeper = grove.spawn(grove.sleep, 60)
+    old = signal.signal(signal.SIGALRM, lambda *args: sleeper.kill(block=False))
     try:
-        start = time.perf_counter()
         signal.setitimer(signal.ITIMER_REAL, 0.02)
-        grove.sleep(0.1)
-        assert seen and seen[0] - start < 0.08
+        sleeper.join()
+        assert isinstance(sleeper.value, grove.GreenletExit)  # not its end
     finally:
         signal.signal(signal.SIGALRM, old)
 

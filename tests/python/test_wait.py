@@ -1,6 +1,5 @@
 """joinall, wait and iwait."""
 
-import time
 
 import grove
 import pytest
@@ -70,10 +69,9 @@ def test_count():
 
 
 def test_timeout():
-    gs = [grove.spawn(sleeper, s) for s in (5, 0.001)]
-    start = time.perf_counter()
+    gs = [grove.spawn(sleeper, s) for s in (60, 0.001)]
     assert grove.joinall(gs, timeout=0.02) == [gs[1]]
-    assert time.perf_counter() - start < 1
+    assert not gs[0].ready()
     assert grove.joinall(gs, timeout=0) == [gs[1]]
     grove.killall(gs)
     g = grove.spawn(lambda: 1)
@@ -81,11 +79,9 @@ def test_timeout():
 
 
 def test_raise_error(quiet):
-    gs = [grove.spawn(sleeper, 0.5), grove.spawn(bad)]
-    start = time.perf_counter()
+    gs = [grove.spawn(sleeper, 60), grove.spawn(bad)]
     with pytest.raises(ValueError):
         grove.joinall(gs, raise_error=True)
-    assert time.perf_counter() - start < 0.4
     assert not gs[0].ready()
     gs[0].kill()
     assert grove.joinall(gs) == [gs[0], gs[1]] or len(gs) == 2
@@ -111,11 +107,10 @@ def test_iwait():
 
 
 def test_iwait_count_and_timeout():
-    gs = [grove.spawn(sleeper, s) for s in (0.001, 0.002, 5)]
+    gs = [grove.spawn(sleeper, s) for s in (0.001, 0.002, 60)]
     assert len(list(grove.iwait(gs, count=2))) == 2
-    start = time.perf_counter()
     assert len(list(grove.iwait(gs, timeout=0.02))) == 2
-    assert time.perf_counter() - start < 1
+    assert not gs[2].ready()
     grove.killall(gs)
 
 
@@ -165,9 +160,7 @@ def test_for_everything():
     g = grove.spawn(sleeper, 5)
     assert grove.wait(timeout=0.01) is False
     g.kill()
-    start = time.perf_counter()
-    assert grove.wait(timeout=5) is True
-    assert time.perf_counter() - start < 1
+    assert grove.wait(timeout=60) is True  # False: it had waited for all of it
 
 
 def test_main_only():

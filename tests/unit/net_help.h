@@ -84,7 +84,10 @@ HELPER struct pair tcp_pair(void)
     struct sockaddr_in addr;
     int server = listener(&addr);
     struct pair p = {.out = socket(AF_INET, SOCK_STREAM, 0)};
-    assert_int_equal(connect(p.out, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    check(connect(p.out, (struct sockaddr *)&addr, sizeof(addr)) == 0,
+          "127.0.0.1 cannot be connected to (%s): the loopback interface must "
+          "be up (ip link set lo up)",
+          strerror(errno));
     p.in = accept(server, NULL, NULL);
     assert_true(p.in >= 0);
     int one = 1;
