@@ -102,9 +102,11 @@ static inline void annotate_birth(struct annotation *a, void *low, void *high)
 #endif
 }
 
-/* Around a switch: left with `ends` when `from` never runs again. */
-static inline void annotate_leave(struct annotation *from,
-                                  struct annotation *to, int ends)
+/* Around a switch: left with `ends` when `from` never runs again. TSan counts
+ * calls and returns a fiber each, so this must not be a call, which would be
+ * entered in one fiber and left in another. */
+__attribute__((always_inline)) static inline void
+annotate_leave(struct annotation *from, struct annotation *to, int ends)
 {
     (void)from;
     (void)to;
