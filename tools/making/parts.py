@@ -258,6 +258,8 @@ PARTS: dict[str, Part] = {
     "tsan": CTests(
         "the C tests under ThreadSanitizer",
         Build("tsan", {**C_ONLY, "b_sanitize": "thread", "b_lundef": False}),
+        # Running out of memory again and again takes OpenSSL 40 s under clang's.
+        ["--timeout-multiplier", "3"],
         env={"TSAN_OPTIONS": "halt_on_error=1"},
     ),
     "valgrind": CTests(
