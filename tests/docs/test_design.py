@@ -68,9 +68,15 @@ def test_nothing_is_named_by_a_path_outside():
 
 
 def test_layers_are_the_folders():
-    drawn = set(re.findall(r"src/(\w+)/", DESIGN.read_text()))
+    drawn = set(re.findall(r"(?<!python/)src/(\w+)/", DESIGN.read_text()))
     there = {path.name for path in (ROOT / "src").iterdir() if path.is_dir()}
     assert drawn == there
+
+
+def test_rooms_of_the_extension_are_the_folders():
+    drawn = set(re.findall(r"`python/src/(\w+)/`", DESIGN.read_text()))
+    sources = ROOT / "python" / "src"
+    assert drawn == {path.name for path in sources.iterdir() if path.is_dir()}
 
 
 def test_rooms_of_the_package_are_the_folders():
