@@ -1,6 +1,6 @@
 # A thin front for the scripts in tools/, which do the work: `make help`.
 
-.PHONY: all lib demo check bench install setup clean help
+.PHONY: all lib demo check check-debian bench install setup clean help
 .SILENT:
 
 # What these scripts are told by; given to make or in the environment.
@@ -28,6 +28,10 @@ check:
 	tools/setup check
 	tools/check
 
+# In a root of another Debian release, which is made if there is none yet.
+check-debian:
+	tools/check-debian $(RELEASE)
+
 bench:
 	tools/setup bench
 	tools/build bench
@@ -51,6 +55,7 @@ help:
 #help make lib        the C library, command and manual alone
 #help make demo       build, then show what it is for
 #help make check      build, then run every test (tools/check runs some)
+#help make check-debian RELEASE=trixie   run tests in another release of Debian
 #help make bench      build, then run the benchmarks (tools/bench runs some)
 #help make install    build and install the library, command and manual
 #help make setup      the packages for all of that (tools/setup --list)
