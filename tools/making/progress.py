@@ -49,7 +49,8 @@ class Reader:
             # pytest names a test when it begins, and ends the line after it.
             if begun := PYTEST_BEGUN.match(self._rest):
                 self._doing = begun[1]
-        return f"{self._done} of {self._all}, {self._doing}" if self._all else self._doing
+        count = f"{self._done} of {self._all}, " if self._all else ""
+        return count + self._doing
 
     def _take(self, line: str) -> None:
         if found := NINJA.match(line):

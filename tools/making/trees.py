@@ -88,7 +88,8 @@ def compiler_environment() -> dict[str, str]:
         return {}
     words = shlex.split(os.environ["CC"])
     position = [Path(word).name for word in words].index(name)
-    words[position] = str(Path(words[position]).with_name(pairs[family] + dash + version))
+    path = Path(words[position])
+    words[position] = str(path.with_name(pairs[family] + dash + version))
     return {"CXX": shlex.join(words)}
 
 
@@ -138,6 +139,11 @@ def as_arguments(options: Options) -> list[str]:
     ]
 
 
+def say(text: str) -> None:
+    """Tell the user, before what is run next says something."""
+    print(f"make: {text}", flush=True)
+
+
 def attached(command: list[str], env: dict[str, str]) -> int:
     """Run a command in the root where its output is seen."""
     return subprocess.run(command, cwd=ROOT, env={**os.environ, **env}).returncode
@@ -183,7 +189,7 @@ class Tree:
         it is new.
         """
         if self.is_configured() and self.has_moved():
-            print(f"make: {shown(self.path)} was configured elsewhere: anew", flush=True)
+            say(f"{shown(self.path)} was configured elsewhere; configuring it anew")
             first = {**first, **self._given_options()}
             self._empty()
         if not self.is_configured():
@@ -196,10 +202,7 @@ class Tree:
         options = self.options()
         changed = {k: v for k, v in wanted.items() if options.get(k) != v}
         if changed:
-            print(
-                f"make: {shown(self.path)} gets {' '.join(as_arguments(changed))}",
-                flush=True,
-            )
+            say(f"{shown(self.path)} gets {' '.join(as_arguments(changed))}")
             # Unlike `meson configure` this leaves all as it was if it fails.
             setup = ["meson", "setup", "--reconfigure", str(self.path), str(ROOT)]
             self._meson([*setup, *as_arguments(changed)])
