@@ -27,6 +27,7 @@ static const char *state_name(const struct grove_fiber *f)
     return names[f->state];
 }
 
+/* What is called for each, and with what. */
 struct visitor {
     void (*fn)(const grove_fiber_info *info, void *arg);
     void *arg;
@@ -61,8 +62,8 @@ void hub_tell_each(struct hub *hub,
 }
 
 struct dump {
-    int fd;
-    int64_t now;
+    int fd;      /* written to */
+    int64_t now; /* waits are told up to here */
 };
 
 /* The line is cut where a name of the host's is too long for it. */

@@ -4,6 +4,7 @@
  */
 #include "hub/hub.h"
 
+/* What is called for each, and with what. */
 struct walk {
     struct hub *hub;
     void (*fn)(struct grove_fiber *f, void *arg);

@@ -36,24 +36,27 @@ struct team;
 struct member {
     grove_crew crew; /* first: what the function is told */
     struct team *team;
-    pthread_t thread;
-    struct hub_message report, order, stop;
+    pthread_t thread;               /* the caller joins it */
+    struct hub_message report;      /* to the caller */
+    struct hub_message order, stop; /* from the caller */
     int result;    /* of making the hub, then of the function */
     bool ordered;  /* the member's own: go on */
     bool stopping; /* the member's own: fibers are to be killed */
 };
 
 struct team {
-    int (*fn)(const grove_crew *crew, void *arg);
+    int (*fn)(const grove_crew *crew, void *arg); /* what each runs */
     void *arg;
-    struct hub *caller;
-    struct grove_fiber *waiter;
-    pid_t process;    /* whose threads they are */
-    unsigned threads; /* those that were made */
-    unsigned missing; /* reports, the caller's own */
-    int error;        /* the first, the caller's own */
-    _Atomic bool stopped, failed, orphaned;
-    struct hub **hubs;
+    struct hub *caller;         /* a reference */
+    struct grove_fiber *waiter; /* the fiber that leads */
+    pid_t process;              /* whose threads they are */
+    unsigned threads;           /* those that were made */
+    unsigned missing;           /* reports, the caller's own */
+    int error;                  /* the first, the caller's own */
+    _Atomic bool stopped;       /* members' results are no errors any more */
+    _Atomic bool failed;        /* a hub could not be made: nothing is run */
+    _Atomic bool orphaned;      /* the caller's thread has ended */
+    struct hub **hubs; /* the members', a reference each; NULL: not made */
     struct member members[];
 };
 

@@ -64,8 +64,8 @@ int grove_join(grove_fiber *f, void **value)
 
 /* What a call of join_all waits for. */
 struct gathering {
-    struct grove_fiber *waiter;
-    size_t missing; /* ends until it is woken; 0: it was */
+    struct grove_fiber *waiter; /* the caller */
+    size_t missing;             /* ends until it is woken; 0: it was */
 };
 
 static void count_end(grove_fiber *f, void *arg)

@@ -68,10 +68,11 @@ int hub_kill_rounds(struct hub *hub, int64_t deadline, void (*kill)(void *arg),
     }
 }
 
+/* Those to kill: the caller may be among them, and is left alone. */
 struct doomed {
-    struct hub *hub;
+    struct hub *hub; /* the caller's, and theirs */
     grove_fiber *const *fs;
-    size_t n;
+    size_t n; /* of fs */
 };
 
 static bool is_left(const struct doomed *d, const grove_fiber *f)

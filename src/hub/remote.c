@@ -28,9 +28,9 @@
 /* ---- spawn -------------------------------------------------------------------- */
 
 struct remote_spawn {
-    struct hub_message message;
-    struct timer retry;
-    void *(*fn)(void *);
+    struct hub_message message; /* done once the fiber is there */
+    struct timer retry;         /* when there was no memory for it */
+    void *(*fn)(void *);        /* what is to be spawned */
     void *arg;
 };
 
@@ -82,14 +82,14 @@ int grove_hub_spawn(grove_hub *hub, void *(*fn)(void *), void *arg)
 /* ---- call ---------------------------------------------------------------------- */
 
 struct call {
-    struct hub_message request, kill, reply;
+    struct hub_message request, kill, reply; /* see above */
     _Atomic unsigned references; /* the caller's, and of messages under way */
-    void *(*fn)(void *);
+    void *(*fn)(void *);         /* what is called there */
     void *arg;
-    struct grove_fiber *fiber; /* on the other hub, its own; NULL: not there */
-    grove_link link;           /* to its end */
-    struct hub *caller;
-    struct grove_fiber *waiter;
+    struct grove_fiber *fiber;  /* on the other hub, its own; NULL: not there */
+    grove_link link;            /* to its end */
+    struct hub *caller;         /* a reference: replies go there */
+    struct grove_fiber *waiter; /* of the caller's */
     void *value; /* these are the caller's once `done`, which is set there */
     int result;
     bool done;

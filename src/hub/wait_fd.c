@@ -3,6 +3,7 @@
  */
 #include "hub/wait.h"
 
+/* On the stack of who waits. */
 struct fd_wait {
     struct loop_wait wait;
     struct grove_fiber *fiber;
