@@ -422,7 +422,7 @@ static void a_hand_over_is_one_switch(void **state)
     grove_join(f, NULL);
     grove_release(f);
     /* The hub's own looks around come on top. */
-    assert_in_range(switches, VALUES / 2, VALUES + VALUES / 50);
+    assert_uint_in_range(switches, VALUES / 2, VALUES + VALUES / 50);
     grove_channel_release(c);
 }
 

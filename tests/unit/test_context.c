@@ -349,7 +349,7 @@ static void unwinding_ends_at_the_root(void **state)
     assert_int_equal(grove_join(f, &value), 0);
     grove_release(f);
     assert_ptr_equal(value, &w);
-    assert_in_range(w.frames, 3, 6);
+    assert_uint_in_range(w.frames, 3, 6);
 #if !defined(GROVE_CONTEXT_UCONTEXT)
     assert_ptr_equal(w.last, (void *)(uintptr_t)grove_context_start);
 #endif

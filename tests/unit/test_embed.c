@@ -59,7 +59,7 @@ static void timers_are_waited_for(void **state)
     run_until_ended(f);
     assert_int_equal(slept, 2);
     assert_true(grove_now() - begin >= 10 * MS);
-    assert_in_range(rounds, 3, 20); /* it slept in between */
+    assert_uint_in_range(rounds, 3, 20); /* it slept in between */
     assert_int_equal(grove_hub_timeout(grove_hub_self()), -1);
 }
 
@@ -91,7 +91,7 @@ static void descriptors_are_waited_for(void **state)
     void *n;
     assert_int_equal(grove_result(f, &n), 0);
     assert_int_equal((intptr_t)n, 5);
-    assert_in_range(rounds, 5, 20);
+    assert_uint_in_range(rounds, 5, 20);
     grove_release(f);
     pair_close(p);
     /* What is left of edges is taken, so that the other loop can sleep. */
@@ -132,7 +132,7 @@ static void posts_interrupt_the_other_loop(void **state)
                          0);
         rounds = 0;
         run_until_ended(f);
-        assert_in_range(rounds, 1, 20);
+        assert_uint_in_range(rounds, 1, 20);
         pthread_join(t, NULL);
     }
 }
@@ -228,7 +228,7 @@ static void stats_tell_what_happened(void **state)
         grove_yield();
     grove_hub_stats(hub, &now);
     /* A thousand there and back; the hub's looks around come on top. */
-    assert_in_range(now.switches - before.switches, 2000, 2100);
+    assert_uint_in_range(now.switches - before.switches, 2000, 2100);
     grove_join(fs[0], NULL);
     grove_release(fs[0]);
     pair_close(p);

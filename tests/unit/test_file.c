@@ -149,7 +149,7 @@ static void reading_from_memory_gives_turns(void **state)
     assert_int_equal(grove_spawn(&f, count_turns, &turns), 0);
     for (int i = 0; i < 2000; i++)
         assert_int_equal(grove_pread(fd, &c, 1, 0), 1);
-    assert_in_range(turns, 5, 2000);
+    assert_uint_in_range(turns, 5, 2000);
     turns = INT32_MIN;
     grove_join(f, NULL);
     grove_release(f);

@@ -151,7 +151,7 @@ static void many_timers_and_waiters(void **state)
         assert_int_equal(grove_kill(f[i]), 0);
     assert_int_equal(grove_join_all(f, 2 * N, 0), 2 * N);
     for (int i = 0; i < N; i++)
-        assert_in_range(w[i].result, '0', '9');
+        assert_uint_in_range(w[i].result, '0', '9');
     for (int i = 0; i < 2 * N; i++)
         grove_release(f[i]);
     loop_forget(&hub_self()->loop, ends[0]);

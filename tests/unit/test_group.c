@@ -151,7 +151,7 @@ static void a_pool_never_has_more_than_its_limit(void **state)
     assert_int_equal(grove_join_all(spawners, 3, 0), 3);
     assert_int_equal(grove_group_end(&group), 0);
     assert_int_equal(ended, 60);
-    assert_in_range(most, 1, 3);
+    assert_uint_in_range(most, 1, 3);
     for (int i = 0; i < 3; i++)
         grove_release(spawners[i]);
 }

@@ -86,7 +86,7 @@ static void one_parks_and_the_next_runs_without_the_hub_between(void **state)
             grove_spawn(&f[i], count_to, (void *)(intptr_t)(50 * HUB_PASS)), 0);
     assert_int_equal(grove_join_all(f, 2, 0), 2);
     looks_at_the_clock = (hub_self()->switches - before) / HUB_PASS;
-    assert_in_range(looks_at_the_clock, 95, 105);
+    assert_uint_in_range(looks_at_the_clock, 95, 105);
     for (int i = 0; i < 2; i++)
         grove_release(f[i]);
 }

@@ -203,7 +203,7 @@ static void join_all_waits_for_all_or_for_some(void **state)
     assert_int_equal(grove_join_all(NULL, 0, 1), -EINVAL);
     assert_int_equal(grove_join_all(f, N, N + 1), -EINVAL);
     /* The other one ends as well before the waiter has its turn. */
-    assert_in_range(grove_join_all(f, N, 1), 1, 2);
+    assert_uint_in_range(grove_join_all(f, N, 1), 1, 2);
     assert_int_equal(grove_join_all(f, N, 2), 2);
     assert_int_equal(grove_join_all(f, N, 1), 2);
     assert_int_equal(grove_join_all_until(f, N, 3, 0), -ETIMEDOUT);

@@ -285,7 +285,7 @@ static void a_hundred_at_once(void **state)
     }
     assert_no_child();
     /* Workers and their hub have opened nothing that stays. */
-    assert_in_range(open_count(), before, before + 1);
+    assert_uint_in_range(open_count(), before, before + 1);
 }
 
 static grove_process *shared;

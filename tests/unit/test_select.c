@@ -384,12 +384,12 @@ static void the_same_thing_twice(void **state)
     assert_int_equal(grove_channel_trysend(c, &value), 0);
     assert_int_equal(grove_channel_trysend(c, &value), -EAGAIN);
     call_finish(&call);
-    assert_in_range(call.result, 0, 1);
+    assert_uint_in_range(call.result, 0, 1);
     assert_int_equal(first + second, 3);
     call_start(&call);
     grove_event_set(&e);
     call_finish(&call);
-    assert_in_range(call.result, 2, 3);
+    assert_uint_in_range(call.result, 2, 3);
     assert_nobody_waits(c);
     assert_null(e.waiters.first);
     grove_channel_release(c);

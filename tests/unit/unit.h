@@ -22,6 +22,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* cmocka 2 has it beside the other, which it calls deprecated. */
+#ifndef assert_uint_in_range
+#define assert_uint_in_range assert_in_range
+#endif
+
 #if defined(__SANITIZE_ADDRESS__)
 #define UNIT_ASAN 1
 #else
