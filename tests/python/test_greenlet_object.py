@@ -423,8 +423,9 @@ def test_what_dies_on_small_stacks_while_the_hub_runs(small_stacks):
         grove.sleep(1000)
 
     dead = []
-    grove.spawn(run)
+    sleeper = grove.spawn(run)
     with grove.Timeout(30):
         while not dead:
             grove.sleep(0.001)
+    sleeper.kill()  # or a later test that waits for everything waits for it
     assert dead == [100]
