@@ -42,13 +42,18 @@ static inline int64_t hub_effective_deadline(const struct grove_fiber *f,
 /* ---- descriptors: wait_fd.c --------------------------------------------------- */
 
 /* Wait until fd may be ready for direction (LOOP_READ or LOOP_WRITE). 0, or
- * -EBADF (closed meanwhile or no descriptor), -ENOMEM, or as hub_wait. Files
- * that cannot be polled are always ready. */
+ * -EBADF (closed meanwhile, even if an edge or the deadline came first, or no
+ * descriptor), -ENOMEM, or as hub_wait. Files that cannot be polled are always
+ * ready. */
 GROVE_HOST_API int hub_wait_fd(struct hub *hub, int fd, unsigned direction,
                                int64_t deadline, const char *what);
 
-/* The same for a record that loop_register has just seen to, or that is owned
- * and registered. */
+/* fd is about to be closed: to be called before close(2), on any thread. Who
+ * waits for it gets -EBADF. */
+GROVE_HOST_API void hub_closing(int fd);
+
+/* The same as hub_wait_fd for a record that loop_register has just seen to, or
+ * that is owned and registered. */
 int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
                     int64_t deadline, const char *what);
 

@@ -1,5 +1,9 @@
 /*
  * Parking until a descriptor is ready.
+ *
+ * Between the edge that wakes a fiber and its turn another may have closed the
+ * descriptor, and its number may be the next connection's: so a wait ends well
+ * only if the record still stands for the file that was waited for.
  */
 #include "hub/wait.h"
 
@@ -20,13 +24,25 @@ int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
     if (unlikely(record->always_ready))
         return 0;
     assert(record->registered);
+    struct loop_stamp stamp = loop_stamp(record);
     struct fd_wait w = {.wait = {.direction = direction, .fn = wake_waiter},
                         .fiber = hub->current};
     loop_wait_add(&hub->loop, record, &w.wait);
     int r = hub_wait(hub, deadline, what, record->number);
     loop_wait_remove(&hub->loop, &w.wait); /* unless it was called */
     assert(hub->current == w.fiber);
+    if (unlikely(!loop_same(record, stamp)) && (r == 0 || r == -ETIMEDOUT)) {
+        hub_wait_undo(w.fiber, r); /* it is not the deadline that ends it */
+        return -EBADF;
+    }
     return r;
+}
+
+void hub_closing(int fd)
+{
+    loop_number_closed(fd);
+    if (hub_of_thread)
+        loop_forget(&hub_of_thread->loop, fd);
 }
 
 int hub_wait_fd(struct hub *hub, int fd, unsigned direction, int64_t deadline,

@@ -14,7 +14,10 @@
  * Records are found by number, through two levels, and never move. close()
  * takes the registration with it in the kernel; loop_forget bumps the record's
  * generation, which travels in the event, so that events already taken from
- * the kernel are not given to the next file of that number.
+ * the kernel are not given to the next file of that number. Whoever waits
+ * compares it afterwards, together with the process's count of closes
+ * (number.h): between the edge and the waiter's turn the number may have been
+ * closed and taken by another file.
  *
  * Everything is called on the loop's thread, except loop_interrupt.
  */
@@ -80,6 +83,8 @@ int loop_init(struct loop *loop)
 {
     memset(loop, 0, sizeof(*loop));
     loop->has_pwait2 = true;
+    static _Atomic unsigned loops;
+    loop->mark = 1u << (atomic_fetch_add(&loops, 1) % 32);
     return open_kernel_objects(loop);
 }
 
@@ -107,6 +112,10 @@ struct loop_fd *loop_fd_slow(struct loop *loop, int fd)
     struct loop_fd **records = &(*group)[chunk % GROUP];
     if (!*records) {
         void *memory;
+        if (!loop_numbers_make(chunk)) {
+            errno = ENOMEM;
+            return NULL;
+        }
         size_t size = LOOP_CHUNK * sizeof(**records);
         if (posix_memalign(&memory, 64, size) != 0) {
             errno = ENOMEM;
@@ -181,15 +190,20 @@ static bool still_registered(struct loop *loop, const struct loop_fd *fd)
             epoll_ctl(loop->epoll, EPOLL_CTL_MOD, fd->number, &event) == 0);
 }
 
-int loop_register(struct loop *loop, struct loop_fd *fd)
+/* The mark first: see number.c. */
+static void mark_known(struct loop *loop, struct loop_fd *fd)
 {
-    assert(loop_fd(loop, fd->number) == fd);
-    if (likely(fd->registered)) {
-        if (likely(still_registered(loop, fd)))
-            return 0;
-        fd->registered = false;
-        fd->generation++;
-    }
+    struct loop_number *n = loop_number(fd->number);
+    assert(n); /* made with the record */
+    if (!(atomic_load(&n->loops) & loop->mark))
+        atomic_fetch_or(&n->loops, loop->mark);
+    fd->closes = atomic_load(&n->closes);
+}
+
+/* Registered, but for the kernel. */
+static int register_anew(struct loop *loop, struct loop_fd *fd)
+{
+    mark_known(loop, fd);
     struct epoll_event event = event_of(fd);
     fd->always_ready = false;
     if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd->number, &event) < 0) {
@@ -264,6 +278,32 @@ static void call_waits(struct loop *loop, struct loop_waits *waits, int result)
     }
 }
 
+/* The registered file has been closed unseen, by another thread or behind our
+ * back, and perhaps the number given to the next. */
+static int replaced(struct loop *loop, struct loop_fd *fd)
+{
+    if (!fd->always_ready) /* of which nobody can wait for another's */
+        fd->generation++;
+    fd->registered = false;
+    fd->owned = fd->owned && loop_current(fd);
+    int r = register_anew(loop, fd);
+    call_waits(loop, &fd->readers, -EBADF);
+    call_waits(loop, &fd->writers, -EBADF);
+    return r;
+}
+
+int loop_register(struct loop *loop, struct loop_fd *fd)
+{
+    assert(loop_fd(loop, fd->number) == fd);
+    if (likely(fd->registered)) {
+        if (likely(loop_current(fd) && still_registered(loop, fd)))
+            return 0;
+        return replaced(loop, fd);
+    }
+    fd->owned = fd->owned && loop_current(fd);
+    return register_anew(loop, fd);
+}
+
 static void drop_gone(struct loop *loop, struct loop_waits *waits,
                       bool (*gone)(struct loop_wait *wait, void *arg),
                       void *arg)
@@ -276,11 +316,12 @@ static void drop_gone(struct loop *loop, struct loop_waits *waits,
     }
 }
 
-/* Registered anew if anybody waits; an edge tells at once what is ready. */
+/* Registered anew if anybody waits; an edge tells at once what is ready. The
+ * file is the same, so its generation is: an event of the old epoll's that is
+ * yet to be looked at is one edge too many at most. */
 static void renew_record(struct loop *loop, struct loop_fd *fd)
 {
     fd->registered = false;
-    fd->generation++;
     if (!fd->readers.first && !fd->writers.first)
         return;
     int r = loop_register(loop, fd);
@@ -315,8 +356,22 @@ void loop_own(struct loop *loop, int number)
 {
     loop_forget(loop, number);
     struct loop_fd *fd = loop_fd(loop, number);
-    if (fd) /* without memory it is checked before waits, as others are */
-        fd->owned = true;
+    if (!fd) /* without memory it is checked before waits, as others are */
+        return;
+    fd->closes = loop_closes(number);
+    fd->owned = true;
+}
+
+void loop_adopt(struct loop *loop, int number)
+{
+    struct loop_fd *fd = loop_fd(loop, number);
+    if (!fd)
+        return;
+    fd->owned = false; /* have it checked */
+    if (fd->registered && loop_register(loop, fd) < 0)
+        return;
+    fd->closes = loop_closes(number);
+    fd->owned = true;
 }
 
 void loop_forget(struct loop *loop, int number)
@@ -333,8 +388,8 @@ void loop_forget(struct loop *loop, int number)
         if (!fd->always_ready)
             epoll_ctl(loop->epoll, EPOLL_CTL_DEL, number, NULL);
         fd->registered = false;
-        fd->generation++;
     }
+    fd->generation++; /* calls that were about to try must know */
     fd->owned = false;
     assert(fd->number == number && !fd->registered);
     forget_kind(fd);

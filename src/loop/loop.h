@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 
 #include "fiber/visibility.h"
+#include "loop/number.h"
 
 /* Directions. An error or hang-up counts as both. */
 #define LOOP_READ 1u
@@ -71,17 +72,25 @@ struct loop_fd {
     /* SO_RCVTIMEO and SO_SNDTIMEO in milliseconds, as they were when it was
      * registered; 0: none. */
     uint32_t timeouts[2];
+    /* The number's count of closes when it was registered or taken into
+     * ownership: another one by now means that the file is gone. */
+    uint32_t closes;
 } __attribute__((aligned(64))); /* one cache line a descriptor */
 
 _Static_assert(sizeof(struct loop_fd) == 64, "one cache line a descriptor");
 
-#define LOOP_CHUNK 1024
-#define LOOP_CHUNKS 1024 /* descriptors up to 1,048,576 */
+/* Which file a record stood for at a certain time. */
+struct loop_stamp {
+    uint32_t generation; /* the record's */
+    uint32_t closes;     /* likewise */
+};
 
 struct loop {
-    int epoll;    /* the epoll instance */
-    int wakeup;   /* an eventfd, written to by loop_interrupt */
-    size_t waits; /* linked struct loop_wait */
+    int epoll;     /* the epoll instance */
+    int wakeup;    /* an eventfd, written to by loop_interrupt */
+    size_t waits;  /* linked struct loop_wait */
+    uint32_t mark; /* one bit: this loop in struct loop_number.loops; when
+                      there are many loops, others have the same */
     struct loop_fd **chunks[LOOP_CHUNKS / 64]; /* see loop_fd_slow */
     uint64_t polls;  /* looks at the kernel's events, for people */
     bool has_pwait2; /* epoll_pwait2 works: time-outs in nanoseconds */
@@ -133,6 +142,26 @@ static inline struct loop_fd *loop_fd(struct loop *loop, int fd)
     return loop_fd_slow(loop, fd);
 }
 
+/* Whether what the record says was said of the file that has the number now,
+ * as far as the runtime was told of closes, by whichever thread. */
+static inline bool loop_current(const struct loop_fd *fd)
+{
+    return fd->closes == loop_closes(fd->number);
+}
+
+/* To be taken before a wait and compared after it: when false the number has
+ * been closed meanwhile, and may be another file's. */
+static inline struct loop_stamp loop_stamp(const struct loop_fd *fd)
+{
+    return (struct loop_stamp){fd->generation, fd->closes};
+}
+
+static inline bool loop_same(const struct loop_fd *fd, struct loop_stamp stamp)
+{
+    return fd->generation == stamp.generation &&
+           loop_closes(fd->number) == stamp.closes;
+}
+
 /* Whether anybody waits for fd. */
 static inline bool loop_waited(const struct loop_fd *fd)
 {
@@ -142,7 +171,8 @@ static inline bool loop_waited(const struct loop_fd *fd)
 /* To be called before waiting: register fd with the kernel if it is not, or no
  * longer. Costs a system call for a registered one that is not owned. 0 or
  * -errno (EBADF, ENOMEM, ENOSPC). A file that cannot be polled becomes
- * always_ready. */
+ * always_ready. Who still waits for the number's last file, which was closed
+ * behind our back, is called with -EBADF. */
 GROVE_HOST_API int loop_register(struct loop *loop, struct loop_fd *fd);
 
 /* The socket's time-outs were changed. */
@@ -154,6 +184,10 @@ GROVE_HOST_API void loop_wait_add(struct loop *loop, struct loop_fd *fd,
                                   struct loop_wait *wait);
 /* Unlink it; nothing if it is not linked. */
 GROVE_HOST_API void loop_wait_remove(struct loop *loop, struct loop_wait *wait);
+
+/* fd, open already, will be closed by somebody who calls loop_forget: as
+ * loop_own, but who waits for it goes on waiting. */
+GROVE_HOST_API void loop_adopt(struct loop *loop, int fd);
 
 /* fd was opened just now, by somebody who will call loop_forget before closing
  * it: waits for it cost no system call once it is registered. Whoever still

@@ -112,8 +112,7 @@ int net_connect(int fd, const struct sockaddr *addr, socklen_t addrlen,
         return -1;
     /* A socket that connects is new as a rule: what is known of its number may
      * be of a file that was closed behind our back. */
-    if (!loop_waited(op.record))
-        loop_own(&op.hub->loop, fd);
+    loop_adopt(&op.hub->loop, fd);
     int r;
     do {
         r = try_connect(fd, addr, addrlen);
@@ -142,8 +141,7 @@ int net_connect(int fd, const struct sockaddr *addr, socklen_t addrlen,
 
 int net_close(int fd)
 {
-    if (hub_of_thread)
-        loop_forget(&hub_of_thread->loop, fd);
+    hub_closing(fd);
     return close(fd);
 }
 

@@ -31,6 +31,10 @@
  *                 v        edge, or deadline:     v
  *              result      one last try        -1, errno
  *
+ * Whenever others have run in between, the number may stand for another file by
+ * then: no call tries again before it has seen that it does not (loop_same,
+ * loop_closes); otherwise it fails with EBADF.
+ *
  * All run on the hub's thread, in a fiber or on the thread's own stack.
  */
 #ifndef GROVE_NET_NET_H
@@ -150,8 +154,9 @@ bool net_wait(struct net_op *op);
 /* Whether EAGAIN is to be waited for; the descriptor is registered. */
 bool net_may_wait(const struct net_op *op);
 
-/* The call makes one more system call: others may be due for a turn. */
-void net_turn(struct net_op *op);
+/* The call makes one more system call: others may be due for a turn. False with
+ * EBADF: one of them has closed the descriptor. */
+bool net_turn(struct net_op *op);
 
 /* Set O_NONBLOCK. The flags to be put back, or -1 with errno. */
 int net_set_nonblocking(int fd);

@@ -7,7 +7,10 @@
  *   2. A hint is cleared only when the kernel has said EAGAIN (or a stream was
  *      read or written short) since it was registered, so that whatever comes
  *      later is an edge that sets it again.
- *   3. O_NONBLOCK is asked for at registration only (loop_register), so a
+ *   3. A try is for the file that the call was made for: after a wait or a turn
+ *      of others, a number that was closed meanwhile is EBADF, however the
+ *      wait ended, for it may be a stranger's.
+ *   4. O_NONBLOCK is asked for at registration only (loop_register), so a
  *      descriptor that never says EAGAIN costs no fcntl.
  */
 #include "net/net.h"
@@ -126,12 +129,17 @@ void net_give_turn(struct hub *hub)
 /* A fiber whose descriptors are always ready would never park, and starve the
  * others: after so many calls they get a turn, and the loop its look at timers
  * and descriptors. A host does that itself: it must know of each switch. */
-void net_turn(struct net_op *op)
+bool net_turn(struct net_op *op)
 {
     if (likely(++op->hub->calls < NET_CALLS_A_TURN) || !net_may_wait(op) ||
         op->mode == NET_PARK)
-        return;
+        return true;
+    uint32_t closes = loop_closes(op->record->number);
     net_give_turn(op->hub);
+    if (likely(closes == loop_closes(op->record->number)))
+        return true;
+    errno = EBADF;
+    return false;
 }
 
 bool net_begin(struct net_op *op, int fd)
@@ -152,10 +160,8 @@ bool net_begin(struct net_op *op, int fd)
     /* Only of an owned descriptor is what the hints say known to be of this
      * file. */
     if (!op->record->registered || !op->record->owned || hint(op) ||
-        !net_may_wait(op)) {
-        net_turn(op);
-        return true;
-    }
+        !net_may_wait(op) || !loop_current(op->record))
+        return net_turn(op);
     return net_wait(op);
 }
 

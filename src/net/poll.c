@@ -18,6 +18,7 @@
 struct poll_wait {
     struct loop_wait wait;     /* linked until an edge, or the call's end */
     struct grove_fiber *fiber; /* who polls */
+    struct loop_stamp stamp;   /* of the descriptor, while it is waited for */
     bool closed;               /* the descriptor was, under it */
 };
 
@@ -56,6 +57,7 @@ static int add_waits(struct hub *hub, const struct pollfd *p,
         waits[i].fiber = hub->current;
         waits[i].wait.direction = direction;
         waits[i].wait.fn = wake_poller;
+        waits[i].stamp = loop_stamp(record);
         loop_wait_add(&hub->loop, record, &waits[i].wait);
     }
     return 0;
@@ -68,6 +70,7 @@ static int wait_any(struct hub *hub, const struct pollfd *fds, nfds_t nfds,
     int r = 0;
     for (nfds_t i = 0; i < 2 * nfds; i++) {
         waits[i].wait.back = NULL;
+        waits[i].wait.fd = NULL;
         waits[i].closed = false;
     }
     for (nfds_t i = 0; r == 0 && i < nfds; i++) {
@@ -81,6 +84,12 @@ static int wait_any(struct hub *hub, const struct pollfd *fds, nfds_t nfds,
     return r;
 }
 
+/* Also when an edge of the file that was there came first. */
+static bool was_closed(const struct poll_wait *w)
+{
+    return w->closed || (w->wait.fd && !loop_same(w->wait.fd, w->stamp));
+}
+
 /* Those closed meanwhile get POLLNVAL here, not from poll(2): their number may
  * stand for another file by now. How many. */
 static int report_closed(struct pollfd *fds, nfds_t nfds,
@@ -88,7 +97,8 @@ static int report_closed(struct pollfd *fds, nfds_t nfds,
 {
     int closed = 0;
     for (nfds_t i = 0; i < nfds; i++) {
-        bool is_closed = waits[2 * i].closed || waits[2 * i + 1].closed;
+        bool is_closed =
+            was_closed(&waits[2 * i]) || was_closed(&waits[2 * i + 1]);
         fds[i].revents = is_closed ? POLLNVAL : 0;
         closed += is_closed;
     }

@@ -19,9 +19,10 @@ struct transfer {
     struct net_op in,
         out;         /* waits for each end: what to wait for is found out */
     bool in_is_file; /* a regular one: always readable */
-    off_t *in_offset, *out_offset; /* NULL: the file's own position */
-    unsigned flags;                /* splice's */
-    bool splice;                   /* or sendfile */
+    off_t *in_offset, *out_offset;  /* NULL: the file's own position */
+    uint32_t in_closes, out_closes; /* of the ends' numbers, at the beginning */
+    unsigned flags;                 /* splice's */
+    bool splice;                    /* or sendfile */
 };
 
 static ssize_t call(struct transfer *t, size_t count)
@@ -47,8 +48,18 @@ static ssize_t try_transfer(struct transfer *t, size_t count)
     return n;
 }
 
-/* After a call has failed: whether to make it again. */
-static bool retry(struct transfer *t)
+/* While one end was waited for the other may have been closed. */
+static bool both_are_open(const struct transfer *t)
+{
+    if (t->in_closes == loop_closes(t->in.record->number) &&
+        t->out_closes == loop_closes(t->out.record->number))
+        return true;
+    errno = EBADF;
+    return false;
+}
+
+/* Wait for the end that has made the call fail. */
+static bool wait_for_end(struct transfer *t)
 {
     if (errno != EAGAIN || t->in_is_file)
         return net_retry(&t->out);
@@ -56,6 +67,12 @@ static bool retry(struct transfer *t)
     bool readable = poll(&p, 1, 0) != 0;
     errno = EAGAIN;
     return net_retry(readable ? &t->out : &t->in);
+}
+
+/* After a call has failed: whether to make it again. */
+static bool retry(struct transfer *t)
+{
+    return wait_for_end(t) && both_are_open(t);
 }
 
 static bool is_regular(int fd)
@@ -82,7 +99,9 @@ static bool transfer_begin(struct transfer *t, int in, int out,
     t->in.direction = LOOP_READ;
     t->out.direction = LOOP_WRITE;
     t->in_is_file = is_regular(in);
-    return prepare(&t->in, in) && prepare(&t->out, out);
+    t->in_closes = loop_closes(in);
+    t->out_closes = loop_closes(out);
+    return prepare(&t->in, in) && prepare(&t->out, out) && both_are_open(t);
 }
 
 /* Move up to count bytes. */
@@ -111,7 +130,8 @@ ssize_t grove_sendfile_until(int out, int in, off_t *offset, size_t count,
             done += (size_t)n;
         if (n <= 0 || done == count || !net_may_wait(&t.out))
             return n >= 0 || done ? (ssize_t)done : -1;
-        net_turn(&t.out);
+        if (!net_turn(&t.out) || !both_are_open(&t))
+            return (ssize_t)done;
     }
 }
 

@@ -38,14 +38,28 @@ struct system_call {
     struct offload_job job; /* without drop: the kernel works on our buffers */
     long number;            /* SYS_... */
     const long *args;       /* six */
+    int fd;                 /* the descriptor among them, or -1 */
+    uint32_t closes;        /* of its number, when the call was made */
     long result;            /* as syscall(2) returns it */
     int error;              /* errno after it */
 };
+
+/* Calls on descriptors have it in front, others a path. */
+static int descriptor_of(const long *args)
+{
+    return (unsigned long)args[0] < LOOP_CHUNK * LOOP_CHUNKS ? (int)args[0]
+                                                             : -1;
+}
 
 static void run_system_call(struct offload_job *job)
 {
     struct system_call *c = container_of(job, struct system_call, job);
     const long *a = c->args;
+    if (unlikely(c->closes != loop_closes(c->fd))) {
+        c->result = -1;
+        c->error = EBADF;
+        return; /* by now it may be another file's */
+    }
     c->result = syscall(c->number, a[0], a[1], a[2], a[3], a[4], a[5]);
     c->error = errno;
 }
@@ -53,8 +67,12 @@ static void run_system_call(struct offload_job *job)
 long file_syscall(struct hub *hub, int64_t deadline, const char *what,
                   long number, const long args[6])
 {
-    struct system_call c = {
-        .job.run = run_system_call, .number = number, .args = args};
+    int fd = descriptor_of(args);
+    struct system_call c = {.job.run = run_system_call,
+                            .number = number,
+                            .args = args,
+                            .fd = fd,
+                            .closes = loop_closes_counted(fd)};
     if (unlikely(hub->current == hub->loop_fiber)) {
         run_system_call(&c.job);
     } else {
@@ -128,7 +146,8 @@ static bool is_in_memory(int fd)
 struct transfer {
     struct hub *hub; /* the thread's */
     int fd;
-    off_t offset; /* of what is left; FILE_POSITION: the file's own */
+    uint32_t closes; /* of fd's number, at the beginning */
+    off_t offset;    /* of what is left; FILE_POSITION: the file's own */
     int64_t deadline;
     struct net_iov v; /* what is left */
 };
@@ -193,7 +212,8 @@ static ssize_t transfer(struct transfer *t,
         if (n <= 0)
             return n < 0 && !done ? -1 : (ssize_t)done;
         done += (size_t)n;
-        if ((size_t)n == t->v.left || !net_iov_advance(&t->v, (size_t)n))
+        if ((size_t)n == t->v.left || t->closes != loop_closes(t->fd) ||
+            !net_iov_advance(&t->v, (size_t)n))
             return (ssize_t)done;
         if (t->offset != FILE_POSITION)
             t->offset += n;
@@ -220,13 +240,15 @@ static ssize_t transfer_all(struct transfer *t, const struct iovec *iov,
 ssize_t file_readv(struct hub *hub, int fd, const struct iovec *iov, int count,
                    off_t offset, int64_t deadline)
 {
-    struct transfer t = {hub, fd, offset, deadline, .v = {.copy = NULL}};
+    struct transfer t = {hub,    fd,       loop_closes_counted(fd),
+                         offset, deadline, .v = {.copy = NULL}};
     return transfer_all(&t, iov, count, read_now, read_slowly);
 }
 
 ssize_t file_writev(struct hub *hub, int fd, const struct iovec *iov, int count,
                     off_t offset, int64_t deadline)
 {
-    struct transfer t = {hub, fd, offset, deadline, .v = {.copy = NULL}};
+    struct transfer t = {hub,    fd,       loop_closes_counted(fd),
+                         offset, deadline, .v = {.copy = NULL}};
     return transfer_all(&t, iov, count, write_now, write_slowly);
 }

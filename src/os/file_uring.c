@@ -42,6 +42,10 @@ struct request {
     struct request *next, **back; /* of those under way */
     struct grove_fiber *fiber;    /* whose stack it is on */
     struct shared_wait wait;      /* only for the hub's end: see abandon */
+    int fd;                       /* to read from */
+    uint32_t closes;              /* of its number, when it was queued */
+    struct io_uring_sqe *queued;  /* not submitted yet; NULL: it has been */
+    bool closed;                  /* fd was, before that */
     bool done;                    /* the kernel is; it is out of the list */
     int result;                   /* as the kernel has it: a count or -errno */
 };
@@ -103,10 +107,35 @@ static void on_completions(struct loop_wait *wait, int result)
     watch(ring);
 }
 
+/* Requests whose descriptor was closed since they were queued must not reach
+ * the file that has its number now. Those that are queued stand in front. */
+static void look_at_queued(struct ring *ring)
+{
+    for (struct request *q = ring->requests; q && q->queued; q = q->next) {
+        /* The entry is another's by now if not all were taken last time. */
+        if (q->queued->user_data == (uintptr_t)q &&
+            q->closes != loop_closes(q->fd)) {
+            io_uring_prep_nop(q->queued);
+            io_uring_sqe_set_data(q->queued, q);
+            q->closed = true;
+        }
+    }
+}
+
+static void note_submitted(struct ring *ring)
+{
+    if (io_uring_sq_ready(&ring->uring))
+        return; /* which of them is not known: all are looked at again */
+    for (struct request *q = ring->requests; q && q->queued; q = q->next)
+        q->queued = NULL;
+}
+
 static void submit(struct ring *ring)
 {
+    look_at_queued(ring);
     /* What it does not take now, for want of memory, is tried again. */
     io_uring_submit(&ring->uring);
+    note_submitted(ring);
     reap(ring);
     watch(ring);
     if (io_uring_sq_ready(&ring->uring) && !run_queued(&ring->submit_run))
@@ -311,11 +340,13 @@ bool uring_readv(struct hub *hub, int fd, const struct iovec *iov, int count,
         atomic_store(&file_engine, FILE_POOL);
         return false;
     }
-    struct request q = {.done = false};
+    struct request q = {.fd = fd, .closes = loop_closes(fd), .queued = sqe};
     io_uring_prep_readv(sqe, fd, iov, (unsigned)count, (uint64_t)offset);
     io_uring_sqe_set_data(sqe, &q);
     begin(hub, ring, &q);
     int r = finish(hub, &q, deadline);
+    if (unlikely(q.closed))
+        r = -EBADF;
     if (r < 0)
         errno = -r;
     else

@@ -27,6 +27,7 @@
 struct clause_wait {
     struct waiter waiter;        /* first: what the wait is claimed by */
     struct loop_wait io;         /* of a descriptor: linked while it waits */
+    struct loop_stamp stamp;     /* of the descriptor, then */
     struct selection *selection; /* it is part of */
     grove_waiters *queue;        /* NULL: the clause has none */
     int io_result;               /* of the edge: 0, or why it will not come */
@@ -190,11 +191,13 @@ static int add_descriptors(struct selection *s, struct hub *hub)
         int r = record ? loop_register(&hub->loop, record) : -errno;
         if (r < 0)
             return r;
+        w->io.fd = NULL;
         if (record->always_ready) /* it would have been found ready */
             continue;
         w->io.fn = on_edge;
         w->io.direction =
             c->kind == GROVE_CLAUSE_READABLE ? LOOP_READ : LOOP_WRITE;
+        w->stamp = loop_stamp(record);
         loop_wait_add(&hub->loop, record, &w->io);
     }
     return 0;
@@ -294,6 +297,22 @@ static void abandon(struct shared_wait *wait)
     leave_all(container_of(wait, struct selection, wait));
 }
 
+/* A clause whose descriptor was closed during the wait, though an edge came
+ * first: the kernel must not be asked about the file that has its number now.
+ * NULL: none. */
+static struct clause_wait *closed_clause(struct selection *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        struct clause_wait *w = &s->waits[i];
+        if (is_descriptor(&s->clauses[i]) && w->io.fd &&
+            !loop_same(w->io.fd, w->stamp)) {
+            w->io_result = -EBADF;
+            return w;
+        }
+    }
+    return NULL;
+}
+
 /* The wait was claimed: by which clause. Its index, or -EAGAIN: another round,
  * since a descriptor may be ready. */
 static ssize_t claimed_clause(struct selection *s)
@@ -302,13 +321,16 @@ static ssize_t claimed_clause(struct selection *s)
     size_t i = (size_t)(w - s->waits);
     assert(i < s->n && w->selection == s && !w->waiter.queued);
     grove_clause *c = &s->clauses[i];
-    if (is_descriptor(c)) {
-        if (w->io_result == 0)
-            return -EAGAIN;
-        c->result = w->io_result;
-    } else {
+    if (!is_descriptor(c)) {
         c->result = w->waiter.value == channel_closed ? -EPIPE : 0;
+        return (ssize_t)i;
     }
+    if (w->io_result == 0)
+        w = closed_clause(s);
+    if (!w)
+        return -EAGAIN;
+    i = (size_t)(w - s->waits);
+    s->clauses[i].result = w->io_result;
     return (ssize_t)i;
 }
 

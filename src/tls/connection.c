@@ -67,6 +67,7 @@ static int new_tls(grove_tls **out, grove_tls_context *context, int fd,
         return -ENOMEM;
     tls->context = grove_tls_context_retain(context);
     tls->fd = fd;
+    tls->closes = loop_closes(fd);
     tls->said = "";
     if (transport)
         tls->transport = *transport;

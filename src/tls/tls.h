@@ -78,9 +78,10 @@ struct tls_input {
 struct grove_tls {
     grove_tls_context *context; /* a reference: the one it was made with */
     grove_tls_context
-        *served_by; /* chosen by the client's host; NULL: context */
-    SSL *ssl;       /* entered by whose turn it is only */
-    int fd;         /* not owned; -1: over functions */
+        *served_by;  /* chosen by the client's host; NULL: context */
+    SSL *ssl;        /* entered by whose turn it is only */
+    int fd;          /* not owned; -1: over functions */
+    uint32_t closes; /* of fd's number when the connection was made */
     grove_tls_transport transport; /* those functions */
     struct tls_input *input;       /* NULL: nothing is there */
     /* Of a transport: what OpenSSL wants written, in its own buffer, or NULL;

@@ -49,11 +49,31 @@ static ssize_t take_input(grove_tls *tls, char *buf, size_t len)
     return (ssize_t)n;
 }
 
+/* Whether the descriptor is still there: fibers wait in more places than for
+ * it, and when their turn has come its number may be another connection's. */
+static bool is_open(const grove_tls *tls)
+{
+    if (likely(tls->closes == loop_closes(tls->fd)))
+        return true;
+    errno = EBADF;
+    return false;
+}
+
+static ssize_t receive(grove_tls *tls, char *buf, size_t len)
+{
+    return is_open(tls) ? net_try_recv(tls->fd, buf, len) : -1;
+}
+
+static ssize_t transmit(grove_tls *tls, const char *buf, size_t len)
+{
+    return is_open(tls) ? net_try_send(tls->fd, buf, len) : -1;
+}
+
 static int bio_read(BIO *bio, char *buf, int len)
 {
     grove_tls *tls = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    ssize_t n = tls->fd >= 0 ? net_try_recv(tls->fd, buf, (size_t)len)
+    ssize_t n = tls->fd >= 0 ? receive(tls, buf, (size_t)len)
                              : take_input(tls, buf, (size_t)len);
     if (n == 0)
         tls->ended = true;
@@ -85,7 +105,7 @@ static int bio_write(BIO *bio, const char *buf, int len)
 {
     grove_tls *tls = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    ssize_t n = tls->fd >= 0 ? net_try_send(tls->fd, buf, (size_t)len)
+    ssize_t n = tls->fd >= 0 ? transmit(tls, buf, (size_t)len)
                              : offer_output(tls, buf, (size_t)len);
     if (n < 0 && errno == EAGAIN)
         BIO_set_retry_write(bio);
