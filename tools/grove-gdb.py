@@ -98,10 +98,80 @@ def now(hub: gdb.Value) -> int:
     return max(seen, time.monotonic_ns()) if live else seen
 
 
+def python_text(o: gdb.Value) -> str:
+    """A str object's characters, if it is of the usual kind; else nothing."""
+    ascii_type = gdb.lookup_type("PyASCIIObject")
+    compact_type = gdb.lookup_type("PyCompactUnicodeObject")
+    head = o.cast(ascii_type.pointer()).dereference()
+    state = head["state"]
+    if not int(state["compact"]):
+        return ""
+    kind = int(state["kind"])
+    start = int(o) + (ascii_type if int(state["ascii"]) else compact_type).sizeof
+    data = gdb.selected_inferior().read_memory(start, int(head["length"]) * kind)
+    coding = {1: "latin-1", 2: "utf-16-le", 4: "utf-32-le"}[kind]
+    return data.tobytes().decode(coding, "replace")
+
+
+def type_name(o: gdb.Value) -> str:
+    return o["ob_type"]["tp_name"].string().rpartition(".")[2]
+
+
+def callable_name(fn: gdb.Value) -> str:
+    """The name of a function, of a method or of a type."""
+    if type_name(fn) == "method":
+        method = fn.cast(gdb.lookup_type("PyMethodObject").pointer())
+        fn = method["im_func"]
+    kind = type_name(fn)
+    if kind == "function":
+        function = fn.cast(gdb.lookup_type("PyFunctionObject").pointer())
+        return python_text(function["func_qualname"])
+    if kind == "builtin_function_or_method":
+        function = fn.cast(gdb.lookup_type("PyCFunctionObject").pointer())
+        return function["m_ml"]["ml_name"].string()
+    if kind == "type":
+        return fn.cast(gdb.lookup_type("PyTypeObject").pointer())["tp_name"].string()
+    return kind
+
+
+def is_greenlet(o: gdb.Value) -> bool:
+    """Whether it is a Greenlet, and no raw greenlet."""
+    wanted = int(gdb.lookup_global_symbol("Greenlet_Type").value().address)
+    kind = o["ob_type"]
+    while int(kind) and int(kind) != wanted:
+        kind = kind["tp_base"]
+    return bool(int(kind))
+
+
+def greenlet_name(host: gdb.Value) -> str:
+    """What the Python package calls a greenlet: as python/src/describe.c."""
+    green = host.cast(gdb.lookup_type("struct green").pointer())
+    self = green["self"].cast(gdb.lookup_type("PyObject").pointer())
+    if not is_greenlet(self):
+        return callable_name(green["run"]) if int(green["run"]) else type_name(self)
+    g = self.cast(gdb.lookup_type("Greenlet").pointer())
+    parts = [python_text(g["name"])] if int(g["name"]) else []
+    if int(g["fn"]):
+        parts.append(callable_name(g["fn"]))
+    text = ": ".join(parts) or type_name(self)
+    return text + (f", minimal_ident {int(g['ident']) - 1}" if int(g["ident"]) else "")
+
+
+def name(fiber: gdb.Value) -> str:
+    """Its own, or its host's for it."""
+    own = fiber["fiber"]["name"].string()
+    if own or not int(fiber["host"]):
+        return own
+    try:
+        return greenlet_name(fiber["host"])
+    except (gdb.error, gdb.MemoryError, AttributeError, KeyError):
+        return ""  # a package without debug information; a core without it all
+
+
 def describe(hub: gdb.Value, fiber: gdb.Value) -> str:
     """The line of a fiber, as grove_dump has it."""
     state = STATES[int(fiber["state"])]
-    line = f'fiber {number(fiber)} "{fiber["fiber"]["name"].string()}" {state}'
+    line = f'fiber {number(fiber)} "{name(fiber)}" {state}'
     if state == "parked" and fiber["waiting"]:
         reason = fiber["reason"]
         line += f" in {reason['what'].string()}"

@@ -5,6 +5,7 @@ import re
 import select
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,3 +111,66 @@ def test_sigusr2_has_every_hub_list_its_fibers(process: subprocess.Popen):
         text += os.read(fd, 65536).decode()
     assert len(re.findall(r"^grove: fibers of thread \d+$", text, re.M)) == 2
     assert process.poll() is None
+
+
+GREENLETS = """
+import grove, os, signal
+
+def worker():
+    grove.sleep(1000)
+
+class Job(grove.Greenlet):
+    def _run(self):
+        grove.sleep(1000)
+
+spawned = [grove.spawn(worker), grove.spawn(worker), Job.spawn()]
+spawned[0].name = "J\u00e4ger"
+assert spawned[1].minimal_ident == 0
+grove.spawn_raw(worker)
+grove.sleep(0)
+print("parked", flush=True)
+grove.sleep(1000)
+"""
+
+NAMES = ["J\u00e4ger: worker", "worker, minimal_ident 0", "Job", "worker"]
+
+
+@pytest.fixture
+def greenlets() -> Iterator[subprocess.Popen]:
+    """A Python program, its greenlets parked."""
+    process = subprocess.Popen(
+        [os.environ.get("GROVE_PYTHON", sys.executable), "-c", GREENLETS],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(BUILD / "python"),
+            "PYTHONIOENCODING": "utf-8",
+            "GROVE_DUMP": "1",
+        },
+    )
+    assert process.stdout.readline() == "parked\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def check_names(text: str) -> None:
+    for name in NAMES:
+        assert re.search(rf'^ *fiber \d+ "{name}" parked in sleep for', text, re.M), text
+
+
+def test_gdb_names_greenlets(greenlets: subprocess.Popen):
+    check_names(gdb("-p", str(greenlets.pid), commands=["grove fibers"]))
+
+
+def test_a_list_of_fibers_names_greenlets(greenlets: subprocess.Popen):
+    greenlets.send_signal(signal.SIGUSR2)
+    fd = greenlets.stderr.fileno()
+    text = b""
+    while text.count(b" parked in sleep") < len(NAMES) + 1:
+        ready, _, _ = select.select([fd], [], [], 20)
+        assert ready, text
+        text += os.read(fd, 65536)
+    check_names(text.decode())

@@ -509,6 +509,77 @@ static void hosted_slots_leave_room_for_the_host(void **state)
     stack_pool_destroy(&pool);
 }
 
+/* Whether n bytes can be used from `at` on and the one below cannot. */
+static void assert_guarded_below(char *at, size_t n)
+{
+    assert_true(unreadable(at - 1));
+    for (size_t i = 0; i < n; i += 4096) {
+        assert_false(unreadable(at + i));
+        at[i] = 1;
+    }
+}
+
+static void a_spare_part_is_opened_and_closed(struct stack_pool *pool,
+                                              size_t size)
+{
+    struct stack *s =
+        stack_get(pool, stack_class_of(pool, STACK_HOSTED, stack_shift(size)));
+    assert_non_null(s);
+    size_t spare = pool->spare < size / 4 ? pool->spare : size / 4;
+    size_t guard = s->class->guard;
+    assert_true(guard >= 2 * (size_t)4096); /* see stack.c */
+    assert_ptr_equal(stack_spare_end(s), s->base + spare + guard);
+    for (int round = 0; round < 3; round++) {
+        assert_guarded_below(stack_spare_end(s), 8192);
+        assert_true(unreadable(s->base + spare));
+        assert_ptr_equal(stack_by_guard(pool, s->base + spare), s);
+        assert_null(stack_by_guard(pool, s->base));
+        assert_true(stack_open_spare(s));
+        assert_false(stack_open_spare(s)); /* there is but one */
+        assert_guarded_below(s->base + guard, spare);
+        assert_ptr_equal(stack_by_guard(pool, s->base), s);
+        assert_null(stack_by_guard(pool, s->base + guard));
+        assert_true(stack_close_spare(s));
+        unsigned char resident[16] = {0};
+        assert_int_equal(
+            mincore(s->base, spare < 65536 ? spare : 65536, resident), 0);
+        for (size_t i = 0; i < UNIT_COUNT(resident); i++)
+            assert_int_equal(resident[i], 0);
+    }
+    stack_put(s);
+}
+
+static void a_host_can_have_a_spare_part(void **state)
+{
+    (void)state;
+    struct stack_pool pool;
+    stack_pool_init(&pool, sizeof(struct grove_fiber), 0);
+    pool.spare = 64 << 10;
+    for (size_t size = 64 << 10; size <= 8 << 20; size *= 2)
+        a_spare_part_is_opened_and_closed(&pool, size);
+    struct stack *plain =
+        stack_get(&pool, stack_class_of(&pool, STACK_PLAIN, 16));
+    assert_false(stack_open_spare(plain));
+    stack_put(plain);
+    stack_pool_destroy(&pool);
+}
+
+static int spare_parts_with_mprotect(void)
+{
+    setenv("GROVE_GUARD", "mprotect", 1);
+    a_host_can_have_a_spare_part(NULL);
+    return 0;
+}
+
+static void a_spare_part_with_guards_by_mprotect(void **state)
+{
+    (void)state;
+    struct unit_child child;
+    unit_in_child(&child, spare_parts_with_mprotect);
+    if (child.status != 0)
+        fail_msg("status %#x: %s", (unsigned)child.status, child.text);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "guards") == 0)
@@ -533,6 +604,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_million_parked_are_guarded_in_few_mappings),
         cmocka_unit_test(little_address_space_means_small_slabs_then_an_error),
         cmocka_unit_test(hosted_slots_leave_room_for_the_host),
+        cmocka_unit_test(a_host_can_have_a_spare_part),
+        cmocka_unit_test(a_spare_part_with_guards_by_mprotect),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

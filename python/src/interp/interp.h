@@ -93,6 +93,7 @@ struct py_state {
     int depth; /* of Python recursion */
 #if STATE_HAS_SPARE
     int withheld; /* of the recursion limit, as if it were depth; recursion.c */
+    bool full;    /* its stack's spare part is open */
 #endif
 #if STATE_HAS_C_RECURSION
     int c_remaining;
@@ -372,8 +373,8 @@ static inline void state_begin(PyThreadState *ts, struct py_state *s,
     s->exc_info = &s->exc_bottom;
     s->depth = 0;
 #if STATE_HAS_SPARE
-    assert(!stack->open);
     s->withheld = 0;
+    s->full = stack->open; /* as its last user left it, if it would not close */
 #endif
 #if STATE_HAS_C_RECURSION
     s->c_remaining = state_c_levels(stack_size(stack));

@@ -24,7 +24,7 @@ static void host_resume(struct grove_fiber *f)
 {
     struct green *g = f->host;
     struct py_thread *t = g->thread;
-    state_load(t->tstate, &g->state);
+    load_state(t->tstate, &g->state);
     become_current(t, g);
 }
 

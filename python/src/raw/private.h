@@ -54,7 +54,24 @@ bool recursion_overflow(struct grove_fiber *f);
 void recursion_recovered(PyThreadState *ts, struct py_state *s,
                          struct stack *stack);
 
+/* A greenlet goes on whose stack is full. */
+void recursion_resumed(PyThreadState *ts);
+
+/* state_load, and that. */
+static inline void load_state(PyThreadState *ts, struct py_state *s)
+{
+    state_load(ts, s);
+#if STATE_HAS_SPARE
+    if (unlikely(s->full))
+        recursion_resumed(ts);
+#endif
+}
+
 int recursion_init(void);
+
+/* ---- faulthandler.c -------------------------------------------------------- */
+
+int faulthandler_init(void);
 
 /* ---- switch.c, attributes.c, functions.c, c_api.c --------------------------- */
 

@@ -28,33 +28,16 @@
  */
 #include "raw/private.h"
 
+#include <assert.h>
+
 #if STATE_HAS_SPARE
 
-static _Atomic unsigned open_stacks;
+static _Atomic unsigned full_stacks;
+static bool looking;                         /* evaluate is installed */
+static bool buried;                          /* and wrapped by another's: it
+                                                must stay */
 static _PyFrameEvalFunction evaluate_before; /* whom our probes call on */
 static newfunc new_before;
-static bool buried; /* another has wrapped our evaluate: it must stay */
-
-static PyTypeObject *error_type(void)
-{
-    return (PyTypeObject *)PyExc_RecursionError;
-}
-
-static void withhold(PyThreadState *ts, struct py_state *s)
-{
-    int left = STATE_REMAINING(ts);
-    if (left <= 0)
-        return;
-    s->withheld += left;
-    STATE_REMAINING(ts) = 0;
-}
-
-static void give_back(PyThreadState *ts, struct py_state *s)
-{
-    STATE_REMAINING(ts) += s->withheld;
-    s->withheld = 0;
-    assert(STATE_REMAINING(ts) <= STATE_LIMIT(ts));
-}
 
 static void look(PyThreadState *ts);
 
@@ -71,50 +54,107 @@ static PyObject *new_error(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return new_before(type, args, kwargs);
 }
 
-static void probe(PyThreadState *ts)
+static void look_at_calls(PyThreadState *ts)
 {
-    if (atomic_fetch_add(&open_stacks, 1) > 0)
-        return;
-    new_before = error_type()->tp_new;
-    error_type()->tp_new = new_error;
-    if (buried)
+    if (looking || buried)
         return;
     evaluate_before = _PyInterpreterState_GetEvalFrameFunc(ts->interp);
     _PyInterpreterState_SetEvalFrameFunc(ts->interp, evaluate);
+    looking = true;
 }
 
-static void stop_probing(PyThreadState *ts)
+static void leave_calls_alone(PyThreadState *ts)
 {
-    assert(atomic_load(&open_stacks) > 0);
-    if (atomic_fetch_sub(&open_stacks, 1) > 1)
-        return;
-    error_type()->tp_new = new_before;
-    if (buried)
+    if (!looking || buried)
         return;
     buried = _PyInterpreterState_GetEvalFrameFunc(ts->interp) != evaluate;
     if (!buried)
         _PyInterpreterState_SetEvalFrameFunc(ts->interp, evaluate_before);
+    looking = buried;
+}
+
+static PyTypeObject *error_type(void)
+{
+    return (PyTypeObject *)PyExc_RecursionError;
+}
+
+static void one_more(PyThreadState *ts)
+{
+    look_at_calls(ts);
+    if (atomic_fetch_add(&full_stacks, 1) == 0) {
+        new_before = error_type()->tp_new;
+        error_type()->tp_new = new_error;
+    }
+}
+
+static void one_less(PyThreadState *ts)
+{
+    assert(atomic_load(&full_stacks) > 0);
+    if (atomic_fetch_sub(&full_stacks, 1) == 1) {
+        error_type()->tp_new = new_before;
+        leave_calls_alone(ts);
+    }
+}
+
+/* While it runs, its levels are counted by the thread. */
+static void withhold(PyThreadState *ts, struct py_state *s)
+{
+    int left = STATE_REMAINING(ts);
+    if (left <= 0)
+        return;
+    s->withheld += left;
+    STATE_REMAINING(ts) = 0;
+}
+
+/* While it does not, by its state. */
+static void withhold_suspended(PyThreadState *ts, struct py_state *s)
+{
+    int left = STATE_LIMIT(ts) - s->depth;
+    if (left <= 0)
+        return;
+    s->withheld += left;
+    s->depth += left;
 }
 
 bool recursion_overflow(struct grove_fiber *f)
 {
     struct green *g = f->host;
-    PyThreadState *ts = g->thread->tstate;
-    /* In the middle of a switch the levels are another's, and nothing recurses:
-     * it is looked at when it comes back. */
-    if (g->thread->hub->current == f)
-        withhold(ts, &g->state);
-    probe(ts);
+    struct py_thread *t = g->thread;
+    assert(!g->state.full);
+    if (t->hub->current == f)
+        withhold(t->tstate, &g->state);
+    else /* in the middle of a switch: what it may use has been saved */
+        withhold_suspended(t->tstate, &g->state);
+    g->state.full = true;
+    one_more(t->tstate);
     return true;
+}
+
+void recursion_resumed(PyThreadState *ts)
+{
+    look_at_calls(ts);
 }
 
 void recursion_recovered(PyThreadState *ts, struct py_state *s,
                          struct stack *stack)
 {
+    assert(s->full && stack->open);
     if (!stack_close_spare(stack))
         return; /* tried again when somebody looks */
-    give_back(ts, s);
-    stop_probing(ts);
+    STATE_REMAINING(ts) += s->withheld;
+    s->withheld = 0;
+    s->full = false;
+    one_less(ts);
+}
+
+/* Of another thread this is a guess, but no more than a look too many. */
+static bool a_full_stack_runs(void)
+{
+    for (struct py_thread *t = thread_first(); t; t = t->next) {
+        if (t->hub && t->hub->current->fiber.stack.open)
+            return true;
+    }
+    return false;
 }
 
 /* How far a stack must have come out of its spare part: what we call from there
@@ -126,18 +166,18 @@ static void look(PyThreadState *ts)
     struct py_thread *t = thread_cached;
     if (!t || t->tstate != ts)
         t = thread_look_up(ts);
-    if (!t || !t->hub)
+    struct grove_fiber *f = t && t->hub ? t->hub->current : NULL;
+    if (!f || !f->host || !f->fiber.stack.open) {
+        if (!a_full_stack_runs())
+            leave_calls_alone(ts);
         return;
-    struct grove_fiber *f = t->hub->current;
-    struct stack *stack = &f->fiber.stack;
-    if (!stack->open || !f->host)
-        return;
+    }
     struct py_state *s = &((struct green *)f->host)->state;
+    struct stack *stack = &f->fiber.stack;
     char *sp = __builtin_frame_address(0);
-    char *end = stack_spare_end(stack);
-    if (sp < end)
+    if (sp < stack_spare_end(stack))
         withhold(ts, s);
-    else if (sp >= end + OUT)
+    else if (sp >= stack_spare_end(stack) + OUT)
         recursion_recovered(ts, s, stack);
 }
 

@@ -93,7 +93,7 @@ __attribute__((always_inline)) static inline PyObject *go(struct py_thread *t,
     make_current(t, target);
     state_save(t->tstate, &o->state);
     hub_transfer(t->hub, o->fiber, target->green->fiber);
-    state_load(t->tstate, &o->state);
+    load_state(t->tstate, &o->state);
     PyObject *value = o->value;
     o->value = NULL;
     if (unlikely(t->current != origin)) { /* the Hub, come back to by a park */
