@@ -5,8 +5,6 @@ import subprocess
 import sys
 import textwrap
 
-import pytest
-
 
 def run(program: str) -> list[str]:
     """The lines that program, run by itself, prints."""
@@ -94,27 +92,3 @@ def test_a_hub_without_descriptors_is_an_error():
     """
     )
     assert lines == [os.strerror(24), "goes on True"]
-
-
-@pytest.mark.skipif(
-    sys.version_info >= (3, 12), reason="from CPython 3.12 on a RecursionError comes first; run by 3.11"
-)
-def test_an_overflow_is_reported_and_dies_of_sigsegv():
-    program = """
-    import sys
-    import grove
-    grove.stack_size(65536)
-    sys.setrecursionlimit(100000)
-    def deep(n):
-        return sorted([n], key=lambda n: deep(n + 1))
-    grove.spawn(deep, 0).join()
-    """
-    result = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert result.returncode == -11
-    assert "grove: stack overflow in fiber" in result.stderr
-    assert "its stack of 65536 bytes is full" in result.stderr

@@ -8,7 +8,7 @@ import time
 
 import grove
 import pytest
-from grove import config, events
+from grove import _core, config, events
 from grove.monitoring.thread import PeriodicMonitoringThread
 
 
@@ -32,13 +32,15 @@ def told():
             condition.notify_all()
 
     events.subscribers.append(subscriber)
-    seen_of = lambda kind: [e for e in seen if isinstance(e, kind)]  # noqa: E731
 
-    def block_until(kind):
-        """Blocks the hub until an event of that kind has come."""
+    def seen_of(kind, wanted):
+        return [e for e in seen if isinstance(e, kind) and wanted(e)]
+
+    def block_until(kind, wanted=lambda event: True):
+        """Blocks the hub until an event of that kind that is wanted has come."""
         with condition:
-            assert condition.wait_for(lambda: seen_of(kind), timeout=30)
-        return seen_of(kind)[0]
+            assert condition.wait_for(lambda: seen_of(kind, wanted), timeout=30)
+        return seen_of(kind, wanted)[0]
 
     yield seen, block_until
     events.subscribers.remove(subscriber)
@@ -55,6 +57,31 @@ def hub(settings, told):
         hub.periodic_monitoring_thread = None
 
 
+class WithoutThread(PeriodicMonitoringThread):
+    """Its functions are there to be called; its own thread ends at once."""
+
+    def __call__(self):
+        pass
+
+
+@pytest.fixture
+def unhurried(hub, settings):
+    """A monitor to which every greenlet that runs has run too long."""
+    settings.max_blocking_time = 1e-9
+    monitor = WithoutThread(hub)
+    yield monitor
+    monitor.kill()
+
+
+def on_another_thread(function):
+    """What function returns there, while the hub of this one is held up."""
+    returned = []
+    thread = threading.Thread(target=lambda: returned.append(function()))
+    thread.start()
+    thread.join()
+    return returned[0]
+
+
 def test_who_blocks_the_hub_is_told_of(hub, told):
     monitor = hub.start_periodic_monitoring_thread()
     assert hub.start_periodic_monitoring_thread() is monitor
@@ -63,15 +90,20 @@ def test_who_blocks_the_hub_is_told_of(hub, told):
     assert seen[0].monitor is monitor
 
     def blocks_the_hub():
-        return block_until(events.EventLoopBlocked)
+        # Who spawned it may have been held up before, on a busy machine.
+        current = grove.getcurrent()
+        return block_until(
+            events.EventLoopBlocked, lambda event: event.greenlet is current
+        )
 
     greenlet = grove.spawn(blocks_the_hub)
     event = greenlet.get()
     assert event.greenlet is greenlet and event.hub is hub
     assert event.blocking_time == 0.02
     assert any("blocks_the_hub" in line for line in event.info)
-    grove.sleep(0.05)
-    assert "blocks_the_hub" in hub.exception_stream.getvalue()
+    with grove.Timeout(30):
+        while "blocks_the_hub" not in hub.exception_stream.getvalue():
+            grove.sleep(0.001)
 
 
 def test_without_a_printed_report(hub, told, settings):
@@ -81,18 +113,35 @@ def test_without_a_printed_report(hub, told, settings):
     assert hub.exception_stream.getvalue() == ""
 
 
-def test_who_waits_does_not_block(hub, told):
-    hub.start_periodic_monitoring_thread()
-    grove.sleep(0.2)  # the hub sleeps
-    busy = grove.spawn(lambda: [grove.sleep(0) for _ in range(20_000)])
-    busy.join()
-    assert not [e for e in told[0] if isinstance(e, events.EventLoopBlocked)]
+def test_who_waits_does_not_block(hub, unhurried):
+    def look():
+        while not _core.switch_figures(hub)[7]:
+            time.sleep(0.001)  # until the hub sleeps
+        return unhurried.monitor_blocking(hub)
+
+    assert hub.threadpool.apply(look) is None
 
 
-def test_once_a_time(hub, told):
-    hub.start_periodic_monitoring_thread()
-    told[1](events.EventLoopBlocked)
-    time.sleep(0.2)
+def test_who_gives_others_a_turn_has_not_run_before_it(hub, unhurried):
+    def since_switch():
+        return _core.switch_figures(hub)[2]
+
+    def gives_a_turn():
+        time.sleep(0.5)
+        before = since_switch()
+        grove.sleep(0)
+        return before
+
+    before, after = grove.spawn(gives_a_turn), grove.spawn(since_switch)
+    assert before.get() >= 0.5 and after.get() < before.get()
+
+
+def test_once_a_time(hub, told, unhurried):
+    def look_twice():
+        return unhurried.monitor_blocking(hub), unhurried.monitor_blocking(hub)
+
+    first, second = on_another_thread(look_twice)
+    assert first and second is None
     assert len([e for e in told[0] if isinstance(e, events.EventLoopBlocked)]) == 1
 
 
