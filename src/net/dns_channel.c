@@ -91,10 +91,14 @@ static int channel_init(struct dns_channel *ch, const struct dns_config *config)
         .sock_state_cb = dns_on_socket_state,
         .sock_state_cb_data = ch,
         .resolvconf_path = (char *)dns_paths[DNS_RESOLV]};
-    int r = ares_init_options(&ch->ares, &options,
-                              ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS |
-                                  ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
-                                  ARES_OPT_SOCK_STATE_CB | ARES_OPT_RESOLVCONF);
+    int given = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
+                ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB | ARES_OPT_RESOLVCONF;
+#ifdef ARES_OPT_QUERY_CACHE
+    /* Since 1.31 it keeps answers; libc does not, nor did it before. */
+    options.qcache_max_ttl = 0;
+    given |= ARES_OPT_QUERY_CACHE;
+#endif
+    int r = ares_init_options(&ch->ares, &options, given);
     if (r != ARES_SUCCESS)
         return -ENOMEM;
     r = dns_set_socket_functions(ch);

@@ -55,7 +55,8 @@ static int set_up(grove_tls *tls, const char *host)
         return -EINVAL;
     else
         SSL_set_accept_state(tls->ssl);
-    return tls_bio_attach(tls);
+    /* From 3.2 on these allocate, and say nothing when they cannot. */
+    return ERR_peek_error() ? -ENOMEM : tls_bio_attach(tls);
 }
 
 static int new_tls(grove_tls **out, grove_tls_context *context, int fd,

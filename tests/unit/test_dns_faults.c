@@ -167,14 +167,24 @@ static const int ares_errors[] = {ENOMEM, 1000 + EAI_MEMORY, 1000 + EAI_AGAIN,
 /* A question that cannot be sent is as good as not answered. */
 static const int socket_errors[] = {EMFILE, 1000 + EAI_AGAIN, 0};
 
+/* c-ares 1.34 uses what it has freed when it has no memory for an entry of
+ * /etc/hosts or a connection (1.34.8, by valgrind): nothing is to be tested. */
+static bool ares_bears_failures(void)
+{
+    int version;
+    ares_version(&version);
+    return version < 0x012200;
+}
+
 static void lookups_report_no_memory(void **state)
 {
     static int (*const ops[])(void) = {both_families, mapped, by_tcp, reverse};
     for (size_t i = 0; i < UNIT_COUNT(ops); i++) {
         assert_true(
             each_failure("look-up", ops[i], MEMORY, ENOMEM, memory_errors) > 5);
-        assert_true(each_failure("c-ares", ops[i], FAULT_ares, ENOMEM,
-                                 ares_errors) > 5);
+        if (ares_bears_failures())
+            assert_true(each_failure("c-ares", ops[i], FAULT_ares, ENOMEM,
+                                     ares_errors) > 5);
     }
     assert_true(each_failure("libc's", by_libc, MEMORY, ENOMEM, memory_errors) >
                 3);
@@ -194,8 +204,9 @@ static void sockets_that_fail(void **state)
                              socket_errors) >= 0);
     each_failure("connect", both_families, FAULT_connect, ENETUNREACH,
                  socket_errors);
-    each_failure("send", both_families, FAULT_sendmsg, ENETUNREACH,
-                 socket_errors);
+    /* The latter since c-ares 1.34. */
+    each_failure("send", both_families, FAULT_sendmsg | FAULT_sendto,
+                 ENETUNREACH, socket_errors);
     each_failure("receive", both_families, FAULT_recvfrom, ECONNREFUSED,
                  socket_errors);
     each_failure("receive by TCP", by_tcp, FAULT_recvfrom, ECONNRESET,
