@@ -1,6 +1,8 @@
 /* Channels on one hub: what goes through, in which order, what ends a wait, and
  * that no value is lost, doubled or half-sent whoever is first. */
-#include "net_help.h"
+#include <fcntl.h>
+
+#include "fiber_calls.h"
 #include "unit.h"
 
 #include "hub/hub.h"

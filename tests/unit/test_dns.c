@@ -2,7 +2,8 @@
  * Name look-ups: what they return, compared with libc's where it knows the
  * same; what ends them; what is re-read; forks. The name server is the test's.
  */
-#include "net_help.h"
+#include "fiber_calls.h"
+#include "socket_pairs.h"
 
 #include <sys/wait.h>
 

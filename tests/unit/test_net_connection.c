@@ -6,7 +6,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "net_help.h"
+#include "fiber_calls.h"
+#include "socket_pairs.h"
 #include "unit.h"
 
 static ssize_t make_accept(struct call *c)

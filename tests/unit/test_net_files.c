@@ -9,7 +9,8 @@
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 
-#include "net_help.h"
+#include "fiber_calls.h"
+#include "socket_pairs.h"
 
 static ssize_t make_read(struct call *c)
 {

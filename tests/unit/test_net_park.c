@@ -2,8 +2,9 @@
  * NET_PARK, the mode of a host whose descriptors all have O_NONBLOCK set:
  * every call parks where NET_POSIX would say EAGAIN.
  */
+#include "fiber_calls.h"
 #include "net/net.h"
-#include "net_help.h"
+#include "socket_pairs.h"
 
 static ssize_t park_recv(struct call *c)
 {

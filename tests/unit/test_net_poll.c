@@ -4,7 +4,8 @@
 #include <assert.h>
 #include <sys/epoll.h>
 
-#include "net_help.h"
+#include "fiber_calls.h"
+#include "socket_pairs.h"
 
 /* c->more: the struct pollfd, c->len: how many, c->flags: the timeout when
  * there is no deadline. */

@@ -4,7 +4,8 @@
  */
 #include <assert.h>
 
-#include "net_help.h"
+#include "fiber_calls.h"
+#include "socket_pairs.h"
 
 static struct iovec half(struct call *c, int i)
 {

@@ -2,7 +2,8 @@
  * Making sockets: descriptors of the runtime's, their time-outs, listening by
  * address, dialing by name.
  */
-#include "net_help.h"
+#include "fiber_calls.h"
+#include "socket_pairs.h"
 
 #include <sys/resource.h>
 #include <sys/stat.h>

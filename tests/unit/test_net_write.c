@@ -5,7 +5,8 @@
 #include <assert.h>
 #include <signal.h>
 
-#include "net_help.h"
+#include "fiber_calls.h"
+#include "socket_pairs.h"
 
 static struct iovec part(struct call *c, int i)
 {

@@ -1,6 +1,7 @@
 /* Select on one hub: one clause is done and no other, each that is ready has
  * its chance, and what ends a wait loses nothing. */
-#include "net_help.h"
+#include "fiber_calls.h"
+#include "socket_pairs.h"
 #include "unit.h"
 
 #include "hub/hub.h"

@@ -1,6 +1,8 @@
 /* Events: who waits for one, in which order they go on, and what ends a wait.
  */
-#include "net_help.h"
+#include <fcntl.h>
+
+#include "fiber_calls.h"
 
 static ssize_t make_wait(struct call *c)
 {

@@ -1,6 +1,8 @@
 /* Conditions, read-write locks and semaphores among the fibers of one thread:
  * who goes on, in which order, and who is let through by one that gives up. */
-#include "net_help.h"
+#include <fcntl.h>
+
+#include "fiber_calls.h"
 
 #include "hub/hub.h"
 

@@ -1,6 +1,8 @@
 /* Mutexes among the fibers of one thread: who has it, who is next, and what
  * ends the wait for it. */
-#include "net_help.h"
+#include <fcntl.h>
+
+#include "fiber_calls.h"
 
 #include "hub/hub.h"
 

@@ -5,7 +5,8 @@
 #ifndef TESTS_UNIT_TLS_HELP_H
 #define TESTS_UNIT_TLS_HELP_H
 
-#include "net_help.h"
+#include "fiber_calls.h"
+#include "socket_pairs.h"
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
