@@ -64,12 +64,27 @@ HELPER void expect_parked(const struct call *c)
           c->error);
 }
 
+/* Start a call that is to wait. */
+HELPER void start_parked(struct call *c)
+{
+    call_start(c);
+    expect_parked(c);
+}
+
 HELPER void expect_error(struct call *c, int error)
 {
     call_finish(c);
     check(c->result == -1 && c->error == error,
           "%s: %zd, errno %d, expected errno %d", c->name, c->result, c->error,
           error);
+}
+
+/* A call that is to wait until it is killed. */
+HELPER void expect_end_by_kill(struct call *c)
+{
+    start_parked(c);
+    assert_int_equal(grove_kill(c->fiber), 0);
+    expect_error(c, ECANCELED);
 }
 
 HELPER void expect_result(struct call *c, ssize_t n)

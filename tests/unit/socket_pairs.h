@@ -52,15 +52,34 @@ HELPER int listener(struct sockaddr_in *addr)
     return fd;
 }
 
+/* A listener whose queue is full drops further SYNs: connect waits. What keeps
+ * it full is in fds. */
+HELPER void fill_queue(int server, const struct sockaddr_in *addr, int fds[3])
+{
+    assert_int_equal(listen(server, 0), 0);
+    for (int i = 0; i < 3; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        connect(fds[i], (const struct sockaddr *)addr, sizeof(*addr));
+    }
+}
+
+/* A socket that is connected to a listener. */
+HELPER int connected_to(const struct sockaddr_in *addr)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    check(connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0,
+          "127.0.0.1 cannot be connected to (%s): the loopback interface must "
+          "be up (ip link set lo up)",
+          strerror(errno));
+    return fd;
+}
+
 HELPER struct pair tcp_pair(void)
 {
     struct sockaddr_in addr;
     int server = listener(&addr);
-    struct pair p = {.out = socket(AF_INET, SOCK_STREAM, 0)};
-    check(connect(p.out, (struct sockaddr *)&addr, sizeof(addr)) == 0,
-          "127.0.0.1 cannot be connected to (%s): the loopback interface must "
-          "be up (ip link set lo up)",
-          strerror(errno));
+    struct pair p = {.out = connected_to(&addr)};
     p.in = accept(server, NULL, NULL);
     assert_true(p.in >= 0);
     int one = 1;
@@ -107,6 +126,11 @@ HELPER void set_nonblocking(int fd)
     assert_int_equal(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK), 0);
 }
 
+HELPER void set_blocking(int fd)
+{
+    assert_int_equal(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK), 0);
+}
+
 /* Nothing may leave O_NONBLOCK changed. */
 HELPER void assert_blocking(int fd)
 {
@@ -124,6 +148,20 @@ HELPER size_t fill(int fd)
     while ((n = write(fd, block, sizeof(block))) > 0)
         total += (size_t)n;
     assert_int_equal(errno, EAGAIN);
+    fcntl(fd, F_SETFL, flags);
+    return total;
+}
+
+/* Read until nothing is left; how much there was. */
+HELPER size_t empty(int fd)
+{
+    char block[65536];
+    int flags = fcntl(fd, F_GETFL);
+    size_t total = 0;
+    ssize_t n;
+    fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    while ((n = read(fd, block, sizeof(block))) > 0)
+        total += (size_t)n;
     fcntl(fd, F_SETFL, flags);
     return total;
 }

@@ -372,8 +372,7 @@ static void a_child_asks_for_itself(void **state)
     struct call c = {
         .make = ask_silent, .name = "parent's", .buf = (char *)"a8.test"};
     struct unit_child child;
-    call_start(&c);
-    expect_parked(&c);
+    start_parked(&c);
     unit_in_child(&child, child_asks);
     unit_assert_exit(&child);
     expect_result(&c, 0);
@@ -506,8 +505,7 @@ static void a_change_leaves_questions_under_way(void **state)
 {
     struct call c = {
         .make = ask_silent, .name = "before", .buf = (char *)"a8.test"};
-    call_start(&c);
-    expect_parked(&c);
+    start_parked(&c);
     assert_int_equal(grove_dns_set_servers(server.address), 0);
     expect("a1.test", AF_INET, 0, "10.0.0.1 ");
     expect_result(&c, 0);

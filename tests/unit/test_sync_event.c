@@ -40,8 +40,7 @@ static void set_wakes_all_in_order(void **state)
         finished_calls = 0;
         for (int i = 0; i < 5; i++) {
             c[i] = wait_call(&e);
-            call_start(&c[i]);
-            expect_parked(&c[i]);
+            start_parked(&c[i]);
         }
         grove_event_set(&e);
         grove_event_clear(&e); /* they were released all the same */

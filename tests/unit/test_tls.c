@@ -306,8 +306,7 @@ static void over_a_pipe(void **state)
     grove_tls *tls;
     assert_int_equal(grove_tls_new(&tls, s, p.in, NULL), 0);
     struct call c = {.make = make_handshake, .name = "pipe", .more = tls};
-    call_start(&c);
-    expect_parked(&c);
+    start_parked(&c);
     grove_close(p.out);
     expect_error(&c, ECONNABORTED);
     assert_string_equal(grove_tls_error(tls),
@@ -547,8 +546,7 @@ static void a_kill_after_a_part_is_told_next(void **state)
                        .more = l.client,
                        .buf = data,
                        .len = LARGE};
-    call_start(&out);
-    expect_parked(&out);
+    start_parked(&out);
     grove_kill(out.fiber);
     expect_result(&out, 0);
     assert_true(out.flags > 0 && out.flags < LARGE);
