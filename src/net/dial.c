@@ -6,7 +6,16 @@
  * that one has failed. The first connection made is kept, the others are
  * closed. All happens in the calling fiber, which polls the attempts under way;
  * nothing is allocated but the list of addresses.
+ *
+ * Invariants of a race, which stands on that fiber's stack:
+ *   1. open <= count <= ATTEMPTS, and open is how many of fds are not -1.
+ *   2. error is set as soon as anything has failed, and so whenever nothing is
+ *      open and nothing left to try.
+ *   3. Its descriptors are nobody else's: what is not the result is closed.
+ *
+ * To be called on any thread, which gets a hub by it.
  */
+#include <assert.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
@@ -25,7 +34,7 @@ struct race {
     struct hub *hub;                /* the thread's */
     const struct addrinfo *next[2]; /* of the first address's family; others */
     int family;                     /* the first address's */
-    int turn;                       /* whose turn it is */
+    int turn;                       /* which of next is tried next: 0, 1 */
     struct pollfd fds[ATTEMPTS];    /* under way; -1: has failed */
     nfds_t count;                   /* of fds: attempts that were begun */
     nfds_t open;                    /* of them, not failed */
@@ -43,6 +52,7 @@ static const struct addrinfo *skip(const struct addrinfo *a, int family,
 static void race_init(struct race *race, struct hub *hub,
                       const struct addrinfo *list)
 {
+    assert(list);
     race->hub = hub;
     race->family = list->ai_family;
     race->next[0] = list;
@@ -55,6 +65,7 @@ static void race_init(struct race *race, struct hub *hub,
 /* The address to try next; NULL: there is no more. */
 static const struct addrinfo *next_address(struct race *race)
 {
+    assert(race->turn == 0 || race->turn == 1);
     if (race->count == ATTEMPTS)
         return NULL;
     if (!race->next[race->turn])
@@ -75,12 +86,14 @@ static bool more_addresses(const struct race *race)
 
 static void note_failure(struct race *race, int error)
 {
+    assert(error > 0);
     if (!race->error)
         race->error = error;
 }
 
 static void attempt_failed(struct race *race, struct pollfd *p, int error)
 {
+    assert(p->fd >= 0 && race->open > 0 && race->open <= race->count);
     net_close(p->fd);
     p->fd = -1;
     race->open--;
@@ -91,6 +104,7 @@ static void attempt_failed(struct race *race, struct pollfd *p, int error)
  * *winner is it. */
 static bool begin(struct race *race, const struct addrinfo *a, int *winner)
 {
+    assert(a && *winner < 0 && race->count < ATTEMPTS);
     int fd =
         net_own(race->hub, socket(a->ai_family,
                                   a->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
@@ -168,6 +182,7 @@ static int run(struct race *race, int64_t deadline)
                 next_at = hub_deadline(STAGGER);
         }
         if (winner >= 0 || race->open == 0) {
+            assert(winner >= 0 || race->error);
             errno = race->error;
             return winner;
         }

@@ -5,9 +5,13 @@
  * libc's functions cannot be stopped. A fiber that is killed or whose deadline
  * passes leaves the job behind; everything it needs is on the heap, and it is
  * freed by the worker.
+ *
+ * The dns_ functions are called on a hub's thread, the functions run_ on a
+ * worker, drop on either: it has the job for itself, as each of them does.
  */
 #include "net/dns.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,15 +30,16 @@ struct libc_job {
     struct addrinfo *found; /* libc's list; NULL: none, or handed over */
 
     /* getnameinfo */
-    struct sockaddr_storage addr;
-    socklen_t addrlen;
-    int flags; /* NI_ */
-    bool wants_service;
-    char host_name[NI_MAXHOST], service_name[NI_MAXSERV];
+    struct sockaddr_storage addr; /* a copy of the caller's */
+    socklen_t addrlen;            /* of addr */
+    int flags;                    /* NI_ */
+    bool wants_service;           /* the caller has room for its name */
+    char host_name[NI_MAXHOST], service_name[NI_MAXSERV]; /* what was found */
 };
 
 int dns_wait_error(int r)
 {
+    assert(r < 0);
     if (r == -ENOMEM)
         return EAI_MEMORY;
     errno = -r;
@@ -70,6 +75,7 @@ static struct libc_job *new_job(void (*run)(struct offload_job *job))
 static int run_job(struct hub *hub, struct libc_job *j, int64_t deadline,
                    const char *what)
 {
+    assert(j->job.run && j->job.drop && !j->found);
     int r = offload_wait(hub, &j->job, deadline, what);
     if (r < 0)
         return r == -EAGAIN ? EAI_AGAIN : dns_wait_error(r);
@@ -81,8 +87,10 @@ static int run_job(struct hub *hub, struct libc_job *j, int64_t deadline,
 static void run_getaddrinfo(struct offload_job *job)
 {
     struct libc_job *j = job_of(job);
+    assert(j->node && !j->found);
     j->result = getaddrinfo(j->node, j->service, &j->hints, &j->found);
     j->error = errno;
+    assert(j->result || j->found);
 }
 
 int dns_libc_getaddrinfo(struct hub *hub, const char *node, const char *service,
@@ -118,6 +126,7 @@ int dns_libc_getaddrinfo(struct hub *hub, const char *node, const char *service,
 static void run_getnameinfo(struct offload_job *job)
 {
     struct libc_job *j = job_of(job);
+    assert(!j->node && j->addrlen <= sizeof(j->addr));
     j->result = getnameinfo(
         (struct sockaddr *)&j->addr, j->addrlen, j->host_name,
         sizeof(j->host_name), j->wants_service ? j->service_name : NULL,

@@ -3,8 +3,12 @@
  * all its pipes, so that neither side can hold up the other.
  *
  * The pipes are ours alone, so they are set to O_NONBLOCK for good; they are
- * closed as they end.
+ * closed as they end. How much of the input is through is kept in the handle,
+ * so that a call which was cut short can be made again.
+ *
+ * To be called on any thread, but by one fiber at a time.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -60,6 +64,7 @@ static int give(struct talk *t)
                                   t->size - p->written);
         if (n < 0 && is_early())
             return 0;
+        assert(n < 0 || (size_t)n <= t->size - p->written);
         p->written = n < 0 ? t->size : p->written + (size_t)n;
     }
     if (p->written == t->size)
@@ -75,6 +80,7 @@ static bool make_room(grove_output *out)
     size_t room = PIECE + 1;
     while (room < need)
         room *= 2;
+    assert(room - out->size > PIECE);
     char *data = realloc(out->data, room);
     if (data)
         out->data = data;
@@ -85,6 +91,7 @@ static int take(struct talk *t, int i)
 {
     char thrown_away[4096];
     grove_output *out = t->output[i];
+    assert(i == 1 || i == 2); /* descriptor 0 is the child's to read */
     if (out && !make_room(out))
         return -ENOMEM;
     ssize_t n = out ? read(t->p->pipes[i], out->data + out->size, PIECE)

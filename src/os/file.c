@@ -4,8 +4,13 @@
  *
  * Opening is what may wait for a peer without limit (a FIFO), so its job is on
  * the heap and abandoned by a kill or deadline: the worker then closes what it
- * opened.
+ * opened. All other jobs stand on the caller's stack and are waited for once
+ * they have begun.
+ *
+ * To be called on any thread, which gets a hub by it; the functions run_ are
+ * called on workers, and know nothing of hubs.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -32,18 +37,19 @@ static long call(int64_t deadline, const char *what, long number, long a,
 /* ---- opening ----------------------------------------------------------------- */
 
 struct opening {
-    struct offload_job job;
-    int dir;
+    struct offload_job job; /* with a drop: it may be given up under way */
+    int dir;                /* the caller's, as flags and mode */
     int flags;
     mode_t mode;
-    int fd;
-    int error;
-    char path[];
+    int fd;      /* what was opened; -1: nothing, or not yet */
+    int error;   /* errno after it */
+    char path[]; /* a copy of the caller's */
 };
 
 static void run_opening(struct offload_job *job)
 {
     struct opening *o = container_of(job, struct opening, job);
+    assert(o->fd < 0);
     o->fd = openat(o->dir, o->path, o->flags, o->mode);
     o->error = errno;
 }
@@ -107,6 +113,7 @@ int grove_open(const char *path, int flags, mode_t mode)
 
 static void give_turn(struct hub *hub)
 {
+    assert(hub == hub_of_thread);
     if (likely(++hub->calls < CALLS_A_TURN) || hub->current == hub->loop_fiber)
         return;
     hub->calls = 0;
@@ -336,13 +343,13 @@ ssize_t grove_readlink(const char *path, char *buf, size_t len)
 }
 
 struct scan {
-    struct offload_job job;
-    const char *path;
+    struct offload_job job; /* without drop: it stands on the caller's stack */
+    const char *path;       /* the caller's, as the three that follow */
     struct dirent ***list;
     int (*filter)(const struct dirent *);
     int (*compare)(const struct dirent **, const struct dirent **);
-    int count;
-    int error;
+    int count; /* what scandir(3) returned */
+    int error; /* errno after it */
 };
 
 static void run_scan(struct offload_job *job)

@@ -1,7 +1,12 @@
 /*
  * A program's main in a fiber, which SIGINT and SIGTERM end in an orderly way.
- * A second fiber waits for them; whichever ends first ends the other.
+ * A second fiber waits for them; whichever ends first ends the other. What both
+ * know stands on the stack of grove_main, which outlives them: it has joined
+ * each before it returns.
+ *
+ * To be called on any thread; the fibers are of that thread's hub.
  */
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,12 +19,12 @@
 
 struct program {
     int (*fn)(int argc, char **argv); /* the user's main */
-    int argc;
-    char **argv;
-    int status;            /* what fn has returned */
-    grove_fiber *fiber;    /* that fn runs on; a reference */
-    grove_signals signals; /* those that kill it */
-    int signum;            /* that has killed it */
+    int argc;                         /* what fn is called with */
+    char **argv;                      /* likewise */
+    int status;                       /* what fn has returned */
+    grove_fiber *fiber;               /* that fn runs on; a reference */
+    grove_signals signals;            /* those that kill it */
+    int signum;                       /* that has killed it; 0: none has */
 };
 
 static void *run_program(void *arg)
@@ -35,6 +40,7 @@ static void *watch_signals(void *arg)
     int signum = grove_signals_wait(&p->signals);
     if (signum < 0)
         return NULL;
+    assert((signum == SIGINT || signum == SIGTERM) && !p->signum);
     p->signum = signum;
     grove_signals_close(&p->signals); /* the next one does what it did */
     grove_kill(p->fiber);
@@ -68,6 +74,7 @@ static int run(struct program *p, grove_fiber **watcher)
         return r;
     if (p->signals.wanted)
         r = grove_spawn_with(watcher, &watcher_attr, watch_signals, p);
+    assert((r == 0 && p->signals.wanted) == !!*watcher);
     if (r < 0)
         grove_kill(p->fiber); /* it has not run */
     else

@@ -10,7 +10,14 @@
  *
  * The handle's calls may be made on any thread; only its pipes' descriptors
  * must not be closed while another thread uses them.
+ *
+ * Invariants:
+ *   1. What becomes one of the child's descriptors 0 to 2 has a higher number
+ *      until then, so that giving out one does not overwrite another.
+ *   2. The pid is used only before the child is reaped, under the lock: after
+ *      that it may be another process's. There is a pidfd as long.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -28,11 +35,11 @@
 
 struct start {
     struct offload_job job; /* without drop: it stands on the caller's stack */
-    const grove_process_attr *attr; /* the caller's, as argv */
-    char *const *argv;
+    const grove_process_attr *attr; /* the caller's, or the defaults */
+    char *const *argv;              /* the caller's: program and arguments */
     sigset_t mask; /* of the caller: workers block all signals */
     int child[3];  /* what becomes its descriptors; -1: inherited */
-    int ours[3];   /* our ends of pipes */
+    int ours[3];   /* our ends of pipes; -1: none */
     pid_t pid;     /* of the child, once it is there */
     int pidfd;     /* -1: it has ended, and nobody will know how */
     int result;    /* 0, or the negative errno of what could not be done */
@@ -63,6 +70,7 @@ static int above_standard(int fd)
 static int open_pipe(struct start *s, int i)
 {
     int ends[2];
+    assert(s->child[i] < 0 && s->ours[i] < 0);
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
     s->child[i] = above_standard(ends[i != 0]);
@@ -113,6 +121,7 @@ static int set_actions(posix_spawn_file_actions_t *actions,
 {
     int r = 0;
     for (int i = 0; i < 3 && r == 0; i++) {
+        assert(s->child[i] < 0 || s->child[i] > 2);
         if (s->child[i] >= 0)
             r = posix_spawn_file_actions_adddup2(actions, s->child[i], i);
     }
@@ -161,6 +170,7 @@ static void run_start(struct offload_job *job)
     s->result = -spawn(s);
     if (s->result < 0)
         return;
+    assert(s->pid > 0 && s->pidfd < 0);
     s->pidfd = pidfd_open(s->pid, 0);
     /* ESRCH: SIGCHLD is ignored, so that the system has reaped it already. */
     if (s->pidfd >= 0 || errno == ESRCH)
@@ -173,6 +183,7 @@ static void run_start(struct offload_job *job)
 
 static void process_init(struct grove_process *p, const struct start *s)
 {
+    assert(s->result == 0 && s->pid > 0);
     p->pid = s->pid;
     p->pidfd = s->pidfd;
     p->reaped = s->pidfd < 0;
@@ -245,6 +256,7 @@ static bool reap(struct grove_process *p)
 {
     pthread_mutex_lock(&p->lock);
     siginfo_t info = {.si_pid = 0};
+    assert(p->reaped || p->pidfd >= 0);
     if (p->reaped) {
     } else if (waitid((idtype_t)P_PIDFD, (id_t)p->pidfd, &info,
                       WEXITED | WNOHANG) < 0) {
@@ -285,6 +297,7 @@ int grove_process_kill(grove_process *p, int signum)
 {
     pthread_mutex_lock(&p->lock);
     int r = -ESRCH;
+    assert(p->reaped || p->pidfd >= 0);
     if (!p->reaped)
         r = pidfd_send_signal(p->pidfd, signum, NULL, 0) < 0 ? -errno : 0;
     pthread_mutex_unlock(&p->lock);
@@ -313,6 +326,7 @@ void grove_process_close(grove_process *p, int number)
 
 static void destroy(struct grove_process *p)
 {
+    assert(p->pipes[0] < 0 && p->pipes[1] < 0 && p->pipes[2] < 0);
     if (p->pidfd >= 0)
         grove_close(p->pidfd);
     pthread_mutex_destroy(&p->lock);
@@ -331,6 +345,7 @@ static void *see_off(void *arg)
         if (r < 0 && r != -ECANCELED)
             break;
     }
+    assert(hub->unref > 0 && hub == hub_of_thread);
     hub->unref--;
     destroy(p);
     return NULL;

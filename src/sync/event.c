@@ -3,7 +3,15 @@
  * queue at once; they return 0 even if the flag is cleared before their turn.
  * The flag may be read without the lock; but who finds it set may then free the
  * event, so the setter must have let go of the lock by then, its last touch.
+ *
+ * Invariant: under the lock, nobody is queued while the flag is set. Only those
+ * who find it clear under the lock queue up, and it is set under the lock only,
+ * together with taking them all; clearing needs no lock, as it wakes nobody.
+ *
+ * All but grove_event_init may be called on any thread, with a hub or without.
  */
+#include <assert.h>
+
 #include "sync/waiter.h"
 
 void grove_event_init(grove_event *e)
@@ -32,9 +40,12 @@ void grove_event_clear(grove_event *e)
 void grove_event_set(grove_event *e)
 {
     waiters_lock(&e->waiters);
+    assert(waiters_locked(&e->waiters));
+    assert(waiters_empty(&e->waiters) || !flag(e));
     __atomic_store_n(&e->set, true, __ATOMIC_RELEASE);
     struct waiter *released =
         waiters_empty(&e->waiters) ? NULL : waiters_take_all(&e->waiters);
+    assert(waiters_empty(&e->waiters));
     waiters_unlock(&e->waiters);
     waiters_wake(released);
 }
@@ -50,6 +61,7 @@ int grove_event_wait_until(grove_event *e, int64_t deadline)
     wait_in_queue_init(&w, hub, &e->waiters, NULL);
     waiters_lock(&e->waiters);
     if (unlikely(flag(e))) {
+        assert(waiters_empty(&e->waiters));
         waiters_unlock(&e->waiters);
         return 0;
     }

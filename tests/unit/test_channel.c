@@ -1,6 +1,8 @@
 /* Channels on one hub: what goes through, in which order, what ends a wait, and
  * that no value is lost, doubled or half-sent whoever is first. */
-#include "net_help.h"
+#include <fcntl.h>
+
+#include "fiber_calls.h"
 #include "unit.h"
 
 #include "hub/hub.h"
@@ -183,8 +185,7 @@ static void a_rendezvous_waits_for_the_other_side(void **state)
     grove_channel *c = new_channel(sizeof(int), 0);
     int sent = 41, got = 0;
     struct call s = send_call(c, &sent), r = recv_call(c, &got);
-    call_start(&s);
-    expect_parked(&s);
+    start_parked(&s);
     assert_int_equal(grove_channel_length(c), 0);
     call_start(&r);
     expect_result(&r, 0);
@@ -192,8 +193,7 @@ static void a_rendezvous_waits_for_the_other_side(void **state)
     assert_int_equal(got, 41);
 
     sent = 42;
-    call_start(&r);
-    expect_parked(&r);
+    start_parked(&r);
     call_start(&s);
     expect_result(&s, 0);
     expect_result(&r, 0);
@@ -227,8 +227,7 @@ static void those_who_wait_are_served_in_order(void **state)
         finished_calls = 0;
         for (int i = 0; i < 6; i++) {
             r[i] = recv_call(c, &got[i]);
-            call_start(&r[i]);
-            expect_parked(&r[i]);
+            start_parked(&r[i]);
         }
         for (int i = 0; i < 6; i++)
             assert_int_equal(grove_channel_send(c, &sent[i]), 0);
@@ -267,8 +266,7 @@ static void happen(bool sender, enum act a, enum act b)
     grove_channel *c = new_channel(sizeof(int), 0);
     int mine = sender ? 1 : 0, other = 2, got = 0, done = -1;
     struct call w = sender ? send_call(c, &mine) : recv_call(c, &mine);
-    call_start(&w);
-    expect_parked(&w);
+    start_parked(&w);
     enum act acts[] = {a, b};
     for (int i = 0; i < 2; i++) {
         if (acts[i] == ACT_KILL)

@@ -2,7 +2,8 @@
  * Name look-ups: what they return, compared with libc's where it knows the
  * same; what ends them; what is re-read; forks. The name server is the test's.
  */
-#include "net_help.h"
+#include "fiber_calls.h"
+#include "socket_pairs.h"
 
 #include <sys/wait.h>
 
@@ -364,7 +365,7 @@ static void a_thread_ends_with_questions_under_way(void **state)
 
 /* ---- forks --------------------------------------------------------------- */
 
-static int child_asks(void)
+static void ask_in_child(void)
 {
     char text[4096];
     struct addrinfo hints = hints_of(AF_INET, SOCK_STREAM, 0), *list;
@@ -373,6 +374,11 @@ static int child_asks(void)
     CHILD_CHECK(r == 0);
     tell(list, text, sizeof(text));
     CHILD_CHECK(strcmp(text, "10.0.0.7 ") == 0);
+}
+
+static int child_asks(void)
+{
+    ask_in_child();
     CHILD_CHECK(dns_under_way(hub_self()) == 0);
     return 0;
 }
@@ -386,8 +392,7 @@ static void a_child_asks_for_itself(void **state)
     struct call c = {
         .make = ask_silent, .name = "parent's", .buf = (char *)"a8.test"};
     struct unit_child child;
-    call_start(&c);
-    expect_parked(&c);
+    start_parked(&c);
     unit_in_child(&child, child_asks);
     unit_assert_exit(&child);
     expect_result(&c, 0);
@@ -407,14 +412,8 @@ static void *fork_in_fiber(void *arg)
 static int ask_while_forking(void)
 {
     grove_fiber *f;
-    char text[4096];
     CHILD_CHECK(grove_spawn(&f, fork_in_fiber, NULL) == 0);
-    struct addrinfo hints = hints_of(AF_INET, SOCK_STREAM, 0), *list;
-    int r = grove_getaddrinfo_until("a7.test", NULL, &hints, &list,
-                                    grove_now() + HANG);
-    CHILD_CHECK(r == 0);
-    tell(list, text, sizeof(text));
-    CHILD_CHECK(strcmp(text, "10.0.0.7 ") == 0);
+    ask_in_child();
     if (forked_in_fiber == 0)
         _exit(0);
     int status;
@@ -520,8 +519,7 @@ static void a_change_leaves_questions_under_way(void **state)
 {
     struct call c = {
         .make = ask_silent, .name = "before", .buf = (char *)"a8.test"};
-    call_start(&c);
-    expect_parked(&c);
+    start_parked(&c);
     assert_int_equal(grove_dns_set_servers(server.address), 0);
     expect("a1.test", AF_INET, 0, "10.0.0.1 ");
     expect_result(&c, 0);

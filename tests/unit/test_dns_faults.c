@@ -5,7 +5,7 @@
  */
 #include "faults.h"
 
-#include "net_help.h"
+#include "socket_pairs.h"
 
 #include <pthread.h>
 

@@ -1,5 +1,5 @@
 /* A hub in another event loop, here poll(2); numbers; all fibers. */
-#include "net_help.h"
+#include "socket_pairs.h"
 #include "unit.h"
 
 #include <pthread.h>

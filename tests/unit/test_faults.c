@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "faults.h"
-#include "net_help.h"
+#include "socket_pairs.h"
 
 #define MEMORY \
     (FAULT_malloc | FAULT_calloc | FAULT_realloc | FAULT_posix_memalign)

@@ -1,10 +1,10 @@
 /* Files, by either engine: the same calls, the same results. */
 #include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "net_help.h"
 #include "os/file.h"
 #include "os/offload.h"
 #include "unit.h"

@@ -11,8 +11,6 @@
     (FAULT_malloc | FAULT_calloc | FAULT_realloc | FAULT_posix_memalign | \
      FAULT_mmap64 | FAULT_madvise | FAULT_mprotect)
 
-#define MS GROVE_MILLISECOND
-
 static grove_group group;
 static grove_event gate;
 static int began, ended, running, most;

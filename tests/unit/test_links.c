@@ -32,6 +32,20 @@ static void *nothing(void *arg)
     return arg;
 }
 
+static grove_fiber *one_that_ends(void)
+{
+    grove_fiber *f;
+    assert_int_equal(grove_spawn(&f, nothing, NULL), 0);
+    return f;
+}
+
+/* Links a and so on, which note their letters. */
+static void link_letters(grove_fiber *f, grove_link *links, int n)
+{
+    for (int i = 0; i < n; i++)
+        grove_link_end(f, &links[i], note, LETTER('a' + i));
+}
+
 static void yields(int n)
 {
     while (n--)
@@ -41,13 +55,10 @@ static void yields(int n)
 static void links_are_called_in_order_on_the_hubs_stack(void **state)
 {
     (void)state;
-    grove_fiber *f;
-    grove_link a, b, c;
+    grove_link links[3];
     reset();
-    assert_int_equal(grove_spawn(&f, nothing, NULL), 0);
-    grove_link_end(f, &a, note, LETTER('a'));
-    grove_link_end(f, &b, note, LETTER('b'));
-    grove_link_end(f, &c, note, LETTER('c'));
+    grove_fiber *f = one_that_ends();
+    link_letters(f, links, 3);
     assert_int_equal(calls, 0);
     assert_int_equal(grove_join(f, NULL), 0);
     yields(1);
@@ -60,10 +71,9 @@ static void links_are_called_in_order_on_the_hubs_stack(void **state)
 static void a_link_of_an_ended_fiber_is_called_at_the_next_pass(void **state)
 {
     (void)state;
-    grove_fiber *f;
     grove_link a;
     reset();
-    assert_int_equal(grove_spawn(&f, nothing, NULL), 0);
+    grove_fiber *f = one_that_ends();
     assert_int_equal(grove_join(f, NULL), 0);
     grove_link_end(f, &a, note, LETTER('a'));
     assert_int_equal(calls, 0);
@@ -75,21 +85,18 @@ static void a_link_of_an_ended_fiber_is_called_at_the_next_pass(void **state)
 static void a_link_taken_back_is_not_called(void **state)
 {
     (void)state;
-    grove_fiber *f;
-    grove_link a, b, c;
+    grove_link links[3];
     reset();
-    assert_int_equal(grove_spawn(&f, nothing, NULL), 0);
-    grove_link_end(f, &a, note, LETTER('a'));
-    grove_link_end(f, &b, note, LETTER('b'));
-    grove_link_end(f, &c, note, LETTER('c'));
-    grove_unlink(&b);
-    grove_unlink(&b); /* again: nothing */
+    grove_fiber *f = one_that_ends();
+    link_letters(f, links, 3);
+    grove_unlink(&links[1]);
+    grove_unlink(&links[1]); /* again: nothing */
     assert_int_equal(grove_join(f, NULL), 0);
     yields(1);
     assert_string_equal(order, "ac");
-    grove_unlink(&a); /* called: nothing */
-    grove_link_end(f, &b, note, LETTER('b'));
-    grove_unlink(&b); /* due, not called yet */
+    grove_unlink(&links[0]); /* called: nothing */
+    grove_link_end(f, &links[1], note, LETTER('b'));
+    grove_unlink(&links[1]); /* due, not called yet */
     yields(1);
     assert_string_equal(order, "ac");
     grove_release(f);
@@ -105,24 +112,22 @@ static bool slot_is_pooled(const grove_fiber *f)
 static void links_keep_their_fiber_until_they_are_called(void **state)
 {
     (void)state;
-    grove_fiber *f;
-    grove_link a, b;
+    grove_link links[2];
     reset();
-    assert_int_equal(grove_spawn(&f, nothing, NULL), 0);
+    grove_fiber *f = one_that_ends();
     grove_set_name(f, "kept");
-    grove_link_end(f, &a, note, LETTER('a'));
+    link_letters(f, links, 1);
     grove_release(f);
     yields(2);
     assert_string_equal(order, "a");
     assert_true(slot_is_pooled(f));
 
-    assert_int_equal(grove_spawn(&f, nothing, NULL), 0);
+    f = one_that_ends();
     assert_int_equal(grove_join(f, NULL), 0);
-    grove_link_end(f, &a, note, LETTER('a'));
-    grove_link_end(f, &b, note, LETTER('b'));
+    link_letters(f, links, 2);
     grove_release(f);
     assert_false(slot_is_pooled(f));
-    grove_unlink(&a);
+    grove_unlink(&links[0]);
     assert_false(slot_is_pooled(f));
     yields(1);
     assert_string_equal(order, "ab");
@@ -143,9 +148,8 @@ static void link_again(grove_fiber *f, void *arg)
 static void a_link_made_by_a_link_waits_for_the_next_pass(void **state)
 {
     (void)state;
-    grove_fiber *f;
     reset();
-    assert_int_equal(grove_spawn(&f, nothing, NULL), 0);
+    grove_fiber *f = one_that_ends();
     assert_int_equal(grove_join(f, NULL), 0);
     grove_link_end(f, &again, link_again, LETTER('x'));
     grove_release(f);
@@ -186,10 +190,9 @@ static void a_link_may_spawn(void **state)
 static void a_killed_fiber_calls_its_links(void **state)
 {
     (void)state;
-    grove_fiber *f;
     grove_link link;
     reset();
-    assert_int_equal(grove_spawn(&f, nothing, NULL), 0);
+    grove_fiber *f = one_that_ends();
     grove_link_end(f, &link, note, LETTER('k'));
     assert_int_equal(grove_kill(f), 0);
     grove_release(f);

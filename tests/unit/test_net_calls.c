@@ -11,7 +11,7 @@
 #include <sys/uio.h>
 
 #include "hub/hub.h"
-#include "net_help.h"
+#include "socket_pairs.h"
 
 static long count;
 

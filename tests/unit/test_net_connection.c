@@ -6,28 +6,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "net_help.h"
+#include "socket_calls.h"
 #include "unit.h"
-
-static ssize_t make_accept(struct call *c)
-{
-    return grove_accept4_until(c->fd, NULL, NULL, c->flags, c->deadline);
-}
-
-static ssize_t make_connect(struct call *c)
-{
-    return grove_connect_until(c->fd, c->more, (socklen_t)c->len, c->deadline);
-}
-
-static ssize_t make_recv(struct call *c)
-{
-    return grove_recv_until(c->fd, c->buf, c->len, 0, c->deadline);
-}
-
-static ssize_t make_send(struct call *c)
-{
-    return grove_send_until(c->fd, c->buf, c->len, MSG_NOSIGNAL, c->deadline);
-}
 
 /* ---- accept ------------------------------------------------------------ */
 
@@ -60,15 +40,11 @@ static void accept_waits_in_order(void **state)
     int server = listener(&addr);
     struct call c[3];
     for (int i = 0; i < 3; i++) {
-        c[i] =
-            (struct call){.make = make_accept, .name = "accept", .fd = server};
-        call_start(&c[i]);
-        expect_parked(&c[i]);
+        c[i] = accept_call(server);
+        start_parked(&c[i]);
     }
     for (int i = 0; i < 3; i++) {
-        int client = socket(AF_INET, SOCK_STREAM, 0);
-        assert_int_equal(
-            connect(client, (struct sockaddr *)&addr, sizeof(addr)), 0);
+        int client = connected_to(&addr);
         call_finish(&c[i]);
         assert_true(c[i].result >= 0);
         for (int j = i + 1; j < 3; j++)
@@ -84,7 +60,7 @@ static void accept_ends_otherwise(void **state)
 {
     struct sockaddr_in addr;
     int server = listener(&addr);
-    struct call c = {.make = make_accept, .name = "accept", .fd = server};
+    struct call c = accept_call(server);
     c.deadline = grove_now() + MS;
     call_start(&c);
     expect_error(&c, ETIMEDOUT);
@@ -105,9 +81,7 @@ static void accept_ends_otherwise(void **state)
         call_start(&c);
         expect_error(&c, EAGAIN);
     }
-    int client = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(connect(client, (struct sockaddr *)&addr, sizeof(addr)),
-                     0);
+    int client = connected_to(&addr);
     call_start(&c);
     call_finish(&c);
     assert_true(c.result >= 0);
@@ -135,11 +109,7 @@ static void connect_is_refused(void **state)
     struct sockaddr_in addr;
     int fd = bound(SOCK_STREAM, &addr); /* bound, but nobody listens */
     int client = socket(AF_INET, SOCK_STREAM, 0);
-    struct call c = {.make = make_connect,
-                     .name = "connect",
-                     .fd = client,
-                     .more = &addr,
-                     .len = sizeof(addr)};
+    struct call c = connect_call(client, &addr, sizeof(addr));
     for (int i = 0; i < 2; i++) {
         call_start(&c);
         expect_error(&c, ECONNREFUSED);
@@ -156,30 +126,14 @@ static void connect_is_refused(void **state)
     grove_close(fd);
 }
 
-/* A listener whose queue is full drops further SYNs: connect waits. Returns
- * the descriptors that keep it full in fds. */
-static int full_listener(struct sockaddr_in *addr, int *fds, int *n)
-{
-    int server = bound(SOCK_STREAM, addr);
-    assert_int_equal(listen(server, 0), 0);
-    for (*n = 0; *n < 3; (*n)++) {
-        fds[*n] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-        connect(fds[*n], (struct sockaddr *)addr, sizeof(*addr));
-    }
-    return server;
-}
-
 static void connect_waits(void **state)
 {
     struct sockaddr_in addr;
-    int fds[3], n;
-    int server = full_listener(&addr, fds, &n);
+    int fds[3];
+    int server = bound(SOCK_STREAM, &addr);
+    fill_queue(server, &addr, fds);
     int client = socket(AF_INET, SOCK_STREAM, 0);
-    struct call c = {.make = make_connect,
-                     .name = "connect",
-                     .fd = client,
-                     .more = &addr,
-                     .len = sizeof(addr)};
+    struct call c = connect_call(client, &addr, sizeof(addr));
     c.deadline = grove_now() + 2 * MS;
     call_start(&c);
     expect_error(&c, ETIMEDOUT);
@@ -189,8 +143,7 @@ static void connect_waits(void **state)
     expect_parked(&c);
     grove_kill(c.fiber);
     expect_error(&c, ECANCELED);
-    call_start(&c);
-    expect_parked(&c);
+    start_parked(&c);
     grove_close(client);
     expect_error(&c, EBADF);
 
@@ -202,7 +155,7 @@ static void connect_waits(void **state)
     call_start(&c);
     expect_error(&c, EALREADY);
     grove_close(client);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < 3; i++)
         grove_close(fds[i]);
     grove_close(server);
 }
@@ -224,24 +177,17 @@ static void unix_connect_waits_for_the_queue(void **state)
     }
     assert_int_equal(errno, EAGAIN);
     int client = full[n];
-    struct call c = {.make = make_connect,
-                     .name = "connect",
-                     .fd = client,
-                     .more = &addr,
-                     .len = size};
+    struct call c = connect_call(client, &addr, size);
     call_start(&c);
     expect_error(&c, EAGAIN);
-    fcntl(client, F_SETFL, 0);
+    set_blocking(client);
     int fresh = dup(client);
     c.fd = fresh;
     c.deadline = grove_now() + 3 * MS;
     call_start(&c);
     expect_error(&c, ETIMEDOUT);
     c.deadline = GROVE_NEVER;
-    call_start(&c);
-    expect_parked(&c);
-    grove_kill(c.fiber);
-    expect_error(&c, ECANCELED);
+    expect_end_by_kill(&c);
     call_start(&c);
     assert_int_equal(grove_sleep(2 * MS), 0);
     expect_parked(&c);
@@ -301,11 +247,7 @@ static void play(const enum happening *order, int n)
     char buf[16] = "";
     size_t sent = 0, got = 0;
     bool fin = false;
-    struct call c = {.make = make_recv,
-                     .name = "recv",
-                     .fd = p.in,
-                     .buf = buf,
-                     .len = sizeof(buf)};
+    struct call c = recv_call(p.in, buf, sizeof(buf));
     for (int i = 0; i < n; i++) {
         switch (order[i]) {
         case DATA:
@@ -361,13 +303,8 @@ static void data_and_end_at_once_reach_a_parked_reader(void **state)
 {
     struct pair p = pair_of(TCP);
     char buf[16] = "";
-    struct call c = {.make = make_recv,
-                     .name = "recv",
-                     .fd = p.in,
-                     .buf = buf,
-                     .len = sizeof(buf)};
-    call_start(&c);
-    expect_parked(&c);
+    struct call c = recv_call(p.in, buf, sizeof(buf));
+    start_parked(&c);
     assert_int_equal(send(p.out, "abc", 3, 0), 3);
     shutdown(p.out, SHUT_WR);
     expect_result(&c, 3);
@@ -391,16 +328,8 @@ static void reset_wakes_both_directions(void **state)
     struct pair p = pair_of(TCP);
     char buf[16] = "";
     fill(p.in);
-    struct call reader = {.make = make_recv,
-                          .name = "recv",
-                          .fd = p.in,
-                          .buf = buf,
-                          .len = sizeof(buf)};
-    struct call writer = {.make = make_send,
-                          .name = "send",
-                          .fd = p.in,
-                          .buf = buf,
-                          .len = sizeof(buf)};
+    struct call reader = recv_call(p.in, buf, sizeof(buf));
+    struct call writer = send_call(p.in, buf, sizeof(buf));
     call_start(&reader);
     call_start(&writer);
     expect_parked(&reader);
@@ -424,13 +353,8 @@ static void own_shutdown_wakes_the_reader(void **state)
     for (int k = 0; k < 2; k++) {
         struct pair p = pair_of(kinds[k]);
         char buf[4];
-        struct call c = {.make = make_recv,
-                         .name = "recv",
-                         .fd = p.in,
-                         .buf = buf,
-                         .len = sizeof(buf)};
-        call_start(&c);
-        expect_parked(&c);
+        struct call c = recv_call(p.in, buf, sizeof(buf));
+        start_parked(&c);
         shutdown(p.in, SHUT_RDWR);
         expect_result(&c, 0);
         pair_close(p);
@@ -442,16 +366,8 @@ static void hang_up_of_a_unix_socket_wakes_both(void **state)
     struct pair p = pair_of(UNIX_STREAM);
     char buf[16] = "";
     fill(p.in);
-    struct call reader = {.make = make_recv,
-                          .name = "recv",
-                          .fd = p.in,
-                          .buf = buf,
-                          .len = sizeof(buf)};
-    struct call writer = {.make = make_send,
-                          .name = "send",
-                          .fd = p.in,
-                          .buf = buf,
-                          .len = sizeof(buf)};
+    struct call reader = recv_call(p.in, buf, sizeof(buf));
+    struct call writer = send_call(p.in, buf, sizeof(buf));
     call_start(&reader);
     call_start(&writer);
     close(p.out);
@@ -475,8 +391,7 @@ static void close_wakes_all(void **state)
                              .fd = p.in,
                              .buf = buf,
                              .len = sizeof(buf)};
-        call_start(&c[i]);
-        expect_parked(&c[i]);
+        start_parked(&c[i]);
     }
     assert_int_equal(grove_close(p.in), 0);
     for (int i = 0; i < 4; i++)
@@ -494,13 +409,8 @@ static void number_reused_after_close(void **state)
     for (int round = 0; round < 4; round++) {
         struct pair p = pair_of(round % 2 ? TCP : UNIX_STREAM);
         char buf[4];
-        struct call c = {.make = make_recv,
-                         .name = "recv",
-                         .fd = p.in,
-                         .buf = buf,
-                         .len = sizeof(buf)};
-        call_start(&c);
-        expect_parked(&c);
+        struct call c = recv_call(p.in, buf, sizeof(buf));
+        start_parked(&c);
         send(p.out, "a", 1, 0); /* an event for the old file is on its way */
         int number = p.in;
         grove_close(p.in);
@@ -547,8 +457,7 @@ static void number_reused_after_a_plain_close(void **state)
         int fd = grove_accept4(server, NULL, NULL, 0);
         assert_int_equal(fd, p.in);
         c.deadline = grove_now() + HANG;
-        call_start(&c);
-        expect_parked(&c);
+        start_parked(&c);
         send(client, "x", 1, 0);
         expect_result(&c, 1);
 
@@ -564,8 +473,7 @@ static void number_reused_after_a_plain_close(void **state)
             grove_connect(again, (struct sockaddr *)&addr, sizeof(addr)), 0);
         int other = grove_accept4(server, NULL, NULL, 0);
         c.deadline = grove_now() + HANG;
-        call_start(&c);
-        expect_parked(&c);
+        start_parked(&c);
         send(other, "y", 1, 0);
         expect_result(&c, 1);
         grove_close(other);
@@ -582,13 +490,8 @@ static void waiter_of_a_lost_number_is_woken_by_accept(void **state)
     int server = listener(&addr), client = socket(AF_INET, SOCK_STREAM, 0);
     struct pair p = pair_of(UNIX_STREAM);
     char buf[4] = "";
-    struct call c = {.make = make_recv,
-                     .name = "recv",
-                     .fd = p.in,
-                     .buf = buf,
-                     .len = sizeof(buf)};
-    call_start(&c);
-    expect_parked(&c);
+    struct call c = recv_call(p.in, buf, sizeof(buf));
+    start_parked(&c);
     close(p.in);
     assert_int_equal(connect(client, (struct sockaddr *)&addr, sizeof(addr)),
                      0);
@@ -625,8 +528,7 @@ static void a_fork_in_a_fiber_has_a_fresh_loop(void **state)
         unit_skip(UNIT_TSAN_FORK);
     struct pair p = pair_of(TCP);
     char buf[4] = "";
-    struct call c = {
-        .make = make_recv, .name = "recv", .fd = p.in, .buf = buf, .len = 4};
+    struct call c = recv_call(p.in, buf, 4);
     c.deadline = grove_now() + MS;
     call_start(&c); /* registered in the parent */
     expect_error(&c, ETIMEDOUT);

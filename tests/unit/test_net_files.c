@@ -9,17 +9,7 @@
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 
-#include "net_help.h"
-
-static ssize_t make_read(struct call *c)
-{
-    return grove_read_until(c->fd, c->buf, c->len, c->deadline);
-}
-
-static ssize_t make_write(struct call *c)
-{
-    return grove_write_until(c->fd, c->buf, c->len, c->deadline);
-}
+#include "socket_calls.h"
 
 /* A file in memory stands for all that have a size and a position. */
 static void regular_files_keep_their_position(void **state)
@@ -102,26 +92,16 @@ static void eventfds_count(void **state)
 {
     int fd = eventfd(0, 0);
     uint64_t value = 0, most = UINT64_MAX - 1;
-    struct call reader = {.make = make_read,
-                          .name = "read",
-                          .fd = fd,
-                          .buf = (char *)&value,
-                          .len = 8};
-    struct call writer = {.make = make_write,
-                          .name = "write",
-                          .fd = fd,
-                          .buf = (char *)&most,
-                          .len = 8};
-    call_start(&reader);
-    expect_parked(&reader);
+    struct call reader = io_call(make_read, "read", fd, &value, 8);
+    struct call writer = io_call(make_write, "write", fd, &most, 8);
+    start_parked(&reader);
     uint64_t three = 3;
     assert_int_equal(grove_write(fd, &three, 8), 8);
     expect_result(&reader, 8);
     assert_int_equal(value, 3);
     /* Full: a writer waits, too. */
     assert_int_equal(grove_write(fd, &most, 8), 8);
-    call_start(&writer);
-    expect_parked(&writer);
+    start_parked(&writer);
     call_start(&reader);
     expect_result(&reader, 8);
     expect_result(&writer, 8);
@@ -136,14 +116,9 @@ static void timerfds_are_waited_for(void **state)
     int fd = timerfd_create(CLOCK_MONOTONIC, 0);
     struct itimerspec in_2ms = {.it_value.tv_nsec = 2000000};
     uint64_t ticks = 0;
-    struct call c = {.make = make_read,
-                     .name = "read",
-                     .fd = fd,
-                     .buf = (char *)&ticks,
-                     .len = 8};
+    struct call c = io_call(make_read, "read", fd, &ticks, 8);
     timerfd_settime(fd, 0, &in_2ms, NULL);
-    call_start(&c);
-    expect_parked(&c);
+    start_parked(&c);
     expect_result(&c, 8);
     assert_int_equal(ticks, 1);
     grove_close(fd);
@@ -154,13 +129,8 @@ static void terminals(void **state)
     int master, slave;
     assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
     char buf[16];
-    struct call c = {.make = make_read,
-                     .name = "read",
-                     .fd = slave,
-                     .buf = buf,
-                     .len = sizeof(buf)};
-    call_start(&c);
-    expect_parked(&c);
+    struct call c = io_call(make_read, "read", slave, buf, sizeof(buf));
+    start_parked(&c);
     assert_int_equal(grove_write(master, "line\n", 5), 5);
     expect_result(&c, 5);
     assert_memory_equal(buf, "line\n", 5);
@@ -168,15 +138,13 @@ static void terminals(void **state)
     assert_int_equal(grove_read(master, buf, sizeof(buf)), 6);
     assert_memory_equal(buf, "line\r\n", 6);
     c.fd = master;
-    call_start(&c);
-    expect_parked(&c);
+    start_parked(&c);
     assert_int_equal(grove_write(slave, "out", 3), 3);
     expect_result(&c, 3);
     assert_blocking(slave);
     assert_blocking(master);
     /* A hang-up ends a wait. */
-    call_start(&c);
-    expect_parked(&c);
+    start_parked(&c);
     grove_close(slave);
     expect_error(&c, EIO);
     grove_close(master);
@@ -190,13 +158,8 @@ static void terminals_take_much(void **state)
     assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
     char *data = malloc(SIZE), buf[4096];
     memset(data, 'x', SIZE);
-    struct call c = {.make = make_write,
-                     .name = "write",
-                     .fd = slave,
-                     .buf = data,
-                     .len = SIZE};
-    call_start(&c);
-    expect_parked(&c);
+    struct call c = io_call(make_write, "write", slave, data, SIZE);
+    start_parked(&c);
     size_t got = 0;
     while (got < SIZE) {
         ssize_t n =
@@ -220,19 +183,12 @@ static void fifos(void **state)
     assert_int_equal(mkfifo(name, 0600), 0);
     int in = open(name, O_RDWR), out = open(name, O_WRONLY);
     char *data = calloc(1, SIZE), buf[4096];
-    struct call reader = {
-        .make = make_read, .name = "read", .fd = in, .buf = buf, .len = 3};
-    call_start(&reader);
-    expect_parked(&reader);
+    struct call reader = io_call(make_read, "read", in, buf, 3);
+    start_parked(&reader);
     assert_int_equal(grove_write(out, "abc", 3), 3);
     expect_result(&reader, 3);
-    struct call writer = {.make = make_write,
-                          .name = "write",
-                          .fd = out,
-                          .buf = data,
-                          .len = SIZE};
-    call_start(&writer);
-    expect_parked(&writer);
+    struct call writer = io_call(make_write, "write", out, data, SIZE);
+    start_parked(&writer);
     for (size_t got = 0; got < SIZE;) {
         ssize_t n = grove_read_until(in, buf, sizeof(buf), grove_now() + HANG);
         assert_true(n > 0);
@@ -265,13 +221,8 @@ static void reused_numbers_are_found_out(void **state)
         close(p.out);
         p = pair_of(PIPE);
         assert_int_equal(p.in, file);
-        struct call c = {.make = make_read,
-                         .name = "read",
-                         .fd = p.in,
-                         .buf = buf,
-                         .len = 4};
-        call_start(&c);
-        expect_parked(&c);
+        struct call c = io_call(make_read, "read", p.in, buf, 4);
+        start_parked(&c);
         assert_int_equal(grove_write(p.out, "e", 1), 1);
         expect_result(&c, 1);
         pair_close(p);

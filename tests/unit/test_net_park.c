@@ -3,7 +3,7 @@
  * every call parks where NET_POSIX would say EAGAIN.
  */
 #include "net/net.h"
-#include "net_help.h"
+#include "socket_calls.h"
 
 static ssize_t park_recv(struct call *c)
 {
@@ -59,28 +59,17 @@ static void receiving_parks(void **state)
         char buf[4] = "";
         set_nonblocking(p.in);
         for (int i = 0; i < 3; i++) {
-            struct call c = {.make = makes[i],
-                             .name = kind_names[kind],
-                             .fd = p.in,
-                             .buf = buf,
-                             .len = sizeof(buf)};
+            struct call c =
+                io_call(makes[i], kind_names[kind], p.in, buf, sizeof(buf));
             if (kind == PIPE && makes[i] != park_read)
                 continue;
-            call_start(&c);
-            expect_parked(&c);
+            start_parked(&c);
             assert_int_equal(write(p.out, "x", 1), 1);
             expect_result(&c, 1);
         }
         assert_true(fcntl(p.in, F_GETFL) & O_NONBLOCK);
         pair_close(p);
     }
-}
-
-static void drain(int fd)
-{
-    char block[65536];
-    while (read(fd, block, sizeof(block)) > 0)
-        ;
 }
 
 static void sending_parks(void **state)
@@ -94,22 +83,18 @@ static void sending_parks(void **state)
         set_nonblocking(p.in);
         set_nonblocking(p.out);
         for (int i = 0; i < 3; i++) {
-            struct call c = {.make = makes[i],
-                             .name = kind_names[kinds[k]],
-                             .fd = p.out,
-                             .buf = buf,
-                             .len = sizeof(buf)};
+            struct call c = io_call(makes[i], kind_names[kinds[k]], p.out, buf,
+                                    sizeof(buf));
             if (kinds[k] == PIPE && makes[i] != park_write)
                 continue;
             fill(p.out);
-            call_start(&c);
-            expect_parked(&c);
+            start_parked(&c);
             while (!c.finished) {
-                drain(p.in);
+                empty(p.in);
                 assert_int_equal(grove_sleep(MS / 4), 0);
             }
             expect_result(&c, sizeof(buf));
-            drain(p.in);
+            empty(p.in);
         }
         assert_true(fcntl(p.out, F_GETFL) & O_NONBLOCK);
         pair_close(p);
@@ -123,8 +108,7 @@ static void connecting_parks(void **state)
     set_nonblocking(server);
     assert_int_equal(listen(server, 0), 0);
     struct call a = {.make = park_accept, .name = "accept", .fd = server};
-    call_start(&a);
-    expect_parked(&a);
+    start_parked(&a);
     for (int i = 0; i < 4; i++)
         fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     struct call c = {.make = park_connect,

@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <sys/epoll.h>
 
-#include "net_help.h"
+#include "socket_calls.h"
 
 /* c->more: the struct pollfd, c->len: how many, c->flags: the timeout when
  * there is no deadline. */
@@ -51,8 +51,7 @@ static void waits_for_one_of_several(void **state)
         for (size_t i = 0; i < n; i += 5) {
             struct call c = poll_call(fds, n);
             char byte;
-            call_start(&c);
-            expect_parked(&c);
+            start_parked(&c);
             assert_int_equal(write(p[i].out, "x", 1), 1);
             expect_result(&c, 1);
             for (size_t j = 0; j < n; j++)
@@ -73,8 +72,7 @@ static void waits_for_room(void **state)
         struct call c = poll_call(&fd, 1);
         char block[65536];
         fill(p.out);
-        call_start(&c);
-        expect_parked(&c);
+        start_parked(&c);
         set_nonblocking(p.in);
         while (!c.finished) {
             ssize_t n = read(p.in, block, sizeof(block));
@@ -152,8 +150,7 @@ static void bad_descriptors_are_reported(void **state)
     /* Closed meanwhile. */
     fds[1] = (struct pollfd){p.out, POLLIN, 0};
     struct call c = poll_call(fds, 2);
-    call_start(&c);
-    expect_parked(&c);
+    start_parked(&c);
     grove_close(p.out);
     call_finish(&c);
     assert_true(c.result >= 1);
@@ -167,15 +164,13 @@ static void hang_ups_are_reported_unasked(void **state)
     struct pollfd fd = {p.in, 0, 0};
     struct call c = poll_call(&fd, 1);
     struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-    call_start(&c);
-    expect_parked(&c);
+    start_parked(&c);
     setsockopt(p.out, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
     close(p.out);
     expect_result(&c, 1);
     assert_true(fd.revents & POLLHUP);
     fd = (struct pollfd){q.in, 0, 0};
-    call_start(&c);
-    expect_parked(&c);
+    start_parked(&c);
     close(q.out);
     expect_result(&c, 1);
     assert_int_equal(fd.revents, POLLHUP);
@@ -183,8 +178,7 @@ static void hang_ups_are_reported_unasked(void **state)
     grove_close(p.in);
     p = pair_of(TCP);
     fd = (struct pollfd){p.in, POLLRDHUP, 0};
-    call_start(&c);
-    expect_parked(&c);
+    start_parked(&c);
     shutdown(p.out, SHUT_WR);
     expect_result(&c, 1);
     assert_int_equal(fd.revents, POLLRDHUP);
@@ -196,16 +190,10 @@ static void one_listed_twice_is_reported_twice(void **state)
     struct pair p = pair_of(TCP);
     struct pollfd fds[2] = {{p.in, POLLIN, 0}, {p.in, POLLIN | POLLPRI, 0}};
     struct call c = poll_call(fds, 2);
-    call_start(&c);
-    expect_parked(&c);
+    start_parked(&c);
     assert_int_equal(send(p.out, "x", 1, 0), 1);
     expect_result(&c, 2);
     pair_close(p);
-}
-
-static ssize_t make_recv(struct call *c)
-{
-    return grove_recv(c->fd, c->buf, c->len, 0);
 }
 
 /* Two who poll and one who reads: the reader does not take the polls away. */
@@ -215,8 +203,7 @@ static void pollers_and_a_reader_share_a_descriptor(void **state)
     struct pollfd fds[2] = {{p.in, POLLIN, 0}, {p.in, POLLIN, 0}};
     struct call a = poll_call(&fds[0], 1), b = poll_call(&fds[1], 1);
     char buf[4];
-    struct call r = {
-        .make = make_recv, .name = "recv", .fd = p.in, .buf = buf, .len = 4};
+    struct call r = recv_call(p.in, buf, 4);
     call_start(&a);
     call_start(&b);
     call_start(&r);
@@ -237,8 +224,7 @@ static void an_epoll_of_ones_own_can_be_polled(void **state)
     struct call c = poll_call(&fd, 1);
     for (int i = 0; i < 2; i++) {
         char byte;
-        call_start(&c);
-        expect_parked(&c);
+        start_parked(&c);
         assert_int_equal(send(p.out, "x", 1, 0), 1);
         expect_result(&c, 1);
         assert_int_equal(grove_recv(p.in, &byte, 1, 0), 1);

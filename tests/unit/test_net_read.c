@@ -4,35 +4,14 @@
  */
 #include <assert.h>
 
-#include "net_help.h"
-
-static struct iovec half(struct call *c, int i)
-{
-    size_t first = c->len / 2;
-    return i == 0 ? (struct iovec){c->buf, first}
-                  : (struct iovec){c->buf + first, c->len - first};
-}
-
-static ssize_t make_read(struct call *c)
-{
-    return c->deadline == GROVE_NEVER
-               ? grove_read(c->fd, c->buf, c->len)
-               : grove_read_until(c->fd, c->buf, c->len, c->deadline);
-}
+#include "socket_calls.h"
 
 static ssize_t make_readv(struct call *c)
 {
-    struct iovec iov[2] = {half(c, 0), half(c, 1)};
+    struct iovec iov[2] = {part(c, 0), part(c, 1)};
     return c->deadline == GROVE_NEVER
                ? grove_readv(c->fd, iov, 2)
                : grove_readv_until(c->fd, iov, 2, c->deadline);
-}
-
-static ssize_t make_recv(struct call *c)
-{
-    return c->deadline == GROVE_NEVER
-               ? grove_recv(c->fd, c->buf, c->len, c->flags)
-               : grove_recv_until(c->fd, c->buf, c->len, c->flags, c->deadline);
 }
 
 static ssize_t make_recvfrom(struct call *c)
@@ -49,48 +28,25 @@ static ssize_t make_recvfrom(struct call *c)
 
 static ssize_t make_recvmsg(struct call *c)
 {
-    struct iovec iov[2] = {half(c, 0), half(c, 1)};
+    struct iovec iov[2] = {part(c, 0), part(c, 1)};
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
     return c->deadline == GROVE_NEVER
                ? grove_recvmsg(c->fd, &msg, c->flags)
                : grove_recvmsg_until(c->fd, &msg, c->flags, c->deadline);
 }
 
-static const struct {
-    const char *name;
-    ssize_t (*make)(struct call *c);
-    bool sockets_only;
-} calls[] = {{"read", make_read, false},
-             {"readv", make_readv, false},
-             {"recv", make_recv, true},
-             {"recvfrom", make_recvfrom, true},
-             {"recvmsg", make_recvmsg, true}};
-
-#define CALLS (sizeof(calls) / sizeof(calls[0]))
+static const struct way ways_to_receive[] = {{"read", make_read, false},
+                                             {"readv", make_readv, false},
+                                             {"recv", make_recv, true},
+                                             {"recvfrom", make_recvfrom, true},
+                                             {"recvmsg", make_recvmsg, true}};
 
 /* Every call on a fresh pair of every kind that it works on. */
 static void each(void (*test)(struct call *c, struct pair p))
 {
-    int before = open_descriptors();
-    for (int kind = 0; kind < KINDS; kind++) {
-        for (size_t i = 0; i < CALLS; i++) {
-            if (calls[i].sockets_only && kind == PIPE)
-                continue;
-            char name[64], buf[16] = "";
-            snprintf(name, sizeof(name), "%s on %s", calls[i].name,
-                     kind_names[kind]);
-            struct pair p = pair_of(kind);
-            struct call c = {.make = calls[i].make,
-                             .name = name,
-                             .fd = p.in,
-                             .buf = buf,
-                             .len = sizeof(buf)};
-            test(&c, p);
-            assert_blocking(p.in);
-            pair_close(p);
-        }
-    }
-    assert_int_equal(open_descriptors(), before);
+    static const struct ways ways = {ways_to_receive,
+                                     UNIT_COUNT(ways_to_receive), false};
+    each_way(&ways, any_kind, test);
 }
 
 static void ready(struct call *c, struct pair p)
@@ -110,8 +66,7 @@ static void takes_what_is_there(void **state)
 static void late(struct call *c, struct pair p)
 {
     for (int round = 0; round < 3; round++) {
-        call_start(c);
-        expect_parked(c);
+        start_parked(c);
         assert_int_equal(write(p.out, "later", 5), 5);
         expect_result(c, 5);
         assert_memory_equal(c->buf, "later", 5);
@@ -179,10 +134,7 @@ static void takes_what_is_there_when_its_deadline_has_passed(void **state)
 
 static void killed(struct call *c, struct pair p)
 {
-    call_start(c);
-    expect_parked(c);
-    assert_int_equal(grove_kill(c->fiber), 0);
-    expect_error(c, ECANCELED);
+    expect_end_by_kill(c);
     /* Nothing was lost by it. */
     assert_int_equal(write(p.out, "after", 5), 5);
     call_start(c);
@@ -212,13 +164,8 @@ static void ends_with_an_enclosing_scope(void **state)
 
 static void closed(struct call *c, struct pair p)
 {
-    int copy = dup(p.in);
-    call_start(c);
-    expect_parked(c);
-    assert_int_equal(grove_close(p.in), 0);
-    expect_error(c, EBADF);
-    assert_int_equal(dup2(copy, p.in), p.in);
-    close(copy);
+    (void)p;
+    expect_end_by_close(c);
 }
 
 static void ends_when_the_descriptor_is_closed(void **state)
@@ -237,7 +184,7 @@ static void nonblocking(struct call *c, struct pair p)
         expect_result(c, 1);
     }
     assert_true(fcntl(p.in, F_GETFL) & O_NONBLOCK);
-    fcntl(p.in, F_SETFL, fcntl(p.in, F_GETFL) & ~O_NONBLOCK);
+    set_blocking(p.in);
 }
 
 static void gets_eagain_with_o_nonblock(void **state)
@@ -248,14 +195,7 @@ static void gets_eagain_with_o_nonblock(void **state)
 static void bad(struct call *c, struct pair p)
 {
     (void)p;
-    static const int numbers[] = {-1, 1000, 1 << 20, INT32_MAX};
-    int fd = c->fd;
-    for (size_t i = 0; i < 4; i++) {
-        c->fd = numbers[i];
-        call_start(c);
-        expect_error(c, EBADF);
-    }
-    c->fd = fd;
+    expect_bad_descriptors(c);
 }
 
 static void refuses_a_bad_descriptor(void **state)
@@ -271,8 +211,7 @@ static void ended(struct call *c, struct pair p)
     if (type == SOCK_DGRAM)
         return;
     int copy = dup(p.in);
-    call_start(c);
-    expect_parked(c);
+    start_parked(c);
     if (shutdown(p.out, SHUT_WR) < 0) { /* a pipe */
         close(p.out);
         expect_result(c, 0);
@@ -299,13 +238,8 @@ static void readers_are_woken_in_order(void **state)
         struct call c[4];
         char bufs[4][1];
         for (int i = 0; i < 4; i++) {
-            c[i] = (struct call){.make = make_read,
-                                 .name = kind_names[kind],
-                                 .fd = p.in,
-                                 .buf = bufs[i],
-                                 .len = 1};
-            call_start(&c[i]);
-            expect_parked(&c[i]);
+            c[i] = io_call(make_read, kind_names[kind], p.in, bufs[i], 1);
+            start_parked(&c[i]);
         }
         for (int i = 0; i < 4; i++) {
             char byte = (char)('a' + i);
@@ -325,11 +259,7 @@ static void all_readers_get_their_part(void **state)
     struct call c[4];
     char bufs[4][1];
     for (int i = 0; i < 4; i++) {
-        c[i] = (struct call){.make = make_recv,
-                             .name = "recv",
-                             .fd = p.in,
-                             .buf = bufs[i],
-                             .len = 1};
+        c[i] = recv_call(p.in, bufs[i], 1);
         call_start(&c[i]);
     }
     assert_int_equal(write(p.out, "abcd", 4), 4);
@@ -365,8 +295,7 @@ static void peek_leaves_what_it_saw(void **state)
                      .buf = buf,
                      .len = 8,
                      .flags = MSG_PEEK};
-    call_start(&c);
-    expect_parked(&c);
+    start_parked(&c);
     assert_int_equal(write(p.out, "abc", 3), 3);
     expect_result(&c, 3);
     call_start(&c);
@@ -454,8 +383,7 @@ static void waitall_peeks_until_all_is_there(void **state)
     assert_int_equal(write(p.out, "cd", 2), 2);
     expect_result(&c, 4);
     assert_int_equal(grove_recv(p.in, buf, 3, 0), 3);
-    call_start(&c);
-    expect_parked(&c);
+    start_parked(&c);
     assert_int_equal(shutdown(p.out, SHUT_WR), 0);
     expect_result(&c, 1);
     pair_close(p);
@@ -465,11 +393,7 @@ static void urgent_data_does_not_stop_the_stream(void **state)
 {
     struct pair p = pair_of(TCP);
     char buf[16] = "";
-    struct call c = {.make = make_recv,
-                     .name = "recv",
-                     .fd = p.in,
-                     .buf = buf,
-                     .len = sizeof(buf)};
+    struct call c = recv_call(p.in, buf, sizeof(buf));
     call_start(&c);
     assert_int_equal(send(p.out, "ab!", 3, MSG_OOB), 3);
     assert_int_equal(send(p.out, "cd", 2, 0), 2);

@@ -2,7 +2,7 @@
  * Making sockets: descriptors of the runtime's, their time-outs, listening by
  * address, dialing by name.
  */
-#include "net_help.h"
+#include "socket_calls.h"
 
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -44,40 +44,15 @@ static void descriptors_are_owned(void **state)
 
 /* ---- time-outs ----------------------------------------------------------- */
 
-static ssize_t receive(struct call *c)
-{
-    char buf[16];
-    return grove_recv_until(c->fd, buf, sizeof(buf), c->flags, c->deadline);
-}
-
-static ssize_t read_some(struct call *c)
-{
-    char buf[16];
-    return grove_read_until(c->fd, buf, sizeof(buf), c->deadline);
-}
-
-static ssize_t accept_one(struct call *c)
-{
-    return grove_accept4_until(c->fd, NULL, NULL, 0, c->deadline);
-}
-
-static ssize_t send_some(struct call *c)
-{
-    return grove_send_until(c->fd, "x", 1, 0, c->deadline);
-}
-
 static struct timeval after(int ms)
 {
     return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 }
 
-static void expect_call(int fd, ssize_t (*make)(struct call *),
-                        int64_t deadline, int error)
+static void expect_call(struct call c, int64_t deadline, int error)
 {
-    struct call c = {
-        .make = make, .name = "timed", .fd = fd, .deadline = deadline};
-    call_start(&c);
-    expect_parked(&c);
+    c.deadline = deadline;
+    start_parked(&c);
     expect_error(&c, error);
 }
 
@@ -85,13 +60,15 @@ static void timeouts_of_sockets_count(void **state)
 {
     struct timeval tv = after(15);
     struct pair p = pair_of(TCP);
+    char buf[16] = "";
+    struct call receive = recv_call(p.in, buf, sizeof(buf));
     /* Set behind our back, but before the first wait. */
     setsockopt(p.in, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-    expect_call(p.in, receive, 0, EAGAIN);
-    expect_call(p.in, read_some, 0, EAGAIN);
+    expect_call(receive, 0, EAGAIN);
+    expect_call(io_call(make_read, "read", p.in, buf, sizeof(buf)), 0, EAGAIN);
     /* The earlier one counts, and tells which it was. */
-    expect_call(p.in, receive, grove_now() + 5 * MS, ETIMEDOUT);
-    expect_call(p.in, receive, grove_now() + HANG, EAGAIN);
+    expect_call(receive, grove_now() + 5 * MS, ETIMEDOUT);
+    expect_call(receive, grove_now() + HANG, EAGAIN);
     grove_timeout t;
     char c;
     grove_timeout_begin(&t, grove_now() + 5 * MS);
@@ -103,18 +80,17 @@ static void timeouts_of_sockets_count(void **state)
     tv = after(0);
     assert_int_equal(
         grove_setsockopt(p.in, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)), 0);
-    struct call waiting = {.make = receive, .name = "recv", .fd = p.in};
-    call_start(&waiting);
+    call_start(&receive);
     grove_sleep(30 * MS);
-    expect_parked(&waiting);
+    expect_parked(&receive);
     assert_int_equal(write(p.out, "x", 1), 1);
-    expect_result(&waiting, 1);
+    expect_result(&receive, 1);
 
     tv = after(10);
     assert_int_equal(
         grove_setsockopt(p.in, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)), 0);
     fill(p.in);
-    expect_call(p.in, send_some, 0, EAGAIN);
+    expect_call(send_call(p.in, buf, 1), 0, EAGAIN);
     pair_close(p);
     assert_int_equal(
         grove_setsockopt(-1, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)), -1);
@@ -129,7 +105,7 @@ static void timeouts_of_accept_and_connect(void **state)
     listen(fd, 0);
     assert_int_equal(
         grove_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)), 0);
-    expect_call(fd, accept_one, 0, EAGAIN);
+    expect_call(accept_call(fd), 0, EAGAIN);
 
     /* Its queue gets full: who comes then waits. */
     int clients[4], r = 0;
@@ -436,11 +412,7 @@ static void the_first_to_connect_wins(void **state)
     addr.sin_addr.s_addr = htonl(0x7f000002);
     int full = socket(AF_INET, SOCK_STREAM, 0), fillers[3];
     assert_int_equal(bind(full, (struct sockaddr *)&addr, sizeof(addr)), 0);
-    listen(full, 0);
-    for (int i = 0; i < 3; i++) {
-        fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-        connect(fillers[i], (struct sockaddr *)&addr, sizeof(addr));
-    }
+    fill_queue(full, &addr, fillers);
     begun = grove_now();
     assert_int_equal(dial("race.test", port, HANG), 0);
     int64_t took = grove_now() - begun;
@@ -451,10 +423,7 @@ static void the_first_to_connect_wins(void **state)
                      .name = "kill",
                      .buf = (char *)"127.0.0.2",
                      .flags = port};
-    call_start(&c);
-    expect_parked(&c);
-    grove_kill(c.fiber);
-    expect_error(&c, ECANCELED);
+    expect_end_by_kill(&c);
     assert_int_equal(dial("127.0.0.2", port, 20 * MS), ETIMEDOUT);
     for (int i = 0; i < 3; i++)
         close(fillers[i]);
@@ -466,7 +435,8 @@ static void the_first_to_connect_wins(void **state)
 
 enum { BIG = 3 << 20 };
 
-static ssize_t drain(struct call *c)
+/* To the end; how much it was, or -2 where it is not patterned_file's. */
+static ssize_t receive_pattern(struct call *c)
 {
     static char buf[65536];
     ssize_t n, total = 0;
@@ -496,7 +466,7 @@ static void files_are_sent_whole(void **state)
 {
     struct pair p = pair_of(TCP);
     int file = patterned_file(BIG);
-    struct call c = {.make = drain, .name = "drain", .fd = p.in};
+    struct call c = {.make = receive_pattern, .name = "receive", .fd = p.in};
     call_start(&c);
     off_t offset = 0;
     assert_int_equal(grove_sendfile(p.out, file, &offset, BIG + 100), BIG);
@@ -557,10 +527,10 @@ static void connections_are_spliced(void **state)
 {
     struct pair a = pair_of(TCP), b = pair_of(TCP);
     int fds[] = {a.in, b.out};
-    struct call reader = {.make = drain, .name = "drain", .fd = b.in};
+    struct call reader = {
+        .make = receive_pattern, .name = "receive", .fd = b.in};
     struct call relayer = {.make = relay, .name = "relay", .more = fds};
-    call_start(&relayer);
-    expect_parked(&relayer);
+    start_parked(&relayer);
     call_start(&reader);
     int file = patterned_file(BIG);
     assert_int_equal(grove_sendfile(a.out, file, NULL, BIG), BIG);

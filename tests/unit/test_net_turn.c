@@ -2,7 +2,7 @@
  * A fiber whose descriptors are always ready gives the others a turn all the
  * same, and the loop its look at timers and descriptors.
  */
-#include "net_help.h"
+#include "socket_pairs.h"
 
 enum { CALLS = 20000 };
 

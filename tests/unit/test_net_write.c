@@ -5,29 +5,12 @@
 #include <assert.h>
 #include <signal.h>
 
-#include "net_help.h"
-
-static struct iovec part(struct call *c, int i)
-{
-    size_t first = c->len / 3;
-    return i == 0 ? (struct iovec){c->buf, first}
-                  : (struct iovec){c->buf + first, c->len - first};
-}
-
-static ssize_t make_write(struct call *c)
-{
-    return grove_write_until(c->fd, c->buf, c->len, c->deadline);
-}
+#include "socket_calls.h"
 
 static ssize_t make_writev(struct call *c)
 {
     struct iovec iov[2] = {part(c, 0), part(c, 1)};
     return grove_writev_until(c->fd, iov, 2, c->deadline);
-}
-
-static ssize_t make_send(struct call *c)
-{
-    return grove_send_until(c->fd, c->buf, c->len, c->flags, c->deadline);
 }
 
 static ssize_t make_sendto(struct call *c)
@@ -43,17 +26,11 @@ static ssize_t make_sendmsg(struct call *c)
     return grove_sendmsg_until(c->fd, &msg, c->flags, c->deadline);
 }
 
-static const struct {
-    const char *name;
-    ssize_t (*make)(struct call *c);
-    bool sockets_only;
-} calls[] = {{"write", make_write, false},
-             {"writev", make_writev, false},
-             {"send", make_send, true},
-             {"sendto", make_sendto, true},
-             {"sendmsg", make_sendmsg, true}};
-
-#define CALLS (sizeof(calls) / sizeof(calls[0]))
+static const struct way ways_to_send[] = {{"write", make_write, false},
+                                          {"writev", make_writev, false},
+                                          {"send", make_send, true},
+                                          {"sendto", make_sendto, true},
+                                          {"sendmsg", make_sendmsg, true}};
 
 static bool is_byte_stream(enum kind kind)
 {
@@ -65,32 +42,9 @@ static bool is_byte_stream(enum kind kind)
 static void each(bool (*wanted)(enum kind kind),
                  void (*test)(struct call *c, struct pair p))
 {
-    int before = open_descriptors();
-    for (int kind = 0; kind < KINDS; kind++) {
-        for (size_t i = 0; i < CALLS; i++) {
-            if (!wanted(kind) || (calls[i].sockets_only && kind == PIPE))
-                continue;
-            char name[64], buf[64];
-            memset(buf, 'x', sizeof(buf));
-            snprintf(name, sizeof(name), "%s on %s", calls[i].name,
-                     kind_names[kind]);
-            struct pair p = pair_of(kind);
-            struct call c = {.make = calls[i].make,
-                             .name = name,
-                             .fd = p.out,
-                             .buf = buf,
-                             .len = sizeof(buf)};
-            test(&c, p);
-            assert_blocking(p.out);
-            pair_close(p);
-        }
-    }
-    assert_int_equal(open_descriptors(), before);
-}
-
-static bool any(enum kind kind)
-{
-    return kind < KINDS;
+    static const struct ways ways = {ways_to_send, UNIT_COUNT(ways_to_send),
+                                     true};
+    each_way(&ways, wanted, test);
 }
 
 static bool can_be_full(enum kind kind)
@@ -98,44 +52,30 @@ static bool can_be_full(enum kind kind)
     return kind != UDP;
 }
 
-/* Read until nothing is left; how much there was. */
-static size_t drain(int fd)
-{
-    char block[65536];
-    size_t total = 0;
-    ssize_t n;
-    set_nonblocking(fd);
-    while ((n = read(fd, block, sizeof(block))) > 0)
-        total += (size_t)n;
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
-    return total;
-}
-
 static void room(struct call *c, struct pair p)
 {
     c->deadline = grove_now() - 1; /* no wait: it does not count */
     call_start(c);
     expect_result(c, (ssize_t)c->len);
-    assert_int_equal(drain(p.in), c->len);
+    assert_int_equal(empty(p.in), c->len);
 }
 
 static void sends_at_once_when_there_is_room(void **state)
 {
-    each(any, room);
+    each(any_kind, room);
 }
 
 static void full(struct call *c, struct pair p)
 {
     for (int round = 0; round < 2; round++) {
         fill(p.out);
-        call_start(c);
-        expect_parked(c);
+        start_parked(c);
         while (!c->finished) {
-            drain(p.in);
+            empty(p.in);
             assert_int_equal(grove_sleep(MS / 4), 0);
         }
         expect_result(c, (ssize_t)c->len);
-        drain(p.in);
+        empty(p.in);
     }
 }
 
@@ -164,10 +104,7 @@ static void ends_at_its_deadline(void **state)
 static void killed(struct call *c, struct pair p)
 {
     fill(p.out);
-    call_start(c);
-    expect_parked(c);
-    assert_int_equal(grove_kill(c->fiber), 0);
-    expect_error(c, ECANCELED);
+    expect_end_by_kill(c);
 }
 
 static void ends_when_killed(void **state)
@@ -178,13 +115,7 @@ static void ends_when_killed(void **state)
 static void closed(struct call *c, struct pair p)
 {
     fill(p.out);
-    int copy = dup(p.out);
-    call_start(c);
-    expect_parked(c);
-    assert_int_equal(grove_close(p.out), 0);
-    expect_error(c, EBADF);
-    assert_int_equal(dup2(copy, p.out), p.out);
-    close(copy);
+    expect_end_by_close(c);
 }
 
 static void ends_when_the_descriptor_is_closed(void **state)
@@ -200,7 +131,7 @@ static void nonblocking(struct call *c, struct pair p)
     expect_error(c, EAGAIN);
     call_start(c);
     expect_error(c, EAGAIN);
-    fcntl(p.out, F_SETFL, fcntl(p.out, F_GETFL) & ~O_NONBLOCK);
+    set_blocking(p.out);
 }
 
 static void gets_eagain_with_o_nonblock(void **state)
@@ -211,27 +142,19 @@ static void gets_eagain_with_o_nonblock(void **state)
 static void bad(struct call *c, struct pair p)
 {
     (void)p;
-    int fd = c->fd;
-    c->fd = -1;
-    call_start(c);
-    expect_error(c, EBADF);
-    c->fd = 1000;
-    call_start(c);
-    expect_error(c, EBADF);
-    c->fd = fd;
+    expect_bad_descriptors(c);
 }
 
 static void refuses_a_bad_descriptor(void **state)
 {
-    each(any, bad);
+    each(any_kind, bad);
 }
 
 static void peer_gone(struct call *c, struct pair p)
 {
     int copy = dup(p.in);
     fill(p.out);
-    call_start(c);
-    expect_parked(c);
+    start_parked(c);
     close(copy);
     close(p.in);
     call_finish(c);
@@ -273,15 +196,10 @@ static ssize_t receive_all(struct call *c)
 static void big(struct call *c, struct pair p)
 {
     char *sent = pattern(), *got = calloc(1, BIG);
-    struct call reader = {.make = receive_all,
-                          .name = "receive_all",
-                          .fd = p.in,
-                          .buf = got,
-                          .len = BIG};
+    struct call reader = io_call(receive_all, "receive_all", p.in, got, BIG);
     c->buf = sent;
     c->len = BIG;
-    call_start(c);
-    expect_parked(c);
+    start_parked(c);
     call_start(&reader);
     expect_result(c, (ssize_t)BIG);
     expect_result(&reader, (ssize_t)BIG);
@@ -305,16 +223,8 @@ static void sends_both_ways_at_once(void **state)
         int fds[2] = {p.in, p.out};
         struct call send[2], recv[2];
         for (int i = 0; i < 2; i++) {
-            send[i] = (struct call){.make = make_send,
-                                    .name = "send",
-                                    .fd = fds[i],
-                                    .buf = sent,
-                                    .len = BIG};
-            recv[i] = (struct call){.make = receive_all,
-                                    .name = "receive",
-                                    .fd = fds[i],
-                                    .buf = got[i],
-                                    .len = BIG};
+            send[i] = io_call(make_send, "send", fds[i], sent, BIG);
+            recv[i] = io_call(receive_all, "receive", fds[i], got[i], BIG);
             call_start(&send[i]);
         }
         for (int i = 0; i < 2; i++)
@@ -389,7 +299,7 @@ static void a_part_is_its_length(void **state)
         if (how == 2)
             p.in = dup(p.out);
         else
-            assert_int_equal(drain(p.in), c.result);
+            assert_int_equal(empty(p.in), c.result);
         pair_close(p);
     }
     free(data);
@@ -419,11 +329,7 @@ static void many_parts_arrive_in_order(void **state)
         struct iovec iov[PARTS];
         for (size_t i = 0; i < PARTS; i++)
             iov[i] = (struct iovec){sent + i * (BIG / PARTS), BIG / PARTS};
-        struct call reader = {.make = receive_all,
-                              .name = "receive",
-                              .fd = p.in,
-                              .buf = got,
-                              .len = BIG};
+        struct call reader = io_call(receive_all, "receive", p.in, got, BIG);
         call_start(&reader);
         assert_int_equal(grove_writev(p.out, iov, PARTS), BIG);
         expect_result(&reader, (ssize_t)BIG);
@@ -492,67 +398,70 @@ static void control_data_is_sent_once(void **state)
 }
 
 /* A receiver's full queue, filled by others: the kernel gives no edge. */
-static void waits_for_another_sockets_queue(void **state)
+struct full_queue {
+    int in;                  /* whose queue it is */
+    int out;                 /* may send to it, once there is room */
+    int other;               /* filled it */
+    struct sockaddr_un addr; /* of in */
+    socklen_t size;          /* of addr */
+};
+
+static struct full_queue full_queue(void)
 {
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    int in = socket(AF_UNIX, SOCK_DGRAM, 0),
-        out = socket(AF_UNIX, SOCK_DGRAM, 0);
-    int other = socket(AF_UNIX, SOCK_DGRAM, 0);
-    assert_int_equal(bind(in, (struct sockaddr *)&addr, sizeof(sa_family_t)),
-                     0);
-    socklen_t size = sizeof(addr);
-    assert_int_equal(getsockname(in, (struct sockaddr *)&addr, &size), 0);
-    while (sendto(other, "x", 1, MSG_DONTWAIT, (struct sockaddr *)&addr,
-                  size) == 1)
+    struct full_queue q = {.in = socket(AF_UNIX, SOCK_DGRAM, 0),
+                           .out = socket(AF_UNIX, SOCK_DGRAM, 0),
+                           .other = socket(AF_UNIX, SOCK_DGRAM, 0),
+                           .addr.sun_family = AF_UNIX,
+                           .size = sizeof(q.addr)};
+    struct sockaddr *addr = (struct sockaddr *)&q.addr;
+    assert_int_equal(bind(q.in, addr, sizeof(sa_family_t)), 0);
+    assert_int_equal(getsockname(q.in, addr, &q.size), 0);
+    while (sendto(q.other, "x", 1, MSG_DONTWAIT, addr, q.size) == 1)
         ;
-    assert_int_equal(grove_sendto_until(out, "y", 1, 0,
-                                        (struct sockaddr *)&addr, size,
-                                        grove_now() + 5 * MS),
-                     -1);
-    assert_int_equal(errno, ETIMEDOUT);
-    drain(in);
-    assert_int_equal(grove_sendto_until(out, "y", 1, 0,
-                                        (struct sockaddr *)&addr, size,
-                                        grove_now() + HANG),
-                     1);
-    grove_close(in);
-    grove_close(out);
-    grove_close(other);
+    assert_int_equal(errno, EAGAIN);
+    return q;
 }
 
-static ssize_t send_to_full(struct call *c)
+static void full_queue_close(const struct full_queue *q)
 {
-    struct sockaddr_un *addr = c->more;
-    return grove_sendto(c->fd, "y", 1, 0, (struct sockaddr *)addr,
-                        (socklen_t)c->len);
+    grove_close(q->in);
+    grove_close(q->out);
+    grove_close(q->other);
+}
+
+static ssize_t send_to_queue(struct call *c)
+{
+    const struct full_queue *q = c->more;
+    const struct sockaddr *addr = (const struct sockaddr *)&q->addr;
+    return c->deadline == GROVE_NEVER
+               ? grove_sendto(q->out, "y", 1, 0, addr, q->size)
+               : grove_sendto_until(q->out, "y", 1, 0, addr, q->size,
+                                    c->deadline);
+}
+
+static void waits_for_another_sockets_queue(void **state)
+{
+    struct full_queue q = full_queue();
+    struct call c = {.make = send_to_queue, .name = "sendto", .more = &q};
+    c.deadline = grove_now() + 5 * MS;
+    assert_int_equal(c.make(&c), -1);
+    assert_int_equal(errno, ETIMEDOUT);
+    empty(q.in);
+    c.deadline = grove_now() + HANG;
+    assert_int_equal(c.make(&c), 1);
+    full_queue_close(&q);
 }
 
 static void is_woken_for_another_sockets_queue(void **state)
 {
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    int in = socket(AF_UNIX, SOCK_DGRAM, 0),
-        out = socket(AF_UNIX, SOCK_DGRAM, 0);
-    int other = socket(AF_UNIX, SOCK_DGRAM, 0);
-    assert_int_equal(bind(in, (struct sockaddr *)&addr, sizeof(sa_family_t)),
-                     0);
-    socklen_t size = sizeof(addr);
-    assert_int_equal(getsockname(in, (struct sockaddr *)&addr, &size), 0);
-    while (sendto(other, "x", 1, MSG_DONTWAIT, (struct sockaddr *)&addr,
-                  size) == 1)
-        ;
-    struct call c = {.make = send_to_full,
-                     .name = "sendto",
-                     .fd = out,
-                     .len = size,
-                     .more = &addr};
+    struct full_queue q = full_queue();
+    struct call c = {.make = send_to_queue, .name = "sendto", .more = &q};
     call_start(&c);
     assert_int_equal(grove_sleep(3 * MS), 0);
     expect_parked(&c);
-    drain(in);
+    empty(q.in);
     expect_result(&c, 1);
-    grove_close(in);
-    grove_close(out);
-    grove_close(other);
+    full_queue_close(&q);
 }
 
 /* ---- signals ----------------------------------------------------------- */
@@ -603,11 +512,7 @@ static void reader_and_writer_share_a_descriptor(void **state)
     struct pair p = pair_of(TCP);
     char in, *data = pattern();
     fill(p.out);
-    struct call writer = {.make = make_send,
-                          .name = "writer",
-                          .fd = p.out,
-                          .buf = data,
-                          .len = 1000};
+    struct call writer = io_call(make_send, "writer", p.out, data, 1000);
     struct call reader = {
         .make = read_one, .name = "reader", .fd = p.out, .buf = &in};
     call_start(&writer);
@@ -618,7 +523,7 @@ static void reader_and_writer_share_a_descriptor(void **state)
     expect_result(&reader, 1);
     expect_parked(&writer);
     while (!writer.finished) {
-        drain(p.in);
+        empty(p.in);
         assert_int_equal(grove_sleep(MS / 4), 0);
     }
     expect_result(&writer, 1000);

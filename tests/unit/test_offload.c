@@ -2,7 +2,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 
-#include "net_help.h"
+#include "fiber_calls.h"
 #include "os/workers.h"
 #include "unit.h"
 

@@ -1,8 +1,8 @@
 /* Child processes. */
 #include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 
-#include "net_help.h"
 #include "os/offload.h"
 #include "os/process.h"
 #include "unit.h"

@@ -1,6 +1,7 @@
 /* Select on one hub: one clause is done and no other, each that is ready has
  * its chance, and what ends a wait loses nothing. */
-#include "net_help.h"
+#include "fiber_calls.h"
+#include "socket_pairs.h"
 #include "unit.h"
 
 #include "hub/hub.h"
@@ -116,8 +117,7 @@ static void each_kind_ends_a_wait(void **state)
                                   happens(&e), readable(p.in),
                                   writable(full.out)};
         struct call c = select_call(clauses, 5);
-        call_start(&c);
-        expect_parked(&c);
+        start_parked(&c);
         char drain[4096];
         if (which == 0)
             assert_int_equal(grove_channel_trysend(in, &value), 0);
@@ -157,8 +157,7 @@ static void promises_are_waited_for(void **state)
     void *value;
     assert_int_equal(grove_tryselect(clauses, 2), -EAGAIN);
     struct call c = select_call(clauses, 2);
-    call_start(&c);
-    expect_parked(&c);
+    start_parked(&c);
     assert_int_equal(grove_promise_fail(&broken, -EIO), 0);
     expect_result(&c, 1);
     assert_int_equal(clauses[1].result, 0);
@@ -207,8 +206,7 @@ static void descriptors_that_are_none(void **state)
     /* Closed while it is waited for. */
     grove_clause clauses[] = {readable(p.in)};
     struct call c = select_call(clauses, 1);
-    call_start(&c);
-    expect_parked(&c);
+    start_parked(&c);
     grove_close(p.in);
     expect_result(&c, 0);
     assert_int_equal(clauses[0].result, -EBADF);
@@ -379,8 +377,7 @@ static void the_same_thing_twice(void **state)
     grove_clause clauses[] = {receives(c, &first), receives(c, &second),
                               happens(&e), happens(&e), sends(c, &value)};
     struct call call = select_call(clauses, 5);
-    call_start(&call);
-    expect_parked(&call); /* it does not exchange with itself */
+    start_parked(&call); /* it does not exchange with itself */
     assert_int_equal(grove_channel_trysend(c, &value), 0);
     assert_int_equal(grove_channel_trysend(c, &value), -EAGAIN);
     call_finish(&call);

@@ -2,7 +2,8 @@
  * Servers: addresses, connections each in a fiber, the limit, and all the ways
  * to stop.
  */
-#include "net_help.h"
+#include "fiber_calls.h"
+#include "socket_pairs.h"
 
 #include <netinet/in.h>
 #include <pthread.h>

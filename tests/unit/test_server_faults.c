@@ -3,7 +3,7 @@
  * nothing. And what the kernel says of single connections.
  */
 #include "faults.h"
-#include "net_help.h"
+#include "socket_pairs.h"
 
 static int begun, ended;
 

@@ -1,5 +1,5 @@
 /* Shielded regions: what is held back in them, and when it is told. */
-#include "net_help.h"
+#include "unit.h"
 
 #include "hub/hub.h"
 

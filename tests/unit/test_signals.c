@@ -2,7 +2,6 @@
 #include <pthread.h>
 
 #include "hub/hub.h"
-#include "net_help.h"
 #include "unit.h"
 
 static sigset_t set_of(int a, int b)

@@ -1,6 +1,8 @@
 /* Events: who waits for one, in which order they go on, and what ends a wait.
  */
-#include "net_help.h"
+#include <fcntl.h>
+
+#include "fiber_calls.h"
 
 static ssize_t make_wait(struct call *c)
 {
@@ -38,8 +40,7 @@ static void set_wakes_all_in_order(void **state)
         finished_calls = 0;
         for (int i = 0; i < 5; i++) {
             c[i] = wait_call(&e);
-            call_start(&c[i]);
-            expect_parked(&c[i]);
+            start_parked(&c[i]);
         }
         grove_event_set(&e);
         grove_event_clear(&e); /* they were released all the same */

@@ -4,9 +4,8 @@
  * sanitizer above all: what is checked is that nothing is lost, and by it that
  * nothing is touched without its lock.
  */
-#include "unit.h"
+#include "hub_threads.h"
 
-#include <pthread.h>
 #include <sched.h>
 
 #include "grove.h"
@@ -16,41 +15,20 @@
 #define FIBERS 3
 #define ALL (THREADS * FIBERS)
 
-/* What a fiber or thread returns when something is wrong. */
-#define FAILURE(what) ((void *)(uintptr_t)(what))
-
 static void *(*body)(void *); /* of the fibers */
 
 static void *run_fibers(void *arg)
 {
-    grove_fiber *f[FIBERS];
-    void *failure = NULL;
-    for (int i = 0; i < FIBERS; i++)
-        if (grove_spawn(&f[i], body, arg) != 0)
-            return FAILURE("spawn");
-    for (int i = 0; i < FIBERS; i++) {
-        void *value;
-        if (grove_join(f[i], &value) != 0 || value)
-            failure = value ? value : FAILURE("join");
-        grove_release(f[i]);
-    }
-    return failure;
+    return in_fibers(FIBERS, body, arg);
 }
 
 /* FIBERS fibers on each of THREADS threads run fn. */
 static void run_everywhere(void *(*fn)(void *))
 {
     pthread_t threads[THREADS];
-    void *value;
     body = fn;
-    for (int i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, run_fibers, NULL),
-                         0);
-    for (int i = 0; i < THREADS; i++) {
-        assert_int_equal(pthread_join(threads[i], &value), 0);
-        if (value)
-            fail_msg("%s", (const char *)value);
-    }
+    start_threads(threads, THREADS, run_fibers);
+    join_threads(threads, THREADS);
 }
 
 static size_t times(void)
@@ -100,13 +78,10 @@ static void semaphores_count_for_all(void **state)
     put = taken = sum = 0;
     /* On two threads: as many that put as that take. */
     pthread_t thread;
-    void *value;
     body = put_or_take;
-    assert_int_equal(pthread_create(&thread, NULL, run_fibers, NULL), 0);
-    value = run_fibers(NULL);
-    assert_null(value);
-    assert_int_equal(pthread_join(thread, &value), 0);
-    assert_null(value);
+    start_threads(&thread, 1, run_fibers);
+    assert_null(run_fibers(NULL));
+    join_threads(&thread, 1);
     assert_int_equal(sum, FIBERS * times());
     assert_int_equal(grove_semaphore_units(&places), PLACES);
     assert_int_equal(grove_semaphore_units(&items), 0);

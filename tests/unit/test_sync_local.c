@@ -1,7 +1,7 @@
 /* Fiber-local values: whose they are, and when their destructors run. */
 #include <pthread.h>
 
-#include "net_help.h"
+#include "unit.h"
 
 static grove_local key, counted;
 static int destroyed;

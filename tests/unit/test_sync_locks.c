@@ -1,6 +1,8 @@
 /* Conditions, read-write locks and semaphores among the fibers of one thread:
  * who goes on, in which order, and who is let through by one that gives up. */
-#include "net_help.h"
+#include <fcntl.h>
+
+#include "fiber_calls.h"
 
 #include "hub/hub.h"
 
@@ -69,8 +71,7 @@ static void a_signal_wakes_the_first_a_broadcast_all(void **state)
     grove_condition_signal(&condition);
     for (int i = 0; i < 5; i++) {
         c[i] = condition_call();
-        call_start(&c[i]);
-        expect_parked(&c[i]);
+        start_parked(&c[i]);
     }
     for (int i = 0; i < 2; i++) {
         grove_condition_signal(&condition);

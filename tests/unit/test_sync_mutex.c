@@ -1,6 +1,8 @@
 /* Mutexes among the fibers of one thread: who has it, who is next, and what
  * ends the wait for it. */
-#include "net_help.h"
+#include <fcntl.h>
+
+#include "fiber_calls.h"
 
 #include "hub/hub.h"
 
@@ -172,8 +174,7 @@ static void a_transfer_after_the_hand_over_changes_nothing(void **state)
     struct call c = {.make = make_lock_and_return, .name = "mutex"};
     struct hub *hub = hub_self();
     assert_int_equal(grove_mutex_lock(&mutex), 0);
-    call_start(&c);
-    expect_parked(&c);
+    start_parked(&c);
     assert_int_equal(grove_mutex_unlock(&mutex), 0);
     hub_transfer(hub, hub->current, c.fiber);
     expect_result(&c, 0);

@@ -1,6 +1,6 @@
 /* What happens once, or once all are there: promises, wait groups, barriers,
  * things to be done once. */
-#include "net_help.h"
+#include "fiber_calls.h"
 
 #include "hub/hub.h"
 

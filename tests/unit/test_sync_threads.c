@@ -3,9 +3,8 @@
  * without one. What is handed over arrives, whatever else happens to the one
  * that waits at that moment. Meant for the thread sanitizer above all.
  */
-#include "unit.h"
+#include "hub_threads.h"
 
-#include <pthread.h>
 #include <sched.h>
 
 #include "grove.h"
@@ -14,29 +13,7 @@
 #define THREADS 3
 #define FIBERS 4
 
-/* What a thread returns when something is wrong. */
-#define FAILURE(what) ((void *)(uintptr_t)(what))
-
 static pthread_t threads[THREADS];
-
-static void start_threads(void *(*fn)(void *), int n)
-{
-    for (int i = 0; i < n; i++)
-        assert_int_equal(
-            pthread_create(&threads[i], NULL, fn, (void *)(intptr_t)i), 0);
-}
-
-/* What the threads returned that was not NULL, the last of it. */
-static void *join_threads(int n)
-{
-    void *failure = NULL;
-    for (int i = 0; i < n; i++) {
-        void *value;
-        assert_int_equal(pthread_join(threads[i], &value), 0);
-        failure = value ? value : failure;
-    }
-    return failure;
-}
 
 /* ---- mutual exclusion --------------------------------------------------- */
 
@@ -85,39 +62,22 @@ static void *lock_impatiently(void *arg)
     return NULL;
 }
 
-/* FIBERS of them at once. */
-static void *in_fibers(void *(*fn)(void *))
-{
-    grove_fiber *f[FIBERS];
-    void *failure = NULL;
-    for (int i = 0; i < FIBERS; i++)
-        if (grove_spawn(&f[i], fn, NULL) != 0)
-            return FAILURE("spawn");
-    for (int i = 0; i < FIBERS; i++) {
-        void *value;
-        if (grove_join(f[i], &value) != 0 || value)
-            failure = value ? value : FAILURE("join");
-        grove_release(f[i]);
-    }
-    return failure;
-}
-
 static void *thread_locks(void *arg)
 {
-    return in_fibers(lock_often);
+    return in_fibers(FIBERS, lock_often, NULL);
 }
 
 static void *thread_locks_impatiently(void *arg)
 {
-    return in_fibers(lock_impatiently);
+    return in_fibers(FIBERS, lock_impatiently, NULL);
 }
 
 static void a_mutex_excludes_the_fibers_of_all_hubs(void **state)
 {
     grove_mutex_init(&mutex);
     passes = 0;
-    start_threads(thread_locks, THREADS);
-    assert_null(join_threads(THREADS));
+    start_threads(threads, THREADS, thread_locks);
+    join_threads(threads, THREADS);
     assert_int_equal(passes, THREADS * FIBERS * unit_scale(300, 60));
     assert_int_equal(mutex.owner, 0);
 }
@@ -125,8 +85,8 @@ static void a_mutex_excludes_the_fibers_of_all_hubs(void **state)
 static void it_is_never_lost_to_one_whose_deadline_passes(void **state)
 {
     grove_mutex_init(&mutex);
-    start_threads(thread_locks_impatiently, THREADS);
-    assert_null(join_threads(THREADS));
+    start_threads(threads, THREADS, thread_locks_impatiently);
+    join_threads(threads, THREADS);
     assert_int_equal(mutex.owner, 0);
     assert_null(mutex.waiters.first);
     assert_null(mutex.waiters.last);
@@ -183,7 +143,7 @@ static void it_is_never_lost_to_one_that_is_killed(void **state)
     grove_mutex_init(&mutex);
     passes = 0;
     over = false;
-    start_threads(thread_kills, THREADS);
+    start_threads(threads, THREADS, thread_kills);
     size_t wanted = unit_scale(300, 100);
     for (size_t mine = 0; mine < wanted; mine++) {
         assert_int_equal(grove_mutex_lock(&mutex), 0);
@@ -192,7 +152,7 @@ static void it_is_never_lost_to_one_that_is_killed(void **state)
         assert_int_equal(grove_mutex_unlock(&mutex), 0);
     }
     over = true;
-    assert_null(join_threads(THREADS));
+    join_threads(threads, THREADS);
     assert_int_equal(mutex.owner, 0);
 }
 
@@ -217,13 +177,13 @@ static void two_hubs_wake_each_other(void **state)
 {
     grove_event_init(&ping[0]);
     grove_event_init(&ping[1]);
-    start_threads(answer, 1);
+    start_threads(threads, 1, answer);
     for (int i = 0; i < ROUNDS; i++) {
         grove_event_set(&ping[1]);
         assert_int_equal(grove_event_wait(&ping[0]), 0);
         grove_event_clear(&ping[0]);
     }
-    assert_null(join_threads(1));
+    join_threads(threads, 1);
 }
 
 static grove_event ready = GROVE_EVENT_INIT;
@@ -237,14 +197,15 @@ static void *set_without_a_hub(void *arg)
 
 static void *wait_ready(void *arg)
 {
-    return (void *)(intptr_t)grove_event_wait(&ready);
+    return grove_event_wait(&ready) != 0 ? FAILURE("wait") : NULL;
 }
 
 static void a_plain_thread_may_set_an_event(void **state)
 {
-    start_threads(set_without_a_hub, 1);
-    assert_null(in_fibers(wait_ready)); /* no deadlock is reported */
-    assert_null(join_threads(1));
+    start_threads(threads, 1, set_without_a_hub);
+    /* No deadlock is reported. */
+    assert_null(in_fibers(FIBERS, wait_ready, NULL));
+    join_threads(threads, 1);
 }
 
 /* ---- the waiter's memory ------------------------------------------------- */
@@ -266,7 +227,7 @@ static void *set_offered(void *arg)
 
 static void an_event_may_be_freed_once_seen_set(void **state)
 {
-    start_threads(set_offered, 1);
+    start_threads(threads, 1, set_offered);
     for (size_t i = 0; i < unit_scale(2000, 500); i++) {
         grove_event *e = malloc(sizeof(*e));
         assert_non_null(e);
@@ -282,7 +243,7 @@ static void an_event_may_be_freed_once_seen_set(void **state)
         memset(e, 0xff, sizeof(*e)); /* the setter would trip over it */
         free(e);
     }
-    assert_null(join_threads(1));
+    join_threads(threads, 1);
 }
 
 /* All at the same lock, in every way there is: nobody is left asleep there. */
@@ -300,9 +261,9 @@ static void *use_ready(void *arg)
 
 static void nobody_is_left_asleep_at_the_lock(void **state)
 {
-    start_threads(use_ready, THREADS);
+    start_threads(threads, THREADS, use_ready);
     assert_null(use_ready(NULL));
-    assert_null(join_threads(THREADS));
+    join_threads(threads, THREADS);
 }
 
 static grove_mutex *_Atomic lent;
@@ -325,7 +286,7 @@ static void *unlock_lent(void *arg)
 
 static void a_mutex_may_be_freed_by_the_last_to_hold_it(void **state)
 {
-    start_threads(unlock_lent, 1);
+    start_threads(threads, 1, unlock_lent);
     for (size_t i = 0; i < unit_scale(5000, 500); i++) {
         grove_mutex *m;
         while (!(m = lent))
@@ -338,7 +299,7 @@ static void a_mutex_may_be_freed_by_the_last_to_hold_it(void **state)
         free(m);
         lent = NULL;
     }
-    assert_null(join_threads(1));
+    join_threads(threads, 1);
 }
 
 /* ---- the end of a thread ------------------------------------------------- */
@@ -378,7 +339,7 @@ static void a_thread_may_end_with_fibers_that_wait(void **state)
         grove_mutex_init(&mutex);
         assert_int_equal(grove_mutex_lock(&mutex), 0);
         parked = 0;
-        start_threads(park_and_end, THREADS);
+        start_threads(threads, THREADS, park_and_end);
         while (parked < THREADS * FIBERS)
             sched_yield();
         for (size_t spin = 0; spin < round % 50 * 20; spin++)
@@ -386,7 +347,7 @@ static void a_thread_may_end_with_fibers_that_wait(void **state)
         grove_event_set(&gate);
         /* To one of a thread that ends it may be lost, as POSIX's would. */
         grove_mutex_unlock(&mutex);
-        assert_null(join_threads(THREADS));
+        join_threads(threads, THREADS);
         assert_null(gate.waiters.first);
         assert_null(mutex.waiters.first);
         assert_int_equal(grove_event_wait(&gate), 0);
@@ -398,8 +359,8 @@ static void nobody_is_woken_once_the_thread_has_ended(void **state)
     grove_event_init(&gate);
     grove_mutex_init(&mutex);
     assert_int_equal(grove_mutex_lock(&mutex), 0);
-    start_threads(park_and_end, THREADS);
-    assert_null(join_threads(THREADS));
+    start_threads(threads, THREADS, park_and_end);
+    join_threads(threads, THREADS);
     assert_null(gate.waiters.first);
     assert_null(mutex.waiters.first);
     grove_event_set(&gate);
@@ -428,7 +389,7 @@ static void the_child_of_a_fork_has_no_other_threads(void **state)
 {
     grove_fiber *f;
     grove_event_init(&gate);
-    start_threads(wait_on_and_on, 1);
+    start_threads(threads, 1, wait_on_and_on);
     while (!is_queued(&gate.waiters))
         sched_yield();
     assert_int_equal(grove_spawn(&f, wait_on_and_on, NULL), 0);
@@ -455,7 +416,7 @@ static void the_child_of_a_fork_has_no_other_threads(void **state)
     grove_event_set(&gate);
     assert_int_equal(grove_join(f, NULL), 0);
     grove_release(f);
-    assert_null(join_threads(1));
+    join_threads(threads, 1);
 }
 
 int main(void)

@@ -2,7 +2,7 @@
  * TLS connections: over every kind of descriptor and over functions, reading
  * while writing, ends, and calls that are cut short.
  */
-#include "tls_help.h"
+#include "tls_links.h"
 
 static struct link usual_link(enum kind kind)
 {
@@ -44,11 +44,7 @@ static void the_first_read_and_write_shake_hands(void **state)
     grove_tls_context *c = client_context(&ca), *s = server_context(&good);
     struct link l = link_over(tcp_pair(), c, s, "a.test");
     char buf[16];
-    struct call in = {.make = make_read,
-                      .name = "read",
-                      .more = l.server,
-                      .buf = buf,
-                      .len = sizeof(buf)};
+    struct call in = tls_call(make_read, "read", l.server, buf, sizeof(buf));
     assert_string_equal(grove_tls_version(l.client), "");
     assert_string_equal(grove_tls_cipher(l.client), "");
     call_start(&in);
@@ -164,11 +160,7 @@ static void several_readers_take_turns(void **state)
     char bufs[3][8];
     struct call calls[3];
     for (int i = 0; i < 3; i++) {
-        calls[i] = (struct call){.make = make_read,
-                                 .name = "reader",
-                                 .more = l.server,
-                                 .buf = bufs[i],
-                                 .len = 2};
+        calls[i] = tls_call(make_read, "reader", l.server, bufs[i], 2);
         call_start(&calls[i]);
     }
     /* One that gives up is left out. */
@@ -221,81 +213,90 @@ static ssize_t write_pipe(void *arg, const void *buf, size_t len,
     return grove_write_until(p->out, buf, len < 900 ? len : 900, deadline);
 }
 
-static void over_functions(void **state)
+/* A connection over two pipes. */
+struct piped {
+    struct link link;     /* its pair is not used */
+    int up[2], down[2];   /* client to server, and back; -1: closed */
+    struct pipes ends[2]; /* the client's, the server's */
+};
+
+static void piped_begin(struct piped *p)
 {
-    int up[2], down[2];
-    assert_int_equal(pipe(up), 0);
-    assert_int_equal(pipe(down), 0);
-    struct pipes ends[2] = {{down[0], up[1]}, {up[0], down[1]}};
+    assert_int_equal(pipe(p->up), 0);
+    assert_int_equal(pipe(p->down), 0);
+    p->ends[0] = (struct pipes){p->down[0], p->up[1]};
+    p->ends[1] = (struct pipes){p->up[0], p->down[1]};
     grove_tls_context *c = client_context(&ca), *s = server_context(&good);
-    struct link l;
-    grove_tls_transport t = {read_pipe, write_pipe, &ends[0]};
-    assert_int_equal(grove_tls_new_over(&l.client, c, &t, "a.test"), 0);
-    t.arg = &ends[1];
-    assert_int_equal(grove_tls_new_over(&l.server, s, &t, NULL), 0);
-    shake_well(&l);
-    say(l.client, l.server, "hello");
-    talk_both_ways(&l);
-
-    /* An end that is no close_notify is an error. */
-    assert_int_equal(grove_tls_shutdown(l.server, SHUT_WR), 0);
-    char buf[8];
-    assert_int_equal(grove_tls_read(l.client, buf, sizeof(buf)), 0);
-    grove_close(up[1]);
-    assert_int_equal(grove_tls_read(l.server, buf, sizeof(buf)), -1);
-    assert_int_equal(errno, ECONNABORTED);
-
-    grove_tls_free(l.client);
-    grove_tls_free(l.server);
-    grove_close(up[0]);
-    grove_close(down[0]);
-    grove_close(down[1]);
+    grove_tls_transport t = {read_pipe, write_pipe, &p->ends[0]};
+    assert_int_equal(grove_tls_new_over(&p->link.client, c, &t, "a.test"), 0);
+    t.arg = &p->ends[1];
+    assert_int_equal(grove_tls_new_over(&p->link.server, s, &t, NULL), 0);
     grove_tls_context_release(c);
     grove_tls_context_release(s);
+    shake_well(&p->link);
+}
+
+static void piped_end(struct piped *p)
+{
+    grove_tls_free(p->link.client);
+    grove_tls_free(p->link.server);
+    for (int i = 0; i < 2; i++) {
+        if (p->up[i] >= 0)
+            grove_close(p->up[i]);
+        grove_close(p->down[i]);
+    }
+}
+
+static void over_functions(void **state)
+{
+    struct piped p;
+    struct link *l = &p.link;
+    piped_begin(&p);
+    say(l->client, l->server, "hello");
+    talk_both_ways(l);
+
+    /* An end that is no close_notify is an error. */
+    assert_int_equal(grove_tls_shutdown(l->server, SHUT_WR), 0);
+    char buf[8];
+    assert_int_equal(grove_tls_read(l->client, buf, sizeof(buf)), 0);
+    grove_close(p.up[1]);
+    p.up[1] = -1;
+    assert_int_equal(grove_tls_read(l->server, buf, sizeof(buf)), -1);
+    assert_int_equal(errno, ECONNABORTED);
+
+    piped_end(&p);
+}
+
+/* A write was cut short after `done` bytes of data: made again with the rest of
+ * them, wherever that is now, all arrives. */
+static void make_write_again(struct link *l, const char *data, char *rest,
+                             size_t done)
+{
+    char *got = malloc(LARGE);
+    struct call out =
+        tls_call(make_write, "again", l->client, rest, LARGE - done);
+    call_start(&out);
+    struct call in = tls_call(read_large, "read", l->server, got, LARGE);
+    in.deadline = grove_now() + 4 * HANG;
+    assert_int_equal(read_large(&in), LARGE);
+    expect_result(&out, (ssize_t)(LARGE - done));
+    assert_memory_equal(data, got, LARGE);
+    free(got);
 }
 
 /* A write that is cut short over functions is made again as over a socket. */
 static void a_cut_write_over_functions(void **state)
 {
-    int up[2], down[2];
-    assert_int_equal(pipe(up), 0);
-    assert_int_equal(pipe(down), 0);
-    struct pipes ends[2] = {{down[0], up[1]}, {up[0], down[1]}};
-    grove_tls_context *c = client_context(&ca), *s = server_context(&good);
-    struct link l;
-    grove_tls_transport t = {read_pipe, write_pipe, &ends[0]};
-    assert_int_equal(grove_tls_new_over(&l.client, c, &t, "a.test"), 0);
-    t.arg = &ends[1];
-    assert_int_equal(grove_tls_new_over(&l.server, s, &t, NULL), 0);
-    shake_well(&l);
-
-    char *data = pattern(1), *got = malloc(LARGE);
-    ssize_t n = grove_tls_write_until(l.client, data, LARGE, grove_now() + MS);
+    struct piped p;
+    piped_begin(&p);
+    char *data = pattern(1);
+    ssize_t n =
+        grove_tls_write_until(p.link.client, data, LARGE, grove_now() + MS);
     assert_true(n < LARGE);
     size_t done = n < 0 ? 0 : (size_t)n;
-    struct call out = {.make = make_write,
-                       .name = "again",
-                       .more = l.client,
-                       .buf = data + done,
-                       .len = LARGE - done};
-    call_start(&out);
-    struct call in = {.more = l.server,
-                      .buf = got,
-                      .len = LARGE,
-                      .deadline = grove_now() + 4 * HANG};
-    assert_int_equal(read_large(&in), LARGE);
-    expect_result(&out, (ssize_t)(LARGE - done));
-    assert_memory_equal(data, got, LARGE);
+    make_write_again(&p.link, data, data + done, done);
     free(data);
-    free(got);
-    grove_tls_free(l.client);
-    grove_tls_free(l.server);
-    for (int i = 0; i < 2; i++) {
-        grove_close(up[i]);
-        grove_close(down[i]);
-    }
-    grove_tls_context_release(c);
-    grove_tls_context_release(s);
+    piped_end(&p);
 }
 
 /* A descriptor that is no socket: the end of a pipe that nobody writes to. */
@@ -306,8 +307,7 @@ static void over_a_pipe(void **state)
     grove_tls *tls;
     assert_int_equal(grove_tls_new(&tls, s, p.in, NULL), 0);
     struct call c = {.make = make_handshake, .name = "pipe", .more = tls};
-    call_start(&c);
-    expect_parked(&c);
+    start_parked(&c);
     grove_close(p.out);
     expect_error(&c, ECONNABORTED);
     assert_string_equal(grove_tls_error(tls),
@@ -394,11 +394,7 @@ static void a_reset_is_the_systems_error(void **state)
     struct link l = usual_link(TCP);
     struct linger now = {1, 0};
     char buf[4];
-    struct call in = {.make = make_read,
-                      .name = "read",
-                      .more = l.server,
-                      .buf = buf,
-                      .len = 4};
+    struct call in = tls_call(make_read, "read", l.server, buf, 4);
     call_start(&in);
     setsockopt(l.pair.out, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
     grove_close(l.pair.out);
@@ -440,11 +436,7 @@ static void a_deadline_or_a_kill_ends_a_read(void **state)
     assert_int_equal(grove_tls_read_until(l.client, buf, 4, grove_now() + MS),
                      -1);
     assert_int_equal(errno, ETIMEDOUT);
-    struct call in = {.make = make_read,
-                      .name = "read",
-                      .more = l.client,
-                      .buf = buf,
-                      .len = 4};
+    struct call in = tls_call(make_read, "read", l.client, buf, 4);
     call_start(&in);
     grove_kill(in.fiber);
     expect_error(&in, ECANCELED);
@@ -485,27 +477,14 @@ static size_t write_until_cut(struct link *l, const char *data)
 static void a_cut_write_is_made_again(void **state)
 {
     struct link l = usual_link(UNIX_STREAM);
-    char *data = pattern(1), *got = malloc(LARGE);
+    char *data = pattern(1);
     size_t done = write_until_cut(&l, data);
     /* From another place: the bytes count. */
     char *copy = malloc(LARGE - done);
     memcpy(copy, data + done, LARGE - done);
-    struct call out = {.make = make_write,
-                       .name = "again",
-                       .more = l.client,
-                       .buf = copy,
-                       .len = LARGE - done};
-    call_start(&out);
-    struct call in = {.more = l.server,
-                      .buf = got,
-                      .len = LARGE,
-                      .deadline = grove_now() + 4 * HANG};
-    assert_int_equal(read_large(&in), LARGE);
-    expect_result(&out, (ssize_t)(LARGE - done));
-    assert_memory_equal(data, got, LARGE);
+    make_write_again(&l, data, copy, done);
     free(data);
     free(copy);
-    free(got);
     link_close(&l);
 }
 
@@ -542,13 +521,9 @@ static void a_kill_after_a_part_is_told_next(void **state)
 {
     struct link l = usual_link(UNIX_STREAM);
     char *data = pattern(1);
-    struct call out = {.make = write_then_sleep,
-                       .name = "write",
-                       .more = l.client,
-                       .buf = data,
-                       .len = LARGE};
-    call_start(&out);
-    expect_parked(&out);
+    struct call out =
+        tls_call(write_then_sleep, "write", l.client, data, LARGE);
+    start_parked(&out);
     grove_kill(out.fiber);
     expect_result(&out, 0);
     assert_true(out.flags > 0 && out.flags < LARGE);
@@ -560,11 +535,7 @@ static void closing_the_descriptor_wakes_who_waits(void **state)
 {
     struct link l = usual_link(TCP);
     char buf[4];
-    struct call in = {.make = make_read,
-                      .name = "read",
-                      .more = l.client,
-                      .buf = buf,
-                      .len = 4};
+    struct call in = tls_call(make_read, "read", l.client, buf, 4);
     call_start(&in);
     grove_close(l.pair.out);
     expect_error(&in, EBADF);

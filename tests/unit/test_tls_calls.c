@@ -2,7 +2,7 @@
  * System calls of TLS: a request and its reply cost a receive and a send at
  * each end, as without TLS, and nothing that is tried in vain.
  */
-#include "tls_help.h"
+#include "tls_links.h"
 
 #include <sys/epoll.h>
 

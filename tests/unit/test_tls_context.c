@@ -2,7 +2,7 @@
  * Contexts: certificates and keys of files and texts, whom to trust, and what
  * is refused, with the words that say why.
  */
-#include "tls_help.h"
+#include "tls_links.h"
 
 #include <sys/stat.h>
 

@@ -4,7 +4,7 @@
  * leaked, and made again it works. And the kernel's errors.
  */
 #include "faults.h"
-#include "tls_help.h"
+#include "tls_links.h"
 
 #include <openssl/crypto.h>
 
@@ -99,8 +99,6 @@ static void contexts_report_no_memory(void **state)
 
 /* ---- connections ------------------------------------------------------------ */
 
-static grove_tls_context *client, *server;
-
 /* The first error of either end wins: the other's is what became of it. */
 static int worse(int error, int other)
 {
@@ -112,8 +110,8 @@ static int connect_and_talk(void)
 {
     struct pair p = pair_of(UNIX_STREAM);
     grove_tls *c = NULL, *s = NULL;
-    int r = -grove_tls_new(&c, client, p.out, "a.test");
-    r = worse(r, -grove_tls_new(&s, server, p.in, NULL));
+    int r = -grove_tls_new(&c, usual_client, p.out, "a.test");
+    r = worse(r, -grove_tls_new(&s, usual_server, p.in, NULL));
     if (r == 0) {
         /* Not in fibers of their own, which might lack the memory: by turns,
          * without waiting, until there is no more to do. */
@@ -156,7 +154,7 @@ static void connections_report_no_memory(void **state)
 
 static void the_kernels_errors_are_passed_on(void **state)
 {
-    struct link l = link_over(tcp_pair(), client, server, "a.test");
+    struct link l = link_over(tcp_pair(), usual_client, usual_server, "a.test");
     char buf[8];
     shake_well(&l);
     fault_arm(FAULT_sendto, 1, ENOBUFS);
@@ -180,17 +178,7 @@ static void the_kernels_errors_are_passed_on(void **state)
 static int setup(void **state)
 {
     grove_yield();
-    make_certs(state);
-    client = client_context(&ca);
-    server = server_context(&good);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    grove_tls_context_release(client);
-    grove_tls_context_release(server);
-    return free_certs(state);
+    return make_contexts(state);
 }
 
 int main(void)
@@ -203,5 +191,5 @@ int main(void)
     if (!CRYPTO_set_mem_functions(counted_malloc, counted_realloc,
                                   counted_free))
         return 1;
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, release_contexts);
 }

@@ -2,7 +2,7 @@
  * Servers with TLS: the handshake in the connection's fiber, with its deadline,
  * and a clean end; several threads with one context.
  */
-#include "tls_help.h"
+#include "tls_links.h"
 
 #include <pthread.h>
 

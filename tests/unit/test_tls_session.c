@@ -1,24 +1,7 @@
 /*
  * Resumption: sessions saved and resumed, and those that must not be.
  */
-#include "tls_help.h"
-
-static grove_tls_context *client, *server;
-
-static int setup(void **state)
-{
-    make_certs(state);
-    client = client_context(&ca);
-    server = server_context(&good);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    grove_tls_context_release(client);
-    grove_tls_context_release(server);
-    return free_certs(state);
-}
+#include "tls_links.h"
 
 struct saved {
     char bytes[GROVE_TLS_SESSION_MAX];
@@ -64,11 +47,11 @@ static void sessions_are_resumed(void **state)
 {
     static const int versions[] = {TLS1_3_VERSION, TLS1_2_VERSION};
     for (int i = 0; i < 2; i++) {
-        SSL_CTX_set_max_proto_version(grove_tls_context_native(client),
+        SSL_CTX_set_max_proto_version(grove_tls_context_native(usual_client),
                                       versions[i]);
-        struct saved *saved = new_session(client, server, "a.test");
+        struct saved *saved = new_session(usual_client, usual_server, "a.test");
         for (int round = 0; round < 2; round++) {
-            struct link l = resume(client, server, "a.test", saved);
+            struct link l = resume(usual_client, usual_server, "a.test", saved);
             shake_well(&l);
             assert_true(grove_tls_resumed(l.client));
             assert_true(grove_tls_resumed(l.server));
@@ -76,15 +59,15 @@ static void sessions_are_resumed(void **state)
             link_close(&l);
         }
     }
-    SSL_CTX_set_max_proto_version(grove_tls_context_native(client), 0);
+    SSL_CTX_set_max_proto_version(grove_tls_context_native(usual_client), 0);
 }
 
 /* Another server does not know the ticket: a whole handshake, no error. */
 static void a_server_may_decline(void **state)
 {
-    struct saved *saved = new_session(client, server, "a.test");
+    struct saved *saved = new_session(usual_client, usual_server, "a.test");
     grove_tls_context *other = server_context(&good);
-    struct link l = resume(client, other, "a.test", saved);
+    struct link l = resume(usual_client, other, "a.test", saved);
     shake_well(&l);
     assert_false(grove_tls_resumed(l.client));
     say(l.client, l.server, "hello");
@@ -94,15 +77,15 @@ static void a_server_may_decline(void **state)
 
 static void bad_sessions_are_refused(void **state)
 {
-    struct saved *saved = new_session(client, server, "a.test");
-    struct link l = link_over(tcp_pair(), client, server, "b.test");
+    struct saved *saved = new_session(usual_client, usual_server, "a.test");
+    struct link l = link_over(tcp_pair(), usual_client, usual_server, "b.test");
     assert_int_equal(
         grove_tls_session_resume(l.client, saved->bytes, saved->len), -EINVAL);
     assert_string_equal(grove_tls_error(l.client),
                         "the saved session is of a.test, not of b.test");
     link_close(&l);
 
-    l = link_over(tcp_pair(), client, server, "a.test");
+    l = link_over(tcp_pair(), usual_client, usual_server, "a.test");
     assert_int_equal(grove_tls_session_resume(l.client, "a.test", 6), -EINVAL);
     assert_int_equal(grove_tls_session_resume(l.client, "", 0), -EINVAL);
     assert_int_equal(grove_tls_session_resume(l.client, "a.test\0nonsense", 15),
@@ -119,7 +102,7 @@ static void bad_sessions_are_refused(void **state)
 static void nothing_to_save(void **state)
 {
     char buf[16];
-    struct link l = link_over(tcp_pair(), client, server, "a.test");
+    struct link l = link_over(tcp_pair(), usual_client, usual_server, "a.test");
     assert_int_equal(grove_tls_session_save(l.client, buf, 16), -ENOENT);
     assert_int_equal(grove_tls_session_save(l.server, buf, 16), -EINVAL);
     shake_well(&l);
@@ -137,7 +120,7 @@ static void an_unverified_session_is_not_trusted(void **state)
     grove_tls_context *careless = client_context(&ca);
     grove_tls_context_verify(careless, GROVE_TLS_VERIFY_NONE);
     struct saved *saved = new_session(careless, s, "a.test");
-    struct link l = resume(client, s, "a.test", saved);
+    struct link l = resume(usual_client, s, "a.test", saved);
     assert_int_equal(shake(&l).client, EKEYREJECTED);
     assert_non_null(strstr(grove_tls_error(l.client), "self-signed"));
     link_close(&l);
@@ -159,16 +142,16 @@ static void a_ticket_is_for_its_own_host(void **state)
         grove_tls_context_trust_text(shut, ca.cert_text);
         grove_tls_context_verify(shut, GROVE_TLS_VERIFY_CHAIN);
         grove_tls_context_host(s, "shut.test", shut);
-        SSL_CTX_set_max_proto_version(grove_tls_context_native(client),
+        SSL_CTX_set_max_proto_version(grove_tls_context_native(usual_client),
                                       versions[i]);
-        struct saved *saved = new_session(client, s, "open.test");
-        struct link l = resume(client, s, "open.test", saved);
+        struct saved *saved = new_session(usual_client, s, "open.test");
+        struct link l = resume(usual_client, s, "open.test", saved);
         shake_well(&l);
         assert_true(grove_tls_resumed(l.client));
         link_close(&l);
         /* A client that lies about whose session it is. */
         memcpy(saved->bytes, "shut", 4);
-        l = resume(client, s, "shut.test", saved);
+        l = resume(usual_client, s, "shut.test", saved);
         bool refused = shake(&l).server != 0;
         /* With TLS 1.2 the session says which host it is. */
         assert_int_equal(refused, versions[i] == TLS1_3_VERSION);
@@ -178,7 +161,7 @@ static void a_ticket_is_for_its_own_host(void **state)
         grove_tls_context_release(shut);
         grove_tls_context_release(s);
     }
-    SSL_CTX_set_max_proto_version(grove_tls_context_native(client), 0);
+    SSL_CTX_set_max_proto_version(grove_tls_context_native(usual_client), 0);
     cert_free(&both);
 }
 
@@ -192,5 +175,5 @@ int main(void)
         cmocka_unit_test(an_unverified_session_is_not_trusted),
         cmocka_unit_test(a_ticket_is_for_its_own_host),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, make_contexts, release_contexts);
 }

@@ -2,7 +2,7 @@
  * Certificates: what is refused, with which errno and which words, one a row;
  * names, client certificates, application protocols, versions, hosts.
  */
-#include "tls_help.h"
+#include "tls_links.h"
 
 #define DAY 86400L
 

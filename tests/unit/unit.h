@@ -27,6 +27,23 @@
 #define assert_uint_in_range assert_in_range
 #endif
 
+#include "grove.h"
+
+/* Not every test uses each. */
+#define HELPER __attribute__((unused)) static
+
+#define MS GROVE_MILLISECOND
+
+/* Long enough to mean that something hangs, for waits that should not. */
+#define HANG (10 * GROVE_SECOND)
+
+/* cmocka.h of the cross build has no such thing. */
+#define check(condition, ...) \
+    do { \
+        if (!(condition)) \
+            fail_msg(__VA_ARGS__); \
+    } while (0)
+
 #if defined(__SANITIZE_ADDRESS__)
 #define UNIT_ASAN 1
 #else
@@ -39,13 +56,13 @@
 #endif
 
 /* Whether address space, speed and page counts are not those of the machine. */
-__attribute__((unused)) static bool unit_slow(void)
+HELPER bool unit_slow(void)
 {
     return UNIT_ASAN || UNIT_TSAN || getenv("GROVE_UNDER_VALGRIND");
 }
 
 /* A value for many things, and one for few where they cost much more. */
-__attribute__((unused)) static size_t unit_scale(size_t many, size_t few)
+HELPER size_t unit_scale(size_t many, size_t few)
 {
     return unit_slow() ? few : many;
 }
@@ -79,8 +96,7 @@ struct unit_child {
 };
 
 /* Run fn in a forked process that exits with what fn returns. */
-__attribute__((unused)) static void unit_in_child(struct unit_child *child,
-                                                  int (*fn)(void))
+HELPER void unit_in_child(struct unit_child *child, int (*fn)(void))
 {
     int ends[2];
     assert_int_equal(pipe(ends), 0);
@@ -115,13 +131,12 @@ __attribute__((unused)) static void unit_in_child(struct unit_child *child,
     assert_int_equal(waitpid(pid, &child->status, 0), pid);
 }
 
-__attribute__((unused)) static bool unit_died_of(const struct unit_child *child,
-                                                 int signum)
+HELPER bool unit_died_of(const struct unit_child *child, int signum)
 {
     return WIFSIGNALED(child->status) && WTERMSIG(child->status) == signum;
 }
 
-__attribute__((unused)) static void unit_assert_exit(struct unit_child *child)
+HELPER void unit_assert_exit(struct unit_child *child)
 {
     if (!WIFEXITED(child->status) || WEXITSTATUS(child->status) != 0)
         fail_msg("the child ended with status %#x: %s", (unsigned)child->status,

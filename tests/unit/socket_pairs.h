@@ -1,48 +1,21 @@
 /*
- * What the tests of net/ share: connected pairs of every kind, and calls made
- * in a fiber of their own, whose outcome is looked at from the test's stack
- * (where cmocka's assertions may leave by longjmp).
+ * Connected pairs of every kind that can be read from and written to, and what
+ * tests do to a descriptor behind the runtime's back: fill it, empty it, look
+ * at its flags.
  */
-#ifndef TESTS_UNIT_NET_HELP_H
-#define TESTS_UNIT_NET_HELP_H
+#ifndef TESTS_UNIT_SOCKET_PAIRS_H
+#define TESTS_UNIT_SOCKET_PAIRS_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "unit.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
-#include <grove.h>
-
-/* Not every test uses each. */
-#define HELPER __attribute__((unused)) static
-
-#define MS GROVE_MILLISECOND
-
-/* Long enough to mean that something hangs, for waits that should not. */
-#define HANG (10 * GROVE_SECOND)
-
-/* cmocka.h of the cross build has no such thing. */
-#define check(condition, ...) \
-    do { \
-        if (!(condition)) \
-            fail_msg(__VA_ARGS__); \
-    } while (0)
-
-/* ---- sockets ----------------------------------------------------------- */
+#include "grove.h"
 
 enum kind { TCP, UNIX_STREAM, UNIX_PACKET, UNIX_DATAGRAM, UDP, PIPE, KINDS };
 
@@ -79,15 +52,34 @@ HELPER int listener(struct sockaddr_in *addr)
     return fd;
 }
 
+/* A listener whose queue is full drops further SYNs: connect waits. What keeps
+ * it full is in fds. */
+HELPER void fill_queue(int server, const struct sockaddr_in *addr, int fds[3])
+{
+    assert_int_equal(listen(server, 0), 0);
+    for (int i = 0; i < 3; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        connect(fds[i], (const struct sockaddr *)addr, sizeof(*addr));
+    }
+}
+
+/* A socket that is connected to a listener. */
+HELPER int connected_to(const struct sockaddr_in *addr)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    check(connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0,
+          "127.0.0.1 cannot be connected to (%s): the loopback interface must "
+          "be up (ip link set lo up)",
+          strerror(errno));
+    return fd;
+}
+
 HELPER struct pair tcp_pair(void)
 {
     struct sockaddr_in addr;
     int server = listener(&addr);
-    struct pair p = {.out = socket(AF_INET, SOCK_STREAM, 0)};
-    check(connect(p.out, (struct sockaddr *)&addr, sizeof(addr)) == 0,
-          "127.0.0.1 cannot be connected to (%s): the loopback interface must "
-          "be up (ip link set lo up)",
-          strerror(errno));
+    struct pair p = {.out = connected_to(&addr)};
     p.in = accept(server, NULL, NULL);
     assert_true(p.in >= 0);
     int one = 1;
@@ -134,6 +126,11 @@ HELPER void set_nonblocking(int fd)
     assert_int_equal(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK), 0);
 }
 
+HELPER void set_blocking(int fd)
+{
+    assert_int_equal(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK), 0);
+}
+
 /* Nothing may leave O_NONBLOCK changed. */
 HELPER void assert_blocking(int fd)
 {
@@ -155,76 +152,18 @@ HELPER size_t fill(int fd)
     return total;
 }
 
-/* ---- calls ------------------------------------------------------------- */
-
-/* A call made in a fiber, and its outcome once finished. */
-struct call {
-    ssize_t (*make)(struct call *call); /* what is called; errno counts */
-    const char *name;
-    int fd;
-    char *buf;
-    size_t len;
-    int flags;
-    int64_t deadline;
-    void *more; /* for make */
-    int order;  /* 1 for the call that finished first, ... */
-    ssize_t result;
-    int error; /* 0 when result is not negative */
-    bool finished;
-    grove_fiber *fiber;
-};
-
-static int finished_calls;
-
-static void *call_entry(void *arg)
+/* Read until nothing is left; how much there was. */
+HELPER size_t empty(int fd)
 {
-    struct call *c = arg;
-    errno = 0;
-    c->result = c->make(c);
-    c->error = c->result < 0 ? errno : 0;
-    c->finished = true;
-    c->order = ++finished_calls;
-    return NULL;
-}
-
-/* Spawn the call and let it come as far as it does without waiting. */
-HELPER void call_start(struct call *c)
-{
-    c->finished = false;
-    if (!c->deadline)
-        c->deadline = GROVE_NEVER;
-    assert_int_equal(grove_spawn(&c->fiber, call_entry, c), 0);
-    grove_yield();
-}
-
-HELPER void call_finish(struct call *c)
-{
-    int r = grove_join_until(c->fiber, NULL, grove_now() + HANG);
-    if (r == -ETIMEDOUT)
-        grove_dump(STDERR_FILENO);
-    check(r == 0, "%s: join returned %d", c->name, r);
-    grove_release(c->fiber);
-}
-
-HELPER void expect_parked(const struct call *c)
-{
-    check(!c->finished, "%s did not wait: %zd, errno %d", c->name, c->result,
-          c->error);
-}
-
-HELPER void expect_error(struct call *c, int error)
-{
-    call_finish(c);
-    check(c->result == -1 && c->error == error,
-          "%s: %zd, errno %d, expected errno %d", c->name, c->result, c->error,
-          error);
-}
-
-HELPER void expect_result(struct call *c, ssize_t n)
-{
-    call_finish(c);
-    check(c->result == n, "%s: %zd, errno %d, expected %zd", c->name, c->result,
-          c->error, n);
+    char block[65536];
+    int flags = fcntl(fd, F_GETFL);
+    size_t total = 0;
+    ssize_t n;
+    fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    while ((n = read(fd, block, sizeof(block))) > 0)
+        total += (size_t)n;
+    fcntl(fd, F_SETFL, flags);
+    return total;
 }
 
 /* Every descriptor that a test opened was closed: how many are open. */
