@@ -5,12 +5,16 @@
  *   type.c        the type greenlet.greenlet, and the room's part of the module
  *   life.c        the greenlet as an object: made, collected, ended
  *   attributes.c  its attributes
- *   switch.c      switching, and what a greenlet's fiber runs
+ *   switch.c throw.c   the methods switch and throw
+ *   target.c      whom they reach: threads, dead greenlets
+ *   crossing.h crossing.c   from one greenlet to another
+ *   body.c        what a greenlet's fiber runs: its birth and death
  *   recursion.c   running out of stack in Python code
  *   trace.c       whom settrace has told of switches
  *   functions.c   the functions of greenlet's module
  *   c_api.c       what extensions compiled against greenlet.h call
  *   thread.c      what a Python thread has: its hub, its current greenlet
+ *   roster.c      all threads that have that
  *   host.c        struct grove_host for CPython
  *   switch_clock.c   how long greenlets run
  *

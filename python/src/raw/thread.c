@@ -15,9 +15,6 @@
 
 #define CAPSULE "grove.thread"
 
-struct py_thread *thread_cached;
-static struct py_thread *threads;
-
 /* ---- what the rooms above do --------------------------------------------- */
 
 struct raw_hooks *raw_hooks;
@@ -27,7 +24,7 @@ void (*raw_describe)(const struct grove_fiber *f, char *text, size_t size);
 
 void raw_hooks_add(struct raw_hooks *hooks)
 {
-    assert(!threads);
+    assert(!thread_first());
     for (struct raw_hooks *h = raw_hooks; h; h = h->next) {
         if (h == hooks) /* the import failed later on, and is tried again */
             return;
@@ -62,24 +59,6 @@ static void tell_dead(struct py_thread *t)
 
 /* ---- the life of a thread ------------------------------------------------ */
 
-void thread_unref(struct py_thread *t)
-{
-    if (--t->references == 0)
-        PyMem_Free(t);
-}
-
-static void forget(struct py_thread *t)
-{
-    for (struct py_thread **at = &threads; *at; at = &(*at)->next) {
-        if (*at == t) {
-            *at = t->next;
-            break;
-        }
-    }
-    if (thread_cached == t)
-        thread_cached = NULL;
-}
-
 /* The thread ends, in this very thread and in its main greenlet. */
 static void end_greenlets(struct py_thread *t)
 {
@@ -96,7 +75,7 @@ static void thread_end(struct py_thread *t)
         end_greenlets(t);
     else if (here)
         t->hub->keep_stacks = true;
-    forget(t);
+    roster_remove(t);
     t->dead = true;
     tell_dead(t);
     PyMem_Free(t->clock);
@@ -186,21 +165,7 @@ static struct py_thread *thread_new(PyThreadState *tstate)
     hub->root.host = t->main->green;
     hub->host = &python_host;
     hub->stacks.spare = STATE_SPARE;
-    t->next = threads;
-    threads = t;
-    return t;
-}
-
-struct py_thread *thread_first(void)
-{
-    return threads;
-}
-
-struct py_thread *thread_look_up(PyThreadState *tstate)
-{
-    struct py_thread *t = threads;
-    while (t && t->tstate != tstate)
-        t = t->next;
+    roster_add(t);
     return t;
 }
 
