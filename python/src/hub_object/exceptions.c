@@ -89,6 +89,22 @@ void hub_object_set_loop_exit(struct py_thread *t)
     Py_DECREF(value);
 }
 
+bool hub_object_deadlock(struct py_thread *t)
+{
+    hub_object_set_loop_exit(t);
+    PyObject *exception = exception_take();
+    if (!t->main || !exception) {
+        Py_XDECREF(exception);
+        return false;
+    }
+    PyObject *result = greenlet_throw(t->main, exception, NULL, NULL);
+    Py_DECREF(exception);
+    if (!result)
+        hub_object_report(t, NULL);
+    Py_XDECREF(result);
+    return true;
+}
+
 static PyObject *loop_exit_hub(PyObject *self, void *closure)
 {
     PyObject *args = ((PyBaseExceptionObject *)self)->args;

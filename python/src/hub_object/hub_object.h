@@ -4,7 +4,10 @@
  * sockets include this header.
  *
  *   hub.c            the greenlet that stands for the hub's own fiber
- *   loop.c           hub.loop and the callbacks it queues
+ *   place.c          which Hub a thread has
+ *   watcher_waits.c  waiting for a watcher, and calling that off
+ *   loop.c           hub.loop
+ *   callback.c       the callbacks it queues
  *   park.c           waiting
  *   errors.c         what the Hub does about errors that nobody else will see
  *   exceptions.c     LoopExit and the others
