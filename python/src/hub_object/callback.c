@@ -15,13 +15,13 @@
 
 typedef struct Callback {
     PyObject_HEAD
-    struct run run;           /* queued by its own thread */
-    grove_post post;          /* posted by another */
+    struct run run;           /* queued: by its own thread, not yet called */
+    grove_post post;          /* under way while posted: by another thread */
     struct py_thread *thread; /* counted */
     PyObject *fn;             /* NULL: called or stopped */
     PyObject *args;           /* a tuple; NULL: none */
-    bool posted;
-    bool running;
+    bool posted;              /* the mailbox has it, with a reference */
+    bool running;             /* fn, which it has let go of, is being called */
 } Callback;
 
 static PyTypeObject Callback_Type;
@@ -29,15 +29,18 @@ static PyTypeObject Callback_Type;
 /* Consumes the queue's reference. */
 static void callback_call(Callback *cb)
 {
+    assert(!run_queued(&cb->run) && !cb->posted && Py_REFCNT(cb) > 0);
     PyObject *fn = cb->fn;
     PyObject *args = cb->args;
     if (fn) {
+        assert(!cb->running && !PyErr_Occurred());
         cb->fn = NULL;
         cb->args = NULL;
         cb->running = true;
         hub_object_enter(cb->thread);
         PyObject *result =
             args ? PyObject_Call(fn, args, NULL) : PyObject_CallNoArgs(fn);
+        assert((result == NULL) == !!PyErr_Occurred());
         if (!result)
             hub_object_report(cb->thread, (PyObject *)cb);
         Py_XDECREF(result);
@@ -56,6 +59,7 @@ static void on_turn(struct run *run)
 static void on_post(grove_post *post)
 {
     Callback *cb = container_of(post, Callback, post);
+    assert(cb->posted);
     cb->posted = false;
     callback_call(cb);
 }
@@ -86,6 +90,7 @@ PyObject *loop_run_callback(struct py_thread *t, PyObject *fn, PyObject *args)
     Callback *cb = callback_new(t, fn, args);
     if (!cb)
         return NULL;
+    assert(t->hub == hub_of_thread && t->hub_object);
     Py_INCREF(cb);
     hub_queue(t->hub, &cb->run);
     return (PyObject *)cb;
@@ -96,6 +101,7 @@ PyObject *loop_post_callback(struct py_thread *t, PyObject *fn, PyObject *args)
     Callback *cb = callback_new(t, fn, args);
     if (!cb)
         return NULL;
+    assert(!t->dead && t->hub);
     Py_INCREF(cb);
     cb->posted = true;
     grove_hub_post((grove_hub *)t->hub, &cb->post);
@@ -118,6 +124,8 @@ static int callback_clear(PyObject *self)
 
 static void callback_dealloc(PyObject *self)
 {
+    assert(!run_queued(&((Callback *)self)->run) &&
+           !((Callback *)self)->posted && !((Callback *)self)->running);
     PyObject_GC_UnTrack(self);
     callback_clear(self);
     thread_unref(((Callback *)self)->thread);

@@ -44,6 +44,7 @@ static int give_fiber(struct py_thread *t, PyObject *self)
         PyErr_NoMemory();
         return -1;
     }
+    assert(t->hub->loop_fiber != t->hub->current);
     greenlet_adopt((PyGreenlet *)self, t->hub->loop_fiber);
     t->hub_object = Py_NewRef(self);
     return 0;
@@ -100,6 +101,7 @@ static int hub_object_init_object(PyObject *self, PyObject *args,
 static int hub_object_retire(struct py_thread *t, bool keep_loop)
 {
     HubObject *old = (HubObject *)t->hub_object;
+    assert(old && t->tstate == state_current_tstate());
     if ((PyObject *)t->current == t->hub_object) {
         PyErr_SetString(PyExc_AssertionError,
                         "not possible in the Hub: it runs this callback");
@@ -123,6 +125,7 @@ static int hub_object_retire(struct py_thread *t, bool keep_loop)
     hub->stand_in = true;
     hub_object_take_place(t, self);
     Py_DECREF(self);
+    assert(!hub_object_is_given(t) && t->hub_object == self);
     return 0;
 }
 
@@ -232,6 +235,7 @@ static PyObject *hub_object_join(PyObject *self, PyObject *const *args,
     bool timed = deadline != GROVE_NEVER;
     t->hub->unref += timed;
     enum core_wait_result r = core_wait(t, deadline, "hub.join", -1, NULL);
+    assert(t->hub->unref >= timed && t->current == t->main);
     t->hub->unref -= timed;
     if (r == CORE_FAILED) {
         if (!PyErr_ExceptionMatches(PyExc_LoopExit))
@@ -261,6 +265,7 @@ static PyObject *hub_object_destroy(PyObject *self, PyObject *const *args,
     if (t->hub_object == self && (hub_object_check_thread(t) < 0 ||
                                   hub_object_retire(t, !destroy_loop) < 0))
         return NULL;
+    assert(t->hub_object != self);
     hub->destroyed = true;
     if (hub->loop && destroy_loop)
         loop_destroy_object(hub->loop);

@@ -57,6 +57,7 @@ void hub_object_report(struct py_thread *t, PyObject *context);
 /* The Hub is about to call somebody back: a tracer learns that it runs. */
 static inline void hub_object_enter(struct py_thread *t)
 {
+    assert((PyObject *)t->current == t->hub_object && t->hub_object);
     if (unlikely(t->tracer != NULL) && greenlet_trace_arrival(t, false) < 0)
         hub_object_report(t, NULL);
 }

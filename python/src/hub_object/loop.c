@@ -14,7 +14,7 @@ typedef struct Loop {
     struct py_thread *thread; /* counted */
     PyObject *error_handler;  /* NULL: the Hub */
     bool is_default;          /* the main thread's */
-    bool destroyed;
+    bool destroyed;           /* by destroy(): loop_check fails */
 } Loop;
 
 PyObject *loop_object_new(struct py_thread *t, bool is_default)
@@ -22,6 +22,7 @@ PyObject *loop_object_new(struct py_thread *t, bool is_default)
     Loop *loop = PyObject_GC_New(Loop, &Loop_Type);
     if (!loop)
         return NULL;
+    assert(!t->dead && t->hub);
     loop->thread = t;
     t->references++;
     loop->error_handler = NULL;
@@ -93,6 +94,7 @@ static struct hub *hub_of(PyObject *self)
     struct py_thread *t = loop_thread(self);
     if (loop_check(self) < 0 || hub_object_check_thread(t) < 0)
         return NULL;
+    assert(!t->dead && t->hub == hub_of_thread);
     return t->hub;
 }
 
@@ -215,13 +217,14 @@ static PyObject *loop_run(PyObject *self, PyObject *const *args, Py_ssize_t n,
 
 /* In place of a callback object. */
 struct break_run {
-    struct run run;
-    struct hub *hub;
+    struct run run;  /* queued as long as it exists */
+    struct hub *hub; /* in whose queue */
 };
 
 static void break_now(struct run *run)
 {
     struct hub *hub = container_of(run, struct break_run, run)->hub;
+    assert(!run_queued(run) && hub == hub_of_thread);
     PyMem_Free(container_of(run, struct break_run, run));
     hub_object_deadlock(((struct green *)hub->root.host)->thread);
 }

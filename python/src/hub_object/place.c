@@ -29,6 +29,9 @@ void hub_object_take_place(struct py_thread *t, PyObject *hub)
 {
     PyGreenlet *old = (PyGreenlet *)t->hub_object, *new = (PyGreenlet *)hub;
     struct green *alive = old->green, *dead = new->green;
+    assert(old != new && t->current != old && alive->is_hub && dead->is_hub);
+    assert(alive->phase == GREEN_ACTIVE && alive->fiber == t->hub->loop_fiber);
+    assert(dead->phase != GREEN_ACTIVE && !dead->fiber && dead->thread == t);
     old->green = dead;
     dead->self = old;
     dead->phase = GREEN_DEAD;
@@ -44,6 +47,7 @@ void hub_object_take_place(struct py_thread *t, PyObject *hub)
 
 PyObject *hub_object_make(struct py_thread *t)
 {
+    assert(!hub_object_is_given(t) && t->tstate == state_current_tstate());
     PyObject *hub = PyObject_CallNoArgs((PyObject *)hub_class);
     if (!hub)
         return NULL;
@@ -53,11 +57,13 @@ PyObject *hub_object_make(struct py_thread *t)
                      (PyObject *)hub_class);
         return NULL;
     }
+    assert(green_of(t->hub_object)->fiber == t->hub->loop_fiber);
     return t->hub_object;
 }
 
 int hub_object_check_alive(PyObject *hub)
 {
+    assert(PyObject_TypeCheck(hub, &Hub_Type));
     if (likely(green_of(hub)->phase != GREEN_DEAD))
         return 0;
     PyObject *loop = ((HubObject *)hub)->loop;
@@ -75,6 +81,7 @@ int hub_object_check_thread(struct py_thread *t)
     if (mine)
         PyErr_SetString(PyExc_InvalidThreadUse,
                         "cannot be used from a thread other than its own");
+    assert(PyErr_Occurred());
     return -1;
 }
 

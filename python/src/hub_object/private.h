@@ -7,7 +7,7 @@
 #include "hub_object/hub_object.h"
 
 typedef struct HubObject {
-    PyGreenlet base;
+    PyGreenlet base;            /* its green: the loop's fiber, or dead */
     PyObject *loop;             /* the loop object; NULL: destroyed */
     unsigned long thread_ident; /* threading's of its thread */
     bool is_main;               /* of the main thread */

@@ -32,6 +32,7 @@ static void green_entry(void *fiber);
 int greenlet_give_fiber(struct py_thread *t, PyGreenlet *self)
 {
     struct green *g = self->green;
+    assert(g->phase == GREEN_UNSTARTED && !g->fiber && g->thread == t);
     g->fiber =
         hub_fiber_new(t->hub, STACK_HOSTED, greenlet_stack_shift, green_entry);
     if (unlikely(!g->fiber)) {
@@ -50,6 +51,7 @@ struct grove_fiber *greenlet_start(PyGreenlet *self)
     struct green *g = self->green;
     if (greenlet_give_fiber(g->thread, self) < 0)
         return NULL;
+    assert(!g->parked);
     g->parked = true;
     return g->fiber;
 }
@@ -57,6 +59,7 @@ struct grove_fiber *greenlet_start(PyGreenlet *self)
 void greenlet_adopt(PyGreenlet *self, struct grove_fiber *f)
 {
     struct green *g = self->green;
+    assert(g->phase == GREEN_UNSTARTED && !g->fiber && !f->host);
     g->fiber = f;
     g->phase = GREEN_ACTIVE;
     f->host = g;
@@ -83,6 +86,7 @@ int greenlet_fetch_run(PyGreenlet *self)
 /* GreenletExit is a way to return: its instance is the value. */
 PyObject *greenlet_exit_value(void)
 {
+    assert(PyErr_Occurred());
     if (!PyErr_ExceptionMatches(PyExc_GreenletExit))
         return NULL;
     PyObject *type, *value, *tb;
@@ -98,6 +102,7 @@ PyObject *greenlet_exit_value(void)
 static PyObject *run_body(PyGreenlet *self)
 {
     struct green *g = self->green;
+    assert(g->run && g->start_args);
     PyObject *result = PyObject_Call(g->run, g->start_args, g->start_kwargs);
     Py_CLEAR(g->run);
     Py_CLEAR(g->start_args);
@@ -115,6 +120,7 @@ static PyGreenlet *heir(struct py_thread *t, PyGreenlet *parent,
         if (!parent)
             Py_FatalError("grove: a greenlet has ended and no ancestor lives");
         struct green *p = parent->green;
+        assert((*result == NULL) == !!PyErr_Occurred());
         if (greenlet_is_of_thread(t, p)) {
             if (p->phase == GREEN_ACTIVE) {
                 p->value = *result;
@@ -159,6 +165,9 @@ finish(struct py_thread *t, PyGreenlet *self, PyObject *result)
 {
     struct green *g = self->green;
     struct grove_fiber *f = g->fiber;
+    assert(g->phase == GREEN_ACTIVE && !g->is_main && f->host == g);
+    assert(t->current == self && !g->parked);
+    assert((result == NULL) == !!PyErr_Occurred());
     if (!result)
         result = greenlet_exit_value();
     forget_locals(g);
@@ -171,6 +180,7 @@ finish(struct py_thread *t, PyGreenlet *self, PyObject *result)
     if (unlikely(!result && to_hub)) {
         /* The Hub may be anywhere, and could do nothing else about it. */
         raw_report(t, (PyObject *)self);
+        assert(!PyErr_Occurred() && t->current == self);
         result = Py_NewRef(Py_None);
     }
     struct grove_fiber *next = NULL;
@@ -179,6 +189,7 @@ finish(struct py_thread *t, PyGreenlet *self, PyObject *result)
          * whoever is due runs next. */
         Py_DECREF(result);
         end_state(t, g);
+        assert(!t->left && !PyErr_Occurred());
         t->left = self;
         t->current = NULL;
     } else {
@@ -202,6 +213,7 @@ static void green_entry(void *arg)
     fiber_started(&t->hub->thread, &f->fiber);
     state_begin(t->tstate, &g->state, &f->fiber.stack);
     become_current(t, g);
+    assert(t->hub->current == f && t->current == self && !g->value);
     PyObject *value = arrived(t, greenlet_no_args);
     PyObject *result = NULL;
     if (likely(value != NULL))

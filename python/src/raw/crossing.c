@@ -29,6 +29,7 @@ void greenlet_drop_left(struct py_thread *t)
 {
     PyGreenlet *left = t->left;
     if (left) {
+        assert(left != t->current && t->hub == hub_of_thread);
         t->left = NULL;
         release_left(left);
     }
@@ -39,5 +40,6 @@ PyObject *crossing_arrived(struct py_thread *t, PyObject *value)
     if (t->tracer && greenlet_trace_arrival(t, !value) < 0)
         Py_CLEAR(value);
     greenlet_drop_left(t);
+    assert((value == NULL) == !!PyErr_Occurred());
     return value;
 }

@@ -35,6 +35,10 @@ static inline PyObject *arrived(struct py_thread *t, PyObject *value)
 static inline void make_current(struct py_thread *t, PyGreenlet *target)
 {
     struct green *g = target->green;
+    assert(g->thread == t && g->phase == GREEN_ACTIVE);
+    assert(g->fiber && g->fiber->host == g);
+    assert(t->current && t->current != target);
+    assert(!t->left); /* whoever was has been let go of */
     if (g->parked)
         g->parked = false;
     else
@@ -56,6 +60,7 @@ cross_to(struct py_thread *t, PyGreenlet *target)
 {
     PyGreenlet *origin = t->current;
     struct green *o = origin->green;
+    assert(t->hub == hub_of_thread && o->fiber == t->hub->current);
     if (unlikely(t->clock != NULL))
         switch_clock_note(t->clock, (PyObject *)target == t->hub_object);
     make_current(t, target);
@@ -69,6 +74,8 @@ cross_to(struct py_thread *t, PyGreenlet *target)
         if (!value && !PyErr_Occurred())
             value = Py_NewRef(greenlet_no_args);
     }
+    assert(t->current == origin && o->phase == GREEN_ACTIVE);
+    assert((value == NULL) == !!PyErr_Occurred());
     return arrived(t, value);
 }
 

@@ -155,8 +155,10 @@ extern PyGetSetDef greenlet_attributes[];
  * nobody left it one. */
 static inline void become_current(struct py_thread *t, struct green *g)
 {
+    assert(g->thread == t && g->phase == GREEN_ACTIVE && g->fiber);
     if (t->current == g->self)
         return;
+    assert(!t->current); /* or its reference would be lost */
     if (g->parked)
         g->parked = false;
     else

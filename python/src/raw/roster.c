@@ -13,12 +13,16 @@ static struct py_thread *threads;
 
 void thread_unref(struct py_thread *t)
 {
-    if (--t->references == 0)
+    assert(t->references > 0);
+    if (--t->references == 0) {
+        assert(thread_cached != t && !t->main && !t->current && !t->left);
         PyMem_Free(t);
+    }
 }
 
 void roster_add(struct py_thread *t)
 {
+    assert(t->references > 0 && !thread_look_up(t->tstate));
     t->next = threads;
     threads = t;
 }

@@ -13,6 +13,7 @@
  * Steals both; kwargs may be NULL. */
 static PyObject *packed(PyObject *args, PyObject *kwargs)
 {
+    assert(PyTuple_Check(args) && (!kwargs || PyDict_GET_SIZE(kwargs)));
     if (!kwargs) {
         if (PyTuple_GET_SIZE(args) != 1)
             return args;
@@ -69,6 +70,7 @@ PyObject *greenlet_switch_with(PyGreenlet *target, PyObject *args,
     PyObject *value = packed(args, kwargs);
     if (!value || target == t->current)
         return value;
+    assert(t->current && target->green->phase == GREEN_ACTIVE);
     target->green->value = value;
     return cross_to(t, target);
 fail:
@@ -126,6 +128,7 @@ PyObject *greenlet_method_switch(PyObject *self, PyObject *const *args,
                  t->current == (PyGreenlet *)self || t->left || t->doomed ||
                  names || nargs > 1))
         return switch_slow(self, args, nargs, names);
+    assert(t == thread_self() && !t->dead);
     g->value = Py_NewRef(nargs ? args[0] : greenlet_no_args);
     return cross_to(t, (PyGreenlet *)self);
 }

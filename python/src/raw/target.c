@@ -22,6 +22,7 @@ PyObject *greenlet_refuse_thread(struct py_thread *t, struct green *g)
                      "Cannot switch to a different thread\n\tCurrent:  %R\n\t"
                      "Expected: %R",
                      (PyObject *)t->main, (PyObject *)g->thread->main);
+    assert(PyErr_Occurred());
     return NULL;
 }
 
@@ -29,6 +30,7 @@ PyObject *greenlet_refuse_thread(struct py_thread *t, struct green *g)
  * from: it may have been given another parent. False when there is none. */
 static bool settle_thread(struct green *g)
 {
+    assert(g->phase == GREEN_UNSTARTED && !g->fiber && !g->is_main);
     PyGreenlet *root = g->self;
     while (root->green->parent)
         root = root->green->parent;
@@ -69,6 +71,7 @@ PyGreenlet *greenlet_first_living(PyGreenlet *g)
 /* An unstarted greenlet that is thrown into dies at once. */
 bool greenlet_die_unstarted(struct py_thread *t, struct green *g)
 {
+    assert(g->phase == GREEN_UNSTARTED && PyErr_Occurred());
     if (!greenlet_check_of_thread(t, g))
         return false;
     g->phase = GREEN_DEAD;
@@ -76,5 +79,6 @@ bool greenlet_die_unstarted(struct py_thread *t, struct green *g)
     PyErr_Fetch(&type, &value, &tb);
     Py_CLEAR(g->run);
     PyErr_Restore(type, value, tb);
+    assert(g->phase == GREEN_DEAD && !g->fiber && PyErr_Occurred());
     return true;
 }

@@ -69,6 +69,7 @@ static void end_greenlets(struct py_thread *t)
 
 static void thread_end(struct py_thread *t)
 {
+    assert(!t->dead && t->references > 0);
     bool here = t->hub && t->hub == hub_of_thread;
     greenlet_set_tracer(t, NULL);
     if (here && t->current == t->main && !state_is_finalizing())
@@ -91,6 +92,7 @@ static void thread_end(struct py_thread *t)
     Py_CLEAR(t->left);
     Py_CLEAR(t->current);
     Py_CLEAR(t->main);
+    assert(t->dead && !t->hub && !t->tracer);
     thread_unref(t);
 }
 
@@ -161,6 +163,7 @@ static struct py_thread *thread_new(PyThreadState *tstate)
         PyMem_Free(t);
         return NULL;
     }
+    assert(!t->current && t->main->green->thread == t);
     t->current = (PyGreenlet *)Py_NewRef((PyObject *)t->main);
     hub->root.host = t->main->green;
     hub->host = &python_host;
@@ -183,6 +186,7 @@ struct py_thread *thread_find(PyThreadState *tstate)
         }
         t = thread_new(tstate);
     }
+    assert(t ? t->tstate == tstate && !t->dead : !!PyErr_Occurred());
     if (t)
         thread_cached = t;
     return t;

@@ -13,6 +13,7 @@ PyObject *greenlet_throw_in(PyGreenlet *target)
     struct py_thread *t = thread_self();
     if (!t)
         return NULL;
+    assert(PyErr_Occurred());
     greenlet_drop_left(t);
     end_doomed(t);
     if (unlikely(t->tracer != NULL) && greenlet_trace_arrival(t, false) < 0)
@@ -32,6 +33,7 @@ PyObject *greenlet_throw_in(PyGreenlet *target)
         Py_XDECREF(value);
         return args ? greenlet_switch_with(living, args, NULL) : NULL;
     }
+    assert(PyErr_Occurred() && living->green->phase != GREEN_DEAD);
     if (living->green->phase == GREEN_UNSTARTED)
         return greenlet_throw_in(living);
     if (living == t->current)
