@@ -30,8 +30,8 @@ struct run_queue {
                         set so that the end does not look like a fiber's */
 };
 
-/* The call of every queue's ends. */
-void run_queue_end(struct run *run);
+/* The call of every queue's ends. A host refers to it, too, by what follows. */
+GROVE_HOST_API void run_queue_end(struct run *run);
 
 static inline void run_queue_init(struct run_queue *q)
 {

@@ -203,6 +203,29 @@ def test_a_kill_is_a_throw():
     assert events[0][1] is main and events[-1][2] is main
 
 
+def test_a_tracer_that_fails_takes_the_place_of_what_was_switched_in():
+    """A greenlet in hub.switch() gets its exception, and no value as well."""
+
+    def tracer(event, who):
+        if who[1] is waiting:
+            settrace(None)
+            raise ValueError("tracer")
+
+    def wait():
+        with pytest.raises(ValueError, match="tracer"):
+            grove.get_hub().switch()
+        grove.sleep(0)  # nothing is left of the value
+
+    waiting = grove.spawn(wait)
+    grove.sleep(0)
+    settrace(tracer)
+    grove.get_hub().loop.run_callback(waiting.switch, "value")
+    try:
+        waiting.get(timeout=10)
+    finally:
+        settrace(None)
+
+
 # ---- the interpreter's -----------------------------------------------------
 
 

@@ -9,6 +9,7 @@
 int arguments_count(const char *function, Py_ssize_t n, Py_ssize_t least,
                     Py_ssize_t most)
 {
+    assert(least <= most);
     if (likely(n >= least && n <= most))
         return 0;
     PyErr_Format(PyExc_TypeError,
@@ -33,6 +34,7 @@ int arguments(const char *function, PyObject *const *args, Py_ssize_t n,
     int most = 0;
     while (keywords[most])
         most++;
+    assert(required <= most);
     if (arguments_count(function, n, 0, most) < 0)
         return -1;
     for (Py_ssize_t i = 0; i < n; i++)
@@ -48,6 +50,7 @@ int arguments(const char *function, PyObject *const *args, Py_ssize_t n,
                          function, name);
             return -1;
         }
+        assert(at < most);
         out[at] = args[n + i];
     }
     for (int i = 0; i < required; i++) {
@@ -90,5 +93,6 @@ int argument_deadline(PyObject *seconds, int64_t *deadline)
     *deadline = s >= 9.2e9 ? GROVE_NEVER
                 : s <= 0   ? 0
                            : hub_deadline((int64_t)ceil(s * 1e9));
+    assert(*deadline >= 0 && !PyErr_Occurred());
     return 0;
 }

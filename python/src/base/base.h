@@ -12,6 +12,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <assert.h>
 #include <string.h>
 
 #include "hub/clock.h"
@@ -46,7 +47,7 @@ int argument_deadline(PyObject *seconds, int64_t *deadline);
  * follow its last node and precede its first. */
 struct ring {
     struct ring *next; /* NULL: in no ring */
-    struct ring *prev;
+    struct ring *prev; /* valid while it is in one */
 };
 
 static inline void ring_init(struct ring *ends)
@@ -68,6 +69,7 @@ static inline bool ring_linked(const struct ring *node)
  * ring. */
 static inline void ring_insert(struct ring *before, struct ring *node)
 {
+    assert(before->prev && before->prev->next == before && before != node);
     node->next = before;
     node->prev = before->prev;
     before->prev->next = node;
@@ -77,6 +79,8 @@ static inline void ring_insert(struct ring *before, struct ring *node)
 /* Out of the ring it is in. */
 static inline void ring_remove(struct ring *node)
 {
+    assert(ring_linked(node) && !ring_empty(node));
+    assert(node->prev->next == node && node->next->prev == node);
     node->prev->next = node->next;
     node->next->prev = node->prev;
     node->next = NULL;

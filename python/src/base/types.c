@@ -12,6 +12,7 @@ int module_add_type(PyObject *module, PyTypeObject *type)
 
 int type_add_methods(PyTypeObject *type, PyMethodDef *methods)
 {
+    assert(type->tp_dict); /* it is ready */
     for (PyMethodDef *m = methods; m->ml_name; m++) {
         PyObject *method = PyDescr_NewMethod(type, m);
         int r = method ? PyDict_SetItemString(type->tp_dict, m->ml_name, method)

@@ -14,6 +14,7 @@ static void last_resort(PyObject *context)
 void hub_object_report(struct py_thread *t, PyObject *context)
 {
     PyObject *exception = exception_take();
+    assert(exception && t->tstate == state_current_tstate());
     PyObject *hub = hub_object(t);
     if (!hub) {
         last_resort(context);
@@ -27,6 +28,7 @@ void hub_object_report(struct py_thread *t, PyObject *context)
         (PyObject *)Py_TYPE(exception), exception, tb ? tb : Py_None);
     if (!result)
         last_resort(context);
+    assert(!PyErr_Occurred());
     Py_XDECREF(result);
     Py_XDECREF(tb);
     Py_DECREF(hub);

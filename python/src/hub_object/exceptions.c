@@ -18,9 +18,9 @@ PyObject *PyExc_HubDestroyed;
 /* Greenlets that wait, for LoopExit to tell of. */
 struct waiting {
     PyGreenlet *self[LOOP_EXIT_LINES]; /* owned */
-    const char *what[LOOP_EXIT_LINES];
-    int fd[LOOP_EXIT_LINES];
-    size_t n; /* may be more than there is room for */
+    const char *what[LOOP_EXIT_LINES]; /* each one waits in; static */
+    int fd[LOOP_EXIT_LINES];           /* and for, or -1 */
+    size_t n;                          /* may be more than there is room for */
 };
 
 /* Makes no objects: that might run code. */
@@ -34,6 +34,7 @@ static void note_waiting(struct grove_fiber *f, void *arg)
         return;
     struct green *g = f->host;
     all->self[i] = (PyGreenlet *)Py_NewRef((PyObject *)g->self);
+    assert(g->phase == GREEN_ACTIVE && g->fiber == f && f->reason.what);
     all->what[i] = f->reason.what;
     all->fd[i] = f->reason.fd;
 }
@@ -86,7 +87,25 @@ void hub_object_set_loop_exit(struct py_thread *t)
     if (!value)
         return;
     PyErr_SetObject(PyExc_LoopExit, value);
+    assert(PyErr_Occurred());
     Py_DECREF(value);
+}
+
+bool hub_object_deadlock(struct py_thread *t)
+{
+    hub_object_set_loop_exit(t);
+    PyObject *exception = exception_take();
+    if (!t->main || !exception) {
+        Py_XDECREF(exception);
+        return false;
+    }
+    PyObject *result = greenlet_throw(t->main, exception, NULL, NULL);
+    Py_DECREF(exception);
+    if (!result)
+        hub_object_report(t, NULL);
+    Py_XDECREF(result);
+    assert(!PyErr_Occurred());
+    return true;
 }
 
 static PyObject *loop_exit_hub(PyObject *self, void *closure)

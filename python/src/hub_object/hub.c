@@ -1,6 +1,6 @@
 /*
  * Hub: the greenlet that stands for the hub's own fiber. One a thread, made
- * when it is first asked for or waited in; struct py_thread owns it.
+ * when it is first asked for or waited in; struct py_thread owns it (place.c).
  *
  * Callbacks (of the loop object, of watchers, links, expired Timeouts) run in
  * it. It must not wait; it may switch to other greenlets, and gets control back
@@ -13,19 +13,6 @@
 #include <stddef.h>
 #include <structmember.h>
 #include <time.h>
-
-typedef struct HubObject {
-    PyGreenlet base;
-    PyObject *loop;             /* the loop object; NULL: destroyed */
-    unsigned long thread_ident; /* threading's of its thread */
-    bool is_main;               /* of the main thread */
-    bool stand_in;  /* see hub_object_retire: nobody was given it yet */
-    bool destroyed; /* by destroy() */
-} HubObject;
-
-/* The class that get_hub() makes: set_default_hub_class's. Borrowed from
- * hub_class_owned, or Hub_Type. */
-static PyTypeObject *hub_class = &Hub_Type;
 
 /* The default of exception_stream is sys.stderr as it is at that time. */
 static PyObject *default_stream; /* a sentinel */
@@ -47,44 +34,20 @@ static bool on_main_thread(void)
     return same;
 }
 
-/* hub takes the place of the thread's Hub: the fiber that runs the loop, and
- * what belongs to it, is its own from now on; the other is dead. Not in the
- * Hub. */
-static void take_place(struct py_thread *t, PyObject *hub)
-{
-    PyGreenlet *old = (PyGreenlet *)t->hub_object, *new = (PyGreenlet *)hub;
-    struct green *alive = old->green, *dead = new->green;
-    old->green = dead;
-    dead->self = old;
-    dead->phase = GREEN_DEAD;
-    new->green = alive;
-    alive->self = new;
-    t->hub_object = Py_NewRef(hub);
-    if (alive->parked) { /* with a reference to itself */
-        Py_INCREF(new);
-        Py_DECREF(old);
-    }
-    Py_DECREF(old);
-}
-
 static int give_fiber(struct py_thread *t, PyObject *self)
 {
     if (t->hub_object) {
-        take_place(t, self);
+        hub_object_take_place(t, self);
         return 0;
     }
     if (hub_set_loop_stack(t->hub, STACK_HOSTED, greenlet_stack_shift) < 0) {
         PyErr_NoMemory();
         return -1;
     }
+    assert(t->hub->loop_fiber != t->hub->current);
     greenlet_adopt((PyGreenlet *)self, t->hub->loop_fiber);
     t->hub_object = Py_NewRef(self);
     return 0;
-}
-
-static bool has_hub(struct py_thread *t)
-{
-    return t->hub_object && !((HubObject *)t->hub_object)->stand_in;
 }
 
 static PyObject *hub_object_new(PyTypeObject *type, PyObject *args,
@@ -93,7 +56,7 @@ static PyObject *hub_object_new(PyTypeObject *type, PyObject *args,
     struct py_thread *t = thread_self();
     if (!t)
         return NULL;
-    if (has_hub(t)) {
+    if (hub_object_is_given(t)) {
         PyErr_SetString(PyExc_RuntimeError, "this thread has a Hub already");
         return NULL;
     }
@@ -138,6 +101,7 @@ static int hub_object_init_object(PyObject *self, PyObject *args,
 static int hub_object_retire(struct py_thread *t, bool keep_loop)
 {
     HubObject *old = (HubObject *)t->hub_object;
+    assert(old && t->tstate == state_current_tstate());
     if ((PyObject *)t->current == t->hub_object) {
         PyErr_SetString(PyExc_AssertionError,
                         "not possible in the Hub: it runs this callback");
@@ -159,32 +123,10 @@ static int hub_object_retire(struct py_thread *t, bool keep_loop)
     hub->thread_ident = old->thread_ident;
     hub->is_main = old->is_main;
     hub->stand_in = true;
-    take_place(t, self);
+    hub_object_take_place(t, self);
     Py_DECREF(self);
+    assert(!hub_object_is_given(t) && t->hub_object == self);
     return 0;
-}
-
-int hub_object_check_alive(PyObject *hub)
-{
-    if (likely(green_of(hub)->phase != GREEN_DEAD))
-        return 0;
-    PyObject *loop = ((HubObject *)hub)->loop;
-    PyErr_SetObject(PyExc_HubDestroyed, loop ? loop : Py_None);
-    return -1;
-}
-
-PyObject *hub_object_make(struct py_thread *t)
-{
-    PyObject *hub = PyObject_CallNoArgs((PyObject *)hub_class);
-    if (!hub)
-        return NULL;
-    Py_DECREF(hub); /* t has it */
-    if (!has_hub(t)) {
-        PyErr_Format(PyExc_TypeError, "%R made no Hub of this thread",
-                     (PyObject *)hub_class);
-        return NULL;
-    }
-    return t->hub_object;
 }
 
 static int hub_object_traverse(PyObject *self, visitproc visit, void *arg)
@@ -204,19 +146,6 @@ static void hub_object_dealloc(PyObject *self)
     PyObject_GC_UnTrack(self);
     Py_CLEAR(((HubObject *)self)->loop);
     PyGreenlet_Type.tp_dealloc(self);
-}
-
-int hub_object_check_thread(struct py_thread *t)
-{
-    if (likely(t == thread_cached && t->tstate == state_current_tstate()))
-        return 0;
-    struct py_thread *mine = thread_self();
-    if (mine == t)
-        return 0;
-    if (mine)
-        PyErr_SetString(PyExc_InvalidThreadUse,
-                        "cannot be used from a thread other than its own");
-    return -1;
 }
 
 /* ---- switching ----------------------------------------------------------- */
@@ -263,22 +192,6 @@ static PyObject *hub_object_switch(PyObject *self, PyObject *none)
 
 /* ---- the end of everything ----------------------------------------------- */
 
-bool hub_object_deadlock(struct py_thread *t)
-{
-    hub_object_set_loop_exit(t);
-    PyObject *exception = exception_take();
-    if (!t->main || !exception) {
-        Py_XDECREF(exception);
-        return false;
-    }
-    PyObject *result = greenlet_throw(t->main, exception, NULL, NULL);
-    Py_DECREF(exception);
-    if (!result)
-        hub_object_report(t, NULL);
-    Py_XDECREF(result);
-    return true;
-}
-
 /* The loop is fresh; what the Hub is in stays what it was. */
 void hub_object_forked(struct py_thread *t)
 {
@@ -322,6 +235,7 @@ static PyObject *hub_object_join(PyObject *self, PyObject *const *args,
     bool timed = deadline != GROVE_NEVER;
     t->hub->unref += timed;
     enum core_wait_result r = core_wait(t, deadline, "hub.join", -1, NULL);
+    assert(t->hub->unref >= timed && t->current == t->main);
     t->hub->unref -= timed;
     if (r == CORE_FAILED) {
         if (!PyErr_ExceptionMatches(PyExc_LoopExit))
@@ -351,160 +265,11 @@ static PyObject *hub_object_destroy(PyObject *self, PyObject *const *args,
     if (t->hub_object == self && (hub_object_check_thread(t) < 0 ||
                                   hub_object_retire(t, !destroy_loop) < 0))
         return NULL;
+    assert(t->hub_object != self);
     hub->destroyed = true;
     if (hub->loop && destroy_loop)
         loop_destroy_object(hub->loop);
     Py_CLEAR(hub->loop);
-    Py_RETURN_NONE;
-}
-
-/* ---- watchers ------------------------------------------------------------ */
-
-/* hub.wait(watcher): until it fires. */
-static PyObject *hub_object_wait(PyObject *self, PyObject *watcher)
-{
-    if (hub_object_check_alive(self) < 0)
-        return NULL;
-    PyObject *waiter = PyObject_CallOneArg((PyObject *)&Waiter_Type, self);
-    PyObject *wake = waiter ? PyObject_GetAttrString(waiter, "switch") : NULL;
-    PyObject *result =
-        wake ? PyObject_CallMethod(watcher, "start", "OO", wake, waiter) : NULL;
-    Py_XDECREF(wake);
-    if (!result) {
-        Py_XDECREF(waiter);
-        return NULL;
-    }
-    Py_DECREF(result);
-    result = PyObject_CallMethod(waiter, "get", NULL);
-    if (result && result != waiter) {
-        PyErr_Format(PyExc_InvalidSwitch,
-                     "Invalid switch into %R: got %R (expected %R)",
-                     green_of(self)->thread->current, result, waiter);
-        Py_CLEAR(result);
-    }
-    PyObject *exception = result ? NULL : exception_take();
-    PyObject *stopped = PyObject_CallMethod(watcher, "stop", NULL);
-    if (!stopped && exception)
-        PyErr_Clear();
-    Py_XDECREF(stopped);
-    if (exception)
-        exception_set(exception);
-    Py_XDECREF(result);
-    Py_DECREF(waiter);
-    if (exception || !stopped)
-        return NULL;
-    Py_RETURN_NONE;
-}
-
-static PyObject *close_watcher(PyObject *watcher)
-{
-    return PyObject_CallMethod(watcher, "close", NULL);
-}
-
-/* In the Hub: throw error into whoever waits for watcher by a bound method of
- * its own or its Waiter's. */
-static PyObject *cancel_wait_now(PyObject *self, PyObject *const *args,
-                                 Py_ssize_t n)
-{
-    PyObject *watcher = args[0], *error = args[1];
-    PyObject *wake = PyObject_GetAttrString(watcher, "callback");
-    PyObject *who = wake && wake != Py_None
-                        ? PyObject_GetAttrString(wake, "__self__")
-                        : NULL;
-    Py_XDECREF(wake);
-    if (who) {
-        PyObject *result = PyObject_CallMethod(who, "throw", "(O)", error);
-        Py_DECREF(who);
-        if (!result)
-            return NULL;
-        Py_DECREF(result);
-    } else {
-        PyErr_Clear();
-    }
-    if (PyObject_IsTrue(args[2]))
-        return close_watcher(watcher);
-    Py_RETURN_NONE;
-}
-
-/* Once the waits of all watchers were cancelled, in the Hub. */
-static PyObject *cancel_waits_then(PyObject *self, PyObject *const *args,
-                                   Py_ssize_t n)
-{
-    PyObject *watchers = PySequence_Fast(args[0], "expected watchers");
-    if (!watchers)
-        return NULL;
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(watchers); i++) {
-        PyObject *one[] = {PySequence_Fast_GET_ITEM(watchers, i), args[1],
-                           Py_True};
-        PyObject *result = one[0] == Py_None ? Py_NewRef(Py_None)
-                                             : cancel_wait_now(self, one, 3);
-        if (!result)
-            hub_object_report(green_of(self)->thread, one[0]);
-        Py_XDECREF(result);
-    }
-    Py_DECREF(watchers);
-    return PyObject_Call(args[2], args[3], NULL);
-}
-
-/* cancel_waits_close_and_then(watchers, error, then, *args) */
-static PyObject *hub_object_cancel_waits(PyObject *self, PyObject *const *args,
-                                         Py_ssize_t n)
-{
-    if (n < 3) {
-        PyErr_SetString(PyExc_TypeError,
-                        "cancel_waits_close_and_then() needs watchers, an "
-                        "error and a function");
-        return NULL;
-    }
-    PyObject *rest = PyTuple_New(n - 3);
-    for (Py_ssize_t i = 3; rest && i < n; i++)
-        PyTuple_SET_ITEM(rest, i - 3, Py_NewRef(args[i]));
-    PyObject *fn =
-        rest ? PyObject_GetAttrString(self, "_cancel_waits_then") : NULL;
-    PyObject *call =
-        fn ? PyTuple_Pack(4, args[0], args[1], args[2], rest) : NULL;
-    PyObject *later =
-        call ? loop_run_callback(green_of(self)->thread, fn, call) : NULL;
-    Py_XDECREF(call);
-    Py_XDECREF(fn);
-    Py_XDECREF(rest);
-    if (!later)
-        return NULL;
-    Py_DECREF(later);
-    Py_RETURN_NONE;
-}
-
-static PyObject *hub_object_cancel_wait(PyObject *self, PyObject *const *args,
-                                        Py_ssize_t n, PyObject *names)
-{
-    static const char *const keywords[] = {"watcher", "error", "close_watcher",
-                                           NULL};
-    PyObject *given[] = {NULL, NULL, Py_False};
-    if (arguments("cancel_wait", args, n, names, keywords, 2, given) < 0)
-        return NULL;
-    PyObject *watcher = given[0], *error = given[1];
-    int close = PyObject_IsTrue(given[2]);
-    if (close < 0)
-        return NULL;
-    PyObject *wake = PyObject_GetAttrString(watcher, "callback");
-    if (!wake)
-        return NULL;
-    Py_DECREF(wake);
-    if (wake == Py_None) {
-        if (close)
-            return close_watcher(watcher);
-        Py_RETURN_NONE;
-    }
-    PyObject *fn = PyObject_GetAttrString(self, "_cancel_wait");
-    PyObject *call =
-        fn ? PyTuple_Pack(3, watcher, error, close ? Py_True : Py_False) : NULL;
-    PyObject *later =
-        call ? loop_run_callback(green_of(self)->thread, fn, call) : NULL;
-    Py_XDECREF(call);
-    Py_XDECREF(fn);
-    if (!later)
-        return NULL;
-    Py_DECREF(later);
     Py_RETURN_NONE;
 }
 
@@ -569,9 +334,10 @@ static PyMethodDef hub_methods[] = {
      (PyCFunction)(void (*)(void))hub_object_cancel_waits, METH_FASTCALL,
      "cancel_waits_close_and_then(watchers, error, then, *args): cancel and "
      "close all of them in the Hub, then call then(*args) there."},
-    {"_cancel_waits_then", (PyCFunction)(void (*)(void))cancel_waits_then,
-     METH_FASTCALL, NULL},
-    {"_cancel_wait", (PyCFunction)(void (*)(void))cancel_wait_now,
+    {"_cancel_waits_then",
+     (PyCFunction)(void (*)(void))hub_object_cancel_waits_then, METH_FASTCALL,
+     NULL},
+    {"_cancel_wait", (PyCFunction)(void (*)(void))hub_object_cancel_wait_now,
      METH_FASTCALL, NULL},
     {"join", (PyCFunction)(void (*)(void))hub_object_join,
      METH_FASTCALL | METH_KEYWORDS,
@@ -649,22 +415,6 @@ PyTypeObject Hub_Type = {
 
 /* ---- functions of the module --------------------------------------------- */
 
-static PyObject *get_hub(PyObject *module, PyObject *none)
-{
-    struct py_thread *t = thread_self();
-    PyObject *hub = !t ? NULL : has_hub(t) ? t->hub_object : hub_object_make(t);
-    Py_XINCREF(hub);
-    return hub;
-}
-
-static PyObject *get_hub_if_any(PyObject *module, PyObject *none)
-{
-    struct py_thread *t = thread_self();
-    if (!t)
-        return NULL;
-    return Py_NewRef(has_hub(t) ? t->hub_object : Py_None);
-}
-
 /* set_hub(hub): a Hub of this thread that was set aside, or None. */
 static PyObject *set_hub(PyObject *module, PyObject *hub)
 {
@@ -672,7 +422,7 @@ static PyObject *set_hub(PyObject *module, PyObject *hub)
     if (!t)
         return NULL;
     if (hub == Py_None) {
-        if (has_hub(t) && hub_object_retire(t, true) < 0)
+        if (hub_object_is_given(t) && hub_object_retire(t, true) < 0)
             return NULL;
         Py_RETURN_NONE;
     }
@@ -695,34 +445,13 @@ static PyObject *set_hub(PyObject *module, PyObject *hub)
                         "not possible in the Hub: it runs this callback");
         return NULL;
     }
-    take_place(t, hub);
-    Py_RETURN_NONE;
-}
-
-static PyObject *set_default_hub_class(PyObject *module, PyObject *type)
-{
-    if (!PyType_Check(type) ||
-        !PyType_IsSubtype((PyTypeObject *)type, &Hub_Type)) {
-        PyErr_Format(PyExc_TypeError, "expected a subclass of Hub, not %R",
-                     type);
-        return NULL;
-    }
-    PyTypeObject *old = hub_class;
-    hub_class = (PyTypeObject *)Py_NewRef(type);
-    if (old != &Hub_Type)
-        Py_DECREF(old);
+    hub_object_take_place(t, hub);
     Py_RETURN_NONE;
 }
 
 static PyMethodDef functions[] = {
-    {"get_hub", get_hub, METH_NOARGS,
-     "The calling thread's Hub, made now if it has none."},
-    {"_get_hub", get_hub_if_any, METH_NOARGS,
-     "The calling thread's Hub, or None."},
     {"set_hub", set_hub, METH_O,
      "set_hub(hub): the calling thread's Hub from now on; None: it has none."},
-    {"set_default_hub_class", set_default_hub_class, METH_O,
-     "The class of Hubs made from now on."},
     {NULL}};
 
 /* ---- the module's part --------------------------------------------------- */

@@ -4,7 +4,10 @@
  * sockets include this header.
  *
  *   hub.c            the greenlet that stands for the hub's own fiber
- *   loop.c           hub.loop and the callbacks it queues
+ *   place.c          which Hub a thread has
+ *   watcher_waits.c  waiting for a watcher, and calling that off
+ *   loop.c           hub.loop
+ *   callback.c       the callbacks it queues
  *   park.c           waiting
  *   errors.c         what the Hub does about errors that nobody else will see
  *   exceptions.c     LoopExit and the others
@@ -54,6 +57,7 @@ void hub_object_report(struct py_thread *t, PyObject *context);
 /* The Hub is about to call somebody back: a tracer learns that it runs. */
 static inline void hub_object_enter(struct py_thread *t)
 {
+    assert((PyObject *)t->current == t->hub_object && t->hub_object);
     if (unlikely(t->tracer != NULL) && greenlet_trace_arrival(t, false) < 0)
         hub_object_report(t, NULL);
 }

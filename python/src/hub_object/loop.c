@@ -1,14 +1,12 @@
 /*
- * hub.loop: the event loop, as far as Python sees it, and the callbacks that it
- * queues.
+ * hub.loop: the event loop, as far as Python sees it: what it is told, and what
+ * it tells. It outlives its thread, whose struct it holds a reference to; what
+ * would touch the hub then is refused. What runs the loop is the Hub's fiber.
  *
- * A callback is queued like a fiber, in the same queue, and called in the Hub.
- * The queue holds a reference to it. From another thread it goes through the
- * hub's mailbox.
+ * On its own thread but for run_callback_threadsafe.
  */
 #include "hub_object/private.h"
 
-#include <structmember.h>
 #include <time.h>
 
 typedef struct Loop {
@@ -16,186 +14,15 @@ typedef struct Loop {
     struct py_thread *thread; /* counted */
     PyObject *error_handler;  /* NULL: the Hub */
     bool is_default;          /* the main thread's */
-    bool destroyed;
+    bool destroyed;           /* by destroy(): loop_check fails */
 } Loop;
-
-typedef struct Callback {
-    PyObject_HEAD
-    struct run run;           /* queued by its own thread */
-    grove_post post;          /* posted by another */
-    struct py_thread *thread; /* counted */
-    PyObject *fn;             /* NULL: called or stopped */
-    PyObject *args;           /* a tuple; NULL: none */
-    bool posted;
-    bool running;
-} Callback;
-
-static PyTypeObject Callback_Type;
-
-/* ---- callbacks ----------------------------------------------------------- */
-
-/* Consumes the queue's reference. */
-static void callback_call(Callback *cb)
-{
-    PyObject *fn = cb->fn;
-    PyObject *args = cb->args;
-    if (fn) {
-        cb->fn = NULL;
-        cb->args = NULL;
-        cb->running = true;
-        hub_object_enter(cb->thread);
-        PyObject *result =
-            args ? PyObject_Call(fn, args, NULL) : PyObject_CallNoArgs(fn);
-        if (!result)
-            hub_object_report(cb->thread, (PyObject *)cb);
-        Py_XDECREF(result);
-        Py_DECREF(fn);
-        Py_XDECREF(args);
-        cb->running = false;
-    }
-    Py_DECREF(cb);
-}
-
-static void on_turn(struct run *run)
-{
-    callback_call(container_of(run, Callback, run));
-}
-
-static void on_post(grove_post *post)
-{
-    Callback *cb = container_of(post, Callback, post);
-    cb->posted = false;
-    callback_call(cb);
-}
-
-static Callback *callback_new(struct py_thread *t, PyObject *fn, PyObject *args)
-{
-    if (!PyCallable_Check(fn)) {
-        PyErr_Format(PyExc_TypeError, "Expected callable, not %R", fn);
-        return NULL;
-    }
-    Callback *cb = PyObject_GC_New(Callback, &Callback_Type);
-    if (!cb)
-        return NULL;
-    cb->run = (struct run){.call = on_turn};
-    cb->post = (grove_post){.fn = on_post};
-    cb->thread = t;
-    t->references++;
-    cb->fn = Py_NewRef(fn);
-    cb->args = Py_XNewRef(args);
-    cb->posted = false;
-    cb->running = false;
-    PyObject_GC_Track(cb);
-    return cb;
-}
-
-PyObject *loop_run_callback(struct py_thread *t, PyObject *fn, PyObject *args)
-{
-    Callback *cb = callback_new(t, fn, args);
-    if (!cb)
-        return NULL;
-    Py_INCREF(cb);
-    hub_queue(t->hub, &cb->run);
-    return (PyObject *)cb;
-}
-
-static int callback_traverse(PyObject *self, visitproc visit, void *arg)
-{
-    Py_VISIT(((Callback *)self)->fn);
-    Py_VISIT(((Callback *)self)->args);
-    return 0;
-}
-
-static int callback_clear(PyObject *self)
-{
-    Py_CLEAR(((Callback *)self)->fn);
-    Py_CLEAR(((Callback *)self)->args);
-    return 0;
-}
-
-static void callback_dealloc(PyObject *self)
-{
-    PyObject_GC_UnTrack(self);
-    callback_clear(self);
-    thread_unref(((Callback *)self)->thread);
-    PyObject_GC_Del(self);
-}
-
-/* A posted one stays in the mailbox, and does nothing when it is called. */
-static PyObject *callback_stop(PyObject *self, PyObject *none)
-{
-    Callback *cb = (Callback *)self;
-    callback_clear(self);
-    if (run_queued(&cb->run)) {
-        run_queue_remove(&cb->run);
-        Py_DECREF(self);
-    }
-    Py_RETURN_NONE;
-}
-
-static int callback_bool(PyObject *self)
-{
-    return ((Callback *)self)->fn || ((Callback *)self)->running;
-}
-
-static PyObject *callback_pending(PyObject *self, void *closure)
-{
-    return PyBool_FromLong(((Callback *)self)->fn != NULL);
-}
-
-static PyObject *callback_repr(PyObject *self)
-{
-    Callback *cb = (Callback *)self;
-    if (!cb->fn)
-        return PyUnicode_FromFormat("<callback at %p %s>", self,
-                                    cb->running ? "running" : "stopped");
-    if (!cb->args)
-        return PyUnicode_FromFormat("<callback at %p pending %R args=()>", self,
-                                    cb->fn);
-    return PyUnicode_FromFormat("<callback at %p pending %R args=%R>", self,
-                                cb->fn, cb->args);
-}
-
-static PyMethodDef callback_methods[] = {
-    {"stop", callback_stop, METH_NOARGS, "Do not call it after all."},
-    {"close", callback_stop, METH_NOARGS, "The same as stop()."},
-    {NULL}};
-
-static PyGetSetDef callback_getset[] = {{"pending", callback_pending, NULL,
-                                         "Whether it is yet to be called.",
-                                         NULL},
-                                        {NULL}};
-
-static PyMemberDef callback_members[] = {
-    {"callback", T_OBJECT, offsetof(Callback, fn), READONLY, NULL},
-    {"args", T_OBJECT, offsetof(Callback, args), READONLY, NULL},
-    {NULL}};
-
-static PyNumberMethods callback_number = {.nb_bool = callback_bool};
-
-static PyTypeObject Callback_Type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.core.callback",
-    .tp_doc = "A function to be called in the Hub, once.",
-    .tp_basicsize = sizeof(Callback),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
-                Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .tp_traverse = callback_traverse,
-    .tp_clear = callback_clear,
-    .tp_dealloc = callback_dealloc,
-    .tp_repr = callback_repr,
-    .tp_as_number = &callback_number,
-    .tp_methods = callback_methods,
-    .tp_getset = callback_getset,
-    .tp_members = callback_members,
-};
-
-/* ---- the loop ------------------------------------------------------------ */
 
 PyObject *loop_object_new(struct py_thread *t, bool is_default)
 {
     Loop *loop = PyObject_GC_New(Loop, &Loop_Type);
     if (!loop)
         return NULL;
+    assert(!t->dead && t->hub);
     loop->thread = t;
     t->references++;
     loop->error_handler = NULL;
@@ -267,6 +94,7 @@ static struct hub *hub_of(PyObject *self)
     struct py_thread *t = loop_thread(self);
     if (loop_check(self) < 0 || hub_object_check_thread(t) < 0)
         return NULL;
+    assert(!t->dead && t->hub == hub_of_thread);
     return t->hub;
 }
 
@@ -315,14 +143,9 @@ static PyObject *loop_run_callback_threadsafe(PyObject *self,
     if (loop_check(self) < 0 ||
         split("run_callback_threadsafe", args, n, &rest) < 0)
         return NULL;
-    Callback *cb = callback_new(t, args[0], rest);
+    PyObject *cb = loop_post_callback(t, args[0], rest);
     Py_XDECREF(rest);
-    if (!cb)
-        return NULL;
-    Py_INCREF(cb);
-    cb->posted = true;
-    grove_hub_post((grove_hub *)t->hub, &cb->post);
-    return (PyObject *)cb;
+    return cb;
 }
 
 /* ---- control ------------------------------------------------------------- */
@@ -394,13 +217,14 @@ static PyObject *loop_run(PyObject *self, PyObject *const *args, Py_ssize_t n,
 
 /* In place of a callback object. */
 struct break_run {
-    struct run run;
-    struct hub *hub;
+    struct run run;  /* queued as long as it exists */
+    struct hub *hub; /* in whose queue */
 };
 
 static void break_now(struct run *run)
 {
     struct hub *hub = container_of(run, struct break_run, run)->hub;
+    assert(!run_queued(run) && hub == hub_of_thread);
     PyMem_Free(container_of(run, struct break_run, run));
     hub_object_deadlock(((struct green *)hub->root.host)->thread);
 }
@@ -674,8 +498,7 @@ static int add_constants(void)
 
 int loop_object_init(PyObject *module)
 {
-    if (module_add_type(module, &Callback_Type) < 0 ||
-        module_add_type(module, &Loop_Type) < 0)
+    if (module_add_type(module, &Loop_Type) < 0)
         return -1;
     return add_constants();
 }

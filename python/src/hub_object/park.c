@@ -7,6 +7,7 @@
 
 int core_before_wait(struct py_thread *t)
 {
+    assert(t->hub == hub_of_thread && t->tstate == state_current_tstate());
     if (unlikely(!t->hub_object) && !hub_object_make(t))
         return -1;
     if (unlikely((PyObject *)t->current == t->hub_object)) {
@@ -18,13 +19,24 @@ int core_before_wait(struct py_thread *t)
     return 0;
 }
 
-/* What another greenlet switched in with: the value, or NULL with the exception
- * that it threw. */
+/* The value that another greenlet switched in with; NULL: nobody did. */
 static PyObject *take_value(struct green *g)
 {
     PyObject *value = g->value;
+    assert(g->phase == GREEN_ACTIVE && g->thread->current == g->self);
     g->value = NULL;
     return value;
+}
+
+/* The exception that is set, the tracer's, takes the place of what was switched
+ * in. Letting go of that may run code. */
+static void drop_value(struct green *g)
+{
+    if (likely(!g->value))
+        return;
+    PyObject *exception = exception_take();
+    Py_CLEAR(g->value);
+    exception_set(exception);
 }
 
 static int refuse_switch(struct py_thread *t, PyObject *value)
@@ -32,6 +44,7 @@ static int refuse_switch(struct py_thread *t, PyObject *value)
     PyErr_Format(PyExc_InvalidSwitch, "Invalid switch into %R: got %R",
                  (PyObject *)t->current, value);
     Py_DECREF(value);
+    assert(PyErr_Occurred());
     return -1;
 }
 
@@ -43,13 +56,16 @@ static void resumed(struct py_thread *t)
     if (unlikely(t->left != NULL))
         greenlet_drop_left(t);
     end_doomed(t);
+    assert(!t->left && t->current && t->current->green->thread == t);
 }
 
 int core_after_wait(struct py_thread *t)
 {
     resumed(t);
-    if (unlikely(PyErr_Occurred() != NULL))
+    if (unlikely(PyErr_Occurred() != NULL)) {
+        drop_value(t->current->green);
         return -1;
+    }
     PyObject *value = take_value(t->current->green);
     return unlikely(value != NULL) ? refuse_switch(t, value) : 0;
 }
@@ -57,17 +73,19 @@ int core_after_wait(struct py_thread *t)
 static enum core_wait_result result_of(struct py_thread *t, int r,
                                        PyObject **switched)
 {
+    if (unlikely(PyErr_Occurred() != NULL)) { /* thrown in, or the tracer's */
+        drop_value(t->current->green);
+        return CORE_FAILED;
+    }
     if (r == HUB_TRANSFERRED) {
         PyObject *value = take_value(t->current->green);
-        if (!value)
-            return CORE_FAILED; /* thrown in: the exception is set */
+        assert(value);
         if (!switched)
             return refuse_switch(t, value);
         *switched = value;
         return CORE_WOKEN;
     }
-    if (unlikely(PyErr_Occurred() != NULL))
-        return CORE_FAILED;
+    assert(!t->current->green->value); /* a switch would have said so */
     if (r == 0)
         return CORE_WOKEN;
     if (r == -ETIMEDOUT)
@@ -77,6 +95,7 @@ static enum core_wait_result result_of(struct py_thread *t, int r,
     else if (r == -ENOMEM)
         PyErr_NoMemory();
     else {
+        assert(r < 0);
         errno = -r;
         PyErr_SetFromErrno(PyExc_OSError);
     }

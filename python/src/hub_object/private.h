@@ -6,10 +6,45 @@
 
 #include "hub_object/hub_object.h"
 
-/* ---- hub.c ------------------------------------------------------------------ */
+typedef struct HubObject {
+    PyGreenlet base;            /* its green: the loop's fiber, or dead */
+    PyObject *loop;             /* the loop object; NULL: destroyed */
+    unsigned long thread_ident; /* threading's of its thread */
+    bool is_main;               /* of the main thread */
+    bool stand_in;  /* see hub_object_retire: nobody was given it yet */
+    bool destroyed; /* by destroy() */
+} HubObject;
+
+/* ---- place.c ---------------------------------------------------------------- */
+
+/* Whether t has a Hub that users know of: a stand-in is none. */
+bool hub_object_is_given(struct py_thread *t);
+
+/* hub takes the place of the thread's Hub: the fiber that runs the loop, and
+ * what belongs to it, is its own from now on; the other is dead. Not in the
+ * Hub. */
+void hub_object_take_place(struct py_thread *t, PyObject *hub);
+
+/* ---- exceptions.c ----------------------------------------------------------- */
 
 /* Nothing can wake anybody: LoopExit for the main greenlet. In the Hub. */
 bool hub_object_deadlock(struct py_thread *t);
+
+/* ---- watcher_waits.c -------------------------------------------------------- */
+
+/* Methods of Hub: wait, cancel_wait, cancel_waits_close_and_then, and what the
+ * last two have called in the Hub. */
+PyObject *hub_object_wait(PyObject *self, PyObject *watcher);
+PyObject *hub_object_cancel_wait(PyObject *self, PyObject *const *args,
+                                 Py_ssize_t n, PyObject *names);
+PyObject *hub_object_cancel_waits(PyObject *self, PyObject *const *args,
+                                  Py_ssize_t n);
+PyObject *hub_object_cancel_wait_now(PyObject *self, PyObject *const *args,
+                                     Py_ssize_t n);
+PyObject *hub_object_cancel_waits_then(PyObject *self, PyObject *const *args,
+                                       Py_ssize_t n);
+
+/* ---- hub.c ------------------------------------------------------------------ */
 
 /* In a forked child. */
 void hub_object_forked(struct py_thread *t);
@@ -21,6 +56,11 @@ PyObject *loop_object_new(struct py_thread *t, bool is_default);
 
 /* From now on loop_check fails. */
 void loop_destroy_object(PyObject *loop);
+
+/* ---- callback.c ------------------------------------------------------------- */
+
+/* loop_run_callback, from whatever thread; t is not dead. */
+PyObject *loop_post_callback(struct py_thread *t, PyObject *fn, PyObject *args);
 
 /* ---- errors.c --------------------------------------------------------------- */
 
@@ -36,7 +76,9 @@ PyObject *hub_object_format_context(PyObject *self, PyObject *context);
 /* ---- parts of hub_object_init: each adds its names; 0 or -1 ------------------- */
 
 int hub_exceptions_init(PyObject *module);
+int place_init(PyObject *module);
 int hub_init(PyObject *module);
+int callback_init(PyObject *module);
 int loop_object_init(PyObject *module);
 int waiter_init(PyObject *module);
 int thread_result_init(PyObject *module);

@@ -30,6 +30,7 @@ static PyObject *watch_switches(PyObject *module, PyObject *const *args,
         switch_clock_rested(t->clock);
     }
     if (t->clock) {
+        assert(on || t->clock->watchers > 0); /* it goes with the last */
         t->clock->watchers += on ? 1 : (size_t)-1;
         if (t->clock->watchers == 0) {
             PyMem_Free(t->clock);

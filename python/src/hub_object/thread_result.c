@@ -17,17 +17,18 @@
 typedef struct ThreadResult {
     PyObject_HEAD
     struct py_thread *thread; /* whose hub it is for; counted */
-    grove_post post;
-    PyObject *hub;
+    grove_post post;      /* under way from give() to on_post, with a reference;
+                             or for the last time, see unhold_later */
+    PyObject *hub;        /* the Hub it was made for, for its reader */
     PyObject *receiver;   /* called with this object in the Hub */
     PyObject *when_ready; /* called without arguments before that; or NULL */
     PyObject *context;    /* what failed, for error reports */
     PyObject *value;      /* NULL: none */
     PyObject *exception;  /* NULL: none */
-    PyObject *traceback;
-    bool holding; /* the hub waits for it */
-    bool given;   /* set() or handle_error() was called */
-    bool closed;  /* nobody wants what will be given */
+    PyObject *traceback;  /* of exception, as it was given; or None */
+    bool holding;         /* the hub waits for it */
+    bool given;           /* set() or handle_error() was called */
+    bool closed;          /* nobody wants what will be given */
 } ThreadResult;
 
 static void release_hub(ThreadResult *self)
@@ -61,6 +62,8 @@ static void report(ThreadResult *self)
 static void on_post(grove_post *post)
 {
     ThreadResult *self = container_of(post, ThreadResult, post);
+    assert(self->given && self->thread->hub == hub_of_thread);
+    assert(!(self->value && self->exception) && Py_REFCNT(self) > 0);
     release_hub(self);
     PyObject *when_ready = self->when_ready, *receiver = self->receiver;
     self->when_ready = self->receiver = NULL;
@@ -80,6 +83,7 @@ static int give(ThreadResult *self)
         PyErr_SetString(PyExc_RuntimeError, "it was given a result before");
         return -1;
     }
+    assert(!self->value && !self->exception);
     self->given = true;
     if (self->closed || self->thread->dead)
         return 0;
@@ -216,6 +220,8 @@ static void unhold_later(grove_post *post)
 static void result_dealloc(PyObject *o)
 {
     ThreadResult *self = (ThreadResult *)o;
+    assert(!self->given || !self->holding || self->closed ||
+           self->thread->dead);
     PyObject_GC_UnTrack(o);
     result_clear(o);
     if (self->holding && !self->thread->dead) {

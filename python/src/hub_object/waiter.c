@@ -10,7 +10,7 @@
 typedef struct Waiter {
     PyObject_HEAD
     PyObject *hub;       /* the Hub of the thread it was made in */
-    PyGreenlet *waiting; /* who is in get() */
+    PyGreenlet *waiting; /* who is in get(); NULL: nobody */
     PyObject *value;     /* NULL: none was passed yet */
     PyObject *exception; /* an instance, passed instead */
 } Waiter;
@@ -85,6 +85,7 @@ static int check_in_hub(Waiter *w)
  * is an exception, the Hub's. */
 static PyObject *came_back(Waiter *w, PyObject *result)
 {
+    assert((result == NULL) == !!PyErr_Occurred());
     if (!result)
         hub_object_report(thread_of(w), (PyObject *)w);
     Py_XDECREF(result);
@@ -136,6 +137,7 @@ static PyObject *made_exception(PyObject *args)
     else
         PyErr_SetObject(type, value);
     PyObject *exception = exception_take();
+    assert(exception && !PyErr_Occurred());
     if (PyTraceBack_Check(tb))
         PyException_SetTraceback(exception, tb);
     return exception;
@@ -161,6 +163,7 @@ static PyObject *waiter_throw(PyObject *self, PyObject *args)
 
 static PyObject *passed(Waiter *w)
 {
+    assert(!w->value != !w->exception);
     if (!w->exception)
         return Py_NewRef(w->value);
     exception_set(Py_NewRef(w->exception));
@@ -184,6 +187,7 @@ static PyObject *waiter_get(PyObject *self, PyObject *none)
     PyObject *value = NULL;
     enum core_wait_result r =
         core_wait(t, GROVE_NEVER, "Waiter.get", -1, &value);
+    assert((r == CORE_FAILED) == !!PyErr_Occurred() && r != CORE_TIMED_OUT);
     Py_CLEAR(w->waiting);
     if (r == CORE_FAILED)
         return NULL;

@@ -190,6 +190,7 @@ static PyCodeObject *without_handlers(PyCodeObject *code)
 static void set_code(_PyInterpreterFrame *f, PyCodeObject *code,
                      PyCodeObject *copy)
 {
+    assert(copy != code && Py_SIZE(copy) == Py_SIZE(code));
 #if PY_VERSION_HEX >= 0x030D0000
     f->instr_ptr = _PyCode_CODE(copy) + (f->instr_ptr - _PyCode_CODE(code));
 #else
@@ -204,6 +205,7 @@ static void set_code(_PyInterpreterFrame *f, PyCodeObject *code,
 #else
     Py_SETREF(f->f_code, copy);
 #endif
+    assert(code_of(f) == copy);
 }
 
 /* The interpreter looks for a handler in the code of the frame, and finds none.
@@ -224,6 +226,7 @@ static bool disarm_frame(_PyInterpreterFrame *f, PyObject *kept)
 
 bool state_disarm(struct py_state *s, PyObject *kept)
 {
+    assert(PyList_CheckExact(kept));
     for (_PyInterpreterFrame *f = top_frame(s); f; f = f->previous) {
         PyCodeObject *code = code_of(f);
         if (code && code->co_flags & (CO_COROUTINE | CO_ASYNC_GENERATOR))
@@ -280,6 +283,7 @@ void state_bury_slow(PyThreadState *ts)
 
 bool state_clear_later(PyThreadState *ts, PyObject *o)
 {
+    assert(ts == state_current_tstate());
     /* Of what is cleared after the dict, this is what nothing can need now: it
      * is called for asynchronous generators only, in a running loop. */
     if (ts->async_gen_finalizer)

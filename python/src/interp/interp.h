@@ -77,29 +77,35 @@
  * frames of running greenlets alone. */
 #define STATE_HAS_INSTRUMENTATION (PY_VERSION_HEX >= 0x030F0000)
 
+/* While the greenlet is suspended these are what the thread state is to be
+ * given back. While it runs they are stale, but for what says something else.
+ */
 struct py_state {
 #if STATE_HAS_CFRAME
-    _PyCFrame *cframe;
-    _PyCFrame bottom; /* what cframe is when no frame runs */
+    _PyCFrame *cframe; /* of its innermost evaluation; NULL: not begun */
+    _PyCFrame bottom;  /* what cframe is when no frame runs; linked to always */
 #else
-    struct _PyInterpreterFrame *current_frame;
+    struct _PyInterpreterFrame *current_frame; /* the innermost; NULL: none */
 #endif
+    /* The data stack: its last chunk, and there the next free place and the
+     * end. NULL: the thread's own, before its first frame. */
     _PyStackChunk *chunk;
     PyObject **chunk_top;
     PyObject **chunk_limit;
-    _PyErr_StackItem *exc_info;
-    PyObject *context; /* owned while suspended */
-    _PyErr_StackItem exc_bottom;
-    int depth; /* of Python recursion */
+    _PyErr_StackItem *exc_info;  /* the innermost exception being handled */
+    PyObject *context;           /* owned while suspended or dead; NULL while it
+                                    runs: the thread state owns it then */
+    _PyErr_StackItem exc_bottom; /* the end of the chain; in use always */
+    int depth;                   /* of Python recursion */
 #if STATE_HAS_SPARE
     int withheld; /* of the recursion limit, as if it were depth; recursion.c */
     bool full;    /* its stack's spare part is open */
 #endif
 #if STATE_HAS_C_RECURSION
-    int c_remaining;
+    int c_remaining; /* levels of C that its stack has room for yet */
 #endif
 #if STATE_HAS_CFRAME
-    int trash_nesting;
+    int trash_nesting; /* deallocations that nest, on its stack */
 #endif
 #if STATE_HAS_STACK_BOUNDS
     void *stack_end; /* what the interpreter takes for it; NULL: the thread's */
@@ -162,6 +168,7 @@ static inline PyObject *exception_take(void)
 /* Sets it again, with the traceback it carries. Steals exception. */
 static inline void exception_set(PyObject *exception)
 {
+    assert(exception && PyExceptionInstance_Check(exception));
 #if PY_VERSION_HEX >= 0x030C0000
     PyErr_SetRaisedException(exception);
 #else
@@ -239,6 +246,8 @@ void state_instrument(PyThreadState *ts);
 /* The running greenlet's state goes to s. */
 static inline void state_save(PyThreadState *ts, struct py_state *s)
 {
+    assert(ts == state_current_tstate());
+    assert(!s->context && ts->exc_info);
 #if STATE_HAS_CFRAME
     s->cframe = ts->cframe;
     s->trash_nesting = STATE_TRASH_NESTING(ts);
@@ -251,6 +260,7 @@ static inline void state_save(PyThreadState *ts, struct py_state *s)
     s->exc_info = ts->exc_info;
     s->context = ts->context;
     s->depth = STATE_LIMIT(ts) - STATE_REMAINING(ts);
+    assert(s->depth >= 0 && s->chunk_top <= s->chunk_limit);
 #if STATE_HAS_C_RECURSION
     s->c_remaining = ts->c_recursion_remaining;
 #endif
@@ -265,6 +275,8 @@ static inline void state_save(PyThreadState *ts, struct py_state *s)
 /* And from s to the thread. */
 static inline void state_load(PyThreadState *ts, struct py_state *s)
 {
+    assert(ts == state_current_tstate());
+    assert(s->exc_info && s->depth >= 0 && s->chunk_top <= s->chunk_limit);
 #if STATE_HAS_CFRAME
 #if PY_VERSION_HEX < 0x030C0000
     s->cframe->use_tracing = ts->cframe->use_tracing; /* the thread's */
@@ -308,6 +320,7 @@ static inline void state_load(PyThreadState *ts, struct py_state *s)
  * and what the last level calls, which does not count. */
 static inline int state_c_levels(size_t size)
 {
+    assert(size >= STATE_STACK_MIN);
 #if !STATE_HAS_C_RECURSION
     int most = 0;
 #elif PY_VERSION_HEX >= 0x030D0000
@@ -350,6 +363,7 @@ static inline void state_begin(PyThreadState *ts, struct py_state *s,
 {
     void *area = stack_host_area(stack);
     _PyStackChunk *chunk = area;
+    assert(((uintptr_t)chunk & 4095) != 0); /* munmap refuses it */
     chunk->previous = NULL;
     chunk->size = STACK_HOST_AREA;
     chunk->top = 0;
@@ -358,6 +372,7 @@ static inline void state_begin(PyThreadState *ts, struct py_state *s,
      * and would free the chunk when it is popped. */
     s->chunk_top = &chunk->data[1];
     s->chunk_limit = (PyObject **)((char *)chunk + STACK_HOST_AREA);
+    assert(s->chunk_top < s->chunk_limit);
 #if STATE_HAS_CFRAME
     memset(&s->bottom, 0, sizeof(s->bottom));
     s->bottom.previous = &ts->root_cframe;
@@ -394,6 +409,10 @@ static inline void state_begin(PyThreadState *ts, struct py_state *s,
  * one. */
 static inline void state_end(PyThreadState *ts, struct py_state *s)
 {
+#if STATE_HAS_CFRAME
+    assert(ts->cframe == &s->bottom && !s->bottom.current_frame);
+#endif
+    assert(ts->exc_info == &s->exc_bottom && !s->context);
     PyObjectArenaAllocator arena;
     _PyStackChunk *chunk = ts->datastack_chunk;
     if (chunk && chunk->previous) {

@@ -104,6 +104,7 @@ int greenlet_set_parent(PyObject *o, PyObject *parent, void *closure)
                         "parent cannot be on a different thread");
         return -1;
     }
+    assert(parent != o && root->green->phase == GREEN_ACTIVE);
     Py_INCREF(parent);
     Py_XSETREF(g->parent, (PyGreenlet *)parent);
     return 0;
@@ -119,6 +120,7 @@ static PyObject *get_gr_frame(PyObject *o, void *closure)
     if (greenlet_is_dead(g) || g->phase != GREEN_ACTIVE ||
         greenlet_is_current(g))
         Py_RETURN_NONE;
+    assert(g->fiber && !PyErr_Occurred());
     PyFrameObject *frame = state_frame(t->tstate, &g->state);
     if (!frame && PyErr_Occurred())
         return NULL;

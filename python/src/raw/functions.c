@@ -20,6 +20,7 @@ PyObject *greenlet_get_current(void)
     if (!t)
         return NULL;
     end_doomed(t);
+    assert(t->current && t->current->green->thread == t);
     return Py_NewRef((PyObject *)t->current);
 }
 

@@ -15,6 +15,8 @@ static void host_suspend(struct grove_fiber *f)
     struct py_thread *t = g->thread;
     if (unlikely(t->clock != NULL))
         switch_clock_note(t->clock, true);
+    assert(t->current == g->self && g->fiber == f);
+    assert(g->phase == GREEN_ACTIVE && !g->parked);
     state_save(t->tstate, &g->state);
     g->parked = true;
     t->current = NULL;
@@ -24,8 +26,10 @@ static void host_resume(struct grove_fiber *f)
 {
     struct green *g = f->host;
     struct py_thread *t = g->thread;
+    assert(g->fiber == f && t->hub->current == f);
     load_state(t->tstate, &g->state);
     become_current(t, g);
+    assert(t->current == g->self && !g->parked);
 }
 
 static void host_begin(struct grove_fiber *f)
@@ -38,6 +42,7 @@ static void host_begin(struct grove_fiber *f)
 
 static struct py_thread *thread_of(struct hub *hub)
 {
+    assert(hub->root.host && ((struct green *)hub->root.host)->is_main);
     return ((struct green *)hub->root.host)->thread;
 }
 
@@ -45,6 +50,7 @@ static void run_signal_handlers(struct py_thread *t)
 {
     if (PyErr_CheckSignals() < 0)
         raw_report(t, NULL);
+    assert(!PyErr_Occurred());
 }
 
 /* Python runs its signal handlers in the main thread, some time after a signal
@@ -73,6 +79,7 @@ static const sigset_t *host_poll_prepare(struct hub *hub)
 
 static void host_poll_begin(struct hub *hub)
 {
+    assert(!thread_of(hub)->asleep && !thread_of(hub)->left);
     thread_of(hub)->asleep = true;
     PyEval_SaveThread();
 }
@@ -82,6 +89,7 @@ static void host_poll_end(struct hub *hub, bool interrupted)
     struct py_thread *t = thread_of(hub);
     if (t->takes_signals)
         pthread_sigmask(SIG_SETMASK, &t->mask, NULL);
+    assert(t->asleep && t->hub == hub);
     PyEval_RestoreThread(t->tstate);
     thread_cached = t;
     t->asleep = false;
@@ -110,6 +118,7 @@ static bool host_deadlock(struct hub *hub)
 static void host_forked(struct hub *hub)
 {
     struct py_thread *t = thread_of(hub);
+    assert(t->hub == hub && !t->dead);
     t->takes_signals = true; /* the only one there is */
     for (struct raw_hooks *h = raw_hooks; h; h = h->next) {
         if (h->forked)

@@ -33,6 +33,7 @@ PyGreenlet *greenlet_alloc(PyTypeObject *type, struct py_thread *t)
     self->green = g;
     g->self = self;
     g->thread = t;
+    assert(g->phase == GREEN_UNSTARTED && t->references > 0);
     t->references++;
     return self;
 }
@@ -59,6 +60,7 @@ PyGreenlet *greenlet_new_main(struct py_thread *t)
         return NULL;
     }
     struct green *g = self->green;
+    assert(!t->main && t->hub);
     g->is_main = true;
     g->phase = GREEN_ACTIVE;
     g->fiber = &t->hub->root;
@@ -75,6 +77,8 @@ static void kill_suspended(struct py_thread *t, PyGreenlet *self, bool silent)
     PyErr_Fetch(&type, &value, &tb);
     struct green *g = self->green;
     PyGreenlet *parent = g->parent;
+    assert(g->phase == GREEN_ACTIVE && !g->is_main && g->thread == t);
+    assert(t->current && t->current != self && Py_REFCNT(self) > 0);
     g->parent = (PyGreenlet *)Py_NewRef((PyObject *)t->current);
     PyErr_SetNone(PyExc_GreenletExit);
     PyObject *r = greenlet_throw_in(self);
@@ -84,6 +88,7 @@ static void kill_suspended(struct py_thread *t, PyGreenlet *self, bool silent)
         PyErr_Clear();
     else
         PyErr_WriteUnraisable((PyObject *)self);
+    assert(!PyErr_Occurred());
     PyGreenlet *temporary = g->parent;
     g->parent = parent;
     Py_XDECREF((PyObject *)temporary);
@@ -95,6 +100,7 @@ static void doom(struct py_thread *owner, PyGreenlet *self)
 {
     PyObject *type, *value, *tb;
     PyErr_Fetch(&type, &value, &tb);
+    assert(self->green->thread == owner && !owner->dead);
     if (!owner->doomed)
         owner->doomed = PyList_New(0);
     if (!owner->doomed || PyList_Append(owner->doomed, (PyObject *)self) < 0)
@@ -107,6 +113,7 @@ static void doom(struct py_thread *owner, PyGreenlet *self)
 void greenlet_end_doomed(struct py_thread *t)
 {
     PyObject *list = t->doomed;
+    assert(list && t->hub == hub_of_thread);
     t->doomed = NULL;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
         PyGreenlet *g = (PyGreenlet *)PyList_GET_ITEM(list, i);
@@ -137,6 +144,7 @@ bool greenlet_revived(PyGreenlet *self)
 {
     struct green *g = self->green;
     struct py_thread *t;
+    assert(Py_REFCNT(self) == 0);
     if (!can_be_killed(g, &t))
         return false;
     Py_SET_REFCNT((PyObject *)self, 1);
@@ -213,6 +221,9 @@ void greenlet_dealloc(PyObject *o)
     PyObject_GC_UnTrack(o);
     if (greenlet_revived(self))
         return;
+    assert(Py_REFCNT(o) == 0);
+    assert(!self->green || self->green->thread->dead ||
+           self->green->thread->current != self);
     if (self->weakreflist)
         PyObject_ClearWeakRefs(o);
     if (self->green)
@@ -220,6 +231,7 @@ void greenlet_dealloc(PyObject *o)
     release_fields(self);
     if (self->green) {
         greenlet_mains -= self->green->is_main;
+        assert(greenlet_mains >= 0);
         thread_unref(self->green->thread);
         PyMem_Free(self->green);
     }
@@ -247,9 +259,10 @@ int greenlet_traverse(PyObject *o, visitproc visit, void *arg)
 
 /* ---- the end of a thread ------------------------------------------------- */
 
+/* What is asked of each fiber of a thread that ends. */
 struct suspended {
-    PyObject *list;
-    bool failed;
+    PyObject *list; /* its greenlets that are suspended, each referred to */
+    bool failed;    /* not all of them: there was no memory */
 };
 
 static void add_suspended(struct grove_fiber *f, void *arg)
@@ -286,6 +299,7 @@ static void end_silently(struct py_thread *t, PyGreenlet *self)
 
 bool greenlet_end_all(struct py_thread *t)
 {
+    assert(t->current == t->main && !t->left);
     for (int i = 0; i < END_ROUNDS; i++) {
         struct suspended s = {.list = PyList_New(0)};
         if (!s.list)

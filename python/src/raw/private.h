@@ -73,7 +73,48 @@ int recursion_init(void);
 
 int faulthandler_init(void);
 
-/* ---- switch.c, attributes.c, functions.c, c_api.c --------------------------- */
+/* ---- roster.c --------------------------------------------------------------- */
+
+/* t, which has begun, is among the live ones; or is no longer, and not found by
+ * its thread state any more. */
+void roster_add(struct py_thread *t);
+void roster_remove(struct py_thread *t);
+
+/* ---- target.c --------------------------------------------------------------- */
+
+/* g, or its first ancestor that is not dead; NULL when all are. */
+PyGreenlet *greenlet_first_living(PyGreenlet *g);
+
+/* Whether g may be switched to from thread t; the other sets greenlet.error
+ * when it may not. */
+bool greenlet_is_of_thread(struct py_thread *t, struct green *g);
+bool greenlet_check_of_thread(struct py_thread *t, struct green *g);
+
+/* Sets greenlet.error: why g cannot be switched to from thread t. NULL. */
+PyObject *greenlet_refuse_thread(struct py_thread *t, struct green *g);
+
+/* An unstarted greenlet that is thrown into dies at once; the exception stays.
+ * False when it may not be switched to, with greenlet.error instead. */
+bool greenlet_die_unstarted(struct py_thread *t, struct green *g);
+
+/* ---- body.c ----------------------------------------------------------------- */
+
+/* Gives self, unstarted, its fiber: it is active then. -1 with MemoryError. */
+int greenlet_give_fiber(struct py_thread *t, PyGreenlet *self);
+
+/* Fetches run for an unstarted greenlet, unless it has a body: that may be a
+ * property, or switch, or start or kill the greenlet. -1 with an exception. */
+int greenlet_fetch_run(PyGreenlet *self);
+
+/* GreenletExit is a way to return: takes it, when that is set, and returns its
+ * instance. NULL with whatever else is set. */
+PyObject *greenlet_exit_value(void);
+
+/* Names and values that these look up. 0 or -1. */
+int greenlet_body_init(void);
+int greenlet_crossing_init(void);
+
+/* ---- switch.c, throw.c, attributes.c, functions.c, c_api.c ------------------- */
 
 /* Throw the exception that is set into target. As greenlet_switch. */
 PyObject *greenlet_throw_in(PyGreenlet *target);
@@ -105,9 +146,6 @@ PyObject *greenlet_module_gettrace(PyObject *module, PyObject *none);
 extern const char greenlet_getcurrent_doc[], greenlet_settrace_doc[],
     greenlet_gettrace_doc[];
 
-/* Names that switch.c looks up and reports. 0 or -1. */
-int greenlet_switch_init(void);
-
 /* The attributes run and parent, which the constructor sets, too; 0 or -1. */
 int greenlet_set_run(PyObject *o, PyObject *run, void *closure);
 int greenlet_set_parent(PyObject *o, PyObject *parent, void *closure);
@@ -117,8 +155,10 @@ extern PyGetSetDef greenlet_attributes[];
  * nobody left it one. */
 static inline void become_current(struct py_thread *t, struct green *g)
 {
+    assert(g->thread == t && g->phase == GREEN_ACTIVE && g->fiber);
     if (t->current == g->self)
         return;
+    assert(!t->current); /* or its reference would be lost */
     if (g->parked)
         g->parked = false;
     else

@@ -5,12 +5,16 @@
  *   type.c        the type greenlet.greenlet, and the room's part of the module
  *   life.c        the greenlet as an object: made, collected, ended
  *   attributes.c  its attributes
- *   switch.c      switching, and what a greenlet's fiber runs
+ *   switch.c throw.c   the methods switch and throw
+ *   target.c      whom they reach: threads, dead greenlets
+ *   crossing.h crossing.c   from one greenlet to another
+ *   body.c        what a greenlet's fiber runs: its birth and death
  *   recursion.c   running out of stack in Python code
  *   trace.c       whom settrace has told of switches
  *   functions.c   the functions of greenlet's module
  *   c_api.c       what extensions compiled against greenlet.h call
  *   thread.c      what a Python thread has: its hub, its current greenlet
+ *   roster.c      all threads that have that
  *   host.c        struct grove_host for CPython
  *   switch_clock.c   how long greenlets run
  *
@@ -32,17 +36,17 @@
 /* The layout extensions compiled against greenlet.h rely on: 40 bytes. */
 typedef struct PyGreenlet {
     PyObject_HEAD
-    PyObject *weakreflist;
-    PyObject *dict;
-    struct green *green; /* everything else */
+    PyObject *weakreflist; /* the interpreter's; NULL: none */
+    PyObject *dict;        /* its __dict__; owned; NULL: none yet */
+    struct green *green;   /* everything else */
 } PyGreenlet;
 
 struct py_thread;
 
 enum green_phase {
-    GREEN_UNSTARTED,
-    GREEN_ACTIVE, /* has a fiber: current or suspended */
-    GREEN_DEAD
+    GREEN_UNSTARTED, /* has no fiber yet */
+    GREEN_ACTIVE,    /* has a fiber: current or suspended */
+    GREEN_DEAD       /* has none any more; never leaves this, but for a Hub */
 };
 
 /* Everything of a greenlet that is not in the object. */
@@ -58,8 +62,8 @@ struct green {
     PyObject *start_args;      /* owned tuple, from the first switch on: what */
     PyObject *start_kwargs;    /*   run is called with; a dict, or NULL */
     PyObject *(*body)(PyGreenlet *self); /* see greenlet_body; NULL: default */
-    enum green_phase phase;
-    bool is_main;
+    enum green_phase phase;              /* see body.c */
+    bool is_main;   /* its thread's own stack; active from the beginning */
     bool is_hub;    /* a Hub, of whatever thread, in use or set aside */
     bool condemned; /* the collector of another thread has found it to be
                        garbage: its own thread must end it */
@@ -88,11 +92,11 @@ static inline struct green *green_of(PyObject *greenlet)
 /* How long the greenlets of a thread run before they let others; while
  * somebody watches. switch_clock.c. */
 struct switch_clock {
-    size_t watchers;     /* who asked for it */
-    uint64_t switches;   /* all, and those because a greenlet waits: */
-    uint64_t waits;      /*   what gevent calls switches to the hub */
-    int64_t last_switch; /* when */
-    int64_t last_wait;
+    size_t watchers;      /* who asked for it */
+    uint64_t switches;    /* all, and those because a greenlet waits: */
+    uint64_t waits;       /*   what gevent calls switches to the hub */
+    int64_t last_switch;  /* when, on the hub's clock */
+    int64_t last_wait;    /* when one of the latter was */
     int64_t longest;      /* between two switches, since it was reset */
     int64_t longest_wait; /* between two waits */
 };
@@ -113,17 +117,18 @@ struct thread_watchers {
 
 struct py_thread {
     /* What a switch looks at stands together. */
-    PyThreadState *tstate;
-    struct hub *hub;
-    PyGreenlet *current;  /* owned */
-    PyGreenlet *left;     /* owned; the one switched away from, when that
-                             reference is its last, or for the tracer: the one
-                             that runs lets go of it */
-    PyObject *tracer;     /* owned; settrace's; NULL: none */
-    PyObject *doomed;     /* owned list of greenlets that another thread wants
-                             ended; NULL: none */
-    PyObject *hub_object; /* owned; the greenlet of the hub's own fiber, a Hub;
-                             NULL: none yet. The hub_object room's */
+    PyThreadState *tstate; /* by which it is found; not looked at once dead */
+    struct hub *hub;       /* its OS thread's; NULL: dead */
+    PyGreenlet *current;   /* owned; NULL while the hub's own fiber polls or
+                              is between two greenlets */
+    PyGreenlet *left;      /* owned; the one switched away from, when that
+                              reference is its last, or for the tracer: the one
+                              that runs lets go of it */
+    PyObject *tracer;      /* owned; settrace's; NULL: none */
+    PyObject *doomed;      /* owned list of greenlets that another thread wants
+                              ended; NULL: none */
+    PyObject *hub_object;  /* owned; the greenlet of the hub's own fiber, a Hub;
+                              NULL: none yet. The hub_object room's */
     struct switch_clock *clock; /* NULL: its switches are not watched */
     PyGreenlet *main;           /* owned */
     PyGreenlet *traced;         /* owned; whom the tracer was told of last as
@@ -135,9 +140,9 @@ struct py_thread {
     unsigned tells_polls;   /* who wants before_poll and after_poll called */
     uint64_t references;    /* greens, and one while the thread lives */
     struct py_thread *next; /* of all threads */
-    struct thread_waiters waiters;
-    struct thread_watchers watchers;
-    sigset_t mask; /* its signal mask, while the hub sleeps */
+    struct thread_waiters waiters;   /* see there */
+    struct thread_watchers watchers; /* see there */
+    sigset_t mask;                   /* its signal mask, while the hub sleeps */
 };
 
 extern struct py_thread *thread_cached;
@@ -166,7 +171,7 @@ void thread_unref(struct py_thread *t);
 /* Called with the GIL held; of several rooms, the one registered last comes
  * first. NULL: nothing to do. */
 struct raw_hooks {
-    struct raw_hooks *next;
+    struct raw_hooks *next; /* the one registered before; NULL: none was */
     /* A thread gets its struct: what is embedded in it is all zero. */
     void (*thread_begin)(struct py_thread *t);
     /* The calling thread ends; its greenlets have been ended, its hub is

@@ -10,6 +10,7 @@
 void switch_clock_note(struct switch_clock *c, bool waits)
 {
     int64_t now = hub_clock();
+    assert(c->watchers > 0 && now >= c->last_switch && now >= c->last_wait);
     c->switches++;
     if (now - c->last_switch > c->longest)
         c->longest = now - c->last_switch;

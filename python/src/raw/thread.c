@@ -15,9 +15,6 @@
 
 #define CAPSULE "grove.thread"
 
-struct py_thread *thread_cached;
-static struct py_thread *threads;
-
 /* ---- what the rooms above do --------------------------------------------- */
 
 struct raw_hooks *raw_hooks;
@@ -27,7 +24,7 @@ void (*raw_describe)(const struct grove_fiber *f, char *text, size_t size);
 
 void raw_hooks_add(struct raw_hooks *hooks)
 {
-    assert(!threads);
+    assert(!thread_first());
     for (struct raw_hooks *h = raw_hooks; h; h = h->next) {
         if (h == hooks) /* the import failed later on, and is tried again */
             return;
@@ -62,24 +59,6 @@ static void tell_dead(struct py_thread *t)
 
 /* ---- the life of a thread ------------------------------------------------ */
 
-void thread_unref(struct py_thread *t)
-{
-    if (--t->references == 0)
-        PyMem_Free(t);
-}
-
-static void forget(struct py_thread *t)
-{
-    for (struct py_thread **at = &threads; *at; at = &(*at)->next) {
-        if (*at == t) {
-            *at = t->next;
-            break;
-        }
-    }
-    if (thread_cached == t)
-        thread_cached = NULL;
-}
-
 /* The thread ends, in this very thread and in its main greenlet. */
 static void end_greenlets(struct py_thread *t)
 {
@@ -90,13 +69,14 @@ static void end_greenlets(struct py_thread *t)
 
 static void thread_end(struct py_thread *t)
 {
+    assert(!t->dead && t->references > 0);
     bool here = t->hub && t->hub == hub_of_thread;
     greenlet_set_tracer(t, NULL);
     if (here && t->current == t->main && !state_is_finalizing())
         end_greenlets(t);
     else if (here)
         t->hub->keep_stacks = true;
-    forget(t);
+    roster_remove(t);
     t->dead = true;
     tell_dead(t);
     PyMem_Free(t->clock);
@@ -112,6 +92,7 @@ static void thread_end(struct py_thread *t)
     Py_CLEAR(t->left);
     Py_CLEAR(t->current);
     Py_CLEAR(t->main);
+    assert(t->dead && !t->hub && !t->tracer);
     thread_unref(t);
 }
 
@@ -182,25 +163,12 @@ static struct py_thread *thread_new(PyThreadState *tstate)
         PyMem_Free(t);
         return NULL;
     }
+    assert(!t->current && t->main->green->thread == t);
     t->current = (PyGreenlet *)Py_NewRef((PyObject *)t->main);
     hub->root.host = t->main->green;
     hub->host = &python_host;
     hub->stacks.spare = STATE_SPARE;
-    t->next = threads;
-    threads = t;
-    return t;
-}
-
-struct py_thread *thread_first(void)
-{
-    return threads;
-}
-
-struct py_thread *thread_look_up(PyThreadState *tstate)
-{
-    struct py_thread *t = threads;
-    while (t && t->tstate != tstate)
-        t = t->next;
+    roster_add(t);
     return t;
 }
 
@@ -218,6 +186,7 @@ struct py_thread *thread_find(PyThreadState *tstate)
         }
         t = thread_new(tstate);
     }
+    assert(t ? t->tstate == tstate && !t->dead : !!PyErr_Occurred());
     if (t)
         thread_cached = t;
     return t;

@@ -20,11 +20,13 @@ static int tell(struct py_thread *t, PyObject *event, PyGreenlet *origin,
 {
     if (!t->tracer)
         return 0;
+    assert(!PyErr_Occurred() && origin && target);
     PyObject *tracer = Py_NewRef(t->tracer);
     PyThreadState_EnterTracing(t->tstate);
     PyObject *r = PyObject_CallFunction(tracer, "O(OO)", event,
                                         (PyObject *)origin, (PyObject *)target);
     PyThreadState_LeaveTracing(t->tstate);
+    assert((r == NULL) == !!PyErr_Occurred());
     if (r)
         Py_DECREF(r);
     else if (t->tracer == tracer)
@@ -39,6 +41,7 @@ static int tell(struct py_thread *t, PyObject *event, PyGreenlet *origin,
 int greenlet_trace_arrival(struct py_thread *t, bool thrown)
 {
     PyGreenlet *here = t->current, *hub = (PyGreenlet *)t->hub_object;
+    assert(t->tracer && t->traced && here);
     bool direct = t->went_directly;
     t->went_directly = false;
     if (here == t->traced)
@@ -60,6 +63,7 @@ int greenlet_trace_arrival(struct py_thread *t, bool thrown)
         PyErr_Restore(type, exc, tb);
         return 0;
     }
+    assert(PyErr_Occurred());
     Py_XDECREF(type); /* the tracer's exception is raised instead */
     Py_XDECREF(exc);
     Py_XDECREF(tb);
@@ -73,6 +77,7 @@ void greenlet_set_tracer(struct py_thread *t, PyObject *tracer)
     t->tracer = Py_XNewRef(tracer);
     t->traced = tracer ? (PyGreenlet *)Py_NewRef((PyObject *)t->current) : NULL;
     t->went_directly = false;
+    assert(!t->tracer == !t->traced);
     Py_XDECREF(old);
     Py_XDECREF((PyObject *)traced);
 }

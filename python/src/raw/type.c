@@ -130,9 +130,9 @@ int raw_init(PyObject *module)
         PyErr_NewException("greenlet.error", PyExc_Exception, NULL);
     PyExc_GreenletExit =
         PyErr_NewException("greenlet.GreenletExit", PyExc_BaseException, NULL);
-    if (greenlet_switch_init() < 0 || greenlet_trace_init() < 0 ||
-        recursion_init() < 0 || faulthandler_init() < 0 ||
-        !PyExc_GreenletError || !PyExc_GreenletExit)
+    if (greenlet_crossing_init() < 0 || greenlet_body_init() < 0 ||
+        greenlet_trace_init() < 0 || recursion_init() < 0 ||
+        faulthandler_init() < 0 || !PyExc_GreenletError || !PyExc_GreenletExit)
         return -1;
     unsigned shift = stack_shift_from_environment(STATE_STACK_MIN);
     if (shift)

@@ -7,12 +7,13 @@
 typedef struct AsyncWatcher {
     Watcher base;
     grove_post post; /* while it is under way it holds a reference */
-    bool posted;
+    bool posted;     /* it is under way: sending again changes nothing */
 } AsyncWatcher;
 
 static void on_post(grove_post *post)
 {
     AsyncWatcher *a = container_of(post, AsyncWatcher, post);
+    assert(a->posted && Py_REFCNT(a) > 0);
     a->posted = false;
     if (a->base.active)
         watcher_due(&a->base);
@@ -49,6 +50,7 @@ static PyObject *async_send(PyObject *self, PyObject *none)
         return NULL;
     }
     if (!a->posted && a->base.active) {
+        assert(t->hub);
         a->posted = true;
         Py_INCREF(a);
         grove_hub_post((grove_hub *)t->hub, &a->post);

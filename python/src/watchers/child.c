@@ -13,12 +13,12 @@
 
 typedef struct ChildWatcher {
     Watcher base;
-    struct loop_wait wait;   /* for pidfd */
-    struct signal_link link; /* pid 0 */
-    int pidfd;               /* -1: none */
-    int pid;
-    int rpid;
-    int rstatus;
+    struct loop_wait wait;   /* for pidfd; back set: armed */
+    struct signal_link link; /* linked while active, if pid is 0 */
+    int pidfd;               /* ours to close; -1: none */
+    int pid;                 /* the child; 0: any */
+    int rpid;                /* the one that was reaped last; 0: none yet */
+    int rstatus;             /* its status, as waitpid gives it */
 } ChildWatcher;
 
 static void forget_pidfd(ChildWatcher *c)
@@ -53,6 +53,7 @@ static bool reap(ChildWatcher *c)
 static void on_end(struct loop_wait *wait, int result)
 {
     ChildWatcher *c = container_of(wait, ChildWatcher, wait);
+    assert(c->base.active && !wait->back);
     watcher_hub(&c->base)->unref--;
     if (reap(c))
         watcher_due(&c->base);
@@ -61,6 +62,7 @@ static void on_end(struct loop_wait *wait, int result)
 static void on_sigchld(struct signal_link *link)
 {
     ChildWatcher *c = container_of(link, ChildWatcher, link);
+    assert(c->base.active && c->pid == 0);
     if (!run_queued(&c->base.run) && reap(c))
         watcher_due(&c->base);
 }
@@ -69,6 +71,7 @@ static void on_sigchld(struct signal_link *link)
 static int wait_for(ChildWatcher *c)
 {
     struct hub *hub = watcher_hub(&c->base);
+    assert(c->pidfd >= 0 && !c->wait.back);
     struct loop_fd *record = loop_fd(&hub->loop, c->pidfd);
     int r = record ? loop_register(&hub->loop, record) : -errno;
     if (r < 0) {

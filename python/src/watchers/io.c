@@ -9,12 +9,18 @@
 
 typedef struct IoWatcher {
     Watcher base;
-    struct loop_wait waits[2]; /* to read, to write */
-    int fd;
-    unsigned events;  /* LOOP_READ | LOOP_WRITE */
-    unsigned revents; /* of those, what is ready */
-    bool pass_events; /* as the first argument */
+    struct loop_wait waits[2]; /* to read, to write; back set: armed */
+    int fd;                    /* the user's: not closed here */
+    unsigned events;           /* LOOP_READ | LOOP_WRITE */
+    unsigned revents;          /* of those, what is ready */
+    bool pass_events;          /* as the first argument */
 } IoWatcher;
+
+static size_t io_armed(const Watcher *w)
+{
+    const IoWatcher *io = (const IoWatcher *)w;
+    return (size_t)(io->waits[0].back != NULL) + (io->waits[1].back != NULL);
+}
 
 static void io_disarm(Watcher *w)
 {
@@ -26,12 +32,7 @@ static void io_disarm(Watcher *w)
         loop_wait_remove(&watcher_hub(w)->loop, &io->waits[i]);
         watcher_count(w, -1);
     }
-}
-
-static size_t io_armed(const Watcher *w)
-{
-    const IoWatcher *io = (const IoWatcher *)w;
-    return (size_t)(io->waits[0].back != NULL) + (io->waits[1].back != NULL);
+    assert(io_armed(w) == 0);
 }
 
 /* Which of its events are ready now. */
@@ -54,6 +55,7 @@ static unsigned io_ready(IoWatcher *io)
 
 static void io_due(IoWatcher *io, unsigned events)
 {
+    assert(events && !(events & ~io->events));
     io->revents |= events;
     watcher_due(&io->base);
 }
@@ -63,6 +65,7 @@ static void io_event(struct loop_wait *wait, int result)
     IoWatcher *io = wait->direction == LOOP_READ
                         ? container_of(wait, IoWatcher, waits[0])
                         : container_of(wait, IoWatcher, waits[1]);
+    assert(io->base.active && !wait->back);
     watcher_count(&io->base, -1);
     io_due(io, wait->direction);
 }
@@ -72,6 +75,7 @@ static int io_arm(Watcher *w)
 {
     IoWatcher *io = (IoWatcher *)w;
     struct hub *hub = watcher_hub(w);
+    assert(w->active && io->fd >= 0 && io->events);
     struct loop_fd *record = loop_fd(&hub->loop, io->fd);
     int r = record ? loop_register(&hub->loop, record) : -errno;
     if (r < 0) {

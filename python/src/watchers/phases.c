@@ -15,9 +15,9 @@
 #include "watchers/phases.h"
 
 struct phases {
-    struct py_thread *thread;
-    struct ring idle;    /* ends of the rings of those that are */
-    struct ring prepare; /*   active, in the order they started */
+    struct py_thread *thread; /* whose watchers.phases it is */
+    struct ring idle;         /* ends of the rings of those that are */
+    struct ring prepare;      /*   active, in the order they started */
     struct ring check;
     struct ring fork;
     struct timer look; /* armed while there are idle watchers */
@@ -51,6 +51,7 @@ static void on_look(struct timer *timer)
 {
     struct phases *p = container_of(timer, struct phases, look);
     struct hub *hub = p->thread->hub;
+    assert(hub == hub_of_thread && !timer_pending(timer));
     hub->unref--;
     if (run_queue_empty(&hub->queue))
         all_due(&p->idle);
@@ -69,6 +70,7 @@ static void turn_queue(struct phases *p)
 static void on_turn(struct run *run)
 {
     struct phases *p = container_of(run, struct phases, turn);
+    assert(p->thread->hub == hub_of_thread && !run_queued(run));
     bool busy = !run_queue_empty(&p->thread->hub->queue);
     all_due(&p->prepare);
     p->prepared = !busy;
@@ -88,6 +90,7 @@ void phases_after_sleep(struct phases *p)
 {
     if (!p->prepared)
         return;
+    assert(!p->thread->asleep);
     p->prepared = false;
     all_due(&p->check);
     turn_queue(p);
@@ -97,6 +100,7 @@ void phases_end(struct py_thread *t)
 {
     if (!t->watchers.phases)
         return;
+    assert(t->dead && t->tells_polls > 0);
     PyMem_Free(t->watchers.phases);
     t->watchers.phases = NULL;
     t->tells_polls--;
@@ -119,6 +123,7 @@ static struct phases *phases_of(Watcher *w)
         PyErr_NoMemory();
         return NULL;
     }
+    assert(!t->dead && t->hub == hub_of_thread);
     p->thread = t;
     struct ring *rings[] = {&p->idle, &p->prepare, &p->check, &p->fork};
     for (size_t i = 0; i < 4; i++)
@@ -135,6 +140,7 @@ static int start(Watcher *w, size_t ring)
     struct phases *p = phases_of(w);
     if (!p)
         return -1;
+    assert(w->active && p->thread == watcher_thread(w));
     struct ring *at = &((PhaseWatcher *)w)->at;
     if (!ring_linked(at))
         ring_insert((struct ring *)((char *)p + ring), at);

@@ -18,10 +18,11 @@
 
 struct slot {
     struct hub *hub;          /* NULL: not installed */
-    struct py_thread *thread; /* its */
-    grove_post post;
-    struct signal_link ends; /* ring of the links */
-    struct sigaction former;
+    struct py_thread *thread; /* its; valid while it is installed */
+    grove_post post;          /* on_post; sent by the action, many times */
+    struct signal_link ends;  /* of the ring of the links: none is empty while
+                                 it is installed */
+    struct sigaction former;  /* the action that ours stands for */
 };
 
 static struct slot slots[SIGNALS];
@@ -49,6 +50,7 @@ static void on_post(grove_post *post)
 
 static int install(struct slot *slot, int number, struct py_thread *t)
 {
+    assert(!slot->hub && t->hub);
     slot->post.fn = on_post;
     slot->ends.next = slot->ends.prev = &slot->ends;
     slot->thread = t;
@@ -64,6 +66,7 @@ static int install(struct slot *slot, int number, struct py_thread *t)
 
 int signal_watch(struct py_thread *t, int number, struct signal_link *link)
 {
+    assert(number > 0 && number < SIGNALS && link->fn);
     struct slot *slot = &slots[number];
     if (link->next)
         return 0;
@@ -84,6 +87,7 @@ int signal_watch(struct py_thread *t, int number, struct signal_link *link)
 
 static void uninstall(struct slot *slot, int number)
 {
+    assert(slot->hub && slot->ends.prev == &slot->ends);
     struct sigaction now;
     /* Unless somebody has set another since. */
     if (sigaction(number, NULL, &now) == 0 && now.sa_handler == on_signal)
@@ -96,6 +100,7 @@ void signal_unwatch(int number, struct signal_link *link)
     struct slot *slot = &slots[number];
     if (!link->next)
         return;
+    assert(slot->hub && link->prev->next == link && link->next->prev == link);
     link->prev->next = link->next;
     link->next->prev = link->prev;
     link->next = NULL;
@@ -111,6 +116,7 @@ void signal_thread_end(struct py_thread *t)
             continue;
         while (slot->ends.next != &slot->ends)
             signal_unwatch(number, slot->ends.next);
+        assert(!slot->hub);
     }
 }
 
@@ -118,8 +124,8 @@ void signal_thread_end(struct py_thread *t)
 
 typedef struct SignalWatcher {
     Watcher base;
-    struct signal_link link;
-    int number;
+    struct signal_link link; /* linked while it is active */
+    int number;              /* of the signal, 1 to SIGNALS - 1 */
 } SignalWatcher;
 
 static void told(struct signal_link *link)

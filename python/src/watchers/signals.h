@@ -9,7 +9,7 @@
 /* In place. fn is called in the Hub, once for all signals that came since. */
 struct signal_link {
     struct signal_link *next; /* NULL: not linked */
-    struct signal_link *prev;
+    struct signal_link *prev; /* valid while it is linked */
     void (*fn)(struct signal_link *link);
 };
 

@@ -18,14 +18,14 @@
 
 typedef struct StatWatcher {
     Watcher base;
-    struct timer timer;    /* the next look */
+    struct timer timer;    /* the next look; pending: armed */
     struct run looks;      /* queued: looks again */
-    struct loop_wait wait; /* for inotify's descriptor */
-    int inotify;           /* -1: none */
+    struct loop_wait wait; /* for inotify's descriptor; back set: armed */
+    int inotify;           /* the descriptor, ours to close; -1: none */
     PyObject *path;        /* str */
     PyObject *attr;        /* os.stat_result; None: no such file */
     PyObject *prev;        /* attr before it changed last */
-    double interval;
+    double interval;       /* as the user said, in seconds; see interval_of */
 } StatWatcher;
 
 /* ---- looking ------------------------------------------------------------- */
@@ -100,6 +100,7 @@ static void drain(int fd)
 static void on_change(struct loop_wait *wait, int result)
 {
     StatWatcher *s = container_of(wait, StatWatcher, wait);
+    assert(s->base.active && !wait->back);
     watcher_count(&s->base, -1);
     if (s->inotify >= 0)
         drain(s->inotify);
@@ -173,6 +174,7 @@ static double interval_of(StatWatcher *s)
 
 static void watch(StatWatcher *s)
 {
+    assert(s->base.active);
     watch_changes(s);
     if (timer_pending(&s->timer))
         return;
@@ -185,6 +187,7 @@ static void watch(StatWatcher *s)
 static void on_time(struct timer *timer)
 {
     StatWatcher *s = container_of(timer, StatWatcher, timer);
+    assert(s->base.active && !timer_pending(timer));
     watcher_count(&s->base, -1);
     if (!run_queued(&s->looks))
         hub_queue(watcher_hub(&s->base), &s->looks);
@@ -194,6 +197,7 @@ static void on_time(struct timer *timer)
 static void on_look(struct run *run)
 {
     StatWatcher *s = container_of(run, StatWatcher, looks);
+    assert(s->base.active && !run_queued(run));
     Py_INCREF(s);
     look_again(s);
     Py_DECREF(s);
@@ -277,6 +281,7 @@ static PyObject *stat_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 static void stat_dealloc(PyObject *self)
 {
     StatWatcher *s = (StatWatcher *)self;
+    assert(!run_queued(&s->looks) || watcher_thread(&s->base)->dead);
     PyObject_GC_UnTrack(self);
     Py_CLEAR(s->path);
     Py_CLEAR(s->attr);

@@ -7,9 +7,9 @@
 
 typedef struct TimerWatcher {
     Watcher base;
-    struct timer timer;
-    double after;
-    double repeat; /* seconds; 0: once */
+    struct timer timer; /* pending: armed, while active */
+    double after;       /* seconds from its start to the first call */
+    double repeat;      /* seconds from then on; 0: once */
 } TimerWatcher;
 
 static void timer_disarm(Watcher *w)
@@ -26,7 +26,9 @@ static void timer_arm_for(TimerWatcher *t, double seconds)
     int64_t ns = seconds <= 0       ? 0
                  : seconds >= 9.2e9 ? GROVE_NEVER
                                     : (int64_t)(seconds * 1e9);
+    assert(t->base.active);
     timer_disarm(&t->base);
+    assert(!timer_pending(&t->timer));
     timer_add(&watcher_hub(&t->base)->timers, &t->timer, hub_deadline(ns));
     watcher_count(&t->base, 1);
 }
@@ -58,6 +60,7 @@ static int timer_after(Watcher *w)
 static void on_time(struct timer *timer)
 {
     Watcher *w = &container_of(timer, TimerWatcher, timer)->base;
+    assert(w->active && !timer_pending(timer));
     watcher_count(w, -1);
     watcher_due(w);
 }

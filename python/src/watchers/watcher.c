@@ -29,6 +29,7 @@ static void hold(Watcher *w, bool on)
     struct py_thread *t = watcher_thread(w);
     if (t->dead)
         return;
+    assert(!w->kind->armed && (on || t->watchers.holds > 0));
     t->watchers.holds += on ? 1 : (size_t)-1;
     if (on)
         grove_hub_hold((grove_hub *)t->hub);
@@ -38,6 +39,7 @@ static void hold(Watcher *w, bool on)
 
 static void activate(Watcher *w)
 {
+    assert(!w->active && w->callback && w->args);
     w->active = true;
     Py_INCREF(w);
     if (!w->kind->armed && w->ref)
@@ -50,6 +52,7 @@ static void deactivate(Watcher *w)
         run_queue_remove(&w->run);
     if (!w->active)
         return;
+    assert(Py_REFCNT(w) > 0);
     w->active = false;
     if (!w->kind->armed && w->ref)
         hold(w, false);
@@ -92,6 +95,7 @@ int watcher_start(Watcher *w, PyObject *args)
     if (w->kind->arm(w) == 0)
         return 0;
     PyObject *exception = exception_take();
+    assert(exception);
     watcher_stop(w);
     exception_set(exception);
     return -1;
@@ -114,12 +118,15 @@ static void on_turn(struct run *run)
 {
     Watcher *w = container_of(run, Watcher, run);
     struct py_thread *t = watcher_thread(w);
+    assert(w->active && w->callback && w->args && !run_queued(run));
+    assert(t->hub == hub_of_thread && !PyErr_Occurred());
     Py_INCREF(w);
     hub_object_enter(t);
     PyObject *callback = Py_NewRef(w->callback);
     PyObject *args = arguments_of(w);
     hub_object_enter(t);
     PyObject *result = args ? PyObject_Call(callback, args, NULL) : NULL;
+    assert((result == NULL) == !!PyErr_Occurred());
     if (!result)
         hub_object_report(t, (PyObject *)w);
     Py_XDECREF(result);
@@ -164,6 +171,7 @@ Watcher *watcher_new(PyTypeObject *type, PyObject *loop, int ref,
     Watcher *w = (Watcher *)type->tp_alloc(type, 0);
     if (!w)
         return NULL;
+    assert(kind->arm && kind->disarm && !w->active);
     w->kind = kind;
     w->loop = Py_NewRef(loop);
     w->run.call = on_turn;
@@ -205,6 +213,7 @@ int watcher_clear(PyObject *self)
 
 void watcher_dealloc(PyObject *self)
 {
+    assert(!((Watcher *)self)->active && !run_queued(&((Watcher *)self)->run));
     PyObject_GC_UnTrack(self);
     watcher_clear(self);
     Py_CLEAR(((Watcher *)self)->loop);

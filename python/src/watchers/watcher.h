@@ -11,15 +11,15 @@ struct watcher_kind;
 /* What all have. Their objects begin with it. */
 typedef struct Watcher {
     PyObject_HEAD
-    const struct watcher_kind *kind;
-    PyObject *loop;
-    PyObject *callback; /* NULL: none */
-    PyObject *args;     /* a tuple; NULL: none */
-    struct run run;     /* queued: due */
-    int priority;
-    bool ref; /* keeps the loop going */
-    bool closed;
-    bool active;
+    const struct watcher_kind *kind; /* what is its sort's own */
+    PyObject *loop;                  /* owned; whose thread it is on */
+    PyObject *callback;              /* owned; NULL: none; there while active */
+    PyObject *args; /* owned tuple; NULL: none; there while active */
+    struct run run; /* queued: due; only while active */
+    int priority;   /* -2 to 2; kept for those who read it */
+    bool ref;       /* keeps the loop going */
+    bool closed;    /* for good: it cannot be started */
+    bool active;    /* started and not stopped: refers to itself */
 } Watcher;
 
 /* A sort of watcher: what is its own. Timers and waits are counted by
@@ -27,6 +27,7 @@ typedef struct Watcher {
 struct watcher_kind {
     /* Have watcher_due called when it happens. -1 with an exception. */
     int (*arm)(Watcher *w);
+    /* Have it no more, armed or not. */
     void (*disarm)(Watcher *w);
     /* Its turn has come, the callback is about to be called: what it gets (a
      * new reference; NULL with an exception). NULL: args. */
@@ -79,6 +80,7 @@ static inline void watcher_count(Watcher *w, int n)
 /* It has happened: its callback is due. */
 static inline void watcher_due(Watcher *w)
 {
+    assert(w->active && !watcher_thread(w)->dead);
     if (!run_queued(&w->run))
         hub_queue(watcher_hub(w), &w->run);
 }

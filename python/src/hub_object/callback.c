@@ -1,0 +1,206 @@
+/*
+ * The callbacks that the loop queues.
+ *
+ *   made --- queued, by its own thread ----+--> called in the Hub --> done
+ *        \-- posted, by another's mailbox --+
+ *                       stop(): done, without being called
+ *
+ * A callback is queued like a fiber, in the same queue, and called in the Hub.
+ * The queue holds a reference to it. From another thread it goes through the
+ * hub's mailbox, which holds one likewise. With the GIL held.
+ */
+#include "hub_object/private.h"
+
+#include <structmember.h>
+
+typedef struct Callback {
+    PyObject_HEAD
+    struct run run;           /* queued: by its own thread, not yet called */
+    grove_post post;          /* under way while posted: by another thread */
+    struct py_thread *thread; /* counted */
+    PyObject *fn;             /* NULL: called or stopped */
+    PyObject *args;           /* a tuple; NULL: none */
+    bool posted;              /* the mailbox has it, with a reference */
+    bool running;             /* fn, which it has let go of, is being called */
+} Callback;
+
+static PyTypeObject Callback_Type;
+
+/* Consumes the queue's reference. */
+static void callback_call(Callback *cb)
+{
+    assert(!run_queued(&cb->run) && !cb->posted && Py_REFCNT(cb) > 0);
+    PyObject *fn = cb->fn;
+    PyObject *args = cb->args;
+    if (fn) {
+        assert(!cb->running && !PyErr_Occurred());
+        cb->fn = NULL;
+        cb->args = NULL;
+        cb->running = true;
+        hub_object_enter(cb->thread);
+        PyObject *result =
+            args ? PyObject_Call(fn, args, NULL) : PyObject_CallNoArgs(fn);
+        assert((result == NULL) == !!PyErr_Occurred());
+        if (!result)
+            hub_object_report(cb->thread, (PyObject *)cb);
+        Py_XDECREF(result);
+        Py_DECREF(fn);
+        Py_XDECREF(args);
+        cb->running = false;
+    }
+    Py_DECREF(cb);
+}
+
+static void on_turn(struct run *run)
+{
+    callback_call(container_of(run, Callback, run));
+}
+
+static void on_post(grove_post *post)
+{
+    Callback *cb = container_of(post, Callback, post);
+    assert(cb->posted);
+    cb->posted = false;
+    callback_call(cb);
+}
+
+static Callback *callback_new(struct py_thread *t, PyObject *fn, PyObject *args)
+{
+    if (!PyCallable_Check(fn)) {
+        PyErr_Format(PyExc_TypeError, "Expected callable, not %R", fn);
+        return NULL;
+    }
+    Callback *cb = PyObject_GC_New(Callback, &Callback_Type);
+    if (!cb)
+        return NULL;
+    cb->run = (struct run){.call = on_turn};
+    cb->post = (grove_post){.fn = on_post};
+    cb->thread = t;
+    t->references++;
+    cb->fn = Py_NewRef(fn);
+    cb->args = Py_XNewRef(args);
+    cb->posted = false;
+    cb->running = false;
+    PyObject_GC_Track(cb);
+    return cb;
+}
+
+PyObject *loop_run_callback(struct py_thread *t, PyObject *fn, PyObject *args)
+{
+    Callback *cb = callback_new(t, fn, args);
+    if (!cb)
+        return NULL;
+    assert(t->hub == hub_of_thread && t->hub_object);
+    Py_INCREF(cb);
+    hub_queue(t->hub, &cb->run);
+    return (PyObject *)cb;
+}
+
+PyObject *loop_post_callback(struct py_thread *t, PyObject *fn, PyObject *args)
+{
+    Callback *cb = callback_new(t, fn, args);
+    if (!cb)
+        return NULL;
+    assert(!t->dead && t->hub);
+    Py_INCREF(cb);
+    cb->posted = true;
+    grove_hub_post((grove_hub *)t->hub, &cb->post);
+    return (PyObject *)cb;
+}
+
+static int callback_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(((Callback *)self)->fn);
+    Py_VISIT(((Callback *)self)->args);
+    return 0;
+}
+
+static int callback_clear(PyObject *self)
+{
+    Py_CLEAR(((Callback *)self)->fn);
+    Py_CLEAR(((Callback *)self)->args);
+    return 0;
+}
+
+static void callback_dealloc(PyObject *self)
+{
+    assert(!run_queued(&((Callback *)self)->run) &&
+           !((Callback *)self)->posted && !((Callback *)self)->running);
+    PyObject_GC_UnTrack(self);
+    callback_clear(self);
+    thread_unref(((Callback *)self)->thread);
+    PyObject_GC_Del(self);
+}
+
+/* A posted one stays in the mailbox, and does nothing when it is called. */
+static PyObject *callback_stop(PyObject *self, PyObject *none)
+{
+    Callback *cb = (Callback *)self;
+    callback_clear(self);
+    if (run_queued(&cb->run)) {
+        run_queue_remove(&cb->run);
+        Py_DECREF(self);
+    }
+    Py_RETURN_NONE;
+}
+
+static int callback_bool(PyObject *self)
+{
+    return ((Callback *)self)->fn || ((Callback *)self)->running;
+}
+
+static PyObject *callback_pending(PyObject *self, void *closure)
+{
+    return PyBool_FromLong(((Callback *)self)->fn != NULL);
+}
+
+static PyObject *callback_repr(PyObject *self)
+{
+    Callback *cb = (Callback *)self;
+    if (!cb->fn)
+        return PyUnicode_FromFormat("<callback at %p %s>", self,
+                                    cb->running ? "running" : "stopped");
+    if (!cb->args)
+        return PyUnicode_FromFormat("<callback at %p pending %R args=()>", self,
+                                    cb->fn);
+    return PyUnicode_FromFormat("<callback at %p pending %R args=%R>", self,
+                                cb->fn, cb->args);
+}
+
+static PyMethodDef callback_methods[] = {
+    {"stop", callback_stop, METH_NOARGS, "Do not call it after all."},
+    {"close", callback_stop, METH_NOARGS, "The same as stop()."},
+    {NULL}};
+
+static PyGetSetDef callback_getset[] = {{"pending", callback_pending, NULL,
+                                         "Whether it is yet to be called.",
+                                         NULL},
+                                        {NULL}};
+
+static PyMemberDef callback_members[] = {
+    {"callback", T_OBJECT, offsetof(Callback, fn), READONLY, NULL},
+    {"args", T_OBJECT, offsetof(Callback, args), READONLY, NULL},
+    {NULL}};
+
+static PyNumberMethods callback_number = {.nb_bool = callback_bool};
+
+static PyTypeObject Callback_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.core.callback",
+    .tp_doc = "A function to be called in the Hub, once.",
+    .tp_basicsize = sizeof(Callback),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
+                Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_traverse = callback_traverse,
+    .tp_clear = callback_clear,
+    .tp_dealloc = callback_dealloc,
+    .tp_repr = callback_repr,
+    .tp_as_number = &callback_number,
+    .tp_methods = callback_methods,
+    .tp_getset = callback_getset,
+    .tp_members = callback_members,
+};
+
+int callback_init(PyObject *module)
+{
+    return module_add_type(module, &Callback_Type);
+}
