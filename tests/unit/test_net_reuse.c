@@ -12,7 +12,7 @@
 #include <sys/sendfile.h>
 #include <sys/wait.h>
 
-#include "net_help.h"
+#include "socket_calls.h"
 
 enum ending { BY_EDGE, BY_DEADLINE };
 
