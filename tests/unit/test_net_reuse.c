@@ -175,7 +175,7 @@ static void feed(void *arg)
     assert_int_equal(write(*(int *)arg, "x", 1), 1);
 }
 
-static void empty(void *arg)
+static void take_all(void *arg)
 {
     char block[65536];
     while (recv(*(int *)arg, block, sizeof(block), MSG_DONTWAIT) > 0)
@@ -247,7 +247,7 @@ static void writers_leave_the_stranger_alone(void **state)
             if (c.make == reuse_sendfile)
                 c.flags = fileno(file);
             fill(p.out);
-            rob(&c, &t, ending, empty, &p.in);
+            rob(&c, &t, ending, take_all, &p.in);
             expect_ebadf(&c);
             expect_untouched(&t, c.name);
             close(p.in);
