@@ -181,13 +181,20 @@ static struct epoll_event event_of(const struct loop_fd *fd)
 
 /* Whether the registered fd still stands for the file that was registered: the
  * kernel knows a registration by file and number. That it is made anew is an
- * edge of its own if it is ready, so nothing is missed. */
-static bool still_registered(struct loop *loop, const struct loop_fd *fd)
+ * edge of its own if it is ready, so nothing is missed. 0: it does; 1: it is
+ * another, or none; -errno: it cannot be told. */
+static int look_at_file(struct loop *loop, const struct loop_fd *fd)
 {
+    if (unlikely(!loop_current(fd)))
+        return 1;
+    if (fd->owned)
+        return 0;
     struct epoll_event event = event_of(fd);
-    return fd->owned ||
-           (!fd->always_ready &&
-            epoll_ctl(loop->epoll, EPOLL_CTL_MOD, fd->number, &event) == 0);
+    if (fd->always_ready)
+        return 1;
+    if (epoll_ctl(loop->epoll, EPOLL_CTL_MOD, fd->number, &event) == 0)
+        return 0;
+    return errno == ENOENT || errno == EBADF || errno == EPERM ? 1 : -errno;
 }
 
 /* The mark first: see number.c. */
@@ -218,6 +225,7 @@ static int register_anew(struct loop *loop, struct loop_fd *fd)
 registered:;
     int flags = fcntl(fd->number, F_GETFL);
     fd->nonblocking = flags >= 0 && (flags & O_NONBLOCK);
+    fd->asked = LOOP_ASKED_UNKNOWN;
     fd->stream = !fd->always_ready && is_tcp(fd->number);
     read_timeouts(fd);
     fd->no_short_reads = false;
@@ -296,9 +304,8 @@ int loop_register(struct loop *loop, struct loop_fd *fd)
 {
     assert(loop_fd(loop, fd->number) == fd);
     if (likely(fd->registered)) {
-        if (likely(loop_current(fd) && still_registered(loop, fd)))
-            return 0;
-        return replaced(loop, fd);
+        int r = look_at_file(loop, fd);
+        return likely(r <= 0) ? r : replaced(loop, fd);
     }
     fd->owned = fd->owned && loop_current(fd);
     return register_anew(loop, fd);

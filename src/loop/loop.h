@@ -38,6 +38,9 @@ struct loop_waits {
     struct loop_wait **last; /* where the next one is linked in */
 };
 
+/* Values of loop_fd.asked. */
+enum loop_asked { LOOP_ASKED_UNKNOWN, LOOP_ASKED_YES, LOOP_ASKED_NO };
+
 /* What is known of a descriptor. Its address is stable. */
 struct loop_fd {
     struct loop_waits readers; /* woken in this order */
@@ -62,8 +65,10 @@ struct loop_fd {
     bool no_short_reads;
     /* A short read exhausts it: a TCP stream. Known once registered. */
     bool stream;
-    /* Its owner had set O_NONBLOCK when it was registered. */
+    /* The open file had O_NONBLOCK when it was registered. */
     bool nonblocking;
+    /* Then: whether its owner has set it, or net/ has (net/nonblocking.c). */
+    uint8_t asked;
     /* For net/: what calls found out of the kind of file. False until then; set
      * wrongly, when the number was reused unseen, they cost a system call more
      * but no call fails by them. */

@@ -1,8 +1,10 @@
 /*
  * accept4, connect and close: where descriptors' connections begin and end.
  *
- * There is no flag that keeps a single accept or connect from blocking, so
- * O_NONBLOCK is set around the one system call where it is not set already.
+ * There is no flag that keeps a single accept or connect from blocking. A
+ * listener is shared with other hubs and processes as a rule, so it is made
+ * non-blocking for good (nonblocking.c). A socket that connects is its maker's
+ * alone: it gets O_NONBLOCK for the system call.
  */
 #include <fcntl.h>
 #include <unistd.h>
@@ -15,15 +17,9 @@
 static int try_accept(struct net_op *op, struct sockaddr *addr,
                       socklen_t *addrlen, int flags)
 {
-    int fd = op->record->number;
-    if (op->record->registered && op->record->nonblocking)
-        return accept4(fd, addr, addrlen, flags);
-    int old = net_set_nonblocking(fd);
-    if (old < 0)
+    if (!net_never_blocks(op))
         return -1;
-    int r = accept4(fd, addr, addrlen, flags);
-    net_restore_flags(fd, old);
-    return r;
+    return accept4(op->record->number, addr, addrlen, flags);
 }
 
 int net_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags,
@@ -48,11 +44,16 @@ int net_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags,
 
 static int try_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
 {
-    int old = net_set_nonblocking(fd);
-    if (old < 0)
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0)
         return -1;
-    int r = connect(fd, addr, addrlen);
-    net_restore_flags(fd, old);
+    if (flags & O_NONBLOCK)
+        return connect(fd, addr, addrlen);
+    if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return -1;
+    int r = connect(fd, addr, addrlen), error = errno;
+    fcntl(fd, F_SETFL, flags);
+    errno = error;
     return r;
 }
 

@@ -75,6 +75,12 @@ static int bind_to(int fd, const union address *address, socklen_t size,
     return r;
 }
 
+/* One that will listen never blocks, whoever it is shared with. */
+static bool keep_nonblocking(int fd, int socktype)
+{
+    return socktype != SOCK_STREAM || net_keep_nonblocking(fd);
+}
+
 static int bound(struct hub *hub, const union address *address, socklen_t size,
                  int socktype, const grove_listen_options *options)
 {
@@ -82,7 +88,8 @@ static int bound(struct hub *hub, const union address *address, socklen_t size,
         hub, socket(address->any.sa_family, socktype | SOCK_CLOEXEC, 0));
     if (fd < 0)
         return -1;
-    if (set_options(fd, address, socktype, options) < 0 ||
+    if (!keep_nonblocking(fd, socktype) ||
+        set_options(fd, address, socktype, options) < 0 ||
         bind_to(fd, address, size, socktype, options) < 0)
         return give_up(fd);
     return fd;

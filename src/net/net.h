@@ -13,6 +13,7 @@
  *   dial.c        connections to a host by name
  *   address.c     addresses as people write them
  *   transfer.c    sendfile, splice
+ *   nonblocking.c what keeps the other calls' system calls from blocking
  *   poll.c        poll
  *   iov.c         what is left of an iovec array after a part was done
  *   try.c         receiving and sending in two halves, a try and a wait
@@ -158,11 +159,6 @@ bool net_may_wait(const struct net_op *op);
  * EBADF: one of them has closed the descriptor. */
 bool net_turn(struct net_op *op);
 
-/* Set O_NONBLOCK. The flags to be put back, or -1 with errno. */
-int net_set_nonblocking(int fd);
-/* Put the flags back; errno stays. */
-void net_restore_flags(int fd, int flags);
-
 /* fd, made just now or -1 for a failure, is the runtime's from now on. */
 int net_own(struct hub *hub, int fd);
 
@@ -202,6 +198,21 @@ static inline void net_note_read(struct loop_fd *record, ssize_t n, size_t len)
         !record->no_short_reads)
         record->readable = false;
 }
+
+/* ---- nonblocking.c ------------------------------------------------------- */
+
+/* fd's open file has O_NONBLOCK from now on, for good, and whoever shares it
+ * can tell that its owner has not set it. False with errno. */
+bool net_keep_nonblocking(int fd);
+/* Likewise for the op's descriptor, where that is not known to be so. */
+bool net_never_blocks(struct net_op *op);
+
+/* Whether O_NONBLOCK of a non-blocking descriptor is its owner's wish. */
+bool net_owner_asked(struct loop_fd *record);
+
+/* Opens the terminal or the FIFO that fd is again, with O_NONBLOCK; -1: it is
+ * neither, or it cannot be. */
+int net_open_again(int fd, int flags);
 
 /* ---- iov.c ------------------------------------------------------------- */
 

@@ -35,24 +35,6 @@ bool net_waited(int result)
     return false;
 }
 
-int net_set_nonblocking(int fd)
-{
-    int flags = fcntl(fd, F_GETFL);
-    if (flags >= 0 && !(flags & O_NONBLOCK) &&
-        fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-        return -1;
-    return flags;
-}
-
-void net_restore_flags(int fd, int flags)
-{
-    int error = errno;
-    assert(flags >= 0);
-    if (!(flags & O_NONBLOCK))
-        fcntl(fd, F_SETFL, flags);
-    errno = error;
-}
-
 /* The deadline that counts: the call's, or that of SO_RCVTIMEO or SO_SNDTIMEO,
  * which runs from the call's first wait. A host has time-outs of its own. */
 static int64_t limit_of(struct net_op *op)
@@ -113,7 +95,8 @@ static void clear_hint(struct net_op *op)
 
 bool net_may_wait(const struct net_op *op)
 {
-    return !op->no_wait && !(op->mode == NET_POSIX && op->record->nonblocking);
+    return !op->no_wait && !(op->mode == NET_POSIX && op->record->nonblocking &&
+                             net_owner_asked(op->record));
 }
 
 void net_give_turn(struct hub *hub)

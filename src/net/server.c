@@ -138,14 +138,6 @@ static void *accept_all(void *arg)
 
 /* ---- starting -------------------------------------------------------------- */
 
-/* While one process sets and clears O_NONBLOCK around an accept, another that
- * shares the socket could block: it stays set. */
-static int keep_nonblocking(int fd)
-{
-    int flags = fcntl(fd, F_GETFL);
-    return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
-}
-
 static int adopt_socket(grove_server *server, int fd)
 {
     int listens = 0;
@@ -155,7 +147,7 @@ static int adopt_socket(grove_server *server, int fd)
     if (!listens)
         return -EINVAL;
     server->fd = fd;
-    return keep_nonblocking(fd);
+    return net_keep_nonblocking(fd) ? 0 : -errno;
 }
 
 static int open_socket(grove_server *server, const grove_server_attr *attr,
@@ -168,7 +160,7 @@ static int open_socket(grove_server *server, const grove_server_attr *attr,
         return -errno;
     server->fd = fd;
     server->owned = true;
-    return keep_nonblocking(fd);
+    return net_keep_nonblocking(fd) ? 0 : -errno;
 }
 
 /* A context that cannot serve is told now, not at each connection. */

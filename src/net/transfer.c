@@ -1,13 +1,15 @@
 /*
  * sendfile and splice: data moved between two descriptors by the kernel.
  *
- * Either end may make the call wait, and no flag keeps a socket or a pipe from
- * it, so O_NONBLOCK is set on both around the one system call. Which end said
- * EAGAIN a poll tells: if there is something to read, it was the output.
+ * Either end may make the call wait. Pipes are kept from it by splice's flag,
+ * so that a file is sent to one by splice, too; sockets by O_NONBLOCK, which
+ * then stays (nonblocking.c). Which end said EAGAIN a poll tells: if there is
+ * something to read, it was the output.
  */
 #include <fcntl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "grove.h"
 #include "net/net.h"
@@ -17,34 +19,45 @@
 
 struct transfer {
     struct net_op in,
-        out;         /* waits for each end: what to wait for is found out */
-    bool in_is_file; /* a regular one: always readable */
+        out; /* waits for each end: what to wait for is found out */
+    mode_t in_kind, out_kind;       /* S_IFMT of each */
+    bool in_is_file;                /* a regular one: always readable */
     off_t *in_offset, *out_offset;  /* NULL: the file's own position */
     uint32_t in_closes, out_closes; /* of the ends' numbers, at the beginning */
     unsigned flags;                 /* splice's */
     bool splice;                    /* or sendfile */
 };
 
-static ssize_t call(struct transfer *t, size_t count)
+static ssize_t call(struct transfer *t, int out, size_t count)
 {
-    int in = t->in.record->number, out = t->out.record->number;
-    if (t->splice)
-        return splice(in, t->in_offset, out, t->out_offset, count, t->flags);
+    int in = t->in.record->number;
+    if (t->splice || S_ISFIFO(t->out_kind))
+        return splice(in, t->in_offset, out, t->out_offset, count,
+                      t->flags | SPLICE_F_NONBLOCK);
     return sendfile(out, in, t->in_offset, count);
+}
+
+/* Whether one end will not block, or splice's flag keeps it from that. */
+static bool end_is_safe(struct net_op *end, mode_t kind)
+{
+    return S_ISREG(kind) || S_ISFIFO(kind) || net_never_blocks(end);
 }
 
 static ssize_t try_transfer(struct transfer *t, size_t count)
 {
-    int in_flags = O_NONBLOCK, in = t->in.record->number;
-    int out_flags = net_set_nonblocking(t->out.record->number);
-    if (out_flags < 0)
+    if (!end_is_safe(&t->in, t->in_kind))
         return -1;
-    if (!t->in_is_file)
-        in_flags = net_set_nonblocking(in);
-    ssize_t n = in_flags < 0 ? -1 : call(t, count);
-    if (in_flags >= 0)
-        net_restore_flags(in, in_flags);
-    net_restore_flags(t->out.record->number, out_flags);
+    int again = S_ISCHR(t->out_kind)
+                    ? net_open_again(t->out.record->number, O_WRONLY)
+                    : -1;
+    if (again < 0 && !end_is_safe(&t->out, t->out_kind))
+        return -1;
+    ssize_t n = call(t, again < 0 ? t->out.record->number : again, count);
+    if (again >= 0) {
+        int error = errno;
+        close(again);
+        errno = error;
+    }
     return n;
 }
 
@@ -75,10 +88,10 @@ static bool retry(struct transfer *t)
     return wait_for_end(t) && both_are_open(t);
 }
 
-static bool is_regular(int fd)
+static mode_t kind_of(int fd)
 {
     struct stat st;
-    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    return fstat(fd, &st) == 0 ? st.st_mode & S_IFMT : 0;
 }
 
 /* The op of one end; a wait for it is only begun by a failed try. */
@@ -98,7 +111,9 @@ static bool transfer_begin(struct transfer *t, int in, int out,
     t->in.mode = t->out.mode = NET_POSIX;
     t->in.direction = LOOP_READ;
     t->out.direction = LOOP_WRITE;
-    t->in_is_file = is_regular(in);
+    t->in_kind = kind_of(in);
+    t->out_kind = kind_of(out);
+    t->in_is_file = S_ISREG(t->in_kind);
     t->in_closes = loop_closes(in);
     t->out_closes = loop_closes(out);
     return prepare(&t->in, in) && prepare(&t->out, out) && both_are_open(t);

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -131,10 +132,18 @@ HELPER void set_blocking(int fd)
     assert_int_equal(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK), 0);
 }
 
-/* Nothing may leave O_NONBLOCK changed. */
+/* Nothing may leave O_NONBLOCK changed... */
 HELPER void assert_blocking(int fd)
 {
     assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+}
+
+/* ... but where it is set for good, for no call's own flag does: then it can be
+ * told that it was not the owner who did it. */
+HELPER void assert_kept_nonblocking(int fd)
+{
+    assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+    assert_int_equal(fcntl(fd, F_GETSIG), SIGIO);
 }
 
 /* Write to a blocking descriptor until it takes no more; how much it took. */

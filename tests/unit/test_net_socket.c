@@ -163,7 +163,7 @@ static void listening_by_address(void **state)
     int fd = grove_listen("127.0.0.1:0", NULL);
     assert_true(fd >= 0 && owned(fd));
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-    assert_blocking(fd);
+    assert_kept_nonblocking(fd);
     address_text(fd, text, sizeof(text));
     assert_true(strncmp(text, "127.0.0.1:", 10) == 0 && port_of(text) > 0);
     connect_to("127.0.0.1", port_of(text));
@@ -471,7 +471,7 @@ static void files_are_sent_whole(void **state)
     off_t offset = 0;
     assert_int_equal(grove_sendfile(p.out, file, &offset, BIG + 100), BIG);
     assert_int_equal(offset, BIG);
-    assert_blocking(p.out);
+    assert_kept_nonblocking(p.out);
     shutdown(p.out, SHUT_WR);
     expect_result(&c, BIG);
     /* A receiver that does not take it. */
@@ -537,8 +537,8 @@ static void connections_are_spliced(void **state)
     shutdown(a.out, SHUT_WR);
     expect_result(&relayer, BIG);
     expect_result(&reader, BIG);
-    assert_blocking(a.in);
-    assert_blocking(b.out);
+    assert_kept_nonblocking(a.in);
+    assert_kept_nonblocking(b.out);
 
     int p[2];
     assert_int_equal(grove_pipe2(p, 0), 0);
