@@ -119,6 +119,9 @@ static inline bool green_node_linked(const struct green_node *node)
 void green_node_add(Greenlet *g, struct green_node *node);
 void green_node_remove(Greenlet *g, struct green_node *node);
 
+/* What its fiber runs; a greenlet_body. */
+PyObject *green_body(PyGreenlet *self);
+
 /* cls(*args, **kwargs), not started: a vectorcall whose n arguments are
  * followed by those that names has. */
 PyObject *green_make(PyObject *cls, PyObject *const *args, Py_ssize_t n,
@@ -126,6 +129,10 @@ PyObject *green_make(PyObject *cls, PyObject *const *args, Py_ssize_t n,
 
 /* What start() does. -1 with an exception. */
 int green_start(Greenlet *g);
+
+/* Whom every start tells; static methods of the type. */
+PyObject *green_add_spawn_callback(PyObject *none, PyObject *callback);
+PyObject *green_remove_spawn_callback(PyObject *none, PyObject *callback);
 
 /* If it has not run, it never will. */
 void green_cancel_start(Greenlet *g);
@@ -154,9 +161,12 @@ int green_throw_later(PyGreenlet *g, PyObject *exception);
 /* If g never ran: end it now, as kill does. Whether that is so. */
 bool green_kill_unstarted(Greenlet *g, PyObject *exception);
 
-extern PyMethodDef green_methods[]; /* methods.c */
-extern PyGetSetDef green_getset[];  /* attributes.c */
+extern PyMethodDef green_start_methods[]; /* start.c */
+extern PyMethodDef green_run_methods[];   /* run.c */
+extern PyMethodDef green_methods[];       /* methods.c */
+extern PyGetSetDef green_getset[];        /* attributes.c */
 int green_attributes_init(void);
+int green_run_init(void); /* after the type is ready */
 int green_bool(PyObject *self);
 PyObject *green_repr(PyObject *self);
 /* The number behind minimal_ident is free again. */
