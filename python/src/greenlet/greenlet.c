@@ -32,6 +32,7 @@ static PyObject *green_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (!g)
         return NULL;
     struct green *state = green_state(g);
+    assert(state->phase == GREEN_UNSTARTED && state->thread == t);
     Py_XSETREF(state->parent, (PyGreenlet *)Py_NewRef(hub));
     state->body = green_body;
     if (spawned_remember(&g->base, t) < 0) {
@@ -136,6 +137,7 @@ static void green_dealloc(PyObject *self)
     if (greenlet_revived((PyGreenlet *)self))
         return;
     Greenlet *g = (Greenlet *)self;
+    assert(!g->first && !g->delay && !run_queued(&g->base.run));
     if (g->ident)
         green_ident_give(g->ident - 1);
     clear_fields(g);
@@ -150,6 +152,7 @@ static void green_dealloc(PyObject *self)
 static int keep_call(Greenlet *g, PyObject *const *args, Py_ssize_t n,
                      PyObject *names)
 {
+    assert(!g->args && !g->kwargs && !g->begun);
     if (n) {
         g->args = PyTuple_New(n);
         if (!g->args)

@@ -32,6 +32,7 @@ static int call_with(PyObject *object, PyObject *name, PyObject *arg)
 /* Room for one. -1 with PoolFull, or what the wait raised. */
 static int acquire(Group *self, PyObject *blocking, PyObject *timeout)
 {
+    assert(!PyErr_Occurred() && (!self->limited || self->semaphore));
     if (!self->limited)
         return 0;
     PyObject *got = PyObject_CallMethodObjArgs(self->semaphore, str_acquire,
@@ -63,6 +64,7 @@ static int add(Group *self, PyObject *greenlet, PyObject *blocking,
     if (group_check_ready(self) < 0 || acquire(self, blocking, timeout) < 0)
         return -1;
     int r = group_enter(self, greenlet);
+    assert((r < 0) == (PyErr_Occurred() != NULL));
     if (r <= 0)
         give_back_room(self);
     return r < 0 ? -1 : 0;

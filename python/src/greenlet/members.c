@@ -31,6 +31,8 @@ struct member {
 
 static void member_free(struct member *m)
 {
+    assert(*m->prev == m && (!m->next || m->next->prev == &m->next));
+    assert(!green_node_linked(&m->node));
     *m->prev = m->next;
     if (m->next)
         m->next->prev = m->prev;
@@ -40,6 +42,7 @@ static void member_free(struct member *m)
 
 int group_leave(Group *self, PyObject *greenlet)
 {
+    assert(self->greenlets && self->dying && !PyErr_Occurred());
     int was = PySet_Discard(self->greenlets, greenlet);
     if (was < 0)
         return -1;
@@ -56,6 +59,7 @@ int group_leave(Group *self, PyObject *greenlet)
 static void on_end(struct green_node *node)
 {
     struct member *m = container_of(node, struct member, node);
+    assert(((Greenlet *)m->greenlet)->finished && m->group->members);
     Group *self = (Group *)Py_NewRef((PyObject *)m->group);
     PyObject *greenlet = Py_NewRef(m->greenlet);
     PyObject *type, *value, *tb;
@@ -156,6 +160,7 @@ static int link_member(Group *self, PyObject *greenlet)
 
 int group_enter(Group *self, PyObject *greenlet)
 {
+    assert(self->greenlets && !PyErr_Occurred());
     int member = PySet_Contains(self->greenlets, greenlet);
     if (member != 0)
         return member < 0 ? -1 : 0;

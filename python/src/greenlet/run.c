@@ -20,6 +20,8 @@ static PyObject *base_run; /* Greenlet.run, to see whether it is overridden */
 
 void green_node_add(Greenlet *g, struct green_node *node)
 {
+    assert(!green_node_linked(node) && node->fired);
+    assert(!g->first == !g->last && !(g->last && g->last->next != g->last));
     node->prev = g->last;
     node->next = node;
     if (g->last)
@@ -34,6 +36,8 @@ void green_node_remove(Greenlet *g, struct green_node *node)
     if (!green_node_linked(node))
         return;
     struct green_node *next = node->next == node ? NULL : node->next;
+    assert(node->prev ? node->prev->next == node : g->first == node);
+    assert(next ? next->prev == node : g->last == node);
     if (node->prev)
         node->prev->next = next ? next : node->prev;
     else
@@ -50,18 +54,21 @@ void green_node_remove(Greenlet *g, struct green_node *node)
 /* value or exception is set. What it ran is let go of by forget_call. */
 static void finished(Greenlet *g)
 {
+    assert(g->value || g->exception);
     g->finished = true;
     struct green_node *node;
     while ((node = g->first)) {
         green_node_remove(g, node);
         node->fired(node);
     }
+    assert(!g->last);
     if (g->links)
         green_queue_links(g);
 }
 
 static void forget_call(Greenlet *g)
 {
+    assert(g->finished && !PyErr_Occurred());
     Py_CLEAR(g->fn);
     Py_CLEAR(g->args);
     Py_CLEAR(g->kwargs);
@@ -73,6 +80,7 @@ static void forget_call(Greenlet *g)
 
 static void finish_value(Greenlet *g, PyObject *value)
 {
+    assert(value && !PyErr_Occurred());
     g->value = value;
     finished(g);
     forget_call(g);
@@ -81,6 +89,7 @@ static void finish_value(Greenlet *g, PyObject *value)
 /* By exception (stolen), which is reported unless it is a GreenletExit. */
 static void finish_exception(Greenlet *g, PyObject *exception)
 {
+    assert(PyExceptionInstance_Check(exception) && !PyErr_Occurred());
     if (PyObject_TypeCheck(exception, (PyTypeObject *)PyExc_GreenletExit)) {
         finish_value(g, exception);
         return;
@@ -106,6 +115,7 @@ void green_end_unrun(Greenlet *g, PyObject *exception)
 
 static PyObject *call_fn(Greenlet *g)
 {
+    assert(!PyErr_Occurred());
     PyObject *fn =
         g->fn ? Py_NewRef(g->fn) : PyObject_GetAttr((PyObject *)g, str__run);
     if (!fn)
@@ -127,6 +137,7 @@ static PyObject *call_fn(Greenlet *g)
 static void run_to_the_end(Greenlet *g)
 {
     PyObject *result = call_fn(g);
+    assert(!result == (PyErr_Occurred() != NULL));
     if (likely(result != NULL))
         finish_value(g, result);
     else
@@ -148,6 +159,7 @@ static PyObject *green_run(PyObject *self, PyObject *none)
 static void run_overridden(Greenlet *g)
 {
     PyObject *result = PyObject_CallMethodNoArgs((PyObject *)g, str_run);
+    assert(!result == (PyErr_Occurred() != NULL));
     if (g->finished) {
         if (!result)
             hub_object_report(green_state(g)->thread, (PyObject *)g);
@@ -163,6 +175,7 @@ PyObject *green_body(PyGreenlet *self)
 {
     Greenlet *g = (Greenlet *)self;
     struct green *state = self->green;
+    assert(state->phase == GREEN_ACTIVE && state->thread->current == self);
     if (unlikely(state->start_args != NULL)) { /* switch(...) began it */
         Py_CLEAR(state->start_args);
         Py_CLEAR(state->start_kwargs);

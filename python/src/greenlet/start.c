@@ -17,6 +17,7 @@ static PyObject *spawn_callbacks; /* a set; NULL: none */
 
 static int call_spawn_callbacks(Greenlet *g)
 {
+    assert(g->begun && !PyErr_Occurred());
     PyObject *all = PySequence_List(spawn_callbacks);
     if (!all)
         return -1;
@@ -56,7 +57,7 @@ PyObject *green_remove_spawn_callback(PyObject *none, PyObject *callback)
 /* ---- the start ----------------------------------------------------------- */
 
 struct green_delay {
-    struct timer timer;
+    struct timer timer; /* of its thread's hub, armed as long as this lives */
     Greenlet *greenlet; /* owned */
 };
 
@@ -64,6 +65,7 @@ static void on_delay(struct timer *timer)
 {
     struct green_delay *delay = container_of(timer, struct green_delay, timer);
     Greenlet *g = delay->greenlet;
+    assert(g->delay == delay && g->begun && !timer_pending(timer));
     g->delay = NULL;
     PyMem_Free(delay);
     spawned_queue(&g->base);
@@ -78,6 +80,7 @@ void green_cancel_start(Greenlet *g)
     if (delay) {
         g->delay = NULL;
         struct hub *hub = green_state(g)->thread->hub;
+        assert(delay->greenlet == g && (hub || green_state(g)->thread->dead));
         if (hub) /* NULL: its thread has ended, and the timers with it */
             timer_remove(&hub->timers, &delay->timer);
         PyMem_Free(delay);
@@ -91,8 +94,10 @@ int green_start(Greenlet *g)
         return 0;
     if (hub_object_check_thread(green_state(g)->thread) < 0)
         return -1;
+    assert(!g->delay && !g->finished);
     g->begun = true;
     spawned_queue(&g->base);
+    assert(run_queued(&g->base.run));
     return spawn_callbacks ? call_spawn_callbacks(g) : 0;
 }
 
@@ -118,6 +123,7 @@ static int start_later(Greenlet *g, PyObject *seconds)
         return -1;
     }
     *delay = (struct green_delay){.timer = {.fn = on_delay}, .greenlet = g};
+    assert(!g->delay && !run_queued(&g->base.run));
     Py_INCREF(g);
     g->delay = delay;
     g->begun = true;
