@@ -25,12 +25,14 @@ static int give_turn(struct py_thread *t)
     static __thread unsigned calls;
     if (likely(++calls % CALLS_A_TURN != 0))
         return 0;
+    assert(t->tstate == state_current_tstate() && !PyErr_Occurred());
     grove_yield();
     return core_after_wait(t);
 }
 
 int call_begin(struct call *call, int fd, PyObject *timeout)
 {
+    assert(!PyErr_Occurred());
     call->fd = fd;
     call->blocking = true;
     call->has_timeout = timeout != Py_None;
@@ -61,12 +63,14 @@ int call_begin(struct call *call, int fd, PyObject *timeout)
 
 int call_raise_timeout(void)
 {
+    assert(!PyErr_Occurred());
     PyErr_SetString(PyExc_TimeoutError, "timed out");
     return -1;
 }
 
 int call_raise(const struct call *call)
 {
+    assert(errno != 0 && !PyErr_Occurred());
     if (errno == ETIMEDOUT && call->has_timeout &&
         hub_clock() >= call->deadline)
         return call_raise_timeout();
@@ -85,6 +89,7 @@ int call_raise(const struct call *call)
 
 int call_wait(struct call *call, unsigned direction, const char *what)
 {
+    assert((call->blocking || call->in_hub) && !PyErr_Occurred());
     switch (
         core_wait_fd(call->thread, call->fd, direction, call->deadline, what)) {
     case CORE_WOKEN:

@@ -54,6 +54,7 @@ static PyObject *fd_closed(PyObject *module, PyObject *arg)
  * passed, -1 with an exception. */
 static int poll_until(struct call *call, struct pollfd *fds, size_t n)
 {
+    assert(!PyErr_Occurred());
     int ready = poll(fds, n, 0);
     if (ready < 0)
         return call_raise(call);
@@ -95,8 +96,10 @@ static PyObject *wait_events(PyObject *args, PyObject *kwargs, short events)
         PyErr_SetObject(PyExc_OSError, call_closed_elsewhere);
         return NULL;
     }
-    if (ready > 0)
+    if (ready > 0) {
+        assert(pfd.revents != 0);
         Py_RETURN_NONE;
+    }
     if (exception && exception != Py_None)
         raise_object(exception);
     else
@@ -151,6 +154,7 @@ static int pollfd_from(struct pollfd *fd, PyObject *pair)
 
 static PyObject *list_of_ready(const struct pollfd *fds, Py_ssize_t n)
 {
+    assert(!PyErr_Occurred());
     PyObject *list = PyList_New(0);
     for (Py_ssize_t i = 0; list && i < n; i++) {
         if (!fds[i].revents)

@@ -50,6 +50,7 @@ int call_wait(struct call *call, unsigned direction, const char *what);
 static inline Py_ssize_t call_end(const struct call *call, ssize_t n)
 {
     int error = errno;
+    assert(!(call->blocking && call->in_hub));
     if (call->blocking && core_after_wait(call->thread) < 0)
         return -1;
     errno = error;
@@ -61,6 +62,7 @@ static inline Py_ssize_t call_end(const struct call *call, ssize_t n)
  */
 static inline int call_flags(const struct call *call, int flags)
 {
+    assert(!(call->blocking && call->in_hub));
     if (!call->blocking)
         return flags | MSG_DONTWAIT;
     return call->has_timeout ? flags & ~MSG_DONTWAIT : flags;

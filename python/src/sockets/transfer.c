@@ -53,6 +53,7 @@ static PyObject *socket_recv(PyObject *module, PyObject *const *args,
         Py_DECREF(bytes);
         return NULL;
     }
+    assert(n <= size && !PyErr_Occurred());
     if (n != size)
         _PyBytes_Resize(&bytes, n);
     return bytes;
@@ -98,6 +99,7 @@ static Py_ssize_t send_some(struct call *call, const char *data, size_t size,
 {
     flags = call_flags(call, flags) | MSG_NOSIGNAL;
     for (;;) {
+        assert(!PyErr_Occurred());
         ssize_t n = send(call->fd, data, size, flags | MSG_DONTWAIT);
         if (n >= 0)
             return n;
@@ -121,6 +123,7 @@ static Py_ssize_t send_all(struct call *call, const char *data, size_t size,
         if (n < 0)
             return -1;
         /* Less than all: why, the next call tells. */
+        assert((size_t)n <= size - sent);
         sent += (size_t)n;
     } while (sent < size);
     return (Py_ssize_t)sent;

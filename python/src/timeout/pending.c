@@ -37,12 +37,14 @@ static PyObject *throws(Timeout *self)
 static void disarm(Timeout *self)
 {
     struct hub *hub = self->target->green->thread->hub;
+    assert(timer_pending(&self->timer) != run_queued(&self->run));
     if (timer_pending(&self->timer)) {
         timer_remove(&hub->timers, &self->timer);
         hub->unref -= !self->ref;
     }
     if (run_queued(&self->run))
         run_queue_remove(&self->run);
+    assert(!timer_pending(&self->timer) && !run_queued(&self->run));
 }
 
 void timeout_cancel(Timeout *self)
@@ -68,11 +70,14 @@ static PyObject *expire(Timeout *self, PyGreenlet *target)
 void timeout_on_turn(struct run *run)
 {
     Timeout *self = container_of(run, Timeout, run);
+    assert(timeout_pending(self) && !timer_pending(&self->timer));
+    assert(!run_queued(run) && !PyErr_Occurred());
     PyGreenlet *target = self->target;
     struct py_thread *t = target->green->thread;
     self->target = NULL;
     if (target->green->phase == GREEN_ACTIVE) {
         PyObject *result = expire(self, target);
+        assert(!result == (PyErr_Occurred() != NULL));
         if (!result)
             hub_object_report(t, (PyObject *)self);
         Py_XDECREF(result);
@@ -84,6 +89,7 @@ void timeout_on_turn(struct run *run)
 void timeout_on_timer(struct timer *timer)
 {
     Timeout *self = container_of(timer, Timeout, timer);
+    assert(timeout_pending(self) && !timer_pending(timer));
     struct hub *hub = self->target->green->thread->hub;
     hub->unref -= !self->ref;
     hub_queue(hub, &self->run);
@@ -105,6 +111,7 @@ int timeout_start(Timeout *self)
     struct py_thread *t = thread_self();
     if (!t || !hub_object(t))
         return -1;
+    assert(!timeout_pending(self) && t->current->green->thread == t);
     self->target = (PyGreenlet *)Py_NewRef((PyObject *)t->current);
     Py_INCREF(self);
     timer_add(&t->hub->timers, &self->timer, deadline);

@@ -13,12 +13,15 @@ static PyObject *sleep_for(struct py_thread *t, PyObject *seconds, bool ref)
     }
     if (argument_deadline(seconds, &deadline) < 0)
         return NULL;
+    assert(!PyErr_Occurred());
     t->hub->unref += !ref;
     enum core_wait_result r;
     do
         r = wait_until(t, deadline, "sleep");
     while (r == CORE_WOKEN);
+    assert(ref || t->hub->unref > 0);
     t->hub->unref -= !ref;
+    assert((r == CORE_FAILED) == (PyErr_Occurred() != NULL));
     if (r == CORE_FAILED)
         return NULL;
     Py_RETURN_NONE;

@@ -8,6 +8,7 @@
 
 void timeout_raise(PyObject *seconds)
 {
+    assert(!PyErr_Occurred());
     if (seconds && PyObject_TypeCheck(seconds, &Timeout_Type)) {
         PyErr_SetObject((PyObject *)&Timeout_Type, seconds);
         return;
@@ -80,6 +81,7 @@ static void timeout_dealloc(PyObject *o)
 {
     PyObject_GC_UnTrack(o);
     Timeout *self = (Timeout *)o;
+    assert(!timeout_pending(self)); /* it would hold itself */
     Py_CLEAR(self->seconds);
     Py_CLEAR(self->exception);
     base_type()->tp_dealloc(o);

@@ -27,6 +27,7 @@ static int split_keywords(PyObject *const *args, Py_ssize_t n, PyObject *names,
 /* Whether the exception that is set is timeout; then it is cleared. */
 static bool caught(PyObject *timeout)
 {
+    assert(PyErr_Occurred() != NULL);
     PyObject *e = exception_take();
     if (e == timeout) {
         Py_DECREF(e);
@@ -61,6 +62,7 @@ static PyObject *with_timeout(PyObject *module, PyObject *const *args,
     if (!result && value && caught(timeout))
         result = Py_NewRef(value);
 out:
+    assert(!result == (PyErr_Occurred() != NULL));
     Py_XDECREF(timeout);
     Py_XDECREF(positional);
     Py_XDECREF(kwargs);
