@@ -1,6 +1,7 @@
 """Groups of greenlets, and groups of bounded size.
 
-What is on the way of a spawn is compiled (python/src/greenlet/group.c).
+What is on the way of a spawn is compiled (python/src/greenlet/group.c and
+members.c).
 """
 
 from collections.abc import Callable, Iterable

@@ -9,7 +9,7 @@
 #include "greenlet/private.h"
 
 struct text {
-    char *at;
+    char *at;    /* the next byte goes here */
     size_t left; /* one is kept for the end */
 };
 

@@ -15,6 +15,8 @@ typedef struct GatherLink {
 static void ready(struct gather_node *node)
 {
     struct gather *g = node->gather;
+    assert(node >= g->nodes && node < g->nodes + g->n);
+    assert(g->done < g->n && !green_node_linked(&node->node));
     g->order[g->done++] = (uint32_t)(node - g->nodes);
     if (g->fiber && g->done >= g->wanted)
         hub_wake(g->fiber, 0);
@@ -147,6 +149,7 @@ void gather_end(struct gather *g)
 
 int gather_wait(struct gather *g, size_t wanted, int64_t deadline)
 {
+    assert(wanted <= g->n && !PyErr_Occurred());
     g->wanted = wanted;
     while (g->done < wanted) {
         if (unlikely(g->fiber != NULL)) {
@@ -157,6 +160,7 @@ int gather_wait(struct gather *g, size_t wanted, int64_t deadline)
         g->fiber = g->thread->hub->current;
         enum core_wait_result r = wait_until(g->thread, deadline, "wait");
         g->fiber = NULL;
+        assert((r == CORE_FAILED) == (PyErr_Occurred() != NULL));
         if (r == CORE_FAILED)
             return -1;
         if (r == CORE_TIMED_OUT)

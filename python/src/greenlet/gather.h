@@ -12,20 +12,22 @@ struct gather;
 /* One object of those waited for. */
 struct gather_node {
     struct green_node node; /* linked to it when it is a Greenlet */
-    struct gather *gather;
-    PyObject *object; /* owned */
-    PyObject *link;   /* owned: what any other object's rawlink got */
+    struct gather *gather;  /* it is a node of */
+    PyObject *object;       /* owned: what is waited for */
+    PyObject *link;         /* owned: what any other object's rawlink got; NULL:
+                               it is a Greenlet */
 };
 
 /* In place; its nodes are not. */
 struct gather {
-    struct py_thread *thread;
+    struct py_thread *thread;  /* whose greenlets wait, and are waited for */
     struct grove_fiber *fiber; /* who waits; NULL: nobody */
     size_t n;                  /* nodes in use */
     size_t done;               /* of them, how many are ready */
     size_t wanted;             /* how many done wake the fiber */
-    struct gather_node *nodes;
-    uint32_t *order; /* indices of nodes, in the order they got ready */
+    struct gather_node *nodes; /* owned; NULL: none, or it has ended */
+    uint32_t *order; /* owned: indices of nodes, in the order they got ready;
+                        the first `done` are valid */
 };
 
 /* Link to every object of the sequence. -1 with an exception: nothing is
@@ -42,6 +44,7 @@ int gather_wait(struct gather *gather, size_t wanted, int64_t deadline);
 /* The i-th that got ready; borrowed. */
 static inline PyObject *gather_get(const struct gather *gather, size_t i)
 {
+    assert(i < gather->done && gather->order[i] < gather->n);
     return gather->nodes[gather->order[i]].object;
 }
 

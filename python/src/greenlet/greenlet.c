@@ -1,284 +1,13 @@
 /*
- * Greenlet: its birth, what it runs, its end. What others do about one (join,
- * get, kill, link) is in methods.c and links.c, what can be seen of one
- * in attributes.c.
- *
- *          start                 its turn            run returns or raises
- *   made ---------> begun, queued ---------> running ----------+
- *    |                    |                                    v
- *    +--- kill, throw ----+-------------------------------> finished
- *
- * When a Greenlet finishes, those who wait for it in C are woken on the spot,
- * its links are queued for the Hub, and its fiber goes on to whoever is due:
- * the Hub does not run in between.
+ * Greenlet as an object: made, spawned, collected, and its type. How it comes
+ * to run is in start.c, what it runs and how it ends in run.c. What others do
+ * about one (join, get, kill, link) is in methods.c and links.c, what can be
+ * seen of one in attributes.c.
  */
 #include "greenlet/made_at.h"
 #include "greenlet/private.h"
 
-#include <structmember.h>
-
 static PyObject *str_run, *str__run, *str_start, *str_limit;
-static PyObject *no_args;  /* () */
-static PyObject *base_run; /* Greenlet.run, to see whether it is overridden */
-static PyObject *spawn_callbacks; /* a set; NULL: none */
-
-/* ---- who waits ----------------------------------------------------------- */
-
-void green_node_add(Greenlet *g, struct green_node *node)
-{
-    node->prev = g->last;
-    node->next = node;
-    if (g->last)
-        g->last->next = node;
-    else
-        g->first = node;
-    g->last = node;
-}
-
-void green_node_remove(Greenlet *g, struct green_node *node)
-{
-    if (!green_node_linked(node))
-        return;
-    struct green_node *next = node->next == node ? NULL : node->next;
-    if (node->prev)
-        node->prev->next = next ? next : node->prev;
-    else
-        g->first = next;
-    if (next)
-        next->prev = node->prev;
-    else
-        g->last = node->prev;
-    node->next = NULL;
-}
-
-/* ---- the end ------------------------------------------------------------- */
-
-/* value or exception is set. What it ran is let go of by forget_call. */
-static void finished(Greenlet *g)
-{
-    g->finished = true;
-    struct green_node *node;
-    while ((node = g->first)) {
-        green_node_remove(g, node);
-        node->fired(node);
-    }
-    if (g->links)
-        green_queue_links(g);
-}
-
-static void forget_call(Greenlet *g)
-{
-    Py_CLEAR(g->fn);
-    Py_CLEAR(g->args);
-    Py_CLEAR(g->kwargs);
-    /* A _run of the instance: g._run is the class's again. */
-    PyObject *dict = green_base(g)->dict;
-    if (dict && PyDict_GET_SIZE(dict) && PyDict_Contains(dict, str__run) == 1)
-        PyDict_DelItem(dict, str__run);
-}
-
-static void finish_value(Greenlet *g, PyObject *value)
-{
-    g->value = value;
-    finished(g);
-    forget_call(g);
-}
-
-/* By exception (stolen), which is reported unless it is a GreenletExit. */
-static void finish_exception(Greenlet *g, PyObject *exception)
-{
-    if (PyObject_TypeCheck(exception, (PyTypeObject *)PyExc_GreenletExit)) {
-        finish_value(g, exception);
-        return;
-    }
-    g->exception = exception;
-    g->traceback = PyException_GetTraceback(exception);
-    finished(g);
-    exception_set(Py_NewRef(exception));
-    hub_object_report(green_state(g)->thread, (PyObject *)g);
-    forget_call(g);
-}
-
-void green_end_unrun(Greenlet *g, PyObject *exception)
-{
-    Py_INCREF(g);
-    g->begun = true;
-    green_state(g)->phase = GREEN_DEAD;
-    finish_exception(g, exception);
-    Py_DECREF(g);
-}
-
-/* ---- what it runs -------------------------------------------------------- */
-
-static PyObject *call_fn(Greenlet *g)
-{
-    PyObject *fn =
-        g->fn ? Py_NewRef(g->fn) : PyObject_GetAttr((PyObject *)g, str__run);
-    if (!fn)
-        return NULL;
-    PyObject *result;
-    if (!g->args && !g->kwargs) {
-        result = PyObject_CallNoArgs(fn);
-    } else {
-        PyObject *args = Py_NewRef(g->args ? g->args : no_args);
-        PyObject *kwargs = Py_XNewRef(g->kwargs);
-        result = PyObject_Call(fn, args, kwargs);
-        Py_DECREF(args);
-        Py_XDECREF(kwargs);
-    }
-    Py_DECREF(fn);
-    return result;
-}
-
-static void run_to_the_end(Greenlet *g)
-{
-    PyObject *result = call_fn(g);
-    if (likely(result != NULL))
-        finish_value(g, result);
-    else
-        finish_exception(g, exception_take());
-}
-
-/* run(): the whole life, also called by subclasses that override it. */
-static PyObject *green_run(PyObject *self, PyObject *none)
-{
-    Greenlet *g = (Greenlet *)self;
-    if (!g->finished) {
-        green_cancel_start(g);
-        g->begun = true;
-        run_to_the_end(g);
-    }
-    Py_RETURN_NONE;
-}
-
-static void run_overridden(Greenlet *g)
-{
-    PyObject *result = PyObject_CallMethodNoArgs((PyObject *)g, str_run);
-    if (g->finished) {
-        if (!result)
-            hub_object_report(green_state(g)->thread, (PyObject *)g);
-        Py_XDECREF(result);
-    } else if (result) {
-        finish_value(g, result);
-    } else {
-        finish_exception(g, exception_take());
-    }
-}
-
-static PyObject *green_body(PyGreenlet *self)
-{
-    Greenlet *g = (Greenlet *)self;
-    struct green *state = self->green;
-    if (unlikely(state->start_args != NULL)) { /* switch(...) began it */
-        Py_CLEAR(state->start_args);
-        Py_CLEAR(state->start_kwargs);
-    }
-    green_cancel_start(g);
-    g->begun = true;
-    if (likely(Py_TYPE(g) == &Greenlet_Type ||
-               _PyType_Lookup(Py_TYPE(g), str_run) == base_run))
-        run_to_the_end(g);
-    else
-        run_overridden(g);
-    Py_RETURN_NONE;
-}
-
-/* ---- the start ----------------------------------------------------------- */
-
-struct green_delay {
-    struct timer timer;
-    Greenlet *greenlet; /* owned */
-};
-
-static void on_delay(struct timer *timer)
-{
-    struct green_delay *delay = container_of(timer, struct green_delay, timer);
-    Greenlet *g = delay->greenlet;
-    g->delay = NULL;
-    PyMem_Free(delay);
-    spawned_queue(&g->base);
-    Py_DECREF(g); /* the queue has one */
-}
-
-void green_cancel_start(Greenlet *g)
-{
-    if (run_queued(&g->base.run) && g->base.run.birth)
-        spawned_unqueue(&g->base);
-    struct green_delay *delay = g->delay;
-    if (delay) {
-        g->delay = NULL;
-        struct hub *hub = green_state(g)->thread->hub;
-        if (hub) /* NULL: its thread has ended, and the timers with it */
-            timer_remove(&hub->timers, &delay->timer);
-        PyMem_Free(delay);
-        Py_DECREF(g);
-    }
-}
-
-static int call_spawn_callbacks(Greenlet *g)
-{
-    PyObject *all = PySequence_List(spawn_callbacks);
-    if (!all)
-        return -1;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(all); i++) {
-        PyObject *result =
-            PyObject_CallOneArg(PyList_GET_ITEM(all, i), (PyObject *)g);
-        if (!result) {
-            Py_DECREF(all);
-            return -1;
-        }
-        Py_DECREF(result);
-    }
-    Py_DECREF(all);
-    return 0;
-}
-
-int green_start(Greenlet *g)
-{
-    if (g->begun || green_state(g)->phase != GREEN_UNSTARTED)
-        return 0;
-    if (hub_object_check_thread(green_state(g)->thread) < 0)
-        return -1;
-    g->begun = true;
-    spawned_queue(&g->base);
-    return spawn_callbacks ? call_spawn_callbacks(g) : 0;
-}
-
-static PyObject *green_start_method(PyObject *self, PyObject *none)
-{
-    if (green_start((Greenlet *)self) < 0)
-        return NULL;
-    Py_RETURN_NONE;
-}
-
-static int start_later(Greenlet *g, PyObject *seconds)
-{
-    if (g->begun || green_state(g)->phase != GREEN_UNSTARTED)
-        return 0;
-    struct py_thread *t = green_state(g)->thread;
-    int64_t deadline;
-    if (hub_object_check_thread(t) < 0 ||
-        argument_deadline(seconds, &deadline) < 0)
-        return -1;
-    struct green_delay *delay = PyMem_Malloc(sizeof(*delay));
-    if (!delay) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    *delay = (struct green_delay){.timer = {.fn = on_delay}, .greenlet = g};
-    Py_INCREF(g);
-    g->delay = delay;
-    g->begun = true;
-    timer_add(&t->hub->timers, &delay->timer, deadline);
-    return spawn_callbacks ? call_spawn_callbacks(g) : 0;
-}
-
-static PyObject *green_start_later(PyObject *self, PyObject *seconds)
-{
-    if (start_later((Greenlet *)self, seconds) < 0)
-        return NULL;
-    Py_RETURN_NONE;
-}
 
 /* ---- the object ---------------------------------------------------------- */
 
@@ -303,6 +32,7 @@ static PyObject *green_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (!g)
         return NULL;
     struct green *state = green_state(g);
+    assert(state->phase == GREEN_UNSTARTED && state->thread == t);
     Py_XSETREF(state->parent, (PyGreenlet *)Py_NewRef(hub));
     state->body = green_body;
     if (spawned_remember(&g->base, t) < 0) {
@@ -407,6 +137,7 @@ static void green_dealloc(PyObject *self)
     if (greenlet_revived((PyGreenlet *)self))
         return;
     Greenlet *g = (Greenlet *)self;
+    assert(!g->first && !g->delay && !run_queued(&g->base.run));
     if (g->ident)
         green_ident_give(g->ident - 1);
     clear_fields(g);
@@ -415,12 +146,13 @@ static void green_dealloc(PyObject *self)
     PyGreenlet_Type.tp_dealloc(self);
 }
 
-/* ---- spawning ------------------------------------------------------------ */
+/* ---- made, and started ----------------------------------------------------------- */
 
 /* The arguments behind the function. */
 static int keep_call(Greenlet *g, PyObject *const *args, Py_ssize_t n,
                      PyObject *names)
 {
+    assert(!g->args && !g->kwargs && !g->begun);
     if (n) {
         g->args = PyTuple_New(n);
         if (!g->args)
@@ -505,44 +237,19 @@ static PyObject *green_spawn_later(PyObject *cls, PyObject *const *args,
     return self;
 }
 
-static PyObject *add_spawn_callback(PyObject *none, PyObject *callback)
-{
-    if (!spawn_callbacks && !(spawn_callbacks = PySet_New(NULL)))
-        return NULL;
-    if (PySet_Add(spawn_callbacks, callback) < 0)
-        return NULL;
-    Py_RETURN_NONE;
-}
-
-static PyObject *remove_spawn_callback(PyObject *none, PyObject *callback)
-{
-    if (spawn_callbacks) {
-        if (PySet_Discard(spawn_callbacks, callback) < 0)
-            return NULL;
-        if (PySet_GET_SIZE(spawn_callbacks) == 0)
-            Py_CLEAR(spawn_callbacks);
-    }
-    Py_RETURN_NONE;
-}
-
 /* ---- the type ------------------------------------------------------------ */
 
-static PyMethodDef birth_methods[] = {
-    {"run", green_run, METH_NOARGS,
-     "What its fiber runs: calls _run, keeps the result, tells who waits."},
-    {"start", green_start_method, METH_NOARGS,
-     "Have it run when its turn comes. Only the first call counts."},
-    {"start_later", green_start_later, METH_O,
-     "start_later(seconds): have it run after that time."},
+/* Those of the class; what an instance does is added to them. */
+static PyMethodDef class_methods[] = {
     {"spawn", (PyCFunction)(void (*)(void))green_spawn,
      METH_FASTCALL | METH_KEYWORDS | METH_CLASS,
      "spawn(function, *args, **kwargs): a new Greenlet, started."},
     {"spawn_later", (PyCFunction)(void (*)(void))green_spawn_later,
      METH_FASTCALL | METH_KEYWORDS | METH_CLASS,
      "spawn_later(seconds, function, *args, **kwargs)"},
-    {"add_spawn_callback", add_spawn_callback, METH_O | METH_STATIC,
+    {"add_spawn_callback", green_add_spawn_callback, METH_O | METH_STATIC,
      "Have callback(greenlet) called whenever a Greenlet is started."},
-    {"remove_spawn_callback", remove_spawn_callback, METH_O | METH_STATIC,
+    {"remove_spawn_callback", green_remove_spawn_callback, METH_O | METH_STATIC,
      "Undo add_spawn_callback."},
     {NULL}};
 
@@ -566,7 +273,7 @@ PyTypeObject Greenlet_Type = {
     .tp_dealloc = green_dealloc,
     .tp_repr = green_repr,
     .tp_as_number = &green_number,
-    .tp_methods = birth_methods,
+    .tp_methods = class_methods,
     .tp_getset = green_getset,
 };
 
@@ -592,17 +299,17 @@ int green_init(PyObject *module)
     str__run = PyUnicode_InternFromString("_run");
     str_start = PyUnicode_InternFromString("start");
     str_limit = PyUnicode_InternFromString("spawning_stack_limit");
-    no_args = PyTuple_New(0);
     PyObject *limit = PyLong_FromLong(10);
-    if (!str_run || !str__run || !str_start || !str_limit || !no_args ||
-        !limit || green_attributes_init() < 0)
+    if (!str_run || !str__run || !str_start || !str_limit || !limit ||
+        green_attributes_init() < 0)
         return -1;
     if (module_add_type(module, &Greenlet_Type) < 0 ||
+        type_add_methods(&Greenlet_Type, green_start_methods) < 0 ||
+        type_add_methods(&Greenlet_Type, green_run_methods) < 0 ||
         type_add_methods(&Greenlet_Type, green_methods) < 0 ||
         PyDict_SetItemString(Greenlet_Type.tp_dict, "spawning_stack_limit",
                              limit) < 0)
         return -1;
     Py_DECREF(limit);
-    base_run = PyDict_GetItemWithError(Greenlet_Type.tp_dict, str_run);
-    return base_run ? add_spawns(module) : -1;
+    return green_run_init() < 0 ? -1 : add_spawns(module);
 }

@@ -131,10 +131,10 @@ static PyObject *wait_function(PyObject *module, PyObject *const *args,
 
 typedef struct Iwait {
     PyObject_HEAD
-    struct gather gather;
-    size_t taken;  /* returned so far */
-    size_t wanted; /* to be returned */
-    int64_t deadline;
+    struct gather gather; /* what it waits for; ended with the iteration */
+    size_t taken;         /* returned so far */
+    size_t wanted;        /* to be returned */
+    int64_t deadline;     /* of all of them */
 } Iwait;
 
 static PyTypeObject Iwait_Type;

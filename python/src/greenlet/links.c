@@ -14,6 +14,7 @@
 
 static void call_link(Greenlet *g, PyObject *link)
 {
+    assert(!PyErr_Occurred());
     hub_object_enter(green_state(g)->thread);
     PyObject *result = PyObject_CallOneArg(link, (PyObject *)g);
     if (!result) {
@@ -32,6 +33,7 @@ static void call_link(Greenlet *g, PyObject *link)
 void green_call_links(struct run *run)
 {
     Greenlet *g = (Greenlet *)container_of(run, Spawned, run);
+    assert(!run_queued(run) && green_ready(g));
     while (g->links && PyList_GET_SIZE(g->links)) {
         PyObject *link = Py_NewRef(PyList_GET_ITEM(g->links, 0));
         if (PySequence_DelItem(g->links, 0) < 0)
@@ -44,6 +46,7 @@ void green_call_links(struct run *run)
 
 void green_queue_links(Greenlet *g)
 {
+    assert(green_ready(g));
     if (!PyList_GET_SIZE(g->links) || run_queued(&g->base.run))
         return;
     Py_INCREF(g);
@@ -144,7 +147,7 @@ PyObject *green_has_links(PyObject *self, PyObject *none)
 
 typedef struct SpawnedLink {
     PyObject_HEAD
-    PyObject *callback;
+    PyObject *callback; /* owned: what it calls, and is equal to */
 } SpawnedLink;
 
 static PyObject *link_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)

@@ -19,19 +19,19 @@
 #include <stddef.h>
 
 struct local_cell {
-    struct local_cell *next;    /* in its bucket */
-    struct local_cell *sibling; /* of the same greenlet */
+    struct local_cell *next;    /* in its bucket; NULL: the last */
+    struct local_cell *sibling; /* of the same greenlet; NULL: the last */
     struct local_cell **prev;   /* what points to it among its siblings */
-    struct green *green;
-    struct Local *local;
-    PyObject *dict; /* owned: the attributes */
+    struct green *green;        /* borrowed: its end frees the cell */
+    struct Local *local;        /* borrowed: as does its own */
+    PyObject *dict;             /* owned: the attributes */
 };
 
 typedef struct Local {
     PyObject_HEAD
-    PyObject *args;              /* what __init__ is called with in each */
-    PyObject *kwargs;            /*   greenlet; NULL: nothing */
-    struct local_cell **buckets; /* NULL: no cell yet */
+    PyObject *args;              /* owned: what __init__ is called with in */
+    PyObject *kwargs;            /*   each greenlet; NULL: nothing */
+    struct local_cell **buckets; /* owned; NULL: no cell yet */
     size_t mask;                 /* their number, a power of two, less 1 */
     size_t count;                /* of cells */
     PyObject *weakrefs;
@@ -72,6 +72,7 @@ static int grow(Local *self)
         PyErr_NoMemory();
         return -1;
     }
+    assert((n & (n - 1)) == 0 && n > self->count);
     struct local_cell **old = self->buckets;
     size_t old_n = old ? self->mask + 1 : 0;
     self->buckets = buckets;
@@ -101,6 +102,7 @@ static struct local_cell *add(Local *self, struct green *g)
         return (struct local_cell *)PyErr_NoMemory();
     }
     struct local_cell **bucket = bucket_of(self, g);
+    assert(!find(self, g) && self->count <= self->mask);
     *cell = (struct local_cell){.next = *bucket,
                                 .sibling = g->locals,
                                 .prev = &g->locals,

@@ -8,7 +8,7 @@
 #define MOST 64 /* frames */
 
 struct spawn_stack {
-    int n;
+    int n; /* frames, the innermost first; 1 to MOST */
     struct {
         PyCodeObject *code; /* owned */
         int at;             /* the instruction, as PyFrame_GetLasti has it */

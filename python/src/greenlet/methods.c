@@ -9,9 +9,10 @@
 
 /* ---- waiting for one ----------------------------------------------------- */
 
+/* Who waits in green_join, on its stack. */
 struct joiner {
-    struct green_node node;
-    struct grove_fiber *fiber;
+    struct green_node node;    /* in the list of whom it waits for */
+    struct grove_fiber *fiber; /* who waits */
 };
 
 static void wake_joiner(struct green_node *node)
@@ -27,10 +28,12 @@ int green_join(struct py_thread *t, Greenlet *g, int64_t deadline)
                             .fiber = t->hub->current};
     Py_INCREF(g);
     green_node_add(g, &joiner.node);
+    assert(t->tstate == state_current_tstate() && !PyErr_Occurred());
     enum core_wait_result r;
     do
         r = wait_until(t, deadline, "join");
     while (r == CORE_WOKEN && !green_ready(g));
+    assert((r == CORE_FAILED) == (PyErr_Occurred() != NULL));
     green_node_remove(g, &joiner.node);
     Py_DECREF(g);
     return r == CORE_FAILED ? -1 : 0;
@@ -67,6 +70,7 @@ static PyObject *green_join_method(PyObject *self, PyObject *const *args,
 /* Raising adds to the traceback, so the one it had is put back first. */
 PyObject *green_raise(Greenlet *g)
 {
+    assert(g->exception && !PyErr_Occurred());
     PyException_SetTraceback(g->exception,
                              g->traceback ? g->traceback : Py_None);
     exception_set(Py_NewRef(g->exception));
@@ -153,8 +157,8 @@ bool green_kill_unstarted(Greenlet *g, PyObject *exception)
 
 /* A throw that waits for its turn in the Hub. */
 struct throw_later {
-    struct run run;
-    grove_post post;
+    struct run run;      /* in the hub's queue, when its own thread asks */
+    grove_post post;     /* to that hub, when another does */
     PyGreenlet *target;  /* owned */
     PyObject *exception; /* owned */
 };
@@ -162,6 +166,7 @@ struct throw_later {
 static void throw_now(struct throw_later *later)
 {
     struct py_thread *t = later->target->green->thread;
+    assert(t->tstate == state_current_tstate() && !PyErr_Occurred());
     if (later->target->green->phase != GREEN_DEAD) {
         PyObject *result =
             greenlet_throw(later->target, later->exception, NULL, NULL);

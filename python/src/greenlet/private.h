@@ -11,13 +11,14 @@
 
 /* What every greenlet has that the hub starts: spawn_raw's and Greenlet. */
 typedef struct Spawned {
-    PyGreenlet base;
+    PyGreenlet base; /* first: extensions and the raw room see only this */
     /* Queued with a birth until its turn comes; a Greenlet's, once it has
      * ended, with a call that notifies its links. The queue holds a
      * reference. */
     struct run run;
-    PyObject *spawner; /* weak reference to who made it; NULL: unknown */
-    PyObject *locals;  /* spawn_tree_locals; NULL: made when asked for */
+    PyObject *spawner; /* owned: weak reference to who made it; NULL: unknown */
+    PyObject *locals; /* owned: spawn_tree_locals, which its children share;
+                         NULL: made when asked for */
 } Spawned;
 
 extern PyTypeObject RawGreenlet_Type;
@@ -57,28 +58,31 @@ PyObject *spawned_get_loop(PyObject *self, void *closure);
  * larger wait. fired is called, unlinked, where the Greenlet ends: it must only
  * wake. */
 struct green_node {
-    struct green_node *next; /* NULL: not linked */
-    struct green_node *prev;
-    void (*fired)(struct green_node *node);
+    struct green_node *next; /* NULL: not linked; itself: it is the last */
+    struct green_node *prev; /* NULL: it is the first. Valid while linked */
+    void (*fired)(struct green_node *node); /* never NULL once it is linked */
 };
 
 /* Its start, when that is delayed. */
 struct green_delay;
 
+/* All PyObjects in it are owned. Until it has finished both value and exception
+ * are NULL; then at least one is not. */
 typedef struct Greenlet {
-    Spawned base;
-    struct green_node *first; /* of those who wait, in order; NULL: nobody */
-    struct green_node *last;
-    PyObject *fn;        /* NULL: the method _run */
-    PyObject *args;      /* tuple; NULL: none */
-    PyObject *kwargs;    /* dict; NULL: none */
-    PyObject *value;     /* what it returned, or its GreenletExit */
-    PyObject *exception; /* the instance that ended it */
-    PyObject *traceback; /* as it was then: raising it again adds to it */
-    PyObject *links;     /* list of callables; NULL: none */
-    PyObject *name;      /* NULL: not set and not asked for */
-    struct green_delay *delay;
-    struct spawn_stack *made_at; /* NULL: not known */
+    Spawned base; /* its place in the queue, until its turn and for its links */
+    struct green_node *first;  /* of those who wait, in order; NULL: nobody */
+    struct green_node *last;   /* NULL: nobody */
+    PyObject *fn;              /* NULL: the method _run */
+    PyObject *args;            /* tuple; NULL: none */
+    PyObject *kwargs;          /* dict; NULL: none */
+    PyObject *value;           /* what it returned, or its GreenletExit */
+    PyObject *exception;       /* the instance that ended it */
+    PyObject *traceback;       /* as it was then: raising it again adds to it */
+    PyObject *links;           /* list of callables; NULL: none */
+    PyObject *name;            /* NULL: not set and not asked for */
+    struct green_delay *delay; /* owned: start_later's; NULL: its time has
+                                  come, or it has none */
+    struct spawn_stack *made_at; /* owned; NULL: not known */
     uint32_t ident;              /* minimal_ident + 1; 0: not asked for */
     bool begun;                  /* start() was called, or it runs */
     bool finished;               /* value or exception is what it will be */
@@ -119,6 +123,9 @@ static inline bool green_node_linked(const struct green_node *node)
 void green_node_add(Greenlet *g, struct green_node *node);
 void green_node_remove(Greenlet *g, struct green_node *node);
 
+/* What its fiber runs; a greenlet_body. */
+PyObject *green_body(PyGreenlet *self);
+
 /* cls(*args, **kwargs), not started: a vectorcall whose n arguments are
  * followed by those that names has. */
 PyObject *green_make(PyObject *cls, PyObject *const *args, Py_ssize_t n,
@@ -126,6 +133,10 @@ PyObject *green_make(PyObject *cls, PyObject *const *args, Py_ssize_t n,
 
 /* What start() does. -1 with an exception. */
 int green_start(Greenlet *g);
+
+/* Whom every start tells; static methods of the type. */
+PyObject *green_add_spawn_callback(PyObject *none, PyObject *callback);
+PyObject *green_remove_spawn_callback(PyObject *none, PyObject *callback);
 
 /* If it has not run, it never will. */
 void green_cancel_start(Greenlet *g);
@@ -154,9 +165,12 @@ int green_throw_later(PyGreenlet *g, PyObject *exception);
 /* If g never ran: end it now, as kill does. Whether that is so. */
 bool green_kill_unstarted(Greenlet *g, PyObject *exception);
 
-extern PyMethodDef green_methods[]; /* methods.c */
-extern PyGetSetDef green_getset[];  /* attributes.c */
+extern PyMethodDef green_start_methods[]; /* start.c */
+extern PyMethodDef green_run_methods[];   /* run.c */
+extern PyMethodDef green_methods[];       /* methods.c */
+extern PyGetSetDef green_getset[];        /* attributes.c */
 int green_attributes_init(void);
+int green_run_init(void); /* after the type is ready */
 int green_bool(PyObject *self);
 PyObject *green_repr(PyObject *self);
 /* The number behind minimal_ident is free again. */

@@ -21,6 +21,7 @@ static void no_stack(struct run *run)
 {
     Spawned *s = container_of(run, Spawned, run);
     struct py_thread *t = s->base.green->thread;
+    assert(!run_queued(run) && !PyErr_Occurred());
     PyErr_SetString(PyExc_MemoryError, "no stack for a greenlet");
     if (greenlet_is_green((PyObject *)s)) {
         green_end_unrun((Greenlet *)s, exception_take());
@@ -40,11 +41,14 @@ static void call_instead(Spawned *s, void (*call)(struct run *))
 static struct grove_fiber *born(struct run *run)
 {
     Spawned *s = container_of(run, Spawned, run);
+    assert(!run_queued(run) && run->birth == born);
     if (unlikely(s->base.green->phase != GREEN_UNSTARTED)) {
         call_instead(s, let_go); /* somebody switched to it or killed it */
         return NULL;
     }
     struct grove_fiber *f = greenlet_start(&s->base);
+    assert(!f == (PyErr_Occurred() != NULL));
+    assert(!f || s->base.green->phase == GREEN_ACTIVE);
     if (unlikely(!f)) {
         PyErr_Clear();
         call_instead(s, no_stack);
@@ -99,6 +103,7 @@ int spawned_remember(Spawned *s, struct py_thread *t)
     if (unlikely(!spawned_tracking))
         return 0;
     PyObject *spawner = (PyObject *)t->current;
+    assert(!s->spawner && !s->locals && s->base.green->thread == t);
     s->spawner = PyWeakref_NewRef(spawner, NULL);
     if (!s->spawner)
         return -1;
@@ -205,6 +210,7 @@ PyTypeObject RawGreenlet_Type = {
 static int keep_arguments(struct green *g, PyObject *const *args, Py_ssize_t n,
                           PyObject *names)
 {
+    assert(g->phase == GREEN_UNSTARTED && !g->start_args && !g->start_kwargs);
     g->start_args = PyTuple_New(n);
     if (!g->start_args)
         return -1;

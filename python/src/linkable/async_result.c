@@ -7,9 +7,10 @@
 #include <structmember.h>
 
 typedef struct AsyncResult {
-    Linkable base;
-    PyObject *value;    /* NULL: there was none */
-    PyObject *exc_info; /* NULL: nothing has come; (): a value; else a triple */
+    Linkable base;      /* its list: who waits for what comes, and links */
+    PyObject *value;    /* owned; NULL: there was none */
+    PyObject *exc_info; /* owned; NULL: nothing has come; (): a value; else a
+                           triple */
 } AsyncResult;
 
 static PyObject *no_exception; /* () */
@@ -114,8 +115,10 @@ static int set_exception(AsyncResult *self, PyObject *exception, PyObject *info)
         return -1;
     }
     info = given < 0 ? NULL : given ? Py_NewRef(info) : triple(exception);
+    assert(!info == (PyErr_Occurred() != NULL));
     if (!info)
         return -1;
+    assert(PyTuple_GET_SIZE(info) == 3);
     Py_XSETREF(self->exc_info, info);
     linkable_object_notify((Linkable *)self);
     return 0;
@@ -137,6 +140,7 @@ static PyObject *result_set_exception(PyObject *self, PyObject *const *args,
 /* With the traceback that came with it: raising adds to the exception's. */
 static PyObject *raise_it(AsyncResult *self)
 {
+    assert(!PyErr_Occurred() && PyTuple_GET_SIZE(self->exc_info) == 3);
     PyObject *type = PyTuple_GET_ITEM(self->exc_info, 0);
     PyObject *exception = PyTuple_GET_ITEM(self->exc_info, 1);
     PyObject *tb = PyTuple_GET_ITEM(self->exc_info, 2);
@@ -151,13 +155,17 @@ static PyObject *raise_it(AsyncResult *self)
     }
     PyException_SetTraceback(exception, PyTraceBack_Check(tb) ? tb : Py_None);
     exception_set(exception);
+    assert(PyErr_Occurred() != NULL);
     return NULL;
 }
 
 static PyObject *outcome(AsyncResult *self)
 {
-    if (is_successful(self))
+    assert(is_ready(self));
+    if (is_successful(self)) {
+        assert(self->value != NULL);
         return Py_NewRef(self->value);
+    }
     return raise_it(self);
 }
 
@@ -178,6 +186,7 @@ static PyObject *get(AsyncResult *self, PyObject *timeout)
 
 static PyObject *get_now(AsyncResult *self)
 {
+    assert(!PyErr_Occurred());
     if (is_ready(self))
         return outcome(self);
     timeout_raise(NULL);

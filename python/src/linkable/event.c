@@ -5,8 +5,8 @@
 #include "linkable/object.h"
 
 typedef struct Event {
-    Linkable base;
-    bool flag;
+    Linkable base; /* its list: who waits for the flag, and links */
+    bool flag;     /* it is set */
 } Event;
 
 static PyObject *event_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)

@@ -5,7 +5,8 @@
  *   lists.c      waiting and waking
  *   loop_exit.c  LoopExit or not: whether another thread could wake somebody
  *   object.c     AbstractLinkable; event.c, async_result.c, semaphore.c,
- * rlock.c init.c       the room's part of the module
+ *                rlock.c, those made of it
+ *   init.c       the room's part of the module
  *
  * A waiter is a part of whatever waits: of the C frame of a function that parks
  * its greenlet, or of a link. Waiting, waking and handing something over
@@ -53,10 +54,11 @@
 
 struct linkable_waiter {
     struct ring at; /* in a list of waiters */
-    struct ring
-        all; /* in thread->waiters.waiting, or, woken by another
-                         thread and not told yet, thread->waiters.arrived */
-    struct py_thread *thread;  /* whose hub runs it */
+    /* In thread->waiters.waiting, or, woken by another thread and not told yet,
+     * in thread->waiters.arrived. */
+    struct ring all;
+    struct py_thread *thread;  /* whose hub runs it; a link's may be NULL: see
+                                  object.c */
     struct grove_fiber *fiber; /* the one that waits; NULL: a link */
     struct run *run; /* a link: what is queued in the hub; else NULL */
     /* If not NULL: w's thread has ended before w ran. w is out of everything;
@@ -66,7 +68,7 @@ struct linkable_waiter {
 };
 
 struct linkable_list {
-    struct ring ends; /* ring; next: the first */
+    struct ring ends; /* next: the first, prev: the last */
 };
 
 static inline void linkable_list_init(struct linkable_list *list)
@@ -104,6 +106,8 @@ Py_ssize_t linkable_count(const struct linkable_list *list);
 static inline void linkable_waiter_init(struct linkable_waiter *w,
                                         struct py_thread *t)
 {
+    assert(t->tstate == state_current_tstate() && !t->dead);
+    assert(t->hub->current != NULL);
     w->at.next = NULL;
     w->all.next = NULL;
     w->thread = t;
@@ -117,6 +121,7 @@ static inline void linkable_waiter_init(struct linkable_waiter *w,
 static inline void linkable_append(struct linkable_list *list,
                                    struct linkable_waiter *w)
 {
+    assert(w->fiber && !w->woken && !ring_linked(&w->at));
     ring_insert(&list->ends, &w->at);
     if (!ring_linked(&w->all))
         ring_insert(&w->thread->waiters.waiting, &w->all);
@@ -133,6 +138,8 @@ void linkable_wake_all(struct linkable_list *list);
  * dead. */
 static inline void linkable_cancel(struct linkable_waiter *w)
 {
+    assert(w->fiber != NULL);
+    assert(w->thread->dead || w->thread->tstate == state_current_tstate());
     if (ring_linked(&w->at))
         ring_remove(&w->at);
     if (ring_linked(&w->all))
@@ -170,6 +177,7 @@ void linkable_drop_link(struct linkable_waiter *w);
 
 static inline void linkable_wake(struct linkable_waiter *w)
 {
+    assert(!w->woken && !w->fiber == (w->run != NULL));
     if (ring_linked(&w->at))
         ring_remove(&w->at);
     w->woken = true;

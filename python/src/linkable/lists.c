@@ -22,9 +22,11 @@ Py_ssize_t linkable_count(const struct linkable_list *list)
 
 static void take_arrived(struct py_thread *t)
 {
+    assert(t->tstate == state_current_tstate() && !t->dead);
     while (t->waiters.arrived.next != &t->waiters.arrived) {
         struct linkable_waiter *w =
             container_of(t->waiters.arrived.next, struct linkable_waiter, all);
+        assert(w->thread == t && w->woken);
         ring_remove(&w->all);
         if (w->fiber)
             hub_wake(w->fiber, 0);
@@ -41,6 +43,7 @@ static void on_arrival(grove_post *post)
 void linkable_wake_foreign(struct linkable_waiter *w)
 {
     struct py_thread *t = w->thread;
+    assert(w->woken && t->tstate != state_current_tstate());
     if (ring_linked(&w->all))
         ring_remove(&w->all);
     if (t->dead) /* its waiters have been taken out */
@@ -61,10 +64,13 @@ enum core_wait_result linkable_wait(struct linkable_waiter *w, int64_t deadline,
                                     const char *what)
 {
     enum core_wait_result r;
+    assert(w->fiber == w->thread->hub->current && !PyErr_Occurred());
     do
         r = wait_until(w->thread, deadline, what);
     while (unlikely(r == CORE_WOKEN && !w->woken));
     linkable_cancel(w);
+    assert((r == CORE_FAILED) == (PyErr_Occurred() != NULL));
+    assert(w->fiber == w->thread->hub->current);
     return r == CORE_TIMED_OUT && w->woken ? CORE_WOKEN : r;
 }
 
@@ -72,16 +78,21 @@ enum core_wait_result linkable_wait(struct linkable_waiter *w, int64_t deadline,
 
 void linkable_thread_begin(struct py_thread *t)
 {
+    assert(!ring_linked(&t->waiters.waiting) && !t->waiters.held);
     ring_init(&t->waiters.waiting);
     ring_init(&t->waiters.arrived);
     t->waiters.arrival.fn = on_arrival;
 }
 
-static void forget(struct ring *ring)
+/* Whoever is in ring, of t's: out of everything. abandoned() may wake others,
+ * of other threads, but puts nobody in here again. */
+static void forget(struct py_thread *t, struct ring *ring)
 {
+    assert(t->dead);
     while (ring->next != ring) {
         struct linkable_waiter *w =
             container_of(ring->next, struct linkable_waiter, all);
+        assert(w->thread == t);
         if (!w->fiber) {
             linkable_drop_link(w);
             continue;
@@ -94,8 +105,8 @@ static void forget(struct ring *ring)
 
 void linkable_thread_end(struct py_thread *t)
 {
-    forget(&t->waiters.waiting);
-    forget(&t->waiters.arrived);
+    forget(t, &t->waiters.waiting);
+    forget(t, &t->waiters.arrived);
 }
 
 /* The post may have been on its way. */

@@ -95,6 +95,7 @@ static bool has_reason(struct py_thread *t)
 
 bool loop_exit_hold(struct py_thread *t)
 {
+    assert(t->tstate == state_current_tstate() && !t->dead);
     if (t->waiters.held || !has_reason(t))
         return false;
     t->waiters.held = true;
@@ -105,12 +106,14 @@ bool loop_exit_hold(struct py_thread *t)
 
 static void not_held(struct py_thread *t)
 {
+    assert(t->waiters.held && t->tells_polls > 0);
     t->waiters.held = false;
     t->tells_polls--;
 }
 
 void loop_exit_check(struct py_thread *t)
 {
+    assert(t->tstate == state_current_tstate());
     if (!t->waiters.held || has_reason(t))
         return;
     not_held(t);

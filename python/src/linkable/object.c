@@ -19,9 +19,10 @@
 #include <structmember.h>
 
 struct link {
-    struct linkable_waiter waiter; /* first; fiber: NULL */
-    struct run run;
-    PyObject *callback;
+    struct linkable_waiter waiter; /* first; fiber: NULL; thread: counted, NULL
+                                      while it is not settled whose hub */
+    struct run run;                /* in that hub's queue, once it is woken */
+    PyObject *callback;            /* owned */
     Linkable *object; /* borrowed in its list, owned once it is woken: then it
                          is in object->due, where unlink finds it */
 };
@@ -30,6 +31,7 @@ struct link {
 
 static void link_free(struct link *link)
 {
+    assert(!link->waiter.fiber && link->callback);
     if (ring_linked(&link->waiter.at))
         ring_remove(&link->waiter.at);
     if (ring_linked(&link->waiter.all))
@@ -44,6 +46,7 @@ static void link_free(struct link *link)
 
 static void report(struct py_thread *t, PyObject *callback, PyObject *object)
 {
+    assert(PyErr_Occurred() != NULL);
     if (!t || t->dead || !t->hub_object) {
         PyErr_WriteUnraisable(callback);
         return;
@@ -74,6 +77,7 @@ static bool has_hub(struct py_thread *t)
 static void link_call(struct link *link)
 {
     Linkable *self = link->object;
+    assert(link->waiter.woken && ring_linked(&link->waiter.at));
     PyObject *callback = Py_NewRef(link->callback);
     struct py_thread *t = link->waiter.thread;
     if (t)
@@ -90,11 +94,13 @@ static void link_call(struct link *link)
 
 static void on_turn(struct run *run)
 {
+    assert(!run_queued(run) && !PyErr_Occurred());
     link_call(container_of(run, struct link, run));
 }
 
 static void link_settle(struct link *link, struct py_thread *t)
 {
+    assert(!ring_linked(&link->waiter.all)); /* the ring of a thread */
     if (t)
         t->references++;
     if (link->waiter.thread)
@@ -105,6 +111,7 @@ static void link_settle(struct link *link, struct py_thread *t)
 void linkable_wake_link(struct linkable_waiter *w)
 {
     struct link *link = container_of(w, struct link, waiter);
+    assert(w->woken && !ring_linked(&w->at) && !run_queued(&link->run));
     Linkable *self = (Linkable *)Py_NewRef((PyObject *)link->object);
     ring_insert(&self->due.ends, &w->at);
     if (!has_hub(w->thread)) {
@@ -125,6 +132,7 @@ void linkable_drop_link(struct linkable_waiter *w)
 {
     struct link *link = container_of(w, struct link, waiter);
     Linkable *self = link->object;
+    assert(w->woken); /* so it owns self */
     link_free(link);
     Py_DECREF(self);
 }
@@ -401,6 +409,7 @@ void linkable_object_dealloc(PyObject *o)
     PyObject_GC_UnTrack(o);
     if (self->weakrefs)
         PyObject_ClearWeakRefs(o);
+    assert(linkable_empty(&self->due)); /* those own it */
     drop_all(self);
     if (self->home)
         thread_unref(self->home);

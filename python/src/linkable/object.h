@@ -14,7 +14,7 @@ typedef struct Linkable {
     PyObject_HEAD
     struct linkable_list list; /* waiters and links, in the order they came */
     struct py_thread *home;    /* counted; of the first who waited here; NULL:
-                                  nobody has */
+                                  nobody has. It may have died since */
     struct linkable_list due;  /* links that were woken and not called yet */
     PyObject *weakrefs;
 } Linkable;
@@ -42,6 +42,7 @@ enum core_wait_result linkable_object_wait(Linkable *self, PyObject *timeout,
 /* t waits here: it is the hub of self from now on, if that has none. */
 static inline void linkable_object_settle(Linkable *self, struct py_thread *t)
 {
+    assert(t->references > 0);
     if (unlikely(!self->home)) {
         t->references++;
         self->home = t;

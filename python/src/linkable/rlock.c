@@ -8,8 +8,9 @@
 
 typedef struct RLock {
     PyObject_HEAD
-    PyObject *block;  /* a Semaphore: taken while somebody owns it */
-    PyObject *owner;  /* the greenlet that holds it; NULL: nobody */
+    PyObject *block;  /* owned: a Semaphore, taken while somebody owns the lock.
+                         Never NULL */
+    PyObject *owner;  /* owned: the greenlet that holds it; NULL: nobody */
     Py_ssize_t count; /* how often it has taken it */
     PyObject *weakrefs;
 } RLock;
@@ -27,6 +28,7 @@ static PyObject *rlock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         PyObject_CallFunction((PyObject *)&Semaphore_Type, "iO", 1, hub);
     if (!self->block)
         Py_CLEAR(self);
+    assert(!self || PyObject_TypeCheck(self->block, &Semaphore_Type));
     return (PyObject *)self;
 }
 
@@ -72,6 +74,7 @@ static int acquire(RLock *self, bool blocking, PyObject *timeout)
         return 1;
     }
     int r = semaphore_acquire((Semaphore *)self->block, blocking, timeout);
+    assert((r < 0) == (PyErr_Occurred() != NULL));
     if (r > 0) {
         Py_XSETREF(self->owner, Py_NewRef(me));
         self->count = 1;

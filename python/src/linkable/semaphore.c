@@ -27,10 +27,11 @@
 /* Who waits in acquire(), on its stack. */
 struct taker {
     struct linkable_waiter waiter; /* first; abandoned: taker_abandoned */
-    Semaphore *semaphore;
-    uint64_t place;
-    bool missed;  /* it was woken for nothing */
-    bool granted; /* release() gave it one */
+    Semaphore *semaphore;          /* borrowed: its acquire() is running */
+    uint64_t place;                /* in the order they came; kept when it waits
+                                      again */
+    bool missed;                   /* it was woken for nothing */
+    bool granted;                  /* release() gave it one */
 };
 
 static void taker_abandoned(struct linkable_waiter *w);
@@ -46,6 +47,8 @@ static struct taker *taker_of(struct linkable_waiter *w)
 
 static void wake_taker(Semaphore *self, struct taker *taker)
 {
+    assert(taker->semaphore == self && !taker->granted);
+    assert(self->takers >= 0 && self->takers < self->counter);
     linkable_wake(&taker->waiter);
     ring_insert(&self->woken.ends, &taker->waiter.at);
     self->takers++;
@@ -69,7 +72,9 @@ void semaphore_release(Semaphore *self)
 {
     struct linkable_waiter *first = linkable_first(&self->base.list);
     struct taker *taker = first ? taker_of(first) : NULL;
+    assert(self->counter >= 0 && self->takers >= 0);
     if (taker && taker->missed && self->counter <= 0) {
+        assert(!taker->granted);
         taker->granted = true;
         linkable_wake(first);
         return;
@@ -87,6 +92,8 @@ static void wait_again(Semaphore *self, struct taker *taker)
     struct linkable_waiter *w = linkable_first(&self->base.list);
     while (w && (!taker_of(w) || taker_of(w)->place < taker->place))
         w = linkable_next(&self->base.list, w);
+    assert(taker->waiter.woken && !ring_linked(&taker->waiter.at));
+    assert(!w || taker_of(w)->place > taker->place);
     taker->waiter.woken = false;
     linkable_append(&self->base.list, &taker->waiter);
     if (w) {
@@ -98,8 +105,10 @@ static void wait_again(Semaphore *self, struct taker *taker)
 /* After its wait: it has one, or waits again. */
 static bool take(Semaphore *self, struct taker *taker)
 {
+    assert(taker->waiter.woken);
     if (taker->granted)
         return true;
+    assert(self->takers > 0);
     self->takers--;
     if (self->counter > 0) {
         self->counter--;
@@ -113,10 +122,12 @@ static bool take(Semaphore *self, struct taker *taker)
 /* It was woken but gives up. */
 static void decline(Semaphore *self, struct taker *taker)
 {
+    assert(taker->waiter.woken);
     if (taker->granted) {
         semaphore_release(self);
         return;
     }
+    assert(self->takers > 0);
     self->takers--;
     pass_on(self);
 }
@@ -143,6 +154,7 @@ static int acquire_waiting(Semaphore *self, PyObject *timeout)
     struct taker taker = {.semaphore = self, .place = self->next_place++};
     linkable_waiter_init(&taker.waiter, t);
     taker.waiter.abandoned = taker_abandoned;
+    assert(self->counter == 0);
     linkable_append(&self->base.list, &taker.waiter);
     for (;;) {
         enum core_wait_result r =
@@ -158,6 +170,7 @@ static int acquire_waiting(Semaphore *self, PyObject *timeout)
 
 int semaphore_acquire(Semaphore *self, bool blocking, PyObject *timeout)
 {
+    assert(self->counter >= 0 && !PyErr_Occurred());
     if (self->counter > 0) {
         self->counter--;
         return 1;

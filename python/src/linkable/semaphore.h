@@ -13,7 +13,7 @@ typedef struct Semaphore {
     Py_ssize_t takers;          /* how many are in woken, or were and have not
                                    run yet */
     Py_ssize_t initial;         /* a BoundedSemaphore's most */
-    uint64_t next_place;        /* in the queue */
+    uint64_t next_place;        /* of the taker that comes next */
 } Semaphore;
 
 extern PyTypeObject Semaphore_Type;

@@ -12,16 +12,16 @@
 
 typedef struct Channel {
     PyObject_HEAD
-    struct linkable_list getters;
-    struct linkable_list putters;
-    PyObject *returned; /* a list of items whose getter was killed; NULL: none
-                           yet */
+    struct linkable_list getters; /* struct party: who waits for an item */
+    struct linkable_list putters; /* struct party: who waits with one */
+    PyObject *returned; /* owned: a list of items whose getter was killed; NULL:
+                           none yet */
     PyObject *weakrefs;
 } Channel;
 
-/* Who waits: for an item, or with one. */
+/* Who waits: for an item, or with one. On its stack. */
 struct party {
-    struct linkable_waiter waiter;
+    struct linkable_waiter waiter; /* in one of the channel's lists */
     PyObject *item; /* a putter's: borrowed; a getter's: owned, once handed */
 };
 
@@ -38,6 +38,7 @@ static bool hand_over(Channel *self, PyObject *item)
     struct party *getter = first_party(&self->getters);
     if (!getter)
         return false;
+    assert(!getter->item && linkable_empty(&self->putters));
     getter->item = Py_NewRef(item);
     linkable_wake(&getter->waiter);
     return true;
@@ -60,6 +61,7 @@ static int channel_put_item(Channel *self, PyObject *item,
         return 0;
     struct party me = {.item = item};
     linkable_waiter_init(&me.waiter, t);
+    assert(linkable_empty(&self->getters));
     linkable_append(&self->putters, &me.waiter);
     switch (linkable_wait(&me.waiter, deadline, "Channel.put")) {
     case CORE_WOKEN:
@@ -87,6 +89,7 @@ static PyObject *take(Channel *self)
     struct party *putter = first_party(&self->putters);
     if (!putter)
         return NULL;
+    assert(putter->item && linkable_empty(&self->getters));
     PyObject *item = Py_NewRef(putter->item);
     linkable_wake(&putter->waiter);
     return item;
@@ -125,11 +128,14 @@ static PyObject *channel_get_item(Channel *self, const struct queue_patience *p)
         return item;
     struct party me = {.item = NULL};
     linkable_waiter_init(&me.waiter, t);
+    assert(linkable_empty(&self->putters));
     linkable_append(&self->getters, &me.waiter);
     switch (linkable_wait(&me.waiter, deadline, "Channel.get")) {
     case CORE_WOKEN:
+        assert(me.item != NULL);
         return me.item;
     case CORE_TIMED_OUT:
+        assert(!me.item);
         PyErr_SetNone(queue_Empty);
         return NULL;
     default:

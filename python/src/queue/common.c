@@ -22,6 +22,7 @@ int queue_check_timeout(const struct queue_patience *p)
 enum queue_way queue_way_of(const struct queue_patience *p,
                             struct py_thread **t, int64_t *deadline)
 {
+    assert(!PyErr_Occurred());
     int block = p->block == Py_True ? 1 : PyObject_IsTrue(p->block);
     if (block <= 0)
         return block < 0 ? QUEUE_REFUSED : QUEUE_AT_ONCE;
@@ -64,6 +65,7 @@ PyObject *queue_greenlets(const struct linkable_list *list)
     PyObject *all = PyList_New(0);
     struct linkable_waiter *w = linkable_first(list);
     for (; all && w; w = linkable_next(list, w)) {
+        assert(w->fiber != NULL && w->fiber->host != NULL); /* no link */
         struct green *g = w->fiber->host;
         if (PyList_Append(all, (PyObject *)g->self) < 0)
             Py_CLEAR(all);
@@ -73,6 +75,7 @@ PyObject *queue_greenlets(const struct linkable_list *list)
 
 PyObject *queue_next_item(PyObject *item)
 {
+    assert(item != NULL && !PyErr_Occurred());
     if (unlikely(item == PyExc_StopIteration)) {
         Py_DECREF(item);
         return NULL;

@@ -12,8 +12,8 @@ extern PyObject *queue_Empty, *queue_Full, *queue_ShutDown;
 
 /* The arguments block and timeout of put and get, borrowed. */
 struct queue_patience {
-    PyObject *block;
-    PyObject *timeout;
+    PyObject *block;   /* whether to wait at all; any object */
+    PyObject *timeout; /* at most so many seconds; None: for ever */
 };
 
 enum queue_way {

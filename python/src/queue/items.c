@@ -25,6 +25,8 @@ enum { PUT, GET, PEEK, SIZE, INIT, CREATE };
 /* The class here that type is derived from. */
 static PyTypeObject *base_of(PyTypeObject *type)
 {
+    assert(PyType_IsSubtype(type, &SimpleQueue_Type) ||
+           PyType_IsSubtype(type, &Queue_Type));
     while (type != &SimpleQueue_Type && type != &Queue_Type &&
            type != &PriorityQueue_Type && type != &LifoQueue_Type &&
            type != &UnboundQueue_Type)
@@ -86,6 +88,7 @@ Py_ssize_t queue_items_size_base(struct queue_items *items)
 
 static int done(PyObject *result)
 {
+    assert(!result == (PyErr_Occurred() != NULL));
     Py_XDECREF(result);
     return result ? 0 : -1;
 }
@@ -94,6 +97,7 @@ int queue_items_put_base(struct queue_items *items, PyObject *item)
 {
     if (check_made(items) < 0)
         return -1;
+    assert(item != NULL && !PyErr_Occurred());
     PyObject *args[] = {items->container, item};
     if (items->order == QUEUE_HEAP)
         return done(PyObject_Vectorcall(heappush, args, 2, NULL));
@@ -120,6 +124,7 @@ PyObject *queue_items_get_base(struct queue_items *items)
 {
     if (check_made(items) < 0)
         return NULL;
+    assert(!PyErr_Occurred());
     PyObject *container = items->container;
     if (items->order == QUEUE_HEAP)
         return PyObject_CallOneArg(heappop, container);

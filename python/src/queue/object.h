@@ -11,14 +11,14 @@
 
 typedef struct Queue {
     PyObject_HEAD
-    struct queue_items items;
-    Py_ssize_t maxsize; /* 0: no limit */
-    struct linkable_list getters;
-    struct linkable_list putters;
-    struct linkable_list joiners;
-    Py_ssize_t unfinished; /* tasks; a Queue counts them */
-    PyObject *locks; /* what mutex and the conditions belong to; NULL: nobody
-                        has asked for them */
+    struct queue_items items;     /* what is in it */
+    Py_ssize_t maxsize;           /* 0: no limit */
+    struct linkable_list getters; /* struct getter: who waits for an item */
+    struct linkable_list putters; /* who waits for room */
+    struct linkable_list joiners; /* who waits for unfinished to be 0 */
+    Py_ssize_t unfinished;        /* tasks; a Queue counts them */
+    PyObject *locks; /* owned: what mutex and the conditions belong to; NULL:
+                        nobody has asked for them */
     PyObject *weakrefs;
     bool counts;  /* is a Queue */
     bool is_shut; /* shutdown() was called */

@@ -3,9 +3,9 @@
  * who waits for what.
  *
  *   getters  wait for an item. One that is put while there is none goes
- * straight to the first of them. Otherwise (a peek, a class with steps of its
- *            own) the first is woken and looks again; if it finds nothing, it
- *            waits on as the first.
+ *            straight to the first of them. Otherwise (a peek, a class with
+ *            steps of its own) the first is woken and looks again; if it finds
+ *            nothing, it waits on as the first.
  *   putters  wait for room: the first is woken for each item that is taken, and
  *            looks again.
  *   joiners  wait until there is no unfinished task: all are woken.
@@ -20,10 +20,11 @@
  */
 #include "queue/object.h"
 
+/* Who waits in get() or peek(), on its stack. */
 struct getter {
-    struct linkable_waiter waiter;
-    PyObject *item; /* owned; NULL: none was handed to it */
-    bool peeks;
+    struct linkable_waiter waiter; /* in queue->getters */
+    PyObject *item;                /* owned; NULL: none was handed to it */
+    bool peeks; /* it leaves the item there, so it is handed none */
 };
 
 /* ---- waking -------------------------------------------------------------- */
@@ -60,6 +61,7 @@ void queue_pass_on_room(Queue *self)
 static PyObject *take(Queue *self, bool peeks)
 {
     PyObject *o = (PyObject *)self;
+    assert(!PyErr_Occurred());
     if (peeks) {
         PyObject *item = queue_items_peek(&self->items, o);
         pass_on_item(self);
@@ -95,6 +97,7 @@ static void append(struct linkable_list *list, struct linkable_waiter *w,
 {
     linkable_append(list, w);
     if (again) { /* to the front */
+        assert(!linkable_empty(list));
         ring_remove(&w->at);
         ring_insert(list->ends.next, &w->at);
     }
@@ -102,6 +105,7 @@ static void append(struct linkable_list *list, struct linkable_waiter *w,
 
 static PyObject *raise_without_item(Queue *self)
 {
+    assert(queue_ShutDown && queue_Empty && !PyErr_Occurred());
     PyErr_SetNone(self->is_shut ? queue_ShutDown : queue_Empty);
     return NULL;
 }
@@ -129,11 +133,13 @@ static PyObject *wait_for_item(Queue *self, bool peeks,
             return take(self, peeks);
         if (timed_out || self->is_shut)
             return raise_without_item(self);
+        assert(!me.item);
         linkable_waiter_init(&me.waiter, t);
         append(&self->getters, &me.waiter, again);
         enum core_wait_result r =
             linkable_wait(&me.waiter, deadline, "Queue.get");
         if (me.item) {
+            assert(me.waiter.woken && !peeks);
             if (likely(r != CORE_FAILED))
                 return me.item;
             give_back(self, me.item);
@@ -150,6 +156,7 @@ static PyObject *wait_for_item(Queue *self, bool peeks,
 
 static PyObject *get(Queue *self, bool peeks, const struct queue_patience *p)
 {
+    assert(!PyErr_Occurred());
     if (queue_pass_mutex(self) < 0)
         return NULL;
     Py_ssize_t size = queue_size(self);
@@ -167,11 +174,13 @@ static PyObject *get(Queue *self, bool peeks, const struct queue_patience *p)
  * container. */
 static bool hand_over(Queue *self, PyObject *item)
 {
+    assert(!linkable_empty(&self->getters));
     struct getter *getter =
         container_of(linkable_first(&self->getters), struct getter, waiter);
     if (getter->peeks || !queue_items_direct(&self->items) ||
         queue_items_size_base(&self->items) != 0)
         return false;
+    assert(!getter->item && !getter->waiter.woken);
     getter->item = Py_NewRef(item);
     linkable_wake(&getter->waiter);
     return true;
@@ -187,6 +196,7 @@ static int put_in(Queue *self, PyObject *item)
             return -1;
         queue_wake_first(&self->getters);
     }
+    assert(self->unfinished >= 0);
     self->unfinished++;
     return queue_tell(self, queue_on_put);
 }
@@ -233,6 +243,7 @@ static int wait_for_room(Queue *self, const struct queue_patience *p)
 
 static int put(Queue *self, PyObject *item, const struct queue_patience *p)
 {
+    assert(!PyErr_Occurred());
     if (queue_pass_mutex(self) < 0)
         return -1;
     if (unlikely(self->is_shut)) {

@@ -13,6 +13,7 @@ PyObject *queue_locks_class;
 
 static int tasks_are_done(Queue *self)
 {
+    assert(self->unfinished == 0);
     linkable_wake_all(&self->joiners);
     return queue_tell(self, queue_on_done);
 }
@@ -44,6 +45,7 @@ static PyObject *queue_join(PyObject *o, PyObject *const *args, Py_ssize_t n,
     if (!t || timeout_deadline(timeout, &deadline) < 0 || !hub_object(t))
         return NULL;
     while (self->unfinished) {
+        assert(self->unfinished > 0);
         struct linkable_waiter me;
         linkable_waiter_init(&me, t);
         linkable_append(&self->joiners, &me);
@@ -134,6 +136,7 @@ static int set_unfinished(PyObject *o, PyObject *value, void *closure)
 
 int queue_tell_locks(Queue *self, PyObject *method)
 {
+    assert(self->locks && method && !PyErr_Occurred());
     PyObject *result = PyObject_CallMethodNoArgs(self->locks, method);
     Py_XDECREF(result);
     return result ? 0 : -1;

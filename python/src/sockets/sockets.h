@@ -2,6 +2,11 @@
  * Room `sockets`: the waiting part of sockets, and waits for descriptors. It is
  * Python's: no other room uses it, and only the module's own file includes this
  * header.
+ *
+ *   call.c         a call on a descriptor: begun, waiting, ended
+ *   transfer.c     receiving and sending
+ *   descriptors.c  waiting for anybody's descriptors
+ *   init.c         the room's part of the module
  */
 #ifndef GROVE_PYTHON_SOCKETS_H
 #define GROVE_PYTHON_SOCKETS_H

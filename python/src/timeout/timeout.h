@@ -1,6 +1,12 @@
 /*
  * Room `timeout`: Timeout, sleep, with_timeout, and the argument timeout of
  * whatever waits. greenlet, linkable and queue include this header.
+ *
+ *   timeout.c       Timeout, the object
+ *   pending.c       how it counts, and is raised or cancelled
+ *   sleep.c         sleep
+ *   with_timeout.c  with_timeout
+ *   init.c          the room's part of the module
  */
 #ifndef GROVE_PYTHON_TIMEOUT_H
 #define GROVE_PYTHON_TIMEOUT_H

@@ -1,0 +1,209 @@
+/*
+ * What a Greenlet runs, and its end.
+ *
+ *          start                 its turn            run returns or raises
+ *   made ---------> begun, queued ---------> running ----------+
+ *    |                    |                                    v
+ *    +--- kill, throw ----+-------------------------------> finished
+ *
+ * When a Greenlet finishes, those who wait for it in C are woken on the spot,
+ * its links are queued for the Hub, and its fiber goes on to whoever is due:
+ * the Hub does not run in between. It finishes once.
+ */
+#include "greenlet/private.h"
+
+static PyObject *str_run, *str__run;
+static PyObject *no_args;  /* () */
+static PyObject *base_run; /* Greenlet.run, to see whether it is overridden */
+
+/* ---- who waits ----------------------------------------------------------- */
+
+void green_node_add(Greenlet *g, struct green_node *node)
+{
+    assert(!green_node_linked(node) && node->fired);
+    assert(!g->first == !g->last && !(g->last && g->last->next != g->last));
+    node->prev = g->last;
+    node->next = node;
+    if (g->last)
+        g->last->next = node;
+    else
+        g->first = node;
+    g->last = node;
+}
+
+void green_node_remove(Greenlet *g, struct green_node *node)
+{
+    if (!green_node_linked(node))
+        return;
+    struct green_node *next = node->next == node ? NULL : node->next;
+    assert(node->prev ? node->prev->next == node : g->first == node);
+    assert(next ? next->prev == node : g->last == node);
+    if (node->prev)
+        node->prev->next = next ? next : node->prev;
+    else
+        g->first = next;
+    if (next)
+        next->prev = node->prev;
+    else
+        g->last = node->prev;
+    node->next = NULL;
+}
+
+/* ---- the end ------------------------------------------------------------- */
+
+/* value or exception is set. What it ran is let go of by forget_call. */
+static void finished(Greenlet *g)
+{
+    assert(g->value || g->exception);
+    g->finished = true;
+    struct green_node *node;
+    while ((node = g->first)) {
+        green_node_remove(g, node);
+        node->fired(node);
+    }
+    assert(!g->last);
+    if (g->links)
+        green_queue_links(g);
+}
+
+static void forget_call(Greenlet *g)
+{
+    assert(g->finished && !PyErr_Occurred());
+    Py_CLEAR(g->fn);
+    Py_CLEAR(g->args);
+    Py_CLEAR(g->kwargs);
+    /* A _run of the instance: g._run is the class's again. */
+    PyObject *dict = green_base(g)->dict;
+    if (dict && PyDict_GET_SIZE(dict) && PyDict_Contains(dict, str__run) == 1)
+        PyDict_DelItem(dict, str__run);
+}
+
+static void finish_value(Greenlet *g, PyObject *value)
+{
+    assert(value && !PyErr_Occurred());
+    g->value = value;
+    finished(g);
+    forget_call(g);
+}
+
+/* By exception (stolen), which is reported unless it is a GreenletExit. */
+static void finish_exception(Greenlet *g, PyObject *exception)
+{
+    assert(PyExceptionInstance_Check(exception) && !PyErr_Occurred());
+    if (PyObject_TypeCheck(exception, (PyTypeObject *)PyExc_GreenletExit)) {
+        finish_value(g, exception);
+        return;
+    }
+    g->exception = exception;
+    g->traceback = PyException_GetTraceback(exception);
+    finished(g);
+    exception_set(Py_NewRef(exception));
+    hub_object_report(green_state(g)->thread, (PyObject *)g);
+    forget_call(g);
+}
+
+void green_end_unrun(Greenlet *g, PyObject *exception)
+{
+    Py_INCREF(g);
+    g->begun = true;
+    green_state(g)->phase = GREEN_DEAD;
+    finish_exception(g, exception);
+    Py_DECREF(g);
+}
+
+/* ---- what it runs -------------------------------------------------------- */
+
+static PyObject *call_fn(Greenlet *g)
+{
+    assert(!PyErr_Occurred());
+    PyObject *fn =
+        g->fn ? Py_NewRef(g->fn) : PyObject_GetAttr((PyObject *)g, str__run);
+    if (!fn)
+        return NULL;
+    PyObject *result;
+    if (!g->args && !g->kwargs) {
+        result = PyObject_CallNoArgs(fn);
+    } else {
+        PyObject *args = Py_NewRef(g->args ? g->args : no_args);
+        PyObject *kwargs = Py_XNewRef(g->kwargs);
+        result = PyObject_Call(fn, args, kwargs);
+        Py_DECREF(args);
+        Py_XDECREF(kwargs);
+    }
+    Py_DECREF(fn);
+    return result;
+}
+
+static void run_to_the_end(Greenlet *g)
+{
+    PyObject *result = call_fn(g);
+    assert(!result == (PyErr_Occurred() != NULL));
+    if (likely(result != NULL))
+        finish_value(g, result);
+    else
+        finish_exception(g, exception_take());
+}
+
+/* run(): the whole life, also called by subclasses that override it. */
+static PyObject *green_run(PyObject *self, PyObject *none)
+{
+    Greenlet *g = (Greenlet *)self;
+    if (!g->finished) {
+        green_cancel_start(g);
+        g->begun = true;
+        run_to_the_end(g);
+    }
+    Py_RETURN_NONE;
+}
+
+static void run_overridden(Greenlet *g)
+{
+    PyObject *result = PyObject_CallMethodNoArgs((PyObject *)g, str_run);
+    assert(!result == (PyErr_Occurred() != NULL));
+    if (g->finished) {
+        if (!result)
+            hub_object_report(green_state(g)->thread, (PyObject *)g);
+        Py_XDECREF(result);
+    } else if (result) {
+        finish_value(g, result);
+    } else {
+        finish_exception(g, exception_take());
+    }
+}
+
+PyObject *green_body(PyGreenlet *self)
+{
+    Greenlet *g = (Greenlet *)self;
+    struct green *state = self->green;
+    assert(state->phase == GREEN_ACTIVE && state->thread->current == self);
+    if (unlikely(state->start_args != NULL)) { /* switch(...) began it */
+        Py_CLEAR(state->start_args);
+        Py_CLEAR(state->start_kwargs);
+    }
+    green_cancel_start(g);
+    g->begun = true;
+    if (likely(Py_TYPE(g) == &Greenlet_Type ||
+               _PyType_Lookup(Py_TYPE(g), str_run) == base_run))
+        run_to_the_end(g);
+    else
+        run_overridden(g);
+    Py_RETURN_NONE;
+}
+
+/* ---- the module ---------------------------------------------------------- */
+
+PyMethodDef green_run_methods[] = {
+    {"run", green_run, METH_NOARGS,
+     "What its fiber runs: calls _run, keeps the result, tells who waits."},
+    {NULL}};
+
+int green_run_init(void)
+{
+    str_run = PyUnicode_InternFromString("run");
+    str__run = PyUnicode_InternFromString("_run");
+    no_args = PyTuple_New(0);
+    if (!str_run || !str__run || !no_args)
+        return -1;
+    base_run = PyDict_GetItemWithError(Greenlet_Type.tp_dict, str_run);
+    return base_run ? 0 : -1;
+}

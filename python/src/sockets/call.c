@@ -1,0 +1,109 @@
+/*
+ * A call on a descriptor: its time-out, the turn it gives to others now and
+ * then, its wait, the exception it ends with.
+ *
+ *   call_begin --> the system call ------------------------> call_end
+ *                   ^     | would block: parks in net_*         |
+ *                   |     v                                     v
+ *                  call_wait                          a result, call_raise
+ *
+ * A time-out is None (never), 0 (do not wait: BlockingIOError) or seconds.
+ */
+#include "sockets/private.h"
+
+PyObject *call_closed_elsewhere;
+
+/* Calls a thread makes between two turns for others. A greenlet whose calls
+ * never have to wait (its peer is quicker, or has hung up and it does not mind)
+ * would starve the rest; a turn costs 30 to 60 ns, 2 a call. */
+#define CALLS_A_TURN 32
+
+/* Before the call, so that nothing is lost when an exception comes meanwhile.
+ * 0, or -1 with that exception. */
+static int give_turn(struct py_thread *t)
+{
+    static __thread unsigned calls;
+    if (likely(++calls % CALLS_A_TURN != 0))
+        return 0;
+    assert(t->tstate == state_current_tstate() && !PyErr_Occurred());
+    grove_yield();
+    return core_after_wait(t);
+}
+
+int call_begin(struct call *call, int fd, PyObject *timeout)
+{
+    assert(!PyErr_Occurred());
+    call->fd = fd;
+    call->blocking = true;
+    call->has_timeout = timeout != Py_None;
+    call->deadline = GROVE_NEVER;
+    call->thread = thread_self();
+    if (!call->thread)
+        return -1;
+    if (call->has_timeout) {
+        double seconds = PyFloat_AsDouble(timeout);
+        if (seconds == -1.0 && PyErr_Occurred())
+            return -1;
+        call->blocking = seconds > 0;
+        if (argument_deadline(timeout, &call->deadline) < 0)
+            return -1;
+    }
+    /* The hub cannot wait; what need not wait may be called there. */
+    call->in_hub =
+        (PyObject *)call->thread->current == call->thread->hub_object;
+    if (call->blocking && !call->in_hub) {
+        if (core_before_wait(call->thread) < 0)
+            return -1;
+        return give_turn(call->thread);
+    }
+    call->in_hub &= call->blocking;
+    call->blocking = false;
+    return 0;
+}
+
+int call_raise_timeout(void)
+{
+    assert(!PyErr_Occurred());
+    PyErr_SetString(PyExc_TimeoutError, "timed out");
+    return -1;
+}
+
+int call_raise(const struct call *call)
+{
+    assert(errno != 0 && !PyErr_Occurred());
+    if (errno == ETIMEDOUT && call->has_timeout &&
+        hub_clock() >= call->deadline)
+        return call_raise_timeout();
+    if (errno == EAGAIN && call->in_hub)
+        return core_before_wait(call->thread);
+    if (errno == ECANCELED)
+        PyErr_SetNone(PyExc_GreenletExit);
+    else if (errno == ENOMEM)
+        PyErr_NoMemory();
+    else if (errno == EBADF && call->fd >= 0)
+        PyErr_SetObject(PyExc_OSError, call_closed_elsewhere);
+    else
+        PyErr_SetFromErrno(PyExc_OSError);
+    return -1;
+}
+
+int call_wait(struct call *call, unsigned direction, const char *what)
+{
+    assert((call->blocking || call->in_hub) && !PyErr_Occurred());
+    switch (
+        core_wait_fd(call->thread, call->fd, direction, call->deadline, what)) {
+    case CORE_WOKEN:
+        return 0;
+    case CORE_TIMED_OUT:
+        return call_raise_timeout();
+    default:
+        return -1;
+    }
+}
+
+int call_init(PyObject *module)
+{
+    call_closed_elsewhere = Py_BuildValue(
+        "(is)", EBADF, "File descriptor was closed in another greenlet");
+    return call_closed_elsewhere ? 0 : -1;
+}

@@ -1,0 +1,224 @@
+/*
+ * Descriptors of anybody: waiting for them, and being told of ours.
+ *
+ * Those of other libraries may be closed without our notice, and their numbers
+ * come back as other files; the loop would then wait for a registration that
+ * the kernel has dropped. wait_read and its like therefore register afresh each
+ * time when nobody else waits for the number. Our own sockets tell of both
+ * ends: fd_opened and fd_closed.
+ */
+#include "sockets/private.h"
+
+/* The calling thread's loop, if there is one: nothing is made for a call that
+ * only forgets. */
+static struct loop *existing_loop(void)
+{
+    return hub_of_thread ? &hub_of_thread->loop : NULL;
+}
+
+PyDoc_STRVAR(fd_opened_doc,
+             "fd_opened(fd)\n\n"
+             "The caller has just opened fd, and will call fd_closed before\n"
+             "closing it: waits for it then cost no system call.");
+
+static PyObject *fd_opened(PyObject *module, PyObject *arg)
+{
+    int fd = state_as_int(arg);
+    if (fd == -1 && PyErr_Occurred())
+        return NULL;
+    struct loop *loop = existing_loop();
+    struct loop_fd *record = loop ? loop_fd(loop, fd) : NULL;
+    /* One that is waited for is another view of a socket in use. */
+    if (record && !loop_waited(record))
+        loop_own(loop, fd);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(
+    fd_closed_doc,
+    "fd_closed(fd)\n\n"
+    "fd is about to be closed: whoever waits for it gets OSError EBADF.");
+
+static PyObject *fd_closed(PyObject *module, PyObject *arg)
+{
+    int fd = state_as_int(arg);
+    if (fd == -1 && PyErr_Occurred())
+        return NULL;
+    struct loop *loop = existing_loop();
+    if (loop)
+        loop_forget(loop, fd);
+    Py_RETURN_NONE;
+}
+
+/* poll(2) on behalf of a greenlet: how many are ready, 0 when the deadline
+ * passed, -1 with an exception. */
+static int poll_until(struct call *call, struct pollfd *fds, size_t n)
+{
+    assert(!PyErr_Occurred());
+    int ready = poll(fds, n, 0);
+    if (ready < 0)
+        return call_raise(call);
+    if (ready || !call->blocking)
+        return ready;
+    return (int)call_end(call, net_poll(fds, n, call->deadline));
+}
+
+/* Raise exception, a class or an instance. */
+static void raise_object(PyObject *exception)
+{
+    if (PyExceptionInstance_Check(exception))
+        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+    else
+        PyErr_SetNone(exception);
+}
+
+static PyObject *wait_events(PyObject *args, PyObject *kwargs, short events)
+{
+    static char *names[] = {(char *)"fileno", (char *)"timeout",
+                            (char *)"timeout_exc", NULL};
+    int fd;
+    PyObject *timeout = Py_None, *exception = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "i|OO", names, &fd, &timeout,
+                                     &exception))
+        return NULL;
+    if (fd < 0) {
+        PyErr_Format(PyExc_ValueError, "negative file descriptor: %d", fd);
+        return NULL;
+    }
+    struct call call;
+    if (call_begin(&call, fd, timeout) < 0)
+        return NULL;
+    struct pollfd pfd = {.fd = fd, .events = events};
+    int ready = poll_until(&call, &pfd, 1);
+    if (ready < 0)
+        return NULL;
+    if (ready > 0 && (pfd.revents & POLLNVAL)) {
+        PyErr_SetObject(PyExc_OSError, call_closed_elsewhere);
+        return NULL;
+    }
+    if (ready > 0) {
+        assert(pfd.revents != 0);
+        Py_RETURN_NONE;
+    }
+    if (exception && exception != Py_None)
+        raise_object(exception);
+    else
+        call_raise_timeout();
+    return NULL;
+}
+
+PyDoc_STRVAR(
+    wait_read_doc,
+    "wait_read(fileno, timeout=None, timeout_exc=socket.timeout)\n\n"
+    "Park this greenlet until descriptor fileno can be read without\n"
+    "blocking, or timeout seconds have passed: then raise timeout_exc.\n"
+    "OSError EBADF when it is closed.");
+
+static PyObject *wait_read(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    return wait_events(args, kwargs, POLLIN);
+}
+
+PyDoc_STRVAR(wait_write_doc,
+             "wait_write(fileno, timeout=None, timeout_exc=socket.timeout)\n\n"
+             "As wait_read, until it can be written to.");
+
+static PyObject *wait_write(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    return wait_events(args, kwargs, POLLOUT);
+}
+
+PyDoc_STRVAR(wait_readwrite_doc,
+             "wait_readwrite(fileno, timeout=None, timeout_exc=socket.timeout)"
+             "\n\nAs wait_read, until it can be read or written to.");
+
+static PyObject *wait_readwrite(PyObject *module, PyObject *args,
+                                PyObject *kwargs)
+{
+    return wait_events(args, kwargs, POLLIN | POLLOUT);
+}
+
+/* fds[i] from a pair (descriptor, events). 0 or -1 with an exception. */
+static int pollfd_from(struct pollfd *fd, PyObject *pair)
+{
+    unsigned short events;
+    if (!PyTuple_Check(pair)) {
+        PyErr_SetString(PyExc_TypeError, "pairs of descriptor and events");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(pair, "iH", &fd->fd, &events))
+        return -1;
+    fd->events = (short)events;
+    return 0;
+}
+
+static PyObject *list_of_ready(const struct pollfd *fds, Py_ssize_t n)
+{
+    assert(!PyErr_Occurred());
+    PyObject *list = PyList_New(0);
+    for (Py_ssize_t i = 0; list && i < n; i++) {
+        if (!fds[i].revents)
+            continue;
+        PyObject *pair =
+            Py_BuildValue("(iH)", fds[i].fd, (unsigned short)fds[i].revents);
+        if (!pair || PyList_Append(list, pair) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(pair);
+    }
+    return list;
+}
+
+PyDoc_STRVAR(
+    poll_doc,
+    "poll(pairs, timeout) -> list\n\n"
+    "Park until one of the (descriptor, events) pairs is ready; the\n"
+    "ready ones as (descriptor, events). [] when timeout seconds have\n"
+    "passed. The events are select.POLLIN and so on.");
+
+static PyObject *poll_pairs(PyObject *module, PyObject *args)
+{
+    PyObject *pairs, *timeout;
+    if (!PyArg_ParseTuple(args, "OO:poll", &pairs, &timeout))
+        return NULL;
+    struct call call;
+    if (call_begin(&call, -1, timeout) < 0)
+        return NULL;
+    PyObject *sequence = PySequence_Fast(pairs, "a sequence of pairs");
+    if (!sequence)
+        return NULL;
+    Py_ssize_t n = PySequence_Fast_GET_SIZE(sequence);
+    struct pollfd *fds = PyMem_Calloc(n ? (size_t)n : 1, sizeof(*fds));
+    if (!fds) {
+        Py_DECREF(sequence);
+        return PyErr_NoMemory();
+    }
+    int ready = 0;
+    for (Py_ssize_t i = 0; i < n && ready == 0; i++)
+        ready = pollfd_from(&fds[i], PySequence_Fast_GET_ITEM(sequence, i));
+    Py_DECREF(sequence);
+    if (ready == 0)
+        ready = poll_until(&call, fds, (size_t)n);
+    PyObject *list = ready < 0 ? NULL : list_of_ready(fds, n);
+    PyMem_Free(fds);
+    return list;
+}
+
+/* ---- the module ----------------------------------------------------------- */
+
+static PyMethodDef functions[] = {
+    {"fd_opened", fd_opened, METH_O, fd_opened_doc},
+    {"fd_closed", fd_closed, METH_O, fd_closed_doc},
+    {"wait_read", (PyCFunction)(void (*)(void))wait_read,
+     METH_VARARGS | METH_KEYWORDS, wait_read_doc},
+    {"wait_write", (PyCFunction)(void (*)(void))wait_write,
+     METH_VARARGS | METH_KEYWORDS, wait_write_doc},
+    {"wait_readwrite", (PyCFunction)(void (*)(void))wait_readwrite,
+     METH_VARARGS | METH_KEYWORDS, wait_readwrite_doc},
+    {"poll", poll_pairs, METH_VARARGS, poll_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+int descriptors_init(PyObject *module)
+{
+    return PyModule_AddFunctions(module, functions);
+}

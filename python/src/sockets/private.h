@@ -1,0 +1,77 @@
+/*
+ * One call on a descriptor, as it begins, waits and ends: what every function
+ * of this room goes through. call.c.
+ */
+#ifndef GROVE_PYTHON_SOCKETS_PRIVATE_H
+#define GROVE_PYTHON_SOCKETS_PRIVATE_H
+
+#include "sockets/sockets.h"
+
+#include "hub_object/hub_object.h"
+#include "net/net.h"
+
+/* On the stack of the function that makes the call. After call_begin at most
+ * one of blocking and in_hub is true:
+ *
+ *   blocking  in_hub
+ *     true     false   it parks while the system call would block
+ *     false    true    it would have waited, but runs in the hub: having to
+ *                      wait is BlockingSwitchOutError
+ *     false    false   the time-out is 0: having to wait is BlockingIOError
+ */
+struct call {
+    struct py_thread *thread; /* the calling one */
+    int fd;                   /* -1: several, in poll */
+    bool blocking;            /* it may park */
+    bool in_hub;              /* it would, were it not in the hub */
+    bool has_timeout;         /* the time-out is not None; it may be 0 */
+    int64_t deadline;         /* GROVE_NEVER without a time-out */
+};
+
+/* The arguments of the OSError of whoever waited for a descriptor that another
+ * greenlet closed. */
+extern PyObject *call_closed_elsewhere;
+
+/* 0, or -1 with TypeError, ValueError, MemoryError, BlockingSwitchOutError or
+ * what was thrown here. */
+int call_begin(struct call *call, int fd, PyObject *timeout);
+
+/* Raise TimeoutError: -1. */
+int call_raise_timeout(void);
+
+/* The exception of a call that failed with errno: -1. */
+int call_raise(const struct call *call);
+
+/* Park until the descriptor may be ready for LOOP_READ or LOOP_WRITE. 0: try
+ * again; -1 with an exception. */
+int call_wait(struct call *call, unsigned direction, const char *what);
+
+/* What a net_ function returned, or -1 with an exception. */
+static inline Py_ssize_t call_end(const struct call *call, ssize_t n)
+{
+    int error = errno;
+    assert(!(call->blocking && call->in_hub));
+    if (call->blocking && core_after_wait(call->thread) < 0)
+        return -1;
+    errno = error;
+    return n >= 0 ? n : call_raise(call);
+}
+
+/* The flags for a call that may or may not wait. With a time-out MSG_DONTWAIT
+ * changes nothing, as with the standard sockets, which poll before they call.
+ */
+static inline int call_flags(const struct call *call, int flags)
+{
+    assert(!(call->blocking && call->in_hub));
+    if (!call->blocking)
+        return flags | MSG_DONTWAIT;
+    return call->has_timeout ? flags & ~MSG_DONTWAIT : flags;
+}
+
+/* ---- parts of sockets_init: each adds its names; 0 or -1 -------------------- */
+
+int call_init(PyObject *module);
+int transfer_init(PyObject *module);
+int descriptors_init(PyObject *module);
+
+#endif
