@@ -178,12 +178,13 @@ __attribute__((always_inline)) static inline void hub_prefetch(struct run *next)
     __builtin_prefetch((char *)after + 64);
     if (likely(!next->call && !next->birth)) {
         struct grove_fiber *f = container_of(next, struct grove_fiber, run);
-        char *sp = context_sp(&f->fiber.context);
-        for (int i = 0; i < HUB_LINES_YIELD; i++)
-            __builtin_prefetch(sp + 64 * i);
+        /* A number: it is NULL where nothing was left yet. */
+        uintptr_t sp = (uintptr_t)context_sp(&f->fiber.context);
+        for (uintptr_t i = 0; i < HUB_LINES_YIELD; i++)
+            __builtin_prefetch((void *)(sp + 64 * i));
         if (f->waiting) {
-            for (int i = HUB_LINES_YIELD; i < HUB_LINES_WAIT; i++)
-                __builtin_prefetch(sp + 64 * i);
+            for (uintptr_t i = HUB_LINES_YIELD; i < HUB_LINES_WAIT; i++)
+                __builtin_prefetch((void *)(sp + 64 * i));
         }
     }
 }
