@@ -12,12 +12,12 @@ _T = TypeVar("_T")
 
 @final
 class ThreadResult:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         receiver: Callable[[ThreadResult], object],
         hub: Hub,
         call_when_ready: Callable[[], object] | None = None,
-    ) -> None: ...
+    ) -> ThreadResult: ...
     @property
     def hub(self) -> Hub: ...
     @property

@@ -208,8 +208,7 @@ def test_one_that_runs_its_own_method_is_left_to_the_collector():
     ref = weakref.ref(g)
     del g  # the method that runs refers to it
     gc.collect()
-    if sys.version_info < (3, 14):
-        assert seen == ["finally"] and ref() is None
+    assert seen == ["finally"] and ref() is None
 
 
 def test_the_switch_that_drops_the_last_reference_to_the_origin():
@@ -403,5 +402,4 @@ def test_a_survivor_of_the_collector():
     g.switch()
     del g
     gc.collect()
-    if sys.version_info < (3, 14):
-        assert kept.pop().switch() == "ended"
+    assert kept.pop().switch() == "ended"

@@ -93,6 +93,12 @@ def test_every_module_has_types(name):
 def mypy(tmp_path_factory):
     """Runs a module of mypy; its standard output and exit status."""
     pytest.importorskip("mypy.stubtest", reason="the stubs are checked by mypy: apt-get install mypy, for /usr/bin/python3")
+    tried = subprocess.run(
+        [sys.executable, "-m", "mypy", "-c", "1"], capture_output=True, text=True
+    )
+    if tried.returncode != 0:
+        last = tried.stderr.strip().rpartition("\n")[2]
+        pytest.skip(f"mypy does not run with this interpreter: {last}")
     config = tmp_path_factory.mktemp("mypy") / "mypy.ini"
     cache = config.parent / "cache"
     config.write_text(
@@ -119,10 +125,18 @@ def test_stubs_agree_with_the_modules(mypy, tmp_path):
     # The package itself would stand for all its modules, stubs or not.
     modules = [name for name in STUBBED if name != "grove"]
     # A name that is a keyword cannot be written.
-    allowed = tmp_path / "allowed"
-    allowed.write_text("grove.core.loop.async\n")
+    allowed = ["grove.core.loop.async"]
+    options = []
+    if "--ignore-disjoint-bases" in mypy("mypy.stubtest", "--help")[0]:
+        # Types that cannot be bases together: older ones know no word for it.
+        options.append("--ignore-disjoint-bases")
+    else:
+        # These take the slot of C, which seems to take anything, for the truth.
+        allowed += ["grove.event.Event.__init__", "grove.event.AsyncResult.__init__"]
+    names = tmp_path / "allowed"
+    names.write_text("\n".join(allowed))
     output, status = mypy(
-        "mypy.stubtest", "--mypy-config-file", *modules, "--allowlist", allowed
+        "mypy.stubtest", "--mypy-config-file", *modules, "--allowlist", names, *options
     )
     assert status == 0, output
 
