@@ -17,8 +17,8 @@ typedef struct Spawned {
      * reference. */
     struct run run;
     PyObject *spawner; /* owned: weak reference to who made it; NULL: unknown */
-    PyObject *locals; /* owned: spawn_tree_locals, which its children share;
-                         NULL: made when asked for */
+    PyObject *locals;  /* owned: spawn_tree_locals, which its children share;
+                          NULL: made when asked for */
 } Spawned;
 
 extern PyTypeObject RawGreenlet_Type;
