@@ -9,26 +9,7 @@
  * them are those that 3.12 and later keep in the C frame of each evaluation
  * loop; they have no code.
  */
-#ifndef Py_BUILD_CORE
-#define Py_BUILD_CORE
-#endif
-#include "interp/interp.h"
-
-/* Internal headers are not written for our warnings. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wshadow"
-#pragma GCC diagnostic ignored "-Wpointer-arith"
-#pragma GCC diagnostic ignored "-Wstrict-prototypes"
-#pragma GCC diagnostic ignored "-Wold-style-definition"
-#pragma GCC diagnostic ignored "-Wredundant-decls"
-#pragma GCC diagnostic ignored "-Wunused-function"
-#pragma GCC diagnostic ignored "-Wsign-compare"
-#if PY_VERSION_HEX >= 0x030E0000
-#include "internal/pycore_interpframe.h"
-#else
-#include "internal/pycore_frame.h"
-#endif
-#pragma GCC diagnostic pop
+#include "interp/internal_frames.h"
 
 PyFrameObject *state_frame(PyThreadState *ts, struct py_state *s)
 {
@@ -86,13 +67,6 @@ static PyObject *counted(_PyStackRef ref)
                                             : NULL;
 }
 
-static PyObject *executable_of(const _PyInterpreterFrame *f)
-{
-    return PyStackRef_IsNull(f->f_executable)
-               ? NULL
-               : PyStackRef_AsPyObjectBorrow(f->f_executable);
-}
-
 static int visit_frame(_PyInterpreterFrame *f, bool called_c, visitproc visit,
                        void *arg)
 {
@@ -102,23 +76,14 @@ static int visit_frame(_PyInterpreterFrame *f, bool called_c, visitproc visit,
     Py_VISIT(counted(f->f_executable));
     _PyStackRef *end = f->stackpointer;
     if (called_c)
-        end =
-            f->localsplus + ((PyCodeObject *)executable_of(f))->co_nlocalsplus;
+        end = f->localsplus +
+              ((PyCodeObject *)interp_executable_of(f))->co_nlocalsplus;
     for (_PyStackRef *at = f->localsplus; at < end; at++)
         Py_VISIT(counted(*at));
     return 0;
 }
 
 #else
-
-static PyObject *executable_of(const _PyInterpreterFrame *f)
-{
-#if PY_VERSION_HEX >= 0x030D0000
-    return f->f_executable;
-#else
-    return (PyObject *)f->f_code;
-#endif
-}
 
 static int visit_frame(_PyInterpreterFrame *f, bool called_c, visitproc visit,
                        void *arg)
@@ -130,8 +95,8 @@ static int visit_frame(_PyInterpreterFrame *f, bool called_c, visitproc visit,
 #else
     Py_VISIT(f->f_func);
 #endif
-    Py_VISIT(executable_of(f));
-    int end = ((PyCodeObject *)executable_of(f))->co_nlocalsplus;
+    Py_VISIT(interp_executable_of(f));
+    int end = ((PyCodeObject *)interp_executable_of(f))->co_nlocalsplus;
     if (f->stacktop > end) /* the loop has called no C */
         end = f->stacktop;
     for (int i = 0; i < end; i++)
@@ -141,25 +106,11 @@ static int visit_frame(_PyInterpreterFrame *f, bool called_c, visitproc visit,
 
 #endif
 
-/* Its code, or NULL for one of those that have none. */
-static PyCodeObject *code_of(const _PyInterpreterFrame *f)
-{
-#if PY_VERSION_HEX >= 0x030E0000
-    if (f->owner >= FRAME_OWNED_BY_INTERPRETER)
-        return NULL;
-#elif PY_VERSION_HEX >= 0x030C0000
-    if (f->owner == FRAME_OWNED_BY_CSTACK)
-        return NULL;
-#endif
-    PyObject *code = executable_of(f);
-    return code && PyCode_Check(code) ? (PyCodeObject *)code : NULL;
-}
-
 int state_visit_frames(struct py_state *s, visitproc visit, void *arg)
 {
     bool called_c = true; /* a switch, or a wait */
     for (_PyInterpreterFrame *f = top_frame(s); f; f = f->previous) {
-        bool has_code = code_of(f);
+        bool has_code = interp_code_of(f);
         if (has_code && f->owner == FRAME_OWNED_BY_THREAD) {
             int r = visit_frame(f, called_c, visit, arg);
             if (r)
@@ -205,14 +156,14 @@ static void set_code(_PyInterpreterFrame *f, PyCodeObject *code,
 #else
     Py_SETREF(f->f_code, copy);
 #endif
-    assert(code_of(f) == copy);
+    assert(interp_code_of(f) == copy);
 }
 
 /* The interpreter looks for a handler in the code of the frame, and finds none.
  * Evaluation loops keep pointers into the old code. */
 static bool disarm_frame(_PyInterpreterFrame *f, PyObject *kept)
 {
-    PyCodeObject *code = code_of(f);
+    PyCodeObject *code = interp_code_of(f);
     if (!code || PyBytes_GET_SIZE(code->co_exceptiontable) == 0)
         return true;
     PyCodeObject *copy = without_handlers(code);
@@ -228,7 +179,7 @@ bool state_disarm(struct py_state *s, PyObject *kept)
 {
     assert(PyList_CheckExact(kept));
     for (_PyInterpreterFrame *f = top_frame(s); f; f = f->previous) {
-        PyCodeObject *code = code_of(f);
+        PyCodeObject *code = interp_code_of(f);
         if (code && code->co_flags & (CO_COROUTINE | CO_ASYNC_GENERATOR))
             return false;
     }
@@ -248,7 +199,7 @@ void state_instrument(PyThreadState *ts)
     PyObject *type, *value, *tb;
     PyErr_Fetch(&type, &value, &tb);
     for (_PyInterpreterFrame *f = ts->current_frame; f; f = f->previous) {
-        PyCodeObject *code = code_of(f);
+        PyCodeObject *code = interp_code_of(f);
         if (code && _Py_Instrument(code, ts->interp) < 0)
             PyErr_Clear(); /* no memory: it is traced less */
     }

@@ -458,8 +458,12 @@ int state_visit_frames(struct py_state *s, visitproc visit, void *arg);
  * theirs, `finally` blocks included, when an exception is thrown in. kept, a
  * list, is given what must live until that is over. False (with no exception)
  * when that cannot be had: a coroutine is among them, whose driver in C would
- * go on to the next, or there is no memory, or CPython is too new. */
+ * go on to the next, or there is no memory. */
 bool state_disarm(struct py_state *s, PyObject *kept);
+
+/* Write what ts runs in Python, innermost first, on descriptor fd. Safe in a
+ * signal handler. traceback.c */
+void state_write_traceback(PyThreadState *ts, int fd);
 
 /* The thread state is being cleared, its dict already is: have a reference to o
  * (a new one is taken) dropped after what else the dict held. False when the

@@ -131,16 +131,11 @@ static void host_name(const struct grove_fiber *f, char *text, size_t size)
     raw_describe(f, text, size);
 }
 
-/* Exported by every version, declared in its internal headers. */
-extern void _Py_DumpTraceback(int fd, PyThreadState *tstate)
-    __attribute__((weak));
-
 /* Its Python stack, as faulthandler writes it; f runs. */
 static void host_trace(const struct grove_fiber *f, int fd)
 {
     const struct green *g = f->host;
-    if (_Py_DumpTraceback)
-        _Py_DumpTraceback(fd, g->thread->tstate);
+    state_write_traceback(g->thread->tstate, fd);
 }
 
 const struct grove_host python_host = {
