@@ -6,7 +6,7 @@
  * getter that is killed before it runs, it goes to the next getter, or is kept
  * for the next get().
  */
-#include "queue/common.h"
+#include "queue/patience.h"
 
 #include <stddef.h>
 

@@ -3,7 +3,7 @@
  */
 #include "queue/queue.h"
 
-#include "queue/common.h"
+#include "queue/patience.h"
 
 int queue_init(PyObject *module)
 {

@@ -6,8 +6,8 @@
 #ifndef GROVE_PYTHON_QUEUE_OBJECT_H
 #define GROVE_PYTHON_QUEUE_OBJECT_H
 
-#include "queue/common.h"
 #include "queue/items.h"
+#include "queue/patience.h"
 
 typedef struct Queue {
     PyObject_HEAD

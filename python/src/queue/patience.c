@@ -1,7 +1,8 @@
 /*
- * See common.h.
+ * How long a put or a get waits, and whether. It keeps nothing; the calling
+ * thread holds the GIL.
  */
-#include "queue/common.h"
+#include "queue/patience.h"
 
 PyObject *queue_Empty, *queue_Full, *queue_ShutDown;
 

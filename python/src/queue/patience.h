@@ -1,8 +1,9 @@
 /*
- * What queues and channels have in common.
+ * How long a put or a get waits, and whether: the arguments that queues and
+ * channels take alike.
  */
-#ifndef GROVE_PYTHON_QUEUE_COMMON_H
-#define GROVE_PYTHON_QUEUE_COMMON_H
+#ifndef GROVE_PYTHON_QUEUE_PATIENCE_H
+#define GROVE_PYTHON_QUEUE_PATIENCE_H
 
 #include "linkable/linkable.h"
 #include "timeout/timeout.h"
