@@ -495,6 +495,7 @@ static void hubs_share_the_workers(void **state)
 
 static struct caller left[3];
 static struct gate left_gate = GATE;
+static _Atomic bool left_queued; /* one is inside, two wait for their turn */
 
 static void *leave_callers(void *arg)
 {
@@ -504,9 +505,9 @@ static void *leave_callers(void *arg)
         if (grove_spawn(NULL, call_visit, &left[i]) < 0)
             return NULL;
     }
-    grove_yield();
-    while (inside(&left_gate) < 1)
+    while (inside(&left_gate) < 1 || workers_counts().queued < 2)
         grove_sleep(MS);
+    atomic_store(&left_queued, true);
     return arg;
 }
 
@@ -519,7 +520,8 @@ static void a_thread_ends_while_its_fibers_wait(void **state)
     while (workers_counts().threads > 1)
         grove_sleep(MS);
     assert_int_equal(pthread_create(&thread, NULL, leave_callers, &total), 0);
-    await_inside(&left_gate, 1);
+    while (!atomic_load(&left_queued))
+        grove_sleep(MS);
     int64_t end = grove_now() + HANG;
     while (workers_counts().queued > 0 && grove_now() < end)
         grove_sleep(MS);
