@@ -106,6 +106,12 @@ def test_only_what_differs_is_changed(commands: Commands, tmp_path: Path):
     assert commands == [[*reconfigure, "-Dtests=true"]]
 
 
+def test_records_are_brought_up_to_date_by_ninja(commands: Commands, tmp_path: Path):
+    path = configured(tmp_path / "b")
+    Tree(path, commands).refresh()
+    assert commands == [["ninja", "-C", str(path), "build.ninja"]]
+
+
 @pytest.mark.parametrize("moved", ["source", "build"])
 def test_a_moved_one_is_configured_anew(commands: Commands, tmp_path: Path, moved: str):
     path = tmp_path / "old"

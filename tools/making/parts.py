@@ -105,7 +105,9 @@ class Part:
         self._build = build
 
     def tree(self, job: Job) -> Tree:
-        return self._build.tree(job) if self._build else main_tree("check", job.make)
+        tree = self._build.tree(job) if self._build else main_tree("check", job.make)
+        tree.refresh()
+        return tree
 
     def topics(self) -> list[str]:
         """What it can be asked for."""

@@ -207,6 +207,13 @@ class Tree:
             setup = ["meson", "setup", "--reconfigure", str(self.path), str(ROOT)]
             self._meson([*setup, *as_arguments(changed)])
 
+    def refresh(self) -> None:
+        """Have Meson's records be of the sources as they are.
+
+        They are of its last run: ninja runs it again if a test, say, was added.
+        """
+        self.build(["build.ninja"])
+
     def build(self, targets: Iterable[str] = ()) -> None:
         """Build targets, or everything."""
         if self._run(["ninja", "-C", str(self.path), *targets], self._env) != 0:
