@@ -94,9 +94,10 @@ def test_a_new_directory_is_configured(commands: Commands, tmp_path: Path):
 
 
 def test_a_directory_as_wanted_is_left_alone(commands: Commands, tmp_path: Path):
-    tree = Tree(configured(tmp_path / "b", tests=True, python="/p"), commands)
-    tree.configure({"tests": True, "python": "/p"}, first={"python": "/q"})
-    assert commands == []
+    path = configured(tmp_path / "b", tests=True, python="/p")
+    Tree(path, commands).configure({"tests": True, "python": "/p"}, {"python": "/q"})
+    # But for what has changed in the sources, which ninja knows.
+    assert commands == [["ninja", "--quiet", "-C", str(path), "build.ninja"]]
 
 
 def test_only_what_differs_is_changed(commands: Commands, tmp_path: Path):
@@ -104,6 +105,25 @@ def test_only_what_differs_is_changed(commands: Commands, tmp_path: Path):
     tree.configure({"tests": True, "python": "/p"})
     reconfigure = ["meson", "setup", "--reconfigure", str(tmp_path / "b"), str(ROOT)]
     assert commands == [[*reconfigure, "-Dtests=true"]]
+
+
+def test_a_test_that_is_new_in_the_sources_is_known(tmp_path: Path):
+    path = configured(tmp_path / "b")
+
+    def told(names: list[str]) -> None:
+        (path / "meson-info/intro-tests.json").write_text(
+            json.dumps([{"name": n, "depends": [], "suite": ["p:unit"]} for n in names])
+        )
+
+    def configure_anew(command: list[str], env: dict[str, str]) -> int:
+        told(["old", "new"])
+        return 0
+
+    (path / "meson-info/intro-targets.json").write_text("[]")
+    told(["old"])
+    tree = Tree(path, configure_anew)
+    tree.configure({})
+    assert list(tree.tests("unit")) == ["old", "new"]
 
 
 @pytest.mark.parametrize("moved", ["source", "build"])

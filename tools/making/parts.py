@@ -77,7 +77,8 @@ class Job:
 
     def make(self, command: list[str], env: dict[str, str]) -> int:
         """Run a command of Meson's or ninja's, for a tree."""
-        doing = "building" if command[0] == "ninja" else "configuring"
+        about_meson = command[0] == "meson" or command[-1] == "build.ninja"
+        doing = "configuring" if about_meson else "building"
         return self.run(command, env, doing)
 
 

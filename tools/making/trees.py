@@ -206,6 +206,9 @@ class Tree:
             # Unlike `meson configure` this leaves all as it was if it fails.
             setup = ["meson", "setup", "--reconfigure", str(self.path), str(ROOT)]
             self._meson([*setup, *as_arguments(changed)])
+        else:
+            # What Meson tells of targets and tests is to be of today's sources.
+            self._meson(["ninja", "--quiet", "-C", str(self.path), "build.ninja"])
 
     def build(self, targets: Iterable[str] = ()) -> None:
         """Build targets, or everything."""
