@@ -595,6 +595,7 @@ enum { MANY = 10000 };
 
 static struct {
     int answered, timed_out, wrong;
+    int given_up; /* as often as the configuration says, before the deadline */
     int64_t latest; /* behind its deadline */
     bool stop;
     int64_t gap;      /* the longest between two turns of a sleeper, without the
@@ -643,6 +644,8 @@ static void *ask_one(void *arg)
         int64_t late = grove_now() - deadline;
         many.timed_out++;
         many.latest = late > many.latest ? late : many.latest;
+    } else if (r == EAI_AGAIN) {
+        many.given_up++;
     } else {
         many.wrong++;
     }
@@ -699,7 +702,9 @@ static void *sleep_one(void *arg)
 }
 
 /* One question of 20 is not answered. Those are asked again after a second;
- * those that are dropped again, after two more: their deadline comes first. */
+ * those that are dropped again, after two more: their deadline comes first.
+ * From 1.32 on c-ares asks again sooner of a server that is quick: then the
+ * third try may have been in vain before the deadline. */
 static void ten_thousand_at_once(void **state)
 {
     int n = (int)unit_scale(MANY, 500);
@@ -716,7 +721,7 @@ static void ten_thousand_at_once(void **state)
         many.all_work / 1e6, many.gap / 1e6, control / 1e6);
     atomic_store(&server.drop, 0);
     assert_int_equal(many.wrong, 0);
-    assert_int_equal(many.answered + many.timed_out, n);
+    assert_int_equal(many.answered + many.timed_out + many.given_up, n);
     assert_true(many.answered > n / 2);
     if (!unit_slow()) {
         /* No large part of the work is done in one go, whatever the machine
