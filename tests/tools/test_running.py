@@ -71,3 +71,28 @@ def test_status_output_and_looks(tmp_path: Path):
     )
     assert status == 3 and looks
     assert log.read_text().endswith("\nto you\n")
+
+
+def test_who_is_asked_to_end_says_so_and_ends_what_was_started(tmp_path: Path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    program = f"""
+import sys
+sys.path.insert(0, {str(ROOT / "tools")!r})
+from pathlib import Path
+from making import running
+running.end_on_signals()
+script = "exec >{fifo}; echo here; sleep 1000"
+running.run(Path(sys.argv[1]), ["sh", "-c", script], 60, {{}})
+"""
+    with subprocess.Popen(
+        [sys.executable, "-B", "-c", program, tmp_path / "log"],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as asked:
+        with open(fifo) as reader:
+            assert reader.readline() == "here\n"
+            asked.terminate()
+            assert reader.read() == ""
+        assert asked.wait(60) == 128 + signal.SIGTERM
+        assert asked.stderr.read() == "ended by SIGTERM\n"

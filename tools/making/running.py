@@ -40,6 +40,7 @@ def end_on_signals() -> None:
     """End by SystemExit when asked to, so that what was started is ended too."""
 
     def end(number: int, frame: FrameType | None) -> None:
+        print(f"ended by {signal.Signals(number).name}", file=sys.stderr, flush=True)
         sys.exit(128 + number)
 
     for number in (signal.SIGTERM, signal.SIGHUP):
