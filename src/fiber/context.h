@@ -164,31 +164,32 @@ context_switch(struct context *from, struct context *to)
 {
     register struct context *x0 __asm__("x0") = from;
     register struct context *x1 __asm__("x1") = to;
-    __asm__ volatile(
-        "mrs x9, fpcr\n\t"
-        "mov x10, sp\n\t"
-        "adr x11, 1f\n\t"
-        "stp x10, x29, [x0]\n\t"
-        "stp x11, x9, [x0, #16]\n\t"
-        "ldp x10, x12, [x1]\n\t"
-        "ldp x11, x13, [x1, #16]\n\t"
-        "cmp x9, x13\n\t"
-        "b.eq 2f\n\t"
-        "msr fpcr, x13\n"
-        "2:\n\t"
-        "mov sp, x10\n\t"
-        "mov x29, x12\n\t"
-        "br x11\n"
-        "1:\n\t"
-        "hint #36" /* bti j */
-        : "+r"(x0), "+r"(x1)
-        :
-        : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12",
-          "x13", "x14", "x15", "x16", "x17", "x19", "x20", "x21", "x22", "x23",
-          "x24", "x25", "x26", "x27", "x28", "x30", "v0", "v1", "v2", "v3",
-          "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14",
-          "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24",
-          "v25", "v26", "v27", "v28", "v29", "v30", "v31", "memory", "cc");
+    __asm__ volatile("mrs x9, fpcr\n\t"
+                     "mov x10, sp\n\t"
+                     "adr x11, 1f\n\t"
+                     "stp x10, x29, [x0]\n\t"
+                     "stp x11, x9, [x0, #16]\n\t"
+                     "ldp x10, x12, [x1]\n\t"
+                     "ldp x11, x13, [x1, #16]\n\t"
+                     "cmp x9, x13\n\t"
+                     "b.eq 2f\n\t"
+                     "msr fpcr, x13\n"
+                     "2:\n\t"
+                     "mov sp, x10\n\t"
+                     "mov x29, x12\n\t"
+                     "br x11\n"
+                     "1:\n\t"
+                     "hint #36" /* bti j */
+                     : "+r"(x0), "+r"(x1)
+                     :
+                     : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10",
+                       "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x18",
+                       "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26",
+                       "x27", "x28", "x30", "v0", "v1", "v2", "v3", "v4", "v5",
+                       "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13",
+                       "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21",
+                       "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29",
+                       "v30", "v31", "memory", "cc");
 }
 
 #endif
