@@ -18,7 +18,7 @@ typedef struct grove_fiber grove_fiber;
 /* How a fiber is born; zero-initialised it means the defaults. */
 typedef struct grove_attr {
     const char *name;  /* copied, cut to 23 bytes; NULL: no name */
-    size_t stack_size; /* bytes of address space, guard page included;
+    size_t stack_size; /* bytes of address space, guard included;
                           0: the default (grove_stack_size_default) */
     int64_t delay;     /* nanoseconds before it first runs; 0: at once */
 } grove_attr;
