@@ -9,6 +9,7 @@
 
 #include "dns_server.h"
 #include "net/dns_ares.h"
+#include "stopped_clock.h"
 #include "unit.h"
 
 static struct dns_server server;
@@ -300,6 +301,7 @@ static ssize_t ask_silent(struct call *c)
 
 static void deadlines_and_kills(void **state)
 {
+    clock_stop();
     struct call a = {.make = ask_silent,
                      .name = "deadline",
                      .buf = (char *)"silent.test",
@@ -310,6 +312,7 @@ static void deadlines_and_kills(void **state)
     call_start(&b);
     expect_parked(&a);
     expect_parked(&b);
+    clock_go_on(0);
     grove_kill(b.fiber);
     expect_error(&b, ECANCELED);
     expect_error(&a, ETIMEDOUT);
