@@ -239,7 +239,7 @@ def test_datagrams():
                 b"one",
                 ("127.0.0.1", b.getsockname()[1]),
             )
-            b.sendto(b"two", 0, ("localhost", a.getsockname()[1]))
+            b.sendto(b"two", 0, ("127.1", a.getsockname()[1]))
             buffer = bytearray(10)
             assert a.recvfrom_into(buffer)[0] == 3
             with pytest.raises(TypeError):
@@ -501,8 +501,9 @@ def test_names_are_looked_up_meanwhile(monkeypatch):
     grove.spawn(lambda: (order.append(1), meanwhile.set()))
     look_up.get(timeout=60)
     assert order == [1, 2]
-    assert socket.gethostbyname("localhost") == "127.0.0.1"
-    assert socket.getaddrinfo("localhost", 80) == stdlib.getaddrinfo("localhost", 80)
+    # No address as sockets take it, and known without /etc/hosts.
+    assert socket.gethostbyname("127.1") == "127.0.0.1"
+    assert socket.getaddrinfo("127.1", 80) == stdlib.getaddrinfo("127.1", 80)
 
 
 def test_unknown_name():

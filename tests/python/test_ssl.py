@@ -20,7 +20,7 @@ def certificate(tmp_path_factory):
     key, cert = folder / "key.pem", folder / "cert.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-        + ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+        + ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
         + ["-keyout", str(key), "-out", str(cert)],
         check=True,
         capture_output=True,
@@ -195,7 +195,7 @@ HTTPS = """
 
     server = WSGIServer(("127.0.0.1", 0), application, log=None, ssl_context=context)
     server.start()
-    url = f"https://localhost:{{server.server_port}}/"
+    url = f"https://127.0.0.1:{{server.server_port}}/"
     trust = ssl.create_default_context(cafile={certificate!r})
     def fetch():
         return urllib.request.urlopen(url, context=trust).read()
