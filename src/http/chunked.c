@@ -49,16 +49,17 @@ static int use_trailers(grove_http_parser *p, const char *at, size_t len,
     assert(len >= p->seen);
     if (len == p->seen)
         return 0;
+    if (len > p->limits.head_size)
+        len = p->limits.head_size;
     ssize_t n = parser_feed(p, at + p->seen, len - p->seen);
     if (n < 0)
         return (int)n;
     p->seen += (size_t)n;
     bool complete = llhttp_get_errno(&p->llhttp) == HPE_PAUSED;
-    if (p->seen > p->limits.head_size ||
-        (!complete && p->seen == p->limits.head_size))
-        return parser_refuse(p, 431, "the trailers are too long");
     if (!complete)
-        return 0;
+        return p->seen < p->limits.head_size
+                   ? 0
+                   : parser_refuse(p, 431, "the trailers are too long");
     int r = parser_check_trailers(p, p->seen);
     if (r < 0)
         return r;

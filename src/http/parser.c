@@ -360,6 +360,8 @@ static int refuse_long(grove_http_parser *p)
 static ssize_t parse_more_of_head(grove_http_parser *p, const char *at,
                                   size_t len)
 {
+    if (len > p->limits.head_size)
+        len = p->limits.head_size;
     ssize_t n = parser_feed(p, at + p->seen, len - p->seen);
     if (n < 0)
         return n;
@@ -367,11 +369,8 @@ static ssize_t parse_more_of_head(grove_http_parser *p, const char *at,
     bool complete = llhttp_get_errno(&p->llhttp) == HPE_PAUSED;
     if (p->head.target.size > p->limits.line_size)
         return parser_refuse(p, 414, "the request's target is too long");
-    if (p->seen > p->limits.head_size ||
-        (!complete && p->seen == p->limits.head_size))
-        return refuse_long(p);
     if (!complete)
-        return 0;
+        return p->seen == p->limits.head_size ? refuse_long(p) : 0;
     int r = parser_check_head(p, p->seen);
     return r < 0 ? r : (ssize_t)p->seen;
 }
