@@ -167,6 +167,16 @@ static ssize_t next_piece(grove_http *h, grove_http_text *data,
     }
 }
 
+/* What a call that receives comes to: after most failures nothing can follow.
+ */
+static ssize_t result(grove_http *h, ssize_t n)
+{
+    if (n < 0 && n != -ETIMEDOUT && n != -ECANCELED && n != -EDEADLK &&
+        n != -ENOMEM && n != -EBUSY)
+        h->close = true;
+    return n;
+}
+
 /* Have something in h->rest: 1; 0 at the end. */
 static ssize_t refill(grove_http *h, int64_t deadline)
 {
@@ -180,11 +190,7 @@ static ssize_t refill(grove_http *h, int64_t deadline)
     int r = invite(h, deadline);
     if (r < 0)
         return r;
-    ssize_t n = next_piece(h, &h->rest, deadline);
-    if (n < 0 && n != -ETIMEDOUT && n != -ECANCELED && n != -EDEADLK &&
-        n != -ENOMEM && n != -EBUSY)
-        h->close = true;
-    return n;
+    return result(h, next_piece(h, &h->rest, deadline));
 }
 
 ssize_t grove_http_view_until(grove_http *h, const char **at, int64_t deadline)
@@ -221,7 +227,7 @@ static ssize_t read_through(grove_http *h, void *buf, size_t len,
     if (n == 0)
         return end_by_close(h);
     if (n < 0)
-        return n;
+        return result(h, n);
     int r = grove_http_parse_body(&h->parser, buf, (size_t)n, &piece);
     assert(r == 0 && piece.used == (size_t)n);
     (void)r;
