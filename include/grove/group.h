@@ -30,6 +30,7 @@ typedef struct grove_group {
     grove_link spawners, joiners; /* rings of those who wait */
     int error;                    /* the first; 0: none */
     bool closed;                  /* takes no more fibers */
+    bool killed;                  /* who waits for them kills them again */
     grove_group_attr attr;
 } grove_group;
 
@@ -61,10 +62,10 @@ GROVE_API int grove_group_error(const grove_group *g);
 GROVE_API int grove_group_join(grove_group *g);
 GROVE_API int grove_group_join_until(grove_group *g, int64_t deadline);
 
-/* Kill its fibers, without waiting. The group takes no more. */
+/* Kill its fibers, without waiting. The group takes no more; whoever waits for
+ * it, now or later, kills those that are left again, as by grove_kill_all. */
 GROVE_API void grove_group_cancel(grove_group *g);
-/* The same, and wait until all have ended; those that ignore it are killed
- * again, as by grove_kill_all. 0, or as grove_group_join. */
+/* The same, and wait until all have ended. 0, or as grove_group_join. */
 GROVE_API int grove_group_kill(grove_group *g);
 GROVE_API int grove_group_kill_until(grove_group *g, int64_t deadline);
 

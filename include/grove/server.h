@@ -56,7 +56,8 @@ GROVE_API int grove_server_start_until(grove_server **out,
 /* Stop accepting, close the socket, and wait until all connections have ended;
  * the twin kills those that are left at deadline, and waits for their end. How
  * many were killed; or -ECANCELED, -ETIMEDOUT (an enclosing scope), -EDEADLK
- * (also: called by one of its connections); then it can be called again. */
+ * (also: called by one of its connections); then it can be called again, and
+ * kills on if some were killed. */
 GROVE_API int grove_server_stop(grove_server *server);
 GROVE_API int grove_server_stop_until(grove_server *server, int64_t deadline);
 

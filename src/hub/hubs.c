@@ -39,6 +39,8 @@ struct member {
     pthread_t thread;               /* the caller joins it */
     struct hub_message report;      /* to the caller */
     struct hub_message order, stop; /* from the caller */
+    struct kill_again stopper;      /* the member's own: kills its fibers, from
+                                       the stop to its thread's end */
     int result;    /* of making the hub, then of the function */
     bool ordered;  /* the member's own: go on */
     bool stopping; /* the member's own: fibers are to be killed */
@@ -81,16 +83,21 @@ static void kill_fiber(struct grove_fiber *f, void *arg)
     grove_kill(f);
 }
 
+/* One may swallow the first kill, or be spawned after it. */
+static void kill_fibers(struct kill_again *k)
+{
+    (void)k;
+    hub_each(hub_of_thread, kill_fiber, NULL);
+}
+
 /* Until none is left. */
-static void end_fibers(struct member *m, struct hub *hub)
+static void end_fibers(struct hub *hub)
 {
     for (;;) {
         struct batch b = {.count = 0};
         hub_each(hub, collect, &b);
         if (b.count == 0)
             return;
-        for (unsigned i = 0; m->stopping && i < b.count; i++)
-            grove_kill(b.fibers[i]);
         for (unsigned i = 0; i < b.count; i++) {
             grove_join(b.fibers[i], NULL);
             grove_release(b.fibers[i]);
@@ -112,7 +119,7 @@ static void stop_arrives(struct hub *hub, struct hub_message *message)
     struct member *m = container_of(message, struct member, stop);
     hub_message_done(message);
     m->stopping = true;
-    hub_each(hub, kill_fiber, NULL);
+    hub_kill_again_start(hub, &m->stopper, kill_fibers);
 }
 
 static void nothing_lost(struct hub_message *m)
@@ -169,8 +176,9 @@ static void *thread_main(void *arg)
     if (!atomic_load(&m->team->failed)) {
         m->result = run_fn(m);
         report_and_wait(m, hub);
-        end_fibers(m, hub);
+        end_fibers(hub);
     }
+    hub_kill_again_stop(hub, &m->stopper);
     hub_message_send(m->team->caller, &m->report);
     return NULL;
 }

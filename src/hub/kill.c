@@ -52,20 +52,65 @@ int grove_kill(grove_fiber *f)
     return 0;
 }
 
-int hub_kill_rounds(struct hub *hub, int64_t deadline, void (*kill)(void *arg),
-                    int (*wait)(void *arg, int64_t deadline), void *arg)
+static int64_t longer_pause(int64_t pause)
+{
+    return pause < PAUSE_MAX / 2 ? 2 * pause : PAUSE_MAX;
+}
+
+int hub_await_killed(struct hub *hub, int64_t deadline, void (*kill)(void *arg),
+                     int (*wait)(void *arg, int64_t deadline), void *arg)
 {
     int64_t pause = PAUSE_MIN;
     for (;;) {
-        kill(arg);
         int64_t soon = hub_deadline(pause);
         const grove_timeout *scope = hub->current->scope;
         bool again = soon < deadline && !(scope && scope->effective < soon);
         int r = wait(arg, again ? soon : deadline);
         if (r != -ETIMEDOUT || !again)
             return r;
-        pause = pause < PAUSE_MAX / 2 ? 2 * pause : PAUSE_MAX;
+        kill(arg);
+        pause = longer_pause(pause);
     }
+}
+
+int hub_kill_rounds(struct hub *hub, int64_t deadline, void (*kill)(void *arg),
+                    int (*wait)(void *arg, int64_t deadline), void *arg)
+{
+    kill(arg);
+    return hub_await_killed(hub, deadline, kill, wait, arg);
+}
+
+/* ---- without anybody who waits --------------------------------------------- */
+
+static void arm(struct hub *hub, struct kill_again *k)
+{
+    timer_add(&hub->timers, &k->timer, hub_deadline(k->pause));
+}
+
+static void on_pause(struct timer *timer)
+{
+    struct kill_again *k = container_of(timer, struct kill_again, timer);
+    k->pause = longer_pause(k->pause);
+    arm(hub_of_thread, k);
+    k->kill(k);
+}
+
+void hub_kill_again_start(struct hub *hub, struct kill_again *k,
+                          void (*kill)(struct kill_again *k))
+{
+    assert(hub == hub_of_thread);
+    hub_kill_again_stop(hub, k);
+    k->timer.fn = on_pause;
+    k->kill = kill;
+    k->pause = PAUSE_MIN;
+    arm(hub, k);
+    kill(k);
+}
+
+void hub_kill_again_stop(struct hub *hub, struct kill_again *k)
+{
+    assert(hub == hub_of_thread);
+    timer_remove(&hub->timers, &k->timer);
 }
 
 /* Those to kill: the caller may be among them, and is left alone. */

@@ -6,7 +6,7 @@
  *
  *     caller's hub                            the other
  *        request ------------------------------> spawns the fiber
- *        kill (deadline or kill of the caller) -> kills it
+ *        kill (deadline or kill of the caller) -> kills it, until it has ended
  *        done <---------------------------------- reply, when it has ended
  *
  * The caller does not go on before the fiber has ended, so that what the
@@ -88,6 +88,7 @@ struct call {
     void *arg;
     struct grove_fiber *fiber;  /* on the other hub, its own; NULL: not there */
     grove_link link;            /* to its end */
+    struct kill_again killer;   /* the other hub's: from the kill to its end */
     struct hub *caller;         /* a reference: replies go there */
     struct grove_fiber *waiter; /* of the caller's */
     void *value; /* these are the caller's once `done`, which is set there */
@@ -125,6 +126,7 @@ static void fiber_ended(grove_fiber *f, void *arg)
     struct call *c = arg;
     assert(f == c->fiber && f->state == FIBER_ENDED);
     int r = grove_result(f, &c->value);
+    hub_kill_again_stop(f->hub, &c->killer);
     c->fiber = NULL;
     grove_release(f);
     hub_message_done(&c->request);
@@ -148,16 +150,23 @@ static void request_arrives(struct hub *hub, struct hub_message *m)
 
 static void request_lost(struct hub_message *m)
 {
-    answer(container_of(m, struct call, request), -ESRCH);
+    struct call *c = container_of(m, struct call, request);
+    if (c->fiber)
+        hub_kill_again_stop(m->hub, &c->killer);
+    answer(c, -ESRCH);
+}
+
+static void kill_callee(struct kill_again *k)
+{
+    grove_kill(container_of(k, struct call, killer)->fiber);
 }
 
 static void kill_arrives(struct hub *hub, struct hub_message *m)
 {
-    (void)hub;
     struct call *c = container_of(m, struct call, kill);
     hub_message_done(m);
     if (c->fiber)
-        grove_kill(c->fiber);
+        hub_kill_again_start(hub, &c->killer, kill_callee);
     call_unref(c);
 }
 

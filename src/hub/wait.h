@@ -69,4 +69,21 @@ int hub_await_end(struct hub *hub, struct grove_fiber *f, int64_t deadline,
 int hub_kill_rounds(struct hub *hub, int64_t deadline, void (*kill)(void *arg),
                     int (*wait)(void *arg, int64_t deadline), void *arg);
 
+/* The same for those that were killed a moment ago: begins with wait. */
+int hub_await_killed(struct hub *hub, int64_t deadline, void (*kill)(void *arg),
+                     int (*wait)(void *arg, int64_t deadline), void *arg);
+
+/* The same where nobody can wait: a timer. Zero at first. */
+struct kill_again {
+    struct timer timer;                 /* until the next kill */
+    int64_t pause;                      /* before it */
+    void (*kill)(struct kill_again *k); /* tells those that are left */
+};
+
+/* Calls kill(k) now, and after pauses that grow until it is stopped, which must
+ * be before *k goes. On the hub's thread; kill may stop it. */
+void hub_kill_again_start(struct hub *hub, struct kill_again *k,
+                          void (*kill)(struct kill_again *k));
+void hub_kill_again_stop(struct hub *hub, struct kill_again *k);
+
 #endif

@@ -252,6 +252,7 @@ static bool is_own_connection(const grove_server *server)
 static int kill_all(grove_server *server)
 {
     int killed = (int)server->stats.active;
+    server->killing = true;
     for (;;) {
         struct server_connection *next;
         for (struct server_connection *c = server->first; c; c = next) {
@@ -277,6 +278,9 @@ int grove_server_stop_until(grove_server *server, int64_t deadline)
     grove_shield_begin(&shield);
     grove_join(server->acceptor, NULL);
     grove_shield_end(&shield);
+    /* One that has swallowed the kill of a stop that was ended early. */
+    if (server->killing && server->stats.active)
+        return kill_all(server);
     int r = grove_event_wait_until(&server->idle, deadline);
     if (r == -ETIMEDOUT && grove_now() >= deadline)
         return kill_all(server);

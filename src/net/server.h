@@ -27,6 +27,7 @@ struct grove_server {
     bool owned;             /* the server has opened it */
     bool accepting;         /* the acceptor has not ended */
     bool stopping;          /* the acceptor has been asked to end */
+    bool killing;           /* its connections have been killed */
     unsigned references;    /* the handle, the acceptor, each connection */
     size_t limit;           /* of connections at once; 0: none */
     size_t stack_size;      /* of their fibers; 0: the default */

@@ -9,6 +9,9 @@
  *      spawners that have not run since.
  *   2. Those who join are woken when it becomes 0.
  *   3. A closed group gets no new fibers, so killing it comes to an end.
+ *   4. Whoever waits for the ends of a killed group's fibers kills those that
+ *      are left, again and again; who waits already when it is killed is woken
+ *      to do so. So one that swallows its first kill holds up nobody for good.
  */
 #include <assert.h>
 #include <string.h>
@@ -134,9 +137,18 @@ static void kill_members(void *arg)
     }
 }
 
-void grove_group_cancel(grove_group *g)
+/* Takes no more fibers; those who join kill from here on. */
+static void doom_group(grove_group *g)
 {
     close_group(g);
+    g->killed = true;
+    while (turn_give(&g->joiners, 0))
+        ;
+}
+
+void grove_group_cancel(grove_group *g)
+{
+    doom_group(g);
     kill_members(g);
 }
 
@@ -207,13 +219,26 @@ int grove_group_tryspawn(grove_group *g, grove_fiber **out, int (*fn)(void *),
 
 /* ---- join, kill, end ---------------------------------------------------------- */
 
-/* Until no place is taken. With nobody to wait for there may be no hub. */
+/* Until no place is taken. */
 static int await_all(void *arg, int64_t deadline)
 {
     grove_group *g = arg;
     int r = 0;
     while (g->taken && r == 0)
         r = turn_wait(hub_of_thread, &g->joiners, deadline, "group");
+    return r;
+}
+
+/* The same for a group that may be killed before or meanwhile. With nobody to
+ * wait for there may be no hub. */
+static int await_ends(grove_group *g, int64_t deadline)
+{
+    int r = 0;
+    while (g->taken && !g->killed && r == 0)
+        r = turn_wait(hub_of_thread, &g->joiners, deadline, "group");
+    if (g->taken && r == 0)
+        r = hub_await_killed(hub_of_thread, deadline, kill_members, await_all,
+                             g);
     return r;
 }
 
@@ -226,7 +251,7 @@ int grove_group_join_until(grove_group *g, int64_t deadline)
 {
     if (is_own_fiber(g))
         return -EDEADLK;
-    int r = await_all(g, deadline);
+    int r = await_ends(g, deadline);
     return r < 0 ? r : g->error;
 }
 
@@ -239,11 +264,8 @@ int grove_group_kill_until(grove_group *g, int64_t deadline)
 {
     if (is_own_fiber(g))
         return -EDEADLK;
-    close_group(g);
-    if (!g->taken)
-        return g->error;
-    int r =
-        hub_kill_rounds(hub_of_thread, deadline, kill_members, await_all, g);
+    grove_group_cancel(g);
+    int r = await_ends(g, deadline);
     return r < 0 ? r : g->error;
 }
 
@@ -266,7 +288,7 @@ int grove_group_end_until(grove_group *g, int64_t deadline)
 {
     if (is_own_fiber(g))
         return -EDEADLK;
-    int r = await_all(g, deadline);
+    int r = await_ends(g, deadline);
     kill_for_good(g);
     close_group(g);
     return r < 0 ? r : g->error;

@@ -300,6 +300,36 @@ static void a_killed_owner_leaves_nobody(void **state)
     }
 }
 
+/* Killing the group was ended early: its end, or a join, kills on. */
+static void a_killed_group_is_killed_until_its_end(void **state)
+{
+    for (int joined = 0; joined < 2; joined++) {
+        begin(0, false);
+        for (intptr_t i = 0; i < 3; i++)
+            assert_int_equal(
+                grove_group_spawn(&group, NULL, stubborn, (void *)(i + 1)), 0);
+        grove_yield();
+        assert_int_equal(grove_group_kill_until(&group, 0), -ETIMEDOUT);
+        assert_int_equal(grove_group_count(&group), 3);
+        if (joined)
+            assert_int_equal(grove_group_join(&group), 0);
+        assert_int_equal(grove_group_end(&group), 0);
+        assert_int_equal(ended, 3);
+        ended = 0;
+    }
+}
+
+/* Those who wait for the group's end already when it is killed kill on. */
+static void a_kill_reaches_those_who_join(void **state)
+{
+    begin(0, true);
+    assert_int_equal(grove_group_spawn(&group, NULL, stubborn, (void *)2), 0);
+    assert_int_equal(spawn(-EXDEV), 0);
+    grove_event_set(&gate);
+    assert_int_equal(grove_group_end(&group), -EXDEV);
+    assert_int_equal(ended, 2);
+}
+
 static void deadlines_and_scopes_end_a_group(void **state)
 {
     grove_timeout t;
@@ -505,6 +535,8 @@ int main(void)
         TEST(a_kill_is_repeated_until_all_have_ended),
         TEST(a_member_may_cancel_the_group_but_not_end_it),
         TEST(a_killed_owner_leaves_nobody),
+        TEST(a_killed_group_is_killed_until_its_end),
+        TEST(a_kill_reaches_those_who_join),
         TEST(deadlines_and_scopes_end_a_group),
         TEST(a_deadlock_ends_a_group),
         TEST(no_place_is_lost),

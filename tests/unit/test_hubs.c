@@ -92,6 +92,38 @@ static void the_first_error_ends_the_others(void **state)
     assert_int_equal(cleaned, 3 + 2);
 }
 
+/* Swallows two kills, and so does the fiber that it leaves behind. */
+static void *swallow(void *arg)
+{
+    for (int told = 0; told < 3;)
+        told += grove_sleep(100 * GROVE_SECOND) == -ECANCELED;
+    killed++;
+    return arg;
+}
+
+static int one_fails_among_the_stubborn(const grove_crew *crew, void *arg)
+{
+    (void)arg;
+    grove_spawn(NULL, swallow, NULL);
+    grove_yield();
+    if (++ran == (int)crew->count)
+        grove_event_set(&all_sleep);
+    if (crew->index == 0) {
+        grove_event_wait(&all_sleep);
+        return -EXDEV;
+    }
+    swallow(NULL);
+    return 0;
+}
+
+static void those_who_swallow_a_kill_are_killed_again(void **state)
+{
+    (void)state;
+    reset();
+    assert_int_equal(grove_hubs(3, one_fails_among_the_stubborn, NULL), -EXDEV);
+    assert_int_equal(killed, 3 + 2);
+}
+
 static void a_deadline_ends_all(void **state)
 {
     (void)state;
@@ -320,6 +352,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_hub_runs_the_function),
         cmocka_unit_test(the_first_error_ends_the_others),
+        cmocka_unit_test(those_who_swallow_a_kill_are_killed_again),
         cmocka_unit_test(a_deadline_ends_all),
         cmocka_unit_test(a_kill_of_the_caller_reaches_all),
         cmocka_unit_test(a_stop_is_no_error),

@@ -401,6 +401,22 @@ static void they_are_killed_again(void **state)
     grove_server_release(server);
 }
 
+/* The stop that killed them was ended early: the next one kills on. */
+static void a_stop_after_a_kill_kills_on(void **state)
+{
+    grove_server *server = start((grove_server_attr){0}, stubborn);
+    int fd = connect_to(server);
+    grove_timeout scope;
+    wait_active(server, 1);
+    grove_timeout_begin(&scope, grove_now() + MS);
+    assert_int_equal(grove_server_stop_until(server, 0), -ETIMEDOUT);
+    assert_int_equal(grove_timeout_end(&scope), -ETIMEDOUT);
+    assert_int_equal(grove_server_stop(server), 1);
+    assert_int_equal(counts.cancelled, 2);
+    grove_close(fd);
+    grove_server_release(server);
+}
+
 static void stop_itself(grove_connection *c)
 {
     struct counts *mine = c->arg;
@@ -577,6 +593,7 @@ int main(void)
         cmocka_unit_test(stop_waits_for_those_there),
         cmocka_unit_test(at_the_deadline_they_are_killed),
         cmocka_unit_test(they_are_killed_again),
+        cmocka_unit_test(a_stop_after_a_kill_kills_on),
         cmocka_unit_test(a_connection_cannot_wait_for_itself),
         cmocka_unit_test(a_stop_that_ends_early_is_made_again),
         cmocka_unit_test(wait_has_a_deadline),
