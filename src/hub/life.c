@@ -20,6 +20,28 @@
 
 /* ---- birth ---------------------------------------------------------------- */
 
+/* How many identities a hub takes at once: no hub runs out of its first for a
+ * long time, and no process of blocks. */
+#define IDENTITY_BLOCK ((uint64_t)FIBER_IDENTITIES << 24)
+
+static _Atomic uint64_t identity_blocks; /* that were taken */
+
+static void take_identities(struct hub *hub)
+{
+    uint64_t block = atomic_fetch_add(&identity_blocks, 1);
+    hub->identity = block * IDENTITY_BLOCK + FIBER_IDENTITIES;
+    hub->identity_end = (block + 1) * IDENTITY_BLOCK;
+}
+
+uint64_t hub_new_identity(struct hub *hub)
+{
+    if (unlikely(hub->identity == hub->identity_end))
+        take_identities(hub);
+    uint64_t identity = hub->identity;
+    hub->identity += FIBER_IDENTITIES;
+    return identity;
+}
+
 struct grove_fiber *hub_fiber_new(struct hub *hub, enum stack_kind kind,
                                   unsigned shift, void (*entry)(void *))
 {
@@ -47,6 +69,8 @@ struct grove_fiber *hub_fiber_new(struct hub *hub, enum stack_kind kind,
     f->shields = 0;
     f->at_end = NULL;
     links_init(&f->links);
+    f->identity = hub_new_identity(hub);
+    f->held = NULL;
     f->locals = NULL;
     f->group = NULL;
     hub->fibers++;
@@ -99,15 +123,27 @@ void hub_forget_at_end(struct grove_fiber *f)
     }
 }
 
-/* The thread ends, and with it the fiber that is its own stack. */
+static void let_go_of_held(struct grove_fiber *f, void *arg)
+{
+    (void)arg;
+    if (f->held)
+        hub_holder_ends(f);
+}
+
+/* The thread ends, and with it the fiber that is its own stack. What it and the
+ * fibers that are left hold they will never give up. */
 static void end_root(struct hub *hub)
 {
     hub_run_at_end(&hub->root);
+    let_go_of_held(&hub->root, NULL);
+    hub_each(hub, let_go_of_held, NULL);
 }
 
 const struct hub_fixture hub_root_fixture = {.end = end_root};
 
 /* ---- end ------------------------------------------------------------------ */
+
+void (*hub_holder_ends)(struct grove_fiber *f);
 
 static void call_links(struct hub *hub, struct grove_fiber *f)
 {
@@ -125,6 +161,8 @@ static void call_links(struct hub *hub, struct grove_fiber *f)
 void hub_fiber_complete(struct hub *hub, struct grove_fiber *f, int result)
 {
     assert(!run_queued(&f->run) && !timer_pending(&f->timer) && !f->at_end);
+    if (unlikely(f->held != NULL))
+        hub_holder_ends(f);
     f->state = FIBER_ENDED;
     f->result = result;
     if (!links_empty(&f->links))
@@ -137,6 +175,7 @@ void hub_fiber_drop(struct hub *hub, struct grove_fiber *f)
     if (run_queued(&f->run))
         run_queue_remove(&f->run);
     timer_remove(&hub->timers, &f->timer);
+    let_go_of_held(f, NULL);
     hub->fibers--;
     f->state = FIBER_ENDED;
     hub_fiber_unref(f);

@@ -88,12 +88,20 @@ struct grove_fiber {
     struct shared_wait *shared;    /* the one it is parked in; NULL: none */
     unsigned shields;              /* regions that hold back a kill */
     struct fiber_end *at_end; /* what it has to do at its end, first to last */
-    grove_link links; /* the ends of the ring of those to be called, in order,
-                         when it has ended */
-    struct locals *locals;      /* sync/local.c's; NULL: it has none */
-    struct grove_group *group;  /* that owns it; NULL: none, or it has ended */
+    grove_link links;  /* the ends of the ring of those to be called, in order,
+                          when it has ended */
+    uint64_t identity; /* what it is known by where it may be gone: of all
+                          fibers of the process its alone, and a multiple of
+                          FIBER_IDENTITIES; an address is used again */
+    struct grove_mutex *held;  /* locked last of those it holds: sync/mutex.c */
+    struct locals *locals;     /* sync/local.c's; NULL: it has none */
+    struct grove_group *group; /* that owns it; NULL: none, or it has ended */
     struct group_member member; /* its place in that group */
 };
+
+/* Identities are multiples of this, from it on: there is room for flags in them
+ * and for values that are nobody's. */
+#define FIBER_IDENTITIES 8
 
 /* ---- birth ------------------------------------------------------------------ */
 
@@ -136,6 +144,13 @@ bool hub_at_end_remove(struct grove_fiber *f, struct fiber_end *end);
 /* All of it is done now, on f; nothing of it. */
 void hub_run_at_end(struct grove_fiber *f);
 void hub_forget_at_end(struct grove_fiber *f);
+
+/* f ends, or its thread does, holding what f->held says: sets that to NULL.
+ * sync/mutex.c's, set before anything is held. On f's thread. */
+extern GROVE_HOST_API void (*hub_holder_ends)(struct grove_fiber *f);
+
+/* The next identity of the thread's fibers. */
+uint64_t hub_new_identity(struct hub *hub);
 
 /* f has ended with result: wakes joiners, queues links. */
 void hub_fiber_complete(struct hub *hub, struct grove_fiber *f, int result);
