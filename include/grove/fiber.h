@@ -17,10 +17,16 @@ typedef struct grove_fiber grove_fiber;
 
 /* How a fiber is born; zero-initialised it means the defaults. */
 typedef struct grove_attr {
+    size_t size;       /* sizeof(grove_attr), or 0: see grove.h */
     const char *name;  /* copied, cut to 23 bytes; NULL: no name */
     size_t stack_size; /* bytes of address space, guard page included;
                           0: the default (grove_stack_size_default) */
     int64_t delay;     /* nanoseconds before it first runs; 0: at once */
+    /* Called once with the fiber's argument if its function is never entered:
+     * it was killed before its first turn, or its thread ended. It gives back
+     * what the argument holds, and must not wait. NULL: nothing is to be done.
+     */
+    void (*drop)(void *arg);
 } grove_attr;
 
 /* Spawn a fiber that runs fn(arg) once the caller next parks or yields.
@@ -30,7 +36,10 @@ typedef struct grove_attr {
 GROVE_API int grove_spawn(grove_fiber **out, void *(*fn)(void *), void *arg);
 
 /* The same with attributes. Also -EINVAL for a stack size below
- * GROVE_STACK_MIN or above GROVE_STACK_MAX, or a negative delay. */
+ * GROVE_STACK_MIN or above GROVE_STACK_MAX, a negative delay, or a size of
+ * *attr that cannot be. After an error arg is still the caller's: drop is not
+ * called.
+ */
 GROVE_API int grove_spawn_with(grove_fiber **out, const grove_attr *attr,
                                void *(*fn)(void *), void *arg);
 
@@ -77,7 +86,8 @@ GROVE_API ssize_t grove_join_all_until(grove_fiber *const *fs, size_t n,
 GROVE_API int grove_result(const grove_fiber *f, void **value);
 
 /* Kill f: what it waits in, or waits in next, returns ECANCELED, once. One
- * that never ran never will. Does not wait; a second kill delivers again.
+ * that never ran never will (see grove_attr.drop). Does not wait; a second kill
+ * delivers again.
  * 0, or -ESRCH when f has ended, -EINVAL for the thread's own stack. */
 GROVE_API int grove_kill(grove_fiber *f);
 

@@ -5,6 +5,7 @@
 #define GROVE_HUB_H
 
 #include <grove/base.h>
+#include <grove/fiber.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -51,6 +52,10 @@ GROVE_API void grove_hub_release(grove_hub *hub);
  * unless the hub's thread ends first. 0, or -ESRCH (it has ended), -ENOMEM,
  * -EINVAL (fn NULL). */
 GROVE_API int grove_hub_spawn(grove_hub *hub, void *(*fn)(void *), void *arg);
+/* The same with attributes (NULL: none), as of grove_spawn_with; drop is called
+ * on hub's thread, also when that ends before the fiber is there. */
+GROVE_API int grove_hub_spawn_with(grove_hub *hub, const grove_attr *attr,
+                                   void *(*fn)(void *), void *arg);
 
 /* Have fn(arg) called in a fiber of hub, wait until it has returned, and store
  * what it returned in *value (may be NULL). A caller that is killed, or whose
@@ -102,6 +107,7 @@ GROVE_API int grove_hub_run_due(grove_hub *hub);
 /* ---- Numbers ------------------------------------------------------------- */
 
 typedef struct grove_stats {
+    size_t size; /* sizeof(grove_stats), or 0: see grove.h */
     /* Since the hub was made */
     uint64_t switches; /* between fibers */
     uint64_t spawned;  /* fibers */
@@ -116,8 +122,9 @@ typedef struct grove_stats {
     size_t stacks;      /* unused stacks kept for the next fibers */
 } grove_stats;
 
-/* Fill in *stats. On the hub's own thread only. */
-GROVE_API void grove_hub_stats(const grove_hub *hub, grove_stats *stats);
+/* Fill in *stats, which must be zero but for its size. On the hub's own thread
+ * only. 0, or -EINVAL for a size that cannot be. */
+GROVE_API int grove_hub_stats(const grove_hub *hub, grove_stats *stats);
 
 #ifdef __cplusplus
 }

@@ -27,6 +27,7 @@ typedef struct grove_connection {
 
 /* Zero-initialised it means the defaults, but for where to listen. */
 typedef struct grove_server_attr {
+    size_t size;         /* sizeof(grove_server_attr), or 0: see grove.h */
     const char *address; /* as of grove_listen: "127.0.0.1:8080", ":8080" (all
                             addresses), "unix:/path"; port 0: a free one */
     int fd;              /* without an address: a listening socket of the
@@ -78,6 +79,7 @@ GROVE_API int grove_server_address(const grove_server *server,
 GROVE_API int grove_server_port(const grove_server *server);
 
 typedef struct grove_server_stats {
+    size_t size;       /* sizeof(grove_server_stats), or 0: see grove.h */
     uint64_t accepted; /* connections, those below included */
     uint64_t refused;  /* closed at once, for want of memory */
     uint64_t failed;   /* whose handshake has failed */
@@ -85,8 +87,10 @@ typedef struct grove_server_stats {
     size_t active;     /* connections there are now */
 } grove_server_stats;
 
-GROVE_API void grove_server_get_stats(const grove_server *server,
-                                      grove_server_stats *stats);
+/* Fill in *stats, which must be zero but for its size. 0, or -EINVAL for a size
+ * that cannot be. */
+GROVE_API int grove_server_get_stats(const grove_server *server,
+                                     grove_server_stats *stats);
 
 /* Read from and write to a connection, by TLS where it has that: grove_recv and
  * grove_send (without SIGPIPE), or grove_tls_read and grove_tls_write. */

@@ -14,12 +14,14 @@
 #define PAUSE_MIN (10 * GROVE_MILLISECOND)
 #define PAUSE_MAX GROVE_SECOND
 
-/* f has not run and never will: its stack holds nothing. */
+/* f has not run and never will: its stack holds nothing. It is out of the queue
+ * before its argument is taken back, so that nothing done there reaches it. */
 static void end_unrun(struct hub *hub, struct grove_fiber *f)
 {
     if (run_queued(&f->run))
         run_queue_remove(&f->run);
     timer_remove(&hub->timers, &f->timer);
+    hub_drop_argument(f);
     assert(hub->fibers > 0);
     hub_fiber_complete(hub, f, -ECANCELED);
     hub->fibers--;
@@ -36,7 +38,10 @@ int grove_kill(grove_fiber *f)
     case FIBER_ENDED:
         return -ESRCH;
     case FIBER_NEW:
-        end_unrun(hub, f);
+        if (!f->cancelled) { /* else it is being ended, and this called so */
+            f->cancelled = true;
+            end_unrun(hub, f);
+        }
         return 0;
     case FIBER_PARKED:
         if (f->waiting && !f->shields) {

@@ -63,6 +63,7 @@ struct grove_fiber *hub_fiber_new(struct hub *hub, enum stack_kind kind,
     f->waiting = false;
     f->references = 1;
     f->host = NULL;
+    f->drop = NULL;
     f->scope = NULL;
     f->timer.prev = NULL;
     f->shared = NULL;
@@ -130,13 +131,22 @@ static void let_go_of_held(struct grove_fiber *f, void *arg)
         hub_holder_ends(f);
 }
 
+static void drop_if_new(struct grove_fiber *f, void *arg)
+{
+    (void)arg;
+    if (f->state == FIBER_NEW)
+        hub_drop_argument(f);
+}
+
 /* The thread ends, and with it the fiber that is its own stack. What it and the
- * fibers that are left hold they will never give up. */
+ * fibers that are left hold they will never give up; those that have not begun
+ * never will. */
 static void end_root(struct hub *hub)
 {
     hub_run_at_end(&hub->root);
     let_go_of_held(&hub->root, NULL);
     hub_each(hub, let_go_of_held, NULL);
+    hub_each(hub, drop_if_new, NULL);
 }
 
 const struct hub_fixture hub_root_fixture = {.end = end_root};

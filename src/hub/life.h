@@ -79,7 +79,9 @@ struct grove_fiber {
     void *host;                  /* the host's object; NULL: a fiber of C */
     struct grove_timeout *scope; /* innermost; NULL: none */
     void *(*fn)(void *);         /* what it was spawned for */
-    void *value;        /* the argument until it runs, then fn's value */
+    void (*drop)(void *arg); /* takes the argument back if fn is not entered;
+                                NULL: nobody need */
+    void *value;             /* the argument until it runs, then fn's value */
     int result;         /* once ended: 0, or -ECANCELED when it never ran */
     struct timer timer; /* of its present wait, or of its delayed start */
     struct wait_reason reason;     /* of the last wait; see waiting */
@@ -112,6 +114,9 @@ GROVE_HOST_API struct grove_fiber *hub_fiber_new(struct hub *hub,
                                                  enum stack_kind kind,
                                                  unsigned shift,
                                                  void (*entry)(void *f));
+
+/* The caller's attributes; -EINVAL: they are not valid (spawn.c). */
+int hub_take_attr(grove_attr *attr, const grove_attr *given);
 
 /* ---- references ------------------------------------------------------------- */
 
@@ -151,6 +156,16 @@ extern GROVE_HOST_API void (*hub_holder_ends)(struct grove_fiber *f);
 
 /* The next identity of the thread's fibers. */
 uint64_t hub_new_identity(struct hub *hub);
+
+/* f has not run and never will: what its argument holds is given back. */
+static inline void hub_drop_argument(struct grove_fiber *f)
+{
+    void (*drop)(void *) = f->drop;
+    assert(f->state == FIBER_NEW);
+    f->drop = NULL;
+    if (drop)
+        drop(f->value);
+}
 
 /* f has ended with result: wakes joiners, queues links. */
 void hub_fiber_complete(struct hub *hub, struct grove_fiber *f, int result);

@@ -14,6 +14,7 @@
  * has not finished by -ESRCH.
  */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "hub/clock.h"
@@ -32,18 +33,25 @@ struct remote_spawn {
     struct timer retry;         /* when there was no memory for it */
     void *(*fn)(void *);        /* what is to be spawned */
     void *arg;
+    grove_attr attr; /* checked */
+    char name[FIBER_NAME_SIZE];
 };
 
+/* The hub has ended. In a forked child it has not: there what the argument
+ * holds is the parent's business. */
 static void spawn_lost(struct hub_message *m)
 {
-    free(container_of(m, struct remote_spawn, message));
+    struct remote_spawn *s = container_of(m, struct remote_spawn, message);
+    if (s->attr.drop && hub_is_closed(m->hub))
+        s->attr.drop(s->arg);
+    free(s);
 }
 
 /* On the hub. The one who asked for it cannot be told any more that there is no
  * memory, so it stays asked for. */
 static void try_spawn(struct remote_spawn *s)
 {
-    if (grove_spawn(NULL, s->fn, s->arg) < 0) {
+    if (grove_spawn_with(NULL, &s->attr, s->fn, s->arg) < 0) {
         timer_add(&s->message.hub->timers, &s->retry, hub_deadline(RETRY));
         return;
     }
@@ -62,13 +70,22 @@ static void spawn_arrives(struct hub *hub, struct hub_message *m)
     try_spawn(container_of(m, struct remote_spawn, message));
 }
 
-int grove_hub_spawn(grove_hub *hub, void *(*fn)(void *), void *arg)
+int grove_hub_spawn_with(grove_hub *hub, const grove_attr *attr,
+                         void *(*fn)(void *), void *arg)
 {
     if (!fn)
         return -EINVAL;
     struct remote_spawn *s = calloc(1, sizeof(*s));
     if (!s)
         return -ENOMEM;
+    if (attr && hub_take_attr(&s->attr, attr) < 0) {
+        free(s);
+        return -EINVAL;
+    }
+    if (s->attr.name) {
+        snprintf(s->name, sizeof(s->name), "%s", s->attr.name);
+        s->attr.name = s->name;
+    }
     hub_message_init(&s->message, spawn_arrives, spawn_lost);
     s->retry.fn = spawn_again;
     s->fn = fn;
@@ -77,6 +94,11 @@ int grove_hub_spawn(grove_hub *hub, void *(*fn)(void *), void *arg)
     if (r < 0)
         free(s);
     return r;
+}
+
+int grove_hub_spawn(grove_hub *hub, void *(*fn)(void *), void *arg)
+{
+    return grove_hub_spawn_with(hub, NULL, fn, arg);
 }
 
 /* ---- call ---------------------------------------------------------------------- */

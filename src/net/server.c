@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/sized.h"
 #include "net/server.h"
 #include "net/tls_ops.h"
 
@@ -136,6 +137,15 @@ static void *accept_all(void *arg)
     return NULL;
 }
 
+/* The acceptor is killed before its first turn. */
+static void never_accepts(void *arg)
+{
+    grove_server *server = arg;
+    server->accepting = false;
+    close_socket(server);
+    server_unref(server);
+}
+
 /* ---- starting -------------------------------------------------------------- */
 
 static int adopt_socket(grove_server *server, int fd)
@@ -177,10 +187,14 @@ static int adopt_tls(grove_server *server, grove_tls_context *context)
     return 0;
 }
 
-int grove_server_start_until(grove_server **out, const grove_server_attr *attr,
+int grove_server_start_until(grove_server **out, const grove_server_attr *given,
                              void (*serve)(grove_connection *c), void *arg,
                              int64_t deadline)
 {
+    grove_server_attr taken, *attr = &taken;
+    if (sized_take(attr, sizeof(*attr),
+                   SIZED_TO(grove_server_attr, handshake_timeout), given) < 0)
+        return -EINVAL;
     if (!serve || attr->handshake_timeout < 0 ||
         (attr->stack_size && (attr->stack_size < GROVE_STACK_MIN ||
                               attr->stack_size > GROVE_STACK_MAX)))
@@ -200,7 +214,7 @@ int grove_server_start_until(grove_server **out, const grove_server_attr *attr,
     server->arg = arg;
     grove_event_set(&server->idle);
 
-    const grove_attr acceptor = {.name = "server"};
+    const grove_attr acceptor = {.name = "server", .drop = never_accepts};
     int r = attr->address ? open_socket(server, attr, deadline)
                           : adopt_socket(server, attr->fd);
     if (r == 0)
@@ -232,11 +246,6 @@ static void stop_accepting(grove_server *server)
         return;
     server->stopping = true;
     grove_kill(server->acceptor);
-    if (grove_result(server->acceptor, NULL) != -EAGAIN) {
-        server->accepting = false;
-        close_socket(server);
-        server_unref(server);
-    }
 }
 
 static bool is_own_connection(const grove_server *server)
@@ -257,7 +266,7 @@ static int kill_all(grove_server *server)
         struct server_connection *next;
         for (struct server_connection *c = server->first; c; c = next) {
             next = c->next;
-            server_kill(c);
+            grove_kill(c->fiber);
         }
         int64_t again = hub_deadline(KILL_AGAIN);
         int r = grove_event_wait_until(&server->idle, again);
@@ -332,8 +341,9 @@ int grove_server_port(const grove_server *server)
     return 0;
 }
 
-void grove_server_get_stats(const grove_server *server,
-                            grove_server_stats *stats)
+int grove_server_get_stats(const grove_server *server,
+                           grove_server_stats *stats)
 {
-    *stats = server->stats;
+    return sized_give(stats, &server->stats, sizeof(server->stats),
+                      SIZED_TO(grove_server_stats, active));
 }

@@ -18,7 +18,6 @@ struct server_connection {
     grove_connection public; /* what the user's function is given */
     struct server_connection *next, *prev; /* accepted before it, after it */
     grove_fiber *fiber;                    /* a reference */
-    bool running; /* its fiber has begun: it cleans up by itself */
     struct sockaddr_storage peer; /* last: only what is used is moved */
 };
 
@@ -50,9 +49,6 @@ struct grove_server {
  * 0 or -ENOMEM. */
 int server_serve(grove_server *server, int fd, const struct sockaddr *peer,
                  socklen_t peer_size);
-/* Kill its fiber. One that has not begun is done with here. */
-void server_kill(struct server_connection *c);
-
 void server_unref(grove_server *server);
 
 #endif

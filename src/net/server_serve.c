@@ -6,8 +6,8 @@
  *                    | killed     +---- failed ----------+
  *                    +-----------------------------------+
  *
- * It is in its server's list until it is closed. A fiber that is killed before
- * it has begun never runs: then whoever kills it closes it.
+ * It is in its server's list until it is closed, by its fiber, or, when that is
+ * killed before it has begun, by what is dropped then.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -56,7 +56,6 @@ static void finish(struct server_connection *c)
 /* Have `to` be what `from` was. */
 static void move(struct server_connection *to, struct server_connection *from)
 {
-    assert(!from->running);
     memcpy(to, from, offsetof(struct server_connection, peer));
     memcpy(&to->peer, &from->peer, from->public.peer_size);
     to->public.peer = (const struct sockaddr *)&to->peer;
@@ -97,7 +96,6 @@ static void *run(void *arg)
     struct server_connection c;
     move(&c, arg);
     free(arg);
-    c.running = true;
     if (begin_tls(&c))
         c.public.server->serve(&c.public);
     end_tls(&c);
@@ -105,12 +103,21 @@ static void *run(void *arg)
     return NULL;
 }
 
+/* The fiber is killed before its first turn. */
+static void never_runs(void *arg)
+{
+    finish(arg);
+    free(arg);
+}
+
 int server_serve(grove_server *server, int fd, const struct sockaddr *peer,
                  socklen_t peer_size)
 {
     assert(fd >= 0 && peer_size <= sizeof(struct sockaddr_storage));
     struct server_connection *c = malloc(sizeof(*c));
-    grove_attr attr = {.name = server->name, .stack_size = server->stack_size};
+    grove_attr attr = {.name = server->name,
+                       .stack_size = server->stack_size,
+                       .drop = never_runs};
     if (!c || grove_spawn_with(&c->fiber, &attr, run, c) < 0) {
         free(c);
         net_close(fd);
@@ -118,7 +125,6 @@ int server_serve(grove_server *server, int fd, const struct sockaddr *peer,
         return -ENOMEM;
     }
     memcpy(&c->peer, peer, peer_size);
-    c->running = false;
     c->public = (grove_connection){
         .fd = fd,
         .peer_size = peer_size,
@@ -127,15 +133,6 @@ int server_serve(grove_server *server, int fd, const struct sockaddr *peer,
     };
     add(server, c);
     return 0;
-}
-
-void server_kill(struct server_connection *c)
-{
-    grove_kill(c->fiber);
-    if (c->running)
-        return;
-    finish(c);
-    free(c);
 }
 
 /* ---- reading and writing, with TLS or without ----------------------------- */

@@ -16,6 +16,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "hub/sized.h"
 #include "sync/turn.h"
 
 void grove_group_begin(grove_group *g, const grove_group_attr *attr)
@@ -23,8 +24,11 @@ void grove_group_begin(grove_group *g, const grove_group_attr *attr)
     memset(g, 0, sizeof(*g));
     links_init(&g->spawners);
     links_init(&g->joiners);
-    if (attr)
-        g->attr = *attr;
+    if (attr && sized_take(&g->attr, sizeof(g->attr),
+                           SIZED_TO(grove_group_attr, fiber), attr) < 0) {
+        g->closed = true;
+        g->error = -EINVAL;
+    }
 }
 
 size_t grove_group_count(const grove_group *g)
@@ -113,6 +117,8 @@ static void list_remove(grove_group *g, struct grove_fiber *f)
     assert(f->group == g && g->count > 0);
     assert(prev ? prev->member.next == f : g->first == f);
     assert(next ? next->member.prev == f : g->last == f);
+    if (g->victim == f)
+        g->victim = next;
     if (prev)
         prev->member.next = next;
     else
@@ -125,15 +131,16 @@ static void list_remove(grove_group *g, struct grove_fiber *f)
     g->count--;
 }
 
-/* Those that have not run end here and now. */
+/* Those that have not run end here and now, which calls out (grove_attr.drop):
+ * then others may end as well, or all be killed from within. */
 static void kill_members(void *arg)
 {
     grove_group *g = arg;
-    struct grove_fiber *f = g->first;
-    while (f) {
-        struct grove_fiber *next = f->member.next;
+    struct grove_fiber *f;
+    g->victim = g->first;
+    while ((f = g->victim)) {
+        g->victim = f->member.next;
         grove_kill(f);
-        f = next;
     }
 }
 
@@ -181,7 +188,7 @@ static int spawn(grove_group *g, grove_fiber **out, int (*fn)(void *),
 {
     struct grove_fiber *f;
     int r =
-        fn ? grove_spawn_with(&f, &g->attr.fiber, member_entry, arg) : -EINVAL;
+        fn ? grove_spawn_with(&f, g->attr.fiber, member_entry, arg) : -EINVAL;
     if (r < 0) {
         give_place(g);
         return r;

@@ -78,7 +78,8 @@ static void a_handle_is_as_of_any_fiber(void **state)
 {
     grove_fiber *f;
     void *value;
-    grove_group_attr attr = {.fiber = {.name = "member", .stack_size = 65536}};
+    grove_attr fiber = {.name = "member", .stack_size = 65536};
+    grove_group_attr attr = {.fiber = &fiber};
     grove_group_begin(&group, &attr);
     assert_int_equal(grove_group_spawn(&group, NULL, NULL, NULL), -EINVAL);
     assert_int_equal(grove_group_spawn(&group, &f, at_gate, (void *)42), 0);
@@ -88,7 +89,7 @@ static void a_handle_is_as_of_any_fiber(void **state)
     assert_int_equal((intptr_t)value, 42);
     assert_int_equal(grove_group_end(&group), 0);
     grove_release(f);
-    attr.fiber.stack_size = 1;
+    fiber.stack_size = 1;
     grove_group_begin(&group, &attr);
     assert_int_equal(grove_group_spawn(&group, &f, at_gate, NULL), -EINVAL);
     assert_int_equal(grove_group_count(&group), 0);
@@ -475,7 +476,8 @@ static void a_spawn_that_fails_takes_no_place(void **state)
 {
     begin(1, false);
     grove_event_set(&gate);
-    group.attr.fiber.stack_size = 8 << 20; /* none is pooled */
+    const grove_attr large = {.stack_size = 8 << 20}; /* none is pooled */
+    group.attr.fiber = &large;
     int failed = 0;
     for (int nth = 1;; nth++) {
         fault_arm_for_good(MEMORY, nth, ENOMEM);

@@ -73,7 +73,7 @@ static void expect_closed(int fd)
 
 static grove_server_stats stats_of(const grove_server *server)
 {
-    grove_server_stats stats;
+    grove_server_stats stats = {0};
     grove_server_get_stats(server, &stats);
     return stats;
 }
@@ -417,6 +417,49 @@ static void a_stop_after_a_kill_kills_on(void **state)
     grove_server_release(server);
 }
 
+static void find_new(const grove_fiber_info *info, void *arg)
+{
+    grove_fiber **found = arg;
+    if (!*found && strcmp(info->state, "new") == 0)
+        *found = grove_retain(info->fiber);
+}
+
+/* Keeps the run queue from being empty, so that every yield is a turn. */
+static void *keep_turning(void *found)
+{
+    while (!*(grove_fiber **)found)
+        grove_yield();
+    return NULL;
+}
+
+/* By anybody, before its first turn: it is closed all the same. */
+static void a_connection_that_is_killed_unrun_is_closed(void **state)
+{
+    grove_server *server = start((grove_server_attr){0}, echo);
+    struct sockaddr_in addr = loopback();
+    addr.sin_port = htons((uint16_t)grove_server_port(server));
+    /* By the system's call: nobody runs meanwhile. */
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    grove_fiber *unrun = NULL;
+    grove_spawn(NULL, keep_turning, &unrun);
+    grove_yield(); /* the acceptor and the other have begun */
+    while (!unrun) {
+        grove_each_fiber(find_new, &unrun);
+        if (!unrun)
+            grove_yield();
+    }
+    assert_int_equal(stats_of(server).active, 1);
+    assert_int_equal(grove_kill(unrun), 0);
+    assert_int_equal(stats_of(server).active, 0);
+    char byte;
+    assert_int_equal(grove_recv(fd, &byte, 1, 0), 0);
+    grove_release(unrun);
+    assert_int_equal(grove_server_stop(server), 0);
+    grove_close(fd);
+    grove_server_release(server);
+}
+
 static void stop_itself(grove_connection *c)
 {
     struct counts *mine = c->arg;
@@ -594,6 +637,7 @@ int main(void)
         cmocka_unit_test(at_the_deadline_they_are_killed),
         cmocka_unit_test(they_are_killed_again),
         cmocka_unit_test(a_stop_after_a_kill_kills_on),
+        cmocka_unit_test(a_connection_that_is_killed_unrun_is_closed),
         cmocka_unit_test(a_connection_cannot_wait_for_itself),
         cmocka_unit_test(a_stop_that_ends_early_is_made_again),
         cmocka_unit_test(wait_has_a_deadline),
