@@ -102,13 +102,14 @@ GROVE_API int grove_kill_all_until(grove_fiber *const *fs, size_t n,
 /* A region in which a kill is held back. In place, on the stack of the fiber.
  */
 typedef struct grove_shield {
+    struct grove_shield *outer;
     struct grove_timeout *scope;
 } grove_shield;
 
 /* From here to grove_shield_end nothing from outside ends a wait of this fiber:
  * a kill is told at its first wait after the region, and timeout scopes begun
  * before do not count; deadlines and scopes of the region itself do. Regions
- * nest. */
+ * nest; one ended out of order ends the process with a message. */
 GROVE_API void grove_shield_begin(grove_shield *s);
 GROVE_API void grove_shield_end(grove_shield *s);
 
@@ -181,8 +182,9 @@ typedef struct grove_timeout {
  * deadline, with ETIMEDOUT. Scopes nest; the earliest deadline counts. */
 GROVE_API void grove_timeout_begin(grove_timeout *t, int64_t deadline);
 
-/* Ends the scope, which must be the innermost one. 0, or -ETIMEDOUT when a
- * wait inside it was ended by this scope's deadline. */
+/* Ends the scope, which must be the innermost one: another ends the process
+ * with a message. 0, or -ETIMEDOUT when a wait inside it was ended by this
+ * scope's deadline. */
 GROVE_API int grove_timeout_end(grove_timeout *t);
 
 /* ---- Fiber-local values ------------------------------------------------ */

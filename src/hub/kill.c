@@ -44,7 +44,7 @@ int grove_kill(grove_fiber *f)
         }
         return 0;
     case FIBER_PARKED:
-        if (f->waiting && !f->shields) {
+        if (f->waiting && !f->shield) {
             hub_wake(f, -ECANCELED);
             return 0;
         }

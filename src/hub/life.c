@@ -67,7 +67,7 @@ struct grove_fiber *hub_fiber_new(struct hub *hub, enum stack_kind kind,
     f->scope = NULL;
     f->timer.prev = NULL;
     f->shared = NULL;
-    f->shields = 0;
+    f->shield = NULL;
     f->at_end = NULL;
     links_init(&f->links);
     f->identity = hub_new_identity(hub);

@@ -88,7 +88,8 @@ struct grove_fiber {
     struct grove_timeout *expired; /* the scope that the last wait to time out
                                       marked as expired; NULL: none */
     struct shared_wait *shared;    /* the one it is parked in; NULL: none */
-    unsigned shields;              /* regions that hold back a kill */
+    struct grove_shield *shield;   /* the innermost region that holds back a
+                                      kill; NULL: none */
     struct fiber_end *at_end; /* what it has to do at its end, first to last */
     grove_link links;  /* the ends of the ring of those to be called, in order,
                           when it has ended */

@@ -93,6 +93,14 @@ void hub_list_remove(struct hub *hub)
     hub_list_unlock();
 }
 
+bool hub_list_is_alone(const struct hub *hub)
+{
+    hub_list_lock();
+    bool alone = hub->next_hub == hub;
+    hub_list_unlock();
+    return alone;
+}
+
 static void declare_dead(struct hub *hub)
 {
     hub->dead = true;

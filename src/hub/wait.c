@@ -46,7 +46,7 @@ void hub_wait_undo(struct grove_fiber *f, int r)
 
 bool hub_take_kill(struct grove_fiber *f)
 {
-    if (likely(!f->cancelled) || f->shields)
+    if (likely(!f->cancelled) || f->shield)
         return false;
     f->cancelled = false;
     return true;
