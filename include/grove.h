@@ -45,6 +45,7 @@
 #include <grove/server.h>
 #include <grove/signal.h>
 #include <grove/socket.h>
+#include <grove/stream.h>
 #include <grove/sync.h>
 #include <grove/tls.h>
 

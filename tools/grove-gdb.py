@@ -6,13 +6,17 @@
     (gdb) grove bt 7          the stack of fiber 7 of the selected thread's hub
     (gdb) grove bt 7 2        of the second hub that `grove fibers` lists
     (gdb) grove bt all        of every fiber
+    (gdb) grove gcore FILE    a core file as gdb's gcore writes it, with all stacks
 
 Nothing is run in the process and nothing is changed in it. It needs the debug
 information of libgrove (or of the program that it was linked into).
 """
 
 import re
+import struct
 import time
+from collections.abc import Iterator
+from typing import BinaryIO
 
 import gdb
 import gdb.unwinder
@@ -297,6 +301,78 @@ class GroveBacktrace(gdb.Command):
             print(backtrace(fiber), end="")
 
 
+# gdb's gcore gives up on a mapping at the first page that it cannot read, which
+# in a slab of stacks is the first guard. What it left out, it left as zeros.
+
+PAGE = 4096
+PAGE_PRESENT = 3 << 62  # of an entry of pagemap: in memory, or swapped
+PT_LOAD = 1
+
+
+def segments(core: BinaryIO) -> Iterator[tuple[int, int, int]]:
+    """Address, offset in the file and size of what a 64-bit core holds."""
+    header = struct.unpack("<16sHHIQQQIHHH", core.read(58))
+    offset, size, count = header[5], header[9], header[10]
+    for i in range(count):
+        core.seek(offset + i * size)
+        kind, _, place, address, _, length = struct.unpack("<IIQQQQ", core.read(40))
+        if kind == PT_LOAD:
+            yield address, place, length
+
+
+def present(pagemap: BinaryIO, address: int, length: int) -> Iterator[int]:
+    """The pages there that the process has."""
+    at_once = 1 << 16
+    for start in range(0, length // PAGE, at_once):
+        n = min(at_once, length // PAGE - start)
+        pagemap.seek((address // PAGE + start) * 8)
+        entries = pagemap.read(n * 8)
+        if any(entries):
+            for i, (entry,) in enumerate(struct.iter_unpack("=Q", entries)):
+                if entry & PAGE_PRESENT:
+                    yield address + (start + i) * PAGE
+
+
+def fill_in(path: str, pid: int) -> None:
+    """Write into the core those pages of the process that it has as zeros."""
+    with (
+        open(path, "r+b") as core,
+        open(f"/proc/{pid}/pagemap", "rb", 0) as pagemap,
+        open(f"/proc/{pid}/mem", "rb", 0) as memory,
+    ):
+        for address, place, length in list(segments(core)):
+            for page in present(pagemap, address, length):
+                core.seek(place + page - address)
+                if any(core.read(PAGE)):
+                    continue
+                try:
+                    memory.seek(page)
+                    content = memory.read(PAGE)
+                except OSError:
+                    continue  # a guard
+                core.seek(place + page - address)
+                core.write(content)
+
+
+class GroveCore(gdb.Command):
+    """Write a core file with the stacks of all fibers: grove gcore FILE."""
+
+    def __init__(self) -> None:
+        super().__init__("grove gcore", gdb.COMMAND_DATA, gdb.COMPLETE_FILENAME)
+
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        words = gdb.string_to_argv(argument)
+        pid = gdb.selected_inferior().pid
+        if len(words) != 1:
+            raise gdb.GdbError("usage: grove gcore FILE")
+        if not pid:
+            raise gdb.GdbError("there is no process to write a core file of")
+        said = gdb.execute(f"gcore {words[0]}", to_string=True)
+        fill_in(words[0], pid)
+        print(said, end="")
+
+
 Grove()
 GroveFibers()
 GroveBacktrace()
+GroveCore()

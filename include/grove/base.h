@@ -17,9 +17,12 @@ extern "C" {
 #define GROVE_API __attribute__((visibility("default")))
 /* Before what C99 has not, lest -Wpedantic warn of it. */
 #define GROVE_EXTENSION __extension__
+/* The function takes what printf takes; its arguments are counted from 1. */
+#define GROVE_FORMAT(text, first) __attribute__((format(printf, text, first)))
 #else
 #define GROVE_API
 #define GROVE_EXTENSION
+#define GROVE_FORMAT(text, first)
 #endif
 
 #define GROVE_VERSION_MAJOR 0

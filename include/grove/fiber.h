@@ -19,7 +19,7 @@ typedef struct grove_fiber grove_fiber;
 typedef struct grove_attr {
     size_t size;       /* sizeof(grove_attr), or 0: see grove.h */
     const char *name;  /* copied, cut to 23 bytes; NULL: no name */
-    size_t stack_size; /* bytes of address space, guard page included;
+    size_t stack_size; /* bytes of address space, guard included;
                           0: the default (grove_stack_size_default) */
     int64_t delay;     /* nanoseconds before it first runs; 0: at once */
     /* Called once with the fiber's argument if its function is never entered:

@@ -68,6 +68,22 @@ GROVE_API int grove_connect(int fd, const struct sockaddr *addr,
                             socklen_t addrlen);
 GROVE_API int grove_connect_until(int fd, const struct sockaddr *addr,
                                   socklen_t addrlen, int64_t deadline);
+/* All or fail: 0, or a negative errno. How much was sent, or written, is stored
+ * in *done (NULL: not told), whatever is returned; the rest can be sent later.
+ * O_NONBLOCK, MSG_DONTWAIT, SO_SNDTIMEO: -EAGAIN. */
+GROVE_API int grove_send_all(int fd, const void *buf, size_t len, int flags,
+                             size_t *done);
+GROVE_API int grove_send_all_until(int fd, const void *buf, size_t len,
+                                   int flags, size_t *done, int64_t deadline);
+GROVE_API int grove_write_all(int fd, const void *buf, size_t len,
+                              size_t *done);
+GROVE_API int grove_write_all_until(int fd, const void *buf, size_t len,
+                                    size_t *done, int64_t deadline);
+GROVE_API int grove_writev_all(int fd, const struct iovec *iov, int iovcnt,
+                               size_t *done);
+GROVE_API int grove_writev_all_until(int fd, const struct iovec *iov,
+                                     int iovcnt, size_t *done,
+                                     int64_t deadline);
 /* timeout in milliseconds, as poll's; the twin takes a deadline instead. */
 GROVE_API int grove_poll(struct pollfd *fds, nfds_t nfds, int timeout);
 GROVE_API int grove_poll_until(struct pollfd *fds, nfds_t nfds,

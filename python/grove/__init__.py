@@ -36,7 +36,6 @@ from grove.hubs.signals import signal_handler  # noqa: E402
 from grove.names.aliases import (  # noqa: E402
     install_as_gevent,
     install_as_greenlet,
-    private_module,
 )
 from grove.names.versions import (  # noqa: E402
     __version__,
@@ -72,8 +71,3 @@ __all__ = [
     "wait",
     "with_timeout",
 ]
-
-
-def __getattr__(name: str) -> object:
-    """gevent's private modules, which programs ask the package for."""
-    return private_module(name)

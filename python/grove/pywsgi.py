@@ -5,14 +5,14 @@ folder wsgi.
 """
 
 from grove.names.publish import publish
-from grove.wsgi.environ import Environ, SecureEnviron, WSGISecureEnviron
-from grove.wsgi.handler import Handler
-from grove.wsgi.input import MAX_REQUEST_LINE, Input
-from grove.wsgi.input import InvalidClientInput as _InvalidClientInput
-from grove.wsgi.log import LoggingLogAdapter
-from grove.wsgi.log import NoopLog as _NoopLog
-from grove.wsgi.response import format_date_time
-from grove.wsgi.server import Server
+from grove.serving.environ import Environ, SecureEnviron, WSGISecureEnviron
+from grove.serving.handler import Handler
+from grove.serving.input import MAX_REQUEST_LINE, Input
+from grove.serving.input import InvalidClientInput as _InvalidClientInput
+from grove.serving.log import LoggingLogAdapter
+from grove.serving.log import NoopLog as _NoopLog
+from grove.serving.response import format_date_time
+from grove.serving.server import Server
 
 __all__ = [
     "Environ",
@@ -43,6 +43,6 @@ publish(globals(), [*__all__, "Input", "format_date_time"])
 
 
 if __name__ == "__main__":
-    from grove.wsgi.command import main
+    from grove.serving.command import main
 
     main(WSGIServer)

@@ -12,6 +12,12 @@
  * runs there in good order, which takes some stack, too (overflow.c). Then it
  * is opened: the guard moves below it, until it is closed again.
  *
+ * The guard is a quarter of the slot, but no wider than 64 KiB, so that a
+ * function whose frame is smaller cannot step over it, even if it was compiled
+ * without -fstack-clash-protection; an eighth where there is a spare part,
+ * which takes as much again. Its width costs address space and nothing else: it
+ * is one call, and no page.
+ *
  * The record (struct stack, and around it the fiber) stands in the page where
  * the stack begins, so that a parked fiber touches one page. Records of
  * neighbouring slots would all fall on the same cache sets; a colour of 0 to
@@ -51,6 +57,7 @@
 #include "fiber/fiber.h"
 
 #define PAGE ((size_t)4096)
+#define GUARD_MAX ((size_t)64 << 10)
 #define SLAB_MIN ((size_t)16 << 20)
 #define SLAB_MAX ((size_t)16 << 30)
 #define SLAB_ALIGN ((size_t)2 << 20)
@@ -156,6 +163,13 @@ static int guard_install(struct slab *slab, char *guard, size_t size)
 static char *guard_of(const struct stack *stack)
 {
     return stack->base + (stack->open ? 0 : stack->class->spare);
+}
+
+/* The lowest address in a slot that a stack can come to use: above the guard
+ * where the spare part is open. */
+static char *lowest(const struct stack_class *class, char *base)
+{
+    return base + class->guard;
 }
 
 /* A guard of the same kind, whichever it is; mappings are not counted, for one
@@ -293,6 +307,16 @@ static size_t spare_of(const struct stack_pool *pool,
     return pool->spare < most ? pool->spare : most;
 }
 
+/* No wider than the spare part, so that the guard never overlaps where it moves
+ * to. */
+static size_t guard_size_of(const struct stack_class *class)
+{
+    size_t slot = (size_t)1 << class->shift;
+    size_t size = class->spare ? slot / 8 : slot / 4;
+    assert(size >= PAGE && size % PAGE == 0);
+    return size < GUARD_MAX ? size : GUARD_MAX;
+}
+
 struct stack *stack_get_cold(struct stack_pool *pool, struct stack_class *class)
 {
     struct stack *stack = class->clean;
@@ -309,7 +333,7 @@ struct stack *stack_get_cold(struct stack_pool *pool, struct stack_class *class)
         class->shift = (unsigned)(index % STACK_SHIFTS) + STACK_SHIFT_MIN;
         class->kind = (enum stack_kind)(index / STACK_SHIFTS);
         class->spare = spare_of(pool, class);
-        class->guard = class->spare ? 2 * PAGE : PAGE;
+        class->guard = guard_size_of(class);
     }
     if (class->kind == STACK_HOSTED &&
         (size_t)1 << class->shift < 2 * STACK_HOST_AREA)
@@ -318,13 +342,13 @@ struct stack *stack_get_cold(struct stack_pool *pool, struct stack_class *class)
     if (!base)
         return NULL;
     stack = record_of(pool, class, base);
-    assert((char *)stack > base + PAGE &&
+    assert((char *)stack > base + class->spare + class->guard &&
            (char *)stack + pool->record_size <=
                base + ((size_t)1 << class->shift));
     stack->base = base;
     stack->class = class;
     stack->live = true;
-    stack->valgrind_id = annotate_stack(base + PAGE, stack);
+    stack->valgrind_id = annotate_stack(lowest(class, base), stack);
     return stack;
 }
 
@@ -354,7 +378,7 @@ static void give_back(char *from, char *to)
 static void give_back_deep_pages(const struct stack *stack)
 {
     char *page = (char *)((uintptr_t)stack & ~(PAGE - 1));
-    give_back(stack->base + PAGE, page);
+    give_back(lowest(stack->class, stack->base), page);
     give_back(page + PAGE, stack->base + stack_size(stack));
 }
 
@@ -371,7 +395,7 @@ static void forget_annotations(struct stack *stack)
 {
     annotate_stack_gone(stack->valgrind_id,
                         &((struct fiber *)stack)->annotation,
-                        stack->base + PAGE, stack);
+                        lowest(stack->class, stack->base), stack);
 }
 
 static void make_cold(struct stack_class *class, struct stack *stack)
@@ -383,7 +407,8 @@ static void make_cold(struct stack_class *class, struct stack *stack)
     assert(!(s->is_cold[i / 64] >> (i % 64) & 1));
     forget_annotations(stack);
     /* Should it fail, the slot is as good, but its pages stay. */
-    madvise(base + PAGE, ((size_t)1 << class->shift) - PAGE, MADV_DONTNEED);
+    madvise(lowest(class, base), ((size_t)1 << class->shift) - class->guard,
+            MADV_DONTNEED);
     s->cold[s->colds++] = (uint32_t)i;
     s->is_cold[i / 64] |= UINT64_C(1) << (i % 64);
     class->cold_count++;

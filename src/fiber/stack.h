@@ -1,5 +1,5 @@
 /*
- * Stacks: slots of address space, each with a guard page, from slabs that one
+ * Stacks: slots of address space, each with a guard, from slabs that one
  * thread owns. See stack.c for the layout.
  */
 #ifndef GROVE_FIBER_STACK_H
@@ -106,7 +106,7 @@ GROVE_HOST_API bool stack_pool_trim(struct stack_pool *pool, unsigned max);
 /* The live stack in whose slot addr lies, or NULL. Async-signal-safe. */
 struct stack *stack_by_address(const struct stack_pool *pool, const void *addr);
 
-/* The same if addr lies in the slot's guard page. */
+/* The same if addr lies in the slot's guard. */
 struct stack *stack_by_guard(const struct stack_pool *pool, const void *addr);
 
 /* A stack has run into its guard: it may use its spare part from here on, until

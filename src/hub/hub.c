@@ -10,6 +10,7 @@
  * own
  */
 #include <assert.h>
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,8 +57,19 @@ static size_t on_lines(size_t size)
     return (size + LINE - 1) & ~(LINE - 1);
 }
 
+/* Threads end by our code, and signals come to it: what it stands in is never
+ * unloaded. libgrove.so is linked so; this is for a plugin with a copy of its
+ * own. (In the program itself there is nothing to do, and dlopen fails.) */
+static void stay_loaded(void)
+{
+    Dl_info own;
+    if (dladdr((void *)(uintptr_t)hub_destroy, &own))
+        (void)dlopen(own.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
 static void once_a_process(void)
 {
+    stay_loaded();
     pthread_key_create(&thread_end, hub_destroy);
     hub_size = on_lines(sizeof(struct hub));
     for (size_t i = 0; hub_fixtures[i]; i++) {

@@ -17,6 +17,7 @@
  *   poll.c        poll
  *   iov.c         what is left of an iovec array after a part was done
  *   try.c         receiving and sending in two halves, a try and a wait
+ *   all.c         sending and writing all or failing
  *   server.c      servers: see server.h
  *
  * TLS is a library of its own on top: see tls/tls.h.
@@ -92,7 +93,14 @@ GROVE_HOST_API int net_connect(int fd, const struct sockaddr *addr,
 GROVE_HOST_API int net_poll(struct pollfd *fds, nfds_t nfds, int64_t deadline);
 GROVE_HOST_API int net_close(int fd);
 
-/* ---- try.c: for TLS ------------------------------------------------------ */
+/* ---- all or fail: as grove_X_all_until, which see ------------------------- */
+
+int net_sendv_all(int fd, const struct iovec *iov, size_t count, int flags,
+                  int64_t deadline, enum net_mode mode, size_t *done);
+int net_writev_all(int fd, const struct iovec *iov, int count, int64_t deadline,
+                   enum net_mode mode, size_t *done);
+
+/* ---- try.c: for TLS and streams ------------------------------------------ */
 
 /* recv and send that never wait and raise no signal: -1 and EAGAIN instead.
  * After that a wait for the direction misses nothing. */

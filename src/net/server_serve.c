@@ -39,7 +39,8 @@ static void finish(struct server_connection *c)
     assert(c->prev ? c->prev->next == c : server->first == c);
     assert(!c->next || c->next->prev == c);
     assert(server->stats.active > 0);
-    net_close(c->public.fd);
+    if (c->public.fd >= 0) /* or a stream has it */
+        net_close(c->public.fd);
     if (c->prev)
         c->prev->next = c->next;
     else

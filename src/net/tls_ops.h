@@ -1,6 +1,7 @@
 /*
  * What libgrove knows of libgrove-tls, which it does not link with: the first
- * member of every context is this table, and servers go through it.
+ * member of every context is this table, that of every connection its context,
+ * and servers and streams go through it.
  */
 #ifndef GROVE_NET_TLS_OPS_H
 #define GROVE_NET_TLS_OPS_H
@@ -19,11 +20,22 @@ struct tls_ops {
     ssize_t (*write)(grove_tls *tls, const void *buf, size_t len,
                      int64_t deadline);
     int (*shutdown)(grove_tls *tls, int how, int64_t deadline);
+    /* A read after the handshake, in two halves. The first never waits: -1 and
+     * EAGAIN, and *direction (LOOP_READ, LOOP_WRITE) is to be waited for. The
+     * second does that: 0 or a negative errno. */
+    ssize_t (*try_read)(grove_tls *tls, void *buf, size_t len,
+                        unsigned *direction);
+    int (*await)(grove_tls *tls, unsigned direction, int64_t deadline);
 };
 
 static inline const struct tls_ops *tls_ops(grove_tls_context *context)
 {
     return *(const struct tls_ops *const *)context;
+}
+
+static inline const struct tls_ops *tls_ops_of(grove_tls *tls)
+{
+    return tls_ops(*(grove_tls_context *const *)tls);
 }
 
 #endif

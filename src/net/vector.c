@@ -213,6 +213,35 @@ static ssize_t try_write(struct net_op *op, const struct net_iov *v)
     return write_carefully(fd, v);
 }
 
+/* Write v, as far as that goes, and all of it if it must: false with errno. */
+static bool write_pieces(struct net_op *op, struct net_iov *v, bool all,
+                         size_t *done)
+{
+    for (;;) {
+        ssize_t n = try_write(op, v);
+        if (n < 0 && net_retry(op))
+            continue;
+        if (n < 0)
+            return false;
+        *done += (size_t)n;
+        if ((size_t)n == v->left)
+            return true;
+        if (n == 0 || (op->no_wait && !all) || !net_iov_advance(v, (size_t)n)) {
+            errno = n == 0 ? EIO : ENOMEM;
+            return !all;
+        }
+    }
+}
+
+static bool write_begin(struct net_op *op, struct net_iov *v, int fd,
+                        const struct iovec *iov, int count)
+{
+    if (count >= 0 && count <= IOV_MAX && net_iov_begin(v, iov, (size_t)count))
+        return net_begin(op, fd);
+    errno = EINVAL;
+    return false;
+}
+
 ssize_t net_writev(int fd, const struct iovec *iov, int count, int64_t deadline,
                    enum net_mode mode)
 {
@@ -221,26 +250,28 @@ ssize_t net_writev(int fd, const struct iovec *iov, int count, int64_t deadline,
                         .mode = mode,
                         .direction = LOOP_WRITE};
     struct net_iov v;
-    if (count < 0 || count > IOV_MAX ||
-        !net_iov_begin(&v, iov, (size_t)count)) {
-        errno = EINVAL;
-        return -1;
-    }
-    if (!net_begin(&op, fd))
-        return -1;
     size_t done = 0;
-    for (;;) {
-        ssize_t n = try_write(&op, &v);
-        if (n < 0 && net_retry(&op))
-            continue;
-        if (n > 0)
-            done += (size_t)n;
-        if (n <= 0 || (size_t)n == v.left || op.no_wait ||
-            !net_iov_advance(&v, (size_t)n)) {
-            net_iov_end(&v);
-            return n >= 0 ? (ssize_t)done : net_stopped(&op, done);
-        }
-    }
+    if (!write_begin(&op, &v, fd, iov, count))
+        return -1;
+    bool ok = write_pieces(&op, &v, false, &done);
+    net_iov_end(&v);
+    return ok ? (ssize_t)done : net_stopped(&op, done);
+}
+
+int net_writev_all(int fd, const struct iovec *iov, int count, int64_t deadline,
+                   enum net_mode mode, size_t *done)
+{
+    struct net_op op = {.deadline = deadline,
+                        .what = "write",
+                        .mode = mode,
+                        .direction = LOOP_WRITE};
+    struct net_iov v;
+    *done = 0;
+    if (!write_begin(&op, &v, fd, iov, count))
+        return -errno;
+    int r = write_pieces(&op, &v, true, done) ? 0 : -errno;
+    net_iov_end(&v);
+    return r;
 }
 
 ssize_t net_write(int fd, const void *buf, size_t len, int64_t deadline,

@@ -164,4 +164,6 @@ const struct tls_ops tls_ops_table = {
     .read = grove_tls_read_until,
     .write = grove_tls_write_until,
     .shutdown = grove_tls_shutdown_until,
+    .try_read = tls_try_read,
+    .await = tls_await,
 };

@@ -144,24 +144,58 @@ static int handshake(grove_tls *tls, int64_t deadline)
 
 /* ---- reading -------------------------------------------------------------------- */
 
+/* As SSL_read_ex, but the end of the stream is a success, of 0 bytes. */
+static int read_once(grove_tls *tls, void *buf, size_t len, size_t *n)
+{
+    assert(tls->established && len > 0);
+    ERR_clear_error();
+    int r = SSL_read_ex(tls->ssl, buf, len, n);
+    if (r > 0 || SSL_get_error(tls->ssl, r) != SSL_ERROR_ZERO_RETURN)
+        return r;
+    *n = 0;
+    return 1;
+}
+
 static ssize_t read_some(grove_tls *tls, void *buf, size_t len,
                          int64_t deadline)
 {
     struct op op = {.tls = tls, .deadline = deadline, .what = "tls read"};
-    assert(grove_mutex_is_locked(&tls->reading) && tls->established && len);
+    assert(grove_mutex_is_locked(&tls->reading));
     for (;;) {
+        size_t n;
         if (tls->read_broken)
             return tls_fail(tls, tls->read_broken);
-        ERR_clear_error();
-        size_t n;
-        int r = SSL_read_ex(tls->ssl, buf, len, &n);
+        int r = read_once(tls, buf, len, &n);
         if (r > 0)
             return (ssize_t)n;
-        if (SSL_get_error(tls->ssl, r) == SSL_ERROR_ZERO_RETURN)
-            return 0;
         if (!again(&op, r, &tls->read_broken))
             return -1;
     }
+}
+
+ssize_t tls_try_read(grove_tls *tls, void *buf, size_t len, unsigned *direction)
+{
+    size_t n;
+    if (tls->read_broken)
+        return tls_fail(tls, tls->read_broken);
+    int r = read_once(tls, buf, len, &n);
+    if (r > 0)
+        return (ssize_t)n;
+    int ssl_error = SSL_get_error(tls->ssl, r);
+    if (ssl_error != SSL_ERROR_WANT_READ && ssl_error != SSL_ERROR_WANT_WRITE)
+        return tls_fail(tls, tls_break_down(tls, ssl_error, &tls->read_broken));
+    *direction = ssl_error == SSL_ERROR_WANT_READ ? LOOP_READ : LOOP_WRITE;
+    errno = EAGAIN;
+    return -1;
+}
+
+int tls_await(grove_tls *tls, unsigned direction, int64_t deadline)
+{
+    if (take(tls, &tls->reading, deadline) < 0)
+        return -errno;
+    int r = tls_wait(tls, direction, deadline, "tls read");
+    give(&tls->reading);
+    return r;
 }
 
 ssize_t grove_tls_read_until(grove_tls *tls, void *buf, size_t len,

@@ -76,7 +76,8 @@ struct tls_input {
 };
 
 struct grove_tls {
-    grove_tls_context *context; /* a reference: the one it was made with */
+    grove_tls_context *context; /* first: see net/tls_ops.h; a reference to
+                                   the one it was made with */
     grove_tls_context
         *served_by;  /* chosen by the client's host; NULL: context */
     SSL *ssl;        /* entered by whose turn it is only */
@@ -171,6 +172,13 @@ int tls_fail_by_system(grove_tls *tls, int error);
  * in *broken: tls->read_broken or tls->write_broken. The other direction may
  * still work if it was the descriptor's fault. */
 int tls_break_down(grove_tls *tls, int ssl_error, int *broken);
+
+/* ---- stream.c ------------------------------------------------------------ */
+
+/* For tls_ops, which see. */
+ssize_t tls_try_read(grove_tls *tls, void *buf, size_t len,
+                     unsigned *direction);
+int tls_await(grove_tls *tls, unsigned direction, int64_t deadline);
 
 /* ---- connection.c -------------------------------------------------------- */
 

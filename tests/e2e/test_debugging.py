@@ -30,13 +30,12 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def process(program: Path) -> Iterator[subprocess.Popen]:
     """The program, its fibers parked."""
-    # gdb's gcore stops copying at a guard region; the kernel's cores do not.
     process = subprocess.Popen(
         [program],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "GROVE_GUARD": "mprotect", "GROVE_DUMP": "1"},
+        env={**os.environ, "GROVE_DUMP": "1"},
     )
     assert process.stdout.readline() == "parked\n"
     yield process
@@ -82,7 +81,7 @@ def test_gdb_lists_and_unwinds_fibers_of_a_process(process: subprocess.Popen):
 
 def test_gdb_reads_a_core(program: Path, process: subprocess.Popen, tmp_path: Path):
     core = tmp_path / "core"
-    gdb("-p", str(process.pid), commands=[f"gcore {core}"])
+    gdb("-p", str(process.pid), commands=[f"grove gcore {core}"])
     listing = gdb(program, core, commands=["grove fibers"])
     check_list(listing)
     stack = gdb(program, core, commands=[f"grove bt {number_of(listing, 'reader')}"])

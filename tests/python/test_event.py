@@ -16,7 +16,7 @@ def test_event_wakes_in_order():
     assert not event.is_set() and event.linkcount() == 3
     event.set()
     event.clear()  # they go on nevertheless
-    grove.joinall(waiters, timeout=1, raise_error=True)
+    grove.joinall(waiters, timeout=60, raise_error=True)
     assert order == [("a", True), ("b", True), ("c", True)]
     assert event.linkcount() == 0
 
@@ -91,7 +91,7 @@ def test_result():
     getter = grove.spawn(result.get)
     grove.sleep(0)
     result.set(5)
-    assert getter.get(timeout=1) == 5
+    assert getter.get(timeout=60) == 5
     assert result.get_nowait() == result.result() == result.wait() == 5
     assert result.successful() and result.exc_info == () and result.done()
     assert not result.cancel() and not result.cancelled()
@@ -117,7 +117,7 @@ def test_result_as_a_link():
 
     greenlet = grove.spawn(fail)
     greenlet.link(bad)
-    assert good.get(timeout=1) == 5
+    assert good.get(timeout=60) == 5
     with pytest.raises(grove.Timeout) as caught:
         bad.get()
     assert caught.value is greenlet.exception

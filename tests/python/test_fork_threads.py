@@ -29,7 +29,7 @@ def echo_to_oneself() -> bytes:
     reader = grove.spawn(b.recv, 10)
     grove.sleep(0.001)
     a.send(b"echo")
-    said = reader.get(timeout=20)
+    said = reader.get(timeout=60)
     a.close()
     b.close()
     return said
@@ -46,7 +46,7 @@ def test_a_fork_in_a_greenlet():
         said = child_says(lambda: grove.spawn(echo_to_oneself).get())
         return said, echo_to_oneself()
 
-    assert grove.spawn(forks).get(timeout=20) == (b"echo", b"echo")
+    assert grove.spawn(forks).get(timeout=60) == (b"echo", b"echo")
 
 
 def test_greenlets_live_on_in_both_as_with_gevent():
@@ -54,11 +54,11 @@ def test_greenlets_live_on_in_both_as_with_gevent():
     sleeper = grove.spawn_later(0.01, order.append, "slept")
 
     def in_child():
-        sleeper.join(timeout=20)
+        sleeper.join(timeout=60)
         return repr(order).encode()
 
     assert child_says(in_child) == b"['slept']"
-    sleeper.join(timeout=20)
+    sleeper.join(timeout=60)
     assert order == ["slept"]
 
 

@@ -421,4 +421,4 @@ def test_what_dies_on_small_stacks_while_the_hub_runs(small_stacks):
         grove.sleep(0.01)
         return Witness.dead
 
-    assert grove.spawn(run).get(timeout=30) == 100
+    assert grove.spawn(run).get(timeout=60) == 100

@@ -221,7 +221,7 @@ def test_a_tracer_that_fails_takes_the_place_of_what_was_switched_in():
     settrace(tracer)
     grove.get_hub().loop.run_callback(waiting.switch, "value")
     try:
-        waiting.get(timeout=10)
+        waiting.get(timeout=60)
     finally:
         settrace(None)
 

@@ -279,7 +279,7 @@ def test_cancel_waits_close_and_then():
     hub.cancel_waits_close_and_then(
         [*watchers, None], ValueError("cancelled"), done.set
     )
-    assert done.wait(timeout=10) and len(errors) == 2
+    assert done.wait(timeout=60) and len(errors) == 2
     with pytest.raises(ValueError, match="closed"):
         watchers[0].start(print)
 
@@ -334,7 +334,7 @@ pid = grove.fork()
 if pid == 0:
     grove.reinit()
     lock.release()
-    assert len(grove.joinall(others, timeout=20)) == 10
+    assert len(grove.joinall(others, timeout=60)) == 10
     assert grove.spawn(lambda: 5).get() == 5
     assert grove.get_hub().threadpool.apply(os.getpid) == os.getpid()
     sys.exit(7)

@@ -5,15 +5,6 @@ import pytest
 from grove import Greenlet
 
 
-@pytest.fixture
-def errors():
-    hub = grove.get_hub()
-    seen = []
-    hub.handle_error = lambda *args: seen.append(args)
-    yield seen
-    del hub.handle_error
-
-
 def stubborn():
     while True:
         try:

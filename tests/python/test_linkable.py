@@ -52,7 +52,7 @@ def test_links_and_waiters_go_in_the_order_they_came():
     last = grove.spawn(wait, "last")
     grove.sleep(0)
     event.set()
-    last.join(timeout=5)
+    last.join(timeout=60)
     assert order == ["first", "link", "last"]
 
 
@@ -170,7 +170,7 @@ def test_subclasses_define_ready():
     assert called == [] and box._wait(timeout=0) is False
     box.full = True
     box._check_and_notify()
-    assert waiter.get(timeout=5) is True and called == [box]
+    assert waiter.get(timeout=60) is True and called == [box]
     with pytest.raises(NotImplementedError):
         AbstractLinkable().ready()
 
@@ -205,7 +205,7 @@ def test_at_fork_reinit_forgets_who_waits():
     event._at_fork_reinit()
     assert event.linkcount() == 0
     event.set()
-    assert waiter.get(timeout=5) is False
+    assert waiter.get(timeout=60) is False
 
 
 # ---- event, result
@@ -217,7 +217,7 @@ def test_event_set_and_cleared_is_seen_by_those_who_waited():
     grove.sleep(0)
     event.set()
     event.clear()
-    assert waiter.get(timeout=5) is True
+    assert waiter.get(timeout=60) is True
     assert event.wait(timeout=0) is False
 
 
@@ -294,7 +294,7 @@ def test_a_plain_thread_ends_waits():
     ]
     grove.sleep(0)
     thread = in_thread(end_them)
-    grove.joinall(waits, timeout=10)
+    grove.joinall(waits, timeout=60)
     assert [wait.value for wait in waits] == [True, "value", True]
     thread.join()
 
@@ -344,7 +344,7 @@ def test_of_hubs_that_wait_for_each_other_one_gets_loop_exit():
 def test_waits_in_threads_without_a_hub():
     event, results = Event(), []
     threads = [
-        in_thread(lambda: results.append(event.wait(timeout=10))) for _ in range(3)
+        in_thread(lambda: results.append(event.wait(timeout=60))) for _ in range(3)
     ]
     while event.linkcount() < 3:
         grove.sleep(0.001)
@@ -388,7 +388,7 @@ def test_a_thread_that_ends_passes_its_turn_on():
     grove.sleep(0)
     thread.join()  # its greenlet waits no more
     semaphore.release()
-    assert taker.get(timeout=10) is True
+    assert taker.get(timeout=60) is True
 
 
 def test_links_are_called_in_the_hub_that_made_them():
@@ -400,7 +400,7 @@ def test_links_are_called_in_the_hub_that_made_them():
         result.rawlink(lambda _: where.append(threading.get_ident()))
         linked.set()
         hub.join(timeout=0.01)
-        grove.wait([result], timeout=10)
+        grove.wait([result], timeout=60)
         grove.sleep(0)
 
     thread = in_thread(link)
@@ -433,7 +433,7 @@ def test_wait_and_iwait_for_objects_that_other_threads_set():
             results[i].set(i)
 
     thread = in_thread(set_all)
-    assert sorted(r.value for r in grove.wait(results, timeout=10)) == [0, 1, 2]
+    assert sorted(r.value for r in grove.wait(results, timeout=60)) == [0, 1, 2]
     thread.join()
 
 
@@ -480,7 +480,7 @@ pid = os.fork()
 if pid == 0:
     event.set()
     semaphore.release()
-    assert len(grove.joinall(waiting, timeout=20)) == 2
+    assert len(grove.joinall(waiting, timeout=60)) == 2
     assert lock._block.linkcount() == 0  # that thread is not here
     lock.release()
     with lock:
@@ -517,7 +517,7 @@ def test_counter_may_be_set():
     taker = grove.spawn(semaphore.acquire)
     grove.sleep(0)
     semaphore.counter = 2
-    assert taker.get(timeout=5) and semaphore.counter == 1
+    assert taker.get(timeout=60) and semaphore.counter == 1
     with pytest.raises(ValueError):
         semaphore.counter = -1
     with pytest.raises(TypeError):

@@ -30,7 +30,7 @@ def test_first_come_first_served():
     takers = [grove.spawn(take, name) for name in "abc"]
     grove.sleep(0)
     assert semaphore.release() == 1
-    grove.joinall(takers, timeout=1, raise_error=True)
+    grove.joinall(takers, timeout=60, raise_error=True)
     assert order == ["a", "b", "c"] and semaphore.counter == 1
 
 
@@ -44,7 +44,7 @@ def test_who_was_overtaken_is_handed_the_next_release():
     assert not taker.ready()
     assert semaphore.release() == 0
     assert not semaphore.acquire(blocking=False)
-    assert taker.get(timeout=1) is True
+    assert taker.get(timeout=60) is True
 
 
 def test_killed_taker_passes_its_turn_on():
@@ -54,7 +54,7 @@ def test_killed_taker_passes_its_turn_on():
     grove.sleep(0)
     first.kill(block=False)
     semaphore.release()  # first's turn, but it is killed before it knows
-    assert second.get(timeout=1) is True
+    assert second.get(timeout=60) is True
     assert semaphore.counter == 0
 
 
@@ -70,7 +70,7 @@ def test_wait_takes_nothing():
     waiter = grove.spawn(semaphore.wait)
     assert semaphore.wait(timeout=0.01) == 0
     semaphore.release()
-    assert waiter.get(timeout=1) == 1 and semaphore.counter == 1
+    assert waiter.get(timeout=60) == 1 and semaphore.counter == 1
 
 
 def test_bounded():

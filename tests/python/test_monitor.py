@@ -39,7 +39,7 @@ def told():
     def block_until(kind, wanted=lambda event: True):
         """Blocks the hub until an event of that kind that is wanted has come."""
         with condition:
-            assert condition.wait_for(lambda: seen_of(kind, wanted), timeout=30)
+            assert condition.wait_for(lambda: seen_of(kind, wanted), timeout=60)
         return seen_of(kind, wanted)[0]
 
     yield seen, block_until
@@ -101,7 +101,7 @@ def test_who_blocks_the_hub_is_told_of(hub, told):
     assert event.greenlet is greenlet and event.hub is hub
     assert event.blocking_time == 0.02
     assert any("blocks_the_hub" in line for line in event.info)
-    with grove.Timeout(30):
+    with grove.Timeout(60):
         while "blocks_the_hub" not in hub.exception_stream.getvalue():
             grove.sleep(0.001)
 
@@ -155,7 +155,7 @@ def test_functions_may_be_added(hub):
         called.set()
 
     monitor.add_monitoring_function(function, 0.01)
-    assert called.wait(30) and hubs[0] is hub
+    assert called.wait(60) and hubs[0] is hub
     assert function in [entry.function for entry in monitor.monitoring_functions()]
     monitor.add_monitoring_function(function, None)
     assert function not in [e.function for e in monitor.monitoring_functions()]

@@ -107,7 +107,7 @@ WAYS = [
     "import gevent.{module}; gevent.{module}.{name}",
     "from gevent.{module} import {name}",
     "from gevent import {module}; {module}.{name}",
-    "import gevent; gevent.{module}.{name}",
+    "import gevent; import gevent.{module} as m; m.{name} is gevent.{module}.{name}",
 ]
 
 
@@ -119,6 +119,19 @@ def test_private_modules_of_gevent(way):
     ]
     result = python("-c", "\n".join(lines), path="compat")
     assert result.returncode == 0, result.stderr
+
+
+def test_private_modules_that_gevent_shows():
+    """What `import gevent` leaves there, without an import of their own."""
+    source = """
+        import gevent
+        for name in "_compat", "_config", "_ident", "_tblib", "_util", "_waiter":
+            assert getattr(gevent, name).__name__.startswith("grove."), name
+        assert "__getattr__" not in vars(gevent)
+        print("good")
+    """
+    result = python("-c", textwrap.dedent(source), path="compat")
+    assert result.stdout == "good\n", result.stderr
 
 
 def test_private_modules_are_one_with_the_public_ones():
@@ -141,13 +154,19 @@ def test_rooms_are_not_gevents():
         import importlib, pathlib, gevent
         folder = pathlib.Path(gevent.__file__).parent
         rooms = [path.parent.name for path in folder.glob("*/__init__.py")]
-        assert "wsgi" in rooms and "private" in rooms
-        for room in rooms + ["wsgi.input", "_no_such"]:
+        assert "serving" in rooms and "private" in rooms
+        for room in rooms + ["wsgi", "serving.input", "_no_such"]:
             try:
                 importlib.import_module(f"gevent.{room}")
             except ModuleNotFoundError:
                 continue
             raise SystemExit(f"gevent.{room} was found")
+        try:
+            from gevent import wsgi  # which gevent had before 1.3
+        except ImportError:
+            pass
+        else:
+            raise SystemExit("gevent.wsgi was found")
         assert not hasattr(gevent, "_no_such")
     """
     result = python("-c", textwrap.dedent(source), path="compat")

@@ -6,6 +6,7 @@ import weakref
 import grove
 import grove.event
 import pytest
+from awaiting import one_after_another
 from grove.pool import Group, IMap, IMapUnordered, Pool, PoolFull, pass_value
 
 
@@ -16,7 +17,7 @@ def test_group_forgets_who_finished():
     assert len(group) == 3 and set(group) == set(greenlets)
     assert greenlets[0] in group
     assert not group.join(timeout=0)
-    assert group.join(timeout=1)
+    assert group.join(timeout=60)
     assert len(group) == 0
 
 
@@ -42,7 +43,7 @@ def test_kill():
     started = group.spawn(grove.sleep, 10)
     grove.sleep(0)
     never = group.spawn(grove.sleep, 10)
-    group.kill(timeout=5)
+    group.kill(timeout=60)
     assert started.dead and never.dead and not group
 
 
@@ -57,7 +58,7 @@ def test_kill_reaches_those_added_meanwhile():
 
     group.spawn(stubborn)
     grove.sleep(0)
-    group.kill(timeout=5)
+    group.kill(timeout=60)
     assert not group
 
 
@@ -95,7 +96,7 @@ def test_pool_full():
         pool.add(extra, blocking=False)
     with pytest.raises(PoolFull):
         pool.start(extra, timeout=0.001)
-    assert pool.wait_available(timeout=1) == 1
+    assert pool.wait_available(timeout=60) == 1
     assert pool._semaphore.counter == 1
     with pytest.raises(ValueError):
         Pool(-1)
@@ -123,19 +124,15 @@ def test_apply_and_map():
 
 def test_apply_from_a_member():
     pool = Pool(1)
-    assert pool.spawn(pool.apply, len, ("ab",)).get(timeout=1) == 2
+    assert pool.spawn(pool.apply, len, ("ab",)).get(timeout=60) == 2
 
 
 def test_imap():
     pool = Pool(3)
 
-    def slow(seconds):
-        grove.sleep(seconds)
-        return seconds
-
-    times = [0.03, 0.01, 0.02]
-    assert list(pool.imap(slow, times)) == times
-    assert list(pool.imap_unordered(slow, times)) == sorted(times)
+    places = [2, 0, 1]
+    assert list(pool.imap(one_after_another(3), places)) == places
+    assert list(pool.imap_unordered(one_after_another(3), places)) == sorted(places)
     assert list(pool.imap(pow, [2, 3], [3, 2], maxsize=1)) == [8, 9]
 
 
@@ -180,7 +177,7 @@ def test_greenlets_of_all_kinds():
     ended = grove.spawn(len, "a")
     ended.join()
     group.add(ended)
-    assert ended in group and group.join(timeout=5)
+    assert ended in group and group.join(timeout=60)
     assert Pool(1, Mine).spawn(len, "a").__class__ is Mine
 
 
@@ -232,7 +229,7 @@ def test_overridden_steps_are_called():
 
     pool = Mine(2)
     pool.spawn(len, "a").join()
-    assert pool.join(timeout=5) and calls == ["start", "add", "_discard"]
+    assert pool.join(timeout=60) and calls == ["start", "add", "_discard"]
 
     class Counting(Group):
         def add(self, greenlet):
@@ -324,7 +321,7 @@ def test_imap_is_a_greenlet():
     assert isinstance(ordered, IMap) and isinstance(ordered, IMapUnordered)
     assert isinstance(unordered, IMapUnordered) and isinstance(unordered, grove.Greenlet)
     assert [next(ordered), unordered.next()] == [1, 2]
-    grove.joinall([ordered, unordered], timeout=5)
+    grove.joinall([ordered, unordered], timeout=60)
     assert ordered.ready() and unordered.successful()
     assert list(IMapUnordered.spawn(abs, [-3], pool.spawn)) == [3]
 

@@ -5,7 +5,9 @@ import re
 
 import grove
 import pytest
+from awaiting import HANG
 from grove import pywsgi, socket
+from grove.event import Event
 from grove.pywsgi import LoggingLogAdapter, WSGIHandler, WSGISecureEnviron, WSGIServer
 
 
@@ -60,7 +62,7 @@ def server():
 
 def exchange(server, request):
     """What the server answers to these bytes, until it closes."""
-    with socket.create_connection(server.address, timeout=5) as sock:
+    with socket.create_connection(server.address, timeout=60) as sock:
         sock.sendall(request)
         sock.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: sock.recv(65536), b""))
@@ -154,7 +156,7 @@ def test_continue(server):
         b"POST %b HTTP/1.1\r\nHost: x\r\n"
         b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\n"
     )
-    with socket.create_connection(server.address, timeout=5) as sock:
+    with socket.create_connection(server.address, timeout=60) as sock:
         sock.sendall(head % b"/body")
         assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         sock.sendall(b"abc")
@@ -257,13 +259,19 @@ def test_application_fails_late(server):
 
 
 def test_requests_at_once():
+    inside = []
+    all_inside = Event()
+
     def slow(environ, start_response):
-        grove.sleep(0.1)
+        inside.append(environ)
+        if len(inside) == 20:
+            all_inside.set()
+        all_inside.wait()
         start_response("200 OK", [])
         return [b"x"]
 
     with WSGIServer(("127.0.0.1", 0), slow, log=None) as server:
-        with grove.Timeout(1):
+        with grove.Timeout(HANG):
             jobs = [grove.spawn(get, server, "/") for _ in range(20)]
             grove.joinall(jobs, raise_error=True)
 

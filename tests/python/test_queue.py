@@ -130,7 +130,7 @@ def test_setting_maxsize_lets_those_who_wait_go_on():
     grove.sleep(0)
     assert [g.ready() for g in putters] == [True, False]
     q.maxsize = None
-    grove.joinall(putters, timeout=5)
+    grove.joinall(putters, timeout=60)
     assert [q.get() for _ in range(3)] == [0, 1, 2]
     with pytest.raises(TypeError, match="maxsize must be an integer or None"):
         q.maxsize = "x"
@@ -181,7 +181,7 @@ def test_get_waits(any_queue):
     assert any_queue.getters == getters
     for i in range(3):
         any_queue.put(i)
-    grove.joinall(getters, timeout=5)
+    grove.joinall(getters, timeout=60)
     assert [g.value for g in getters] == [0, 1, 2]
     assert any_queue.getters == [] and any_queue.empty()
 
@@ -197,8 +197,8 @@ def test_put_waits(kind):
     putters = [grove.spawn(put, i) for i in range(4)]
     grove.sleep(0)
     assert order == [0] and q.putters == putters[1:]
-    assert [q.get(timeout=5) for _ in range(4)] == [0, 1, 2, 3]
-    grove.joinall(putters, timeout=5)
+    assert [q.get(timeout=60) for _ in range(4)] == [0, 1, 2, 3]
+    grove.joinall(putters, timeout=60)
     assert order == [0, 1, 2, 3] and q.putters == []
 
 
@@ -208,11 +208,11 @@ def test_peek_waits():
     getter, last = grove.spawn(q.get), grove.spawn(q.get)
     grove.sleep(0)
     q.put(1)
-    grove.joinall([*peekers, getter], timeout=5)
+    grove.joinall([*peekers, getter], timeout=60)
     assert [g.value for g in (*peekers, getter)] == [1, 1, 1]
     assert not last.ready()
     q.put(2)
-    assert last.get(timeout=5) == 2
+    assert last.get(timeout=60) == 2
 
 
 def test_a_getter_that_dies_passes_its_item_on():
@@ -221,7 +221,7 @@ def test_a_getter_that_dies_passes_its_item_on():
     grove.sleep(0)
     first.kill(block=False)
     q.put("item")  # for the first, which has yet to die
-    assert second.get(timeout=5) == "item"
+    assert second.get(timeout=60) == "item"
     third = grove.spawn(q.get)
     grove.sleep(0)
     third.kill(block=False)
@@ -249,7 +249,7 @@ def test_a_putter_that_dies_passes_its_room_on():
     grove.sleep(0)
     first.kill(block=False)
     assert q.get() == "a"
-    second.join(timeout=5)
+    second.join(timeout=60)
     assert second.successful() and q.get() == "c" and q.empty()
 
 
@@ -308,12 +308,12 @@ def test_the_hub_wakes_those_who_wait():
     getter = grove.spawn(q.get)
     grove.sleep(0)
     assert in_hub(q.put_nowait, 10) is None
-    assert getter.get(timeout=5) == 10
+    assert getter.get(timeout=60) == 10
     q = Queue(1, [1])
     putter = grove.spawn(q.put, 2)
     grove.sleep(0)
     assert in_hub(q.get_nowait) == 1
-    putter.join(timeout=5)
+    putter.join(timeout=60)
     assert in_hub(q.get_nowait) == 2
 
 
@@ -395,7 +395,7 @@ def test_steps_can_be_overridden():
     getter = grove.spawn(q.get)
     grove.sleep(0)
     q.put(7)
-    assert getter.get(timeout=5) == 7
+    assert getter.get(timeout=60) == 7
 
 
 def test_create_queue_and_qsize():
@@ -506,7 +506,7 @@ def test_handed_over_items_count_as_tasks():
     assert q.unfinished_tasks == 1
     getter.join()
     q.task_done()
-    assert q.join(timeout=5)
+    assert q.join(timeout=60)
 
 
 def test_shutdown():
@@ -516,7 +516,7 @@ def test_shutdown():
     q.shutdown()
     assert q.is_shutdown
     with pytest.raises(ShutDown):
-        putter.get(timeout=5)
+        putter.get(timeout=60)
     for put in (q.put, q.put_nowait):
         with pytest.raises(ShutDown):
             put(4)
@@ -526,7 +526,7 @@ def test_shutdown():
             get()
     q.task_done()
     q.task_done()
-    assert q.join(timeout=5)
+    assert q.join(timeout=60)
 
 
 def test_shutdown_wakes_getters():
@@ -536,7 +536,7 @@ def test_shutdown_wakes_getters():
     q.shutdown()
     for g in getters:
         with pytest.raises(ShutDown):
-            g.get(timeout=5)
+            g.get(timeout=60)
 
 
 def test_shutdown_immediate():
@@ -544,7 +544,7 @@ def test_shutdown_immediate():
     joiner = grove.spawn(q.join)
     grove.sleep(0)
     q.shutdown(immediate=True)
-    assert joiner.get(timeout=5) and q.empty() and q.unfinished_tasks == 0
+    assert joiner.get(timeout=60) and q.empty() and q.unfinished_tasks == 0
     with pytest.raises(ShutDown):
         q.get()
 
@@ -564,7 +564,7 @@ def test_channel_hands_over():
     assert order == [] and c.balance == 3 and c.putters == putters
     assert c.full() and c.empty() and c.qsize() == 0 and c.maxsize == 1
     assert [c.get(), c.get_nowait(), next(c)] == [0, 1, 2]
-    grove.joinall(putters, timeout=5)
+    grove.joinall(putters, timeout=60)
     assert order == [0, 1, 2] and c.balance == 0
 
     getters = [grove.spawn(c.get) for _ in range(2)]
@@ -572,7 +572,7 @@ def test_channel_hands_over():
     assert c.balance == -2 and c.getters == getters
     c.put("a")
     c.put_nowait("b")
-    assert [g.get(timeout=5) for g in getters] == ["a", "b"]
+    assert [g.get(timeout=60) for g in getters] == ["a", "b"]
 
 
 def test_channel_without_a_partner():
@@ -598,11 +598,11 @@ def test_channel_from_the_hub():
     assert isinstance(in_hub(c.get), Empty) and isinstance(in_hub(c.put, 1), Full)
     getter = grove.spawn(c.get)
     grove.sleep(0)
-    assert in_hub(c.put, 5) is None and getter.get(timeout=5) == 5
+    assert in_hub(c.put, 5) is None and getter.get(timeout=60) == 5
     putter = grove.spawn(c.put, 6)
     grove.sleep(0)
     assert in_hub(c.get) == 6
-    putter.join(timeout=5)
+    putter.join(timeout=60)
 
 
 def test_channel_keeps_the_item_of_a_killed_getter():
@@ -611,7 +611,7 @@ def test_channel_keeps_the_item_of_a_killed_getter():
     grove.sleep(0)
     first.kill(block=False)
     c.put(1)
-    assert second.get(timeout=5) == 1
+    assert second.get(timeout=60) == 1
     third = grove.spawn(c.get)
     grove.sleep(0)
     third.kill(block=False)

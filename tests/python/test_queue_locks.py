@@ -25,7 +25,7 @@ def test_what_programs_do_with_the_mutex():
         q.queue.clear()
         q.unfinished_tasks = 0
         q.all_tasks_done.notify_all()
-    assert joiner.get(timeout=5) and q.empty()
+    assert joiner.get(timeout=60) and q.empty()
     with q.mutex:
         unfinished = q.unfinished_tasks - 1
         assert unfinished == -1 and len(q.queue) == 0
@@ -47,7 +47,7 @@ def test_others_wait_while_the_mutex_is_held():
             grove.sleep(0)
         assert order == []
         q.put(0)  # the holder may
-    grove.joinall(greenlets, timeout=5)
+    grove.joinall(greenlets, timeout=60)
     assert sorted(map(str, order)) == ["0", "put"] and q.get_nowait() == 1
 
 
@@ -61,10 +61,10 @@ def test_the_mutex_keeps_native_threads_out():
     thread = threading.Thread(target=put)
     with q.mutex:
         thread.start()
-        entered.wait(30)
+        entered.wait(60)
         grove.sleep(0.01)
         assert q.queue.__len__() == 0
-    assert q.get(timeout=30) == 1
+    assert q.get(timeout=60) == 1
     thread.join()
 
 
@@ -83,11 +83,11 @@ def test_notify_lets_a_getter_look_again():
     with q.not_empty:
         q.queue.append("a")
         q.not_empty.notify()
-    assert getters[0].get(timeout=5) == "a" and not getters[1].ready()
+    assert getters[0].get(timeout=60) == "a" and not getters[1].ready()
     with q.not_empty:
         q.queue.extend("bc")
         q.not_empty.notify_all()
-    grove.joinall(getters, timeout=5)
+    grove.joinall(getters, timeout=60)
     assert [g.value for g in getters] == ["a", "b", "c"]
 
 
@@ -98,7 +98,7 @@ def test_notify_lets_a_putter_look_again():
     with q.mutex:
         q.queue.clear()
         q.not_full.notify()
-    putter.join(timeout=5)
+    putter.join(timeout=60)
     assert list(q.queue) == ["b"]
 
 
@@ -107,7 +107,7 @@ def test_waiting_in_a_condition():
 
     def wait(condition, name):
         with condition:
-            assert condition.wait(timeout=30)
+            assert condition.wait(timeout=60)
             order.append(name)
 
     waiting = [
@@ -117,11 +117,11 @@ def test_waiting_in_a_condition():
     ]
     grove.sleep(0)
     q.put(1)
-    waiting[0].join(timeout=5)
+    waiting[0].join(timeout=60)
     q.get()
-    waiting[1].join(timeout=5)
+    waiting[1].join(timeout=60)
     q.task_done()
-    waiting[2].join(timeout=5)
+    waiting[2].join(timeout=60)
     assert order == ["not_empty", "not_full", "all_tasks_done"]
 
 
@@ -163,7 +163,7 @@ def test_a_subclass_of_the_standard_librarys_kind():
     drained = grove.spawn(q.drain)
     grove.sleep(0)
     q.put_first(2)
-    assert drained.get(timeout=5) == [2]
+    assert drained.get(timeout=60) == [2]
     q.put(3)
     q.put_first(1)
     with pytest.raises(Full):
@@ -171,7 +171,7 @@ def test_a_subclass_of_the_standard_librarys_kind():
     putter = grove.spawn(q.put, 4)
     grove.sleep(0)
     assert q.drain() == [1, 3]
-    putter.join(timeout=5)
+    putter.join(timeout=60)
     assert q.get_nowait() == 4 and q.unfinished_tasks == 4
     with pytest.raises(Empty):
         q.get_nowait()

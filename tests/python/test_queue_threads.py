@@ -44,7 +44,7 @@ def test_a_thread_wakes_a_greenlet(kind):
 
 def test_greenlets_run_while_one_waits_for_a_thread():
     q, gate, order = Queue(), threading.Event(), []
-    threads, _ = run_threads(lambda: (gate.wait(30), q.put("item")))
+    threads, _ = run_threads(lambda: (gate.wait(60), q.put("item")))
     grove.spawn(lambda: (order.append("greenlet"), gate.set()))
     assert q.get() == "item" and order == ["greenlet"]
     threads[0].join()
@@ -96,7 +96,7 @@ def test_a_thread_that_ends_waiting_is_forgotten():
     threads[0].join()
     assert begun.is_set() and not failures
     q.put("item")
-    assert q.getters == [] and q.get(timeout=5) == "item"
+    assert q.getters == [] and q.get(timeout=60) == "item"
 
 
 TRAFFIC = """

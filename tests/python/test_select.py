@@ -5,22 +5,15 @@ import time
 
 import grove
 import pytest
+from awaiting import HANG
 from grove import select, selectors, socket
-
-
-@pytest.fixture
-def pair():
-    a, b = socket.socketpair()
-    yield a, b
-    a.close()
-    b.close()
 
 
 def test_select_lets_others_run(pair):
     a, b = pair
     grove.spawn_later(0.01, b.send, b"x")
-    assert select.select([a], [], [], 1) == ([a], [], [])
-    assert select.select([a, b], [a], [], 1) == ([a], [a], [])
+    assert select.select([a], [], [], HANG) == ([a], [], [])
+    assert select.select([a, b], [a], [], HANG) == ([a], [a], [])
     assert select.select([a.fileno()], [], []) == ([a.fileno()], [], [])
 
 
@@ -45,7 +38,7 @@ def test_select_errors(pair):
 
 def test_end_of_the_stream_is_readable(pair):
     pair[1].close()
-    assert select.select([pair[0]], [], [], 1)[0] == [pair[0]]
+    assert select.select([pair[0]], [], [], HANG)[0] == [pair[0]]
 
 
 def test_poll(pair):
@@ -70,5 +63,5 @@ def test_selector(pair):
         selector.register(a, selectors.EVENT_READ, "data")
         assert selector.select(0) == []
         grove.spawn_later(0.01, b.send, b"x")
-        [(key, events)] = selector.select(1)
+        [(key, events)] = selector.select(HANG)
         assert key.data == "data" and events == selectors.EVENT_READ

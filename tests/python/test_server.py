@@ -5,6 +5,7 @@ import socket as stdlib
 
 import grove
 import pytest
+from awaiting import HANG, until
 from grove import socket
 from grove.baseserver import parse_address
 from grove.pool import Pool
@@ -17,7 +18,7 @@ def echo(sock, address):
 
 
 def talk(server, text=b"hello"):
-    with socket.create_connection(server.address, timeout=5) as sock:
+    with socket.create_connection(server.address, timeout=60) as sock:
         sock.sendall(text)
         return sock.recv(1000)
 
@@ -29,7 +30,7 @@ def test_serves_and_stops():
         assert server.started and server.server_port > 0
         assert server.server_host == "127.0.0.1"
         clients = [grove.spawn(talk, server, b"%d" % i) for i in range(20)]
-        grove.joinall(clients, timeout=5, raise_error=True)
+        grove.joinall(clients, timeout=60, raise_error=True)
         assert [c.value for c in clients] == [b"%d" % i for i in range(20)]
         address = server.address
     assert not server.started and server.closed
@@ -40,7 +41,7 @@ def test_serves_and_stops():
 
 def test_connection_is_closed_after_the_handler():
     with StreamServer(("127.0.0.1", 0), lambda sock, address: None) as server:
-        with socket.create_connection(server.address, timeout=5) as sock:
+        with socket.create_connection(server.address, timeout=60) as sock:
             assert sock.recv(1) == b""
 
 
@@ -70,7 +71,7 @@ def test_pool_bounds_it():
     assert isinstance(server.pool, Pool)
     with server:
         clients = [grove.spawn(talk, server) for _ in range(6)]
-        grove.joinall(clients, timeout=5, raise_error=True)
+        grove.joinall(clients, timeout=60, raise_error=True)
     assert max(highest) == 2
 
 
@@ -81,21 +82,23 @@ def test_ways_to_spawn(spawn):
 
 
 def test_stop_lets_handlers_finish_then_kills():
-    ended = []
+    begun, ended = [], []
 
     def handle(sock, address):
+        begun.append(sock)
         try:
-            grove.sleep(0.02 if not ended else 10)
+            grove.sleep(0.02 if not ended else HANG)
             ended.append("finished")
         except grove.GreenletExit:
             ended.append("killed")
 
     server = StreamServer(("127.0.0.1", 0), handle, spawn=Pool(5))
-    for _ in range(2):
+    for stop_timeout in HANG, 0.01:
+        begun.clear()
         server.start()
         with socket.create_connection(server.address):
-            grove.sleep(0.005)
-            server.stop(timeout=0.1)
+            until(lambda: begun)
+            server.stop(timeout=stop_timeout)
         server = StreamServer(("127.0.0.1", 0), handle, spawn=Pool(5))
     assert ended == ["finished", "killed"]
 
@@ -103,10 +106,10 @@ def test_stop_lets_handlers_finish_then_kills():
 def test_serve_forever():
     server = StreamServer(("127.0.0.1", 0), echo)
     serving = grove.spawn(server.serve_forever)
-    grove.sleep(0.01)
+    until(lambda: server.started)
     assert talk(server) == b"hello"
     server.stop()
-    serving.get(timeout=2)
+    serving.get(timeout=60)
 
 
 @pytest.mark.parametrize("module", [stdlib, socket])
@@ -144,7 +147,7 @@ def test_stops_and_starts_accepting():
         waiting.join(timeout=0.02)
         assert not waiting.ready()
         server.start_accepting()
-        assert waiting.get(timeout=2) == b"hello"
+        assert waiting.get(timeout=60) == b"hello"
 
 
 def test_handle_is_needed():
@@ -161,7 +164,7 @@ def test_datagrams():
 
     with DatagramServer(("127.0.0.1", 0), handle) as server:
         with socket.socket(type=stdlib.SOCK_DGRAM) as sock:
-            sock.settimeout(5)
+            sock.settimeout(60)
             sock.sendto(b"abc", server.address)
             assert sock.recv(10) == b"ABC"
     assert got == [b"abc"]

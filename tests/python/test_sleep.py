@@ -17,11 +17,12 @@ def test_in_order_of_time():
     seen = []
 
     def f(seconds):
+        due = time.monotonic() + seconds
         grove.sleep(seconds)
-        seen.append(seconds)
+        seen.append(due)
 
     grove.joinall([grove.spawn(f, s) for s in (0.03, 0.01, 0.02)])
-    assert seen == [0.01, 0.02, 0.03]
+    assert len(seen) == 3 and seen == sorted(seen)
 
 
 @pytest.mark.parametrize("seconds", [0, 0.0, -1, False, 1e-12])
@@ -91,5 +92,5 @@ def test_timers_come_while_others_are_busy():
 
     g = grove.spawn(busy)
     grove.spawn_later(0.01, done.append, 1)
-    g.join(timeout=5)
+    g.join(timeout=60)
     assert g.ready()

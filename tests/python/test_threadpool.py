@@ -169,7 +169,7 @@ def test_idle_threads_end():
     pool = ThreadPool(2, idle_task_timeout=0.01)
     before = threading.active_count()
     assert pool.map(len, ["a", "b"]) == [1, 1]
-    with grove.Timeout(30):
+    with grove.Timeout(60):
         while pool.size:
             grove.sleep(0.01)
     assert pool.apply(len, ("abc",)) == 3
@@ -184,7 +184,7 @@ def test_threads_end_with_the_pool():
     del pool
     gc.collect()
     assert gone() is None
-    with grove.Timeout(30):
+    with grove.Timeout(60):
         while workers.size:
             grove.sleep(0.01)
 
@@ -205,14 +205,14 @@ def test_current_thread_leaves_nothing_behind(pool):
     before = set(threading._active)
     pool.apply(threading.current_thread)
     pool.kill()
-    with grove.Timeout(30):
+    with grove.Timeout(60):
         while set(threading._active) != before:
             grove.sleep(0.01)
 
 
 def test_a_killed_waiter_does_not_matter(pool):
     gate = threading.Event()
-    waiter = grove.spawn(pool.apply, gate.wait, (30,))
+    waiter = grove.spawn(pool.apply, gate.wait, (60,))
     grove.sleep(0)
     waiter.kill()
     gate.set()
@@ -227,7 +227,7 @@ def test_results_come_without_polling(pool):
     before = time.thread_time()
     timer = threading.Timer(0.3, gate.set)
     timer.start()
-    pool.apply(gate.wait, (30,))
+    pool.apply(gate.wait, (60,))
     assert time.thread_time() - before < 0.1
     timer.join()
 
@@ -328,7 +328,7 @@ def test_greenlets_run_while_one_waits_for_a_future(executor):
     "wait",
     [
         lambda f: concurrent.futures.wait([f]).done,
-        lambda f: list(concurrent.futures.as_completed([f], timeout=30)),
+        lambda f: list(concurrent.futures.as_completed([f], timeout=60)),
         lambda f: grove.wait([f]),
         lambda f: f.exception() or [f],
     ],
@@ -433,7 +433,7 @@ def test_initializer_and_names():
 
 def test_an_initializer_that_fails(caplog):
     gate = threading.Event()
-    with ThreadPoolExecutor(1, initializer=lambda: gate.wait(30) and 1 / 0) as executor:
+    with ThreadPoolExecutor(1, initializer=lambda: gate.wait(60) and 1 / 0) as executor:
         future = executor.submit(len, "a")
         gate.set()
         with pytest.raises(concurrent.futures.BrokenExecutor):

@@ -88,11 +88,11 @@ def test_trees_of_other_threads():
 
         grove.spawn(wait).join()
         ready.set()
-        done.wait(30)
+        done.wait(60)
 
     thread = threading.Thread(target=other)
     thread.start()
-    assert ready.wait(30)
+    assert ready.wait(60)
     forest = GreenletTree.forest()
     done.set()
     thread.join()

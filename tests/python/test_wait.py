@@ -3,6 +3,8 @@
 
 import grove
 import pytest
+from awaiting import one_after_another
+from grove.event import Event
 
 
 @pytest.fixture
@@ -26,12 +28,14 @@ def bad():
 class Linked:
     """Anything with rawlink can be waited for."""
 
-    def __init__(self, seconds, exception=None):
+    def __init__(self, first, *args, exception=None):
+        """What it does first, before it is done."""
         self.links = []
         self.exception = exception
-        grove.spawn_later(seconds, self.fire)
+        grove.spawn(self.fire, first, *args)
 
-    def fire(self):
+    def fire(self, first, *args):
+        first(*args)
         for link in self.links:
             link(self)
 
@@ -43,8 +47,9 @@ class Linked:
 
 
 def test_in_the_order_they_end():
-    gs = [grove.spawn(sleeper, s) for s in (0.03, 0.01, 0.02)]
-    assert [g.value for g in grove.joinall(gs)] == [0.01, 0.02, 0.03]
+    turn = one_after_another(3)
+    gs = [grove.spawn(turn, place) for place in (2, 0, 1)]
+    assert [g.value for g in grove.joinall(gs)] == [0, 1, 2]
     assert grove.joinall(gs) == gs
     assert grove.joinall([]) == []
 
@@ -97,13 +102,14 @@ def test_no_links_are_left(quiet):
 
 
 def test_iwait():
-    gs = [grove.spawn(sleeper, s) for s in (0.02, 0.01)]
+    turn = one_after_another(2)
+    gs = [grove.spawn(turn, place) for place in (1, 0)]
     assert list(grove.iwait(gs)) == [gs[1], gs[0]]
-    gs = [grove.spawn(sleeper, s) for s in (0.02, 0.001)]
+    gs = [grove.spawn(sleeper, s) for s in (60, 0.001)]
     with grove.iwait(gs) as it:
         assert next(it) is gs[1]
     assert list(it) == []
-    grove.joinall(gs)
+    grove.killall(gs)
 
 
 def test_iwait_count_and_timeout():
@@ -132,14 +138,17 @@ def test_iwait_two_at_once():
 
 
 def test_objects_with_rawlink():
-    a, b = Linked(0.01), Linked(0.002)
-    g = grove.spawn(sleeper, 0.005)
+    turn = one_after_another(3)
+    a, b = Linked(turn, 2), Linked(turn, 0)
+    g = grove.spawn(turn, 1)
     assert grove.wait([a, b, g]) == [b, g, a]
-    c = Linked(0.05)
+    gate = Event()
+    c = Linked(gate.wait)
     assert grove.wait([c], timeout=0.001) == []
     assert c.links == []
+    gate.set()
     with pytest.raises(KeyError):
-        grove.joinall([Linked(0.001, KeyError())], raise_error=True)
+        grove.joinall([Linked(grove.sleep, 0.001, exception=KeyError())], raise_error=True)
 
 
 def test_what_cannot_be_waited_for():

@@ -9,6 +9,7 @@ import threading
 import grove
 import grove.socket
 import pytest
+from awaiting import until
 from grove import core
 from grove.event import Event
 from grove.exceptions import InvalidThreadUseError
@@ -82,7 +83,7 @@ def test_a_closed_one_cannot_be_started(watcher):
 
 def test_ref_decides_whether_the_loop_goes_on(watcher, loop):
     hub = grove.get_hub()
-    assert hub.join(timeout=10) is True
+    assert hub.join(timeout=60) is True
     count = loop.activecnt
     watcher.start(lambda: None)
     grove.sleep(0)
@@ -90,11 +91,11 @@ def test_ref_decides_whether_the_loop_goes_on(watcher, loop):
     assert watcher.ref is False
     # A loop that is never idle has no end; that of an idle watcher is not.
     if type(watcher) is not core.idle:
-        assert hub.join(timeout=10) is True
+        assert hub.join(timeout=60) is True
     watcher.ref = True
     assert hub.join(timeout=0.001) is False
     watcher.close()
-    assert hub.join(timeout=10) is True and loop.activecnt == count
+    assert hub.join(timeout=60) is True and loop.activecnt == count
 
 
 def test_join_of_no_time_gives_a_turn(loop):
@@ -161,7 +162,7 @@ def test_io_attributes(loop):
     watcher.start(lambda *args: (came.append(args), watcher.stop()), pass_events=True)
     with pytest.raises(AttributeError):
         watcher.fd = r
-    grove.sleep(0.01)
+    until(lambda: came)
     assert came == [(core.WRITE,)]
     with pytest.raises(ValueError):
         watcher.events = 0
@@ -192,7 +193,7 @@ def test_idle_comes_after_all_that_is_due(loop):
     grove.spawn(order.append, 2)
     grove.sleep(0)
     grove.spawn(order.append, 3)
-    grove.sleep(0.01)
+    until(lambda: "idle" in order)
     assert order == [1, 2, 3, "idle"]
     grove.idle()
     grove.idle(priority=1)
@@ -295,7 +296,7 @@ def test_child(loop):
     watcher = loop.child(child.pid, ref=False)
     assert watcher.pid == child.pid and watcher.rpid == 0
     watcher.start(ended.set)
-    assert ended.wait(timeout=30)
+    assert ended.wait(timeout=60)
     assert watcher.rpid == child.pid
     assert os.waitstatus_to_exitcode(watcher.rstatus) == 3
     watcher.close()
@@ -310,7 +311,7 @@ def test_child_that_has_ended_already(loop):
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     with loop.child(pid) as watcher:
         watcher.start(ended.set)
-        assert ended.wait(timeout=30)
+        assert ended.wait(timeout=60)
         assert os.waitstatus_to_exitcode(watcher.rstatus) == 4
 
 
@@ -324,7 +325,7 @@ def test_any_child(loop):
             if pid == 0:
                 os._exit(0)
             pids.append(pid)
-        with grove.Timeout(30):
+        with grove.Timeout(60):
             while len(ended) < 3:
                 grove.sleep(0.001)
     assert sorted(ended) == sorted(pids)
@@ -353,19 +354,19 @@ def test_stat(loop, tmp_path):
         watcher.start(changed.set)
         assert watcher.attr is None
         path.write_text("one")
-        assert changed.wait(timeout=30)
+        assert changed.wait(timeout=60)
         assert watcher.prev is None and watcher.attr is not None
         changed.clear()
         with open(path, "a") as file:
             file.write(" and more")
-        assert changed.wait(timeout=30)
+        assert changed.wait(timeout=60)
         while watcher.attr.st_size < 12:
-            assert changed.wait(timeout=30)
+            assert changed.wait(timeout=60)
             changed.clear()
         changed.clear()
         path.unlink()
         while watcher.attr is not None:
-            assert changed.wait(timeout=30)
+            assert changed.wait(timeout=60)
             changed.clear()
         assert watcher.prev.st_size == 12
 

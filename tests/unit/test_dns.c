@@ -5,10 +5,12 @@
 #include "fiber_calls.h"
 #include "socket_pairs.h"
 
+#include <nss.h>
 #include <sys/wait.h>
 
 #include "dns_server.h"
 #include "net/dns_ares.h"
+#include "stopped_clock.h"
 #include "unit.h"
 
 static struct dns_server server;
@@ -95,6 +97,16 @@ static bool told_twice(const struct addrinfo *list)
     return false;
 }
 
+/* A machine may be without /etc/hosts, a new root of Debian's is. */
+static bool libc_knows_localhost(void)
+{
+    struct addrinfo hints = hints_of(AF_INET, SOCK_STREAM, 0), *list;
+    if (getaddrinfo("localhost", NULL, &hints, &list) != 0)
+        return false;
+    freeaddrinfo(list);
+    return true;
+}
+
 /* Names that stand in /etc/hosts as well as numbers: exactly what libc says. */
 static void what_libc_knows_is_the_same(void **state)
 {
@@ -115,6 +127,10 @@ static void what_libc_knows_is_the_same(void **state)
     static const int families[] = {AF_UNSPEC, AF_INET, AF_INET6, AF_UNIX};
     static const int types[] = {0, SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, 77};
     int compared = 0;
+    bool localhost_known = libc_knows_localhost();
+    if (!localhost_known)
+        print_message("/etc/hosts does not name localhost: of that name ours "
+                      "is not compared with libc's\n");
     for (size_t i = 0;
          i < UNIT_COUNT(nodes) * UNIT_COUNT(services) * UNIT_COUNT(flags) *
                  UNIT_COUNT(families) * UNIT_COUNT(types);
@@ -131,9 +147,9 @@ static void what_libc_knows_is_the_same(void **state)
         hints.ai_socktype = types[k];
         /* What it has for IPv6 depends on /etc/hosts; c-ares knows it by the
          * RFC. "1.2.3.4.5" is a name that libc would ask the system for. */
-        if (node &&
-            ((strcmp(node, "localhost") == 0 && hints.ai_family != AF_INET) ||
-             strcmp(node, "1.2.3.4.5") == 0))
+        if (node && ((strcmp(node, "localhost") == 0 &&
+                      (hints.ai_family != AF_INET || !localhost_known)) ||
+                     strcmp(node, "1.2.3.4.5") == 0))
             continue;
         struct addrinfo *ours = NULL, *theirs = NULL;
         int a = grove_getaddrinfo(node, service, &hints, &ours);
@@ -150,6 +166,7 @@ static void what_libc_knows_is_the_same(void **state)
             freeaddrinfo(theirs);
     }
     assert_true(compared > 5000);
+    expect("localhost", AF_INET, 0, "127.0.0.1 ");
 }
 
 static void no_hints_are_libcs_default(void **state)
@@ -300,6 +317,7 @@ static ssize_t ask_silent(struct call *c)
 
 static void deadlines_and_kills(void **state)
 {
+    clock_stop();
     struct call a = {.make = ask_silent,
                      .name = "deadline",
                      .buf = (char *)"silent.test",
@@ -310,6 +328,7 @@ static void deadlines_and_kills(void **state)
     call_start(&b);
     expect_parked(&a);
     expect_parked(&b);
+    clock_go_on(0);
     grove_kill(b.fiber);
     expect_error(&b, ECANCELED);
     expect_error(&a, ETIMEDOUT);
@@ -566,10 +585,14 @@ static void what_is_left_to_libc(void **state)
     struct dns_config *config = dns_config_of(dns_of(hub));
     config->libc = true;
     struct addrinfo hints = hints_of(AF_INET, SOCK_STREAM, 0), *list;
-    assert_int_equal(getaddrinfo("localhost", NULL, &hints, &list), 0);
-    expect("localhost", AF_INET, 0,
-           told_twice(list) ? "127.0.0.1 127.0.0.1 " : "127.0.0.1 ");
-    freeaddrinfo(list);
+    int r = getaddrinfo("localhost", NULL, &hints, &list);
+    if (r == 0) {
+        expect("localhost", AF_INET, 0,
+               told_twice(list) ? "127.0.0.1 127.0.0.1 " : "127.0.0.1 ");
+        freeaddrinfo(list);
+    } else {
+        expect_gai("localhost", AF_INET, 0, r);
+    }
     char ours[NI_MAXHOST], theirs[NI_MAXHOST];
     struct sockaddr_in in = loopback();
     assert_int_equal(grove_getnameinfo((void *)&in, sizeof(in), ours,
@@ -738,6 +761,8 @@ static void ten_thousand_at_once(void **state)
 static int setup(void **state)
 {
     static const char *const names[DNS_FILES] = {"resolv", "nsswitch", "gai"};
+    /* What libc is asked for it does not ask the network for. */
+    __nss_configure_lookup("hosts", "files");
     if (!mkdtemp(folder) || !dns_server_start(&server))
         return -1;
     for (int i = 0; i < DNS_FILES; i++) {

@@ -144,7 +144,7 @@ static void a_wait_within_the_other_loop(void **state)
     int slept = 0;
     assert_int_equal(grove_spawn(&f, sleep_twice, &slept), 0);
     go_round();
-    assert_int_equal(grove_sleep(30 * MS), 0);
+    assert_int_equal(grove_join(f, NULL), 0);
     assert_int_equal(slept, 2);
     assert_true(ended(f));
     grove_release(f);

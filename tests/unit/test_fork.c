@@ -248,8 +248,8 @@ static void main_waits_on_for_its_descriptor(void **state)
     assert_int_equal(grove_spawn(NULL, fork_then_write, NULL), 0);
     struct fd_waiter w = {.fd = socket_of_main[0]};
     forked = -1;
-    int r = hub_wait_fd(hub_self(), w.fd, LOOP_READ,
-                        grove_now() + 10 * GROVE_SECOND, "test");
+    int r =
+        hub_wait_fd(hub_self(), w.fd, LOOP_READ, grove_now() + HANG, "test");
     if (forked == 0) {
         CHILD_CHECK(r == 0);
         leave();

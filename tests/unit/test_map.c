@@ -6,6 +6,7 @@
 
 #include "faults.h"
 #include "hub/hub.h"
+#include "stopped_clock.h"
 
 #define MEMORY \
     (FAULT_malloc | FAULT_calloc | FAULT_realloc | FAULT_posix_memalign | \
@@ -22,6 +23,7 @@ struct item {
 
 static struct item items[N];
 static int running, most, calls;
+static int last_call; /* the clock, stopped, goes on with it; 0: with none */
 
 static int call(void *item, void *arg)
 {
@@ -32,6 +34,8 @@ static int call(void *item, void *arg)
     most = running > most ? running : most;
     int64_t until =
         i->wait < 0 ? GROVE_NEVER : grove_now() + i->wait * GROVE_MILLISECOND;
+    if (calls == last_call)
+        clock_go_on(0);
     i->told = grove_sleep_until(until);
     running--;
     return i->told < 0 ? i->told : i->result + *(int *)arg;
@@ -42,7 +46,7 @@ static int zero;
 static int reset(void **state)
 {
     memset(items, 0, sizeof(items));
-    running = most = calls = zero = 0;
+    running = most = calls = last_call = zero = 0;
     return 0;
 }
 
@@ -129,6 +133,8 @@ static void a_deadline_ends_it(void **state)
 {
     int results[N];
     items[3].wait = items[4].wait = -1;
+    last_call = 5;
+    clock_stop();
     int r = grove_map_run_until(items, N, sizeof(items[0]), 2, call, &zero,
                                 results, grove_now() + 5 * GROVE_MILLISECOND);
     assert_int_equal(r, -ETIMEDOUT);
@@ -172,6 +178,8 @@ static void results_come_as_they_finish(void **state)
     int result;
     for (int i = 0; i < N; i++)
         items[i] = (struct item){.wait = 10 * (N - i), .result = 2 * i};
+    last_call = N;
+    clock_stop(); /* all begin at the same time */
     assert_int_equal(begin(&m, 0), 0);
     assert_int_equal(grove_map_next_until(&m, NULL, NULL, 0), -ETIMEDOUT);
     for (size_t i = N; i-- > 0;) {

@@ -106,9 +106,9 @@ static int held_up(unsigned first, unsigned last)
     for (unsigned i = first; i < last; i++)
         before[i] = atomic_load(&board->turns[i]);
     for (unsigned i = first; i < last; i++) {
-        for (int tries = 0; atomic_load(&board->turns[i]) < before[i] + 2;
-             tries++) {
-            if (tries == 20000)
+        int64_t hang = grove_now() + HANG;
+        while (atomic_load(&board->turns[i]) < before[i] + 2) {
+            if (grove_now() > hang)
                 return (int)i;
             usleep(250);
         }

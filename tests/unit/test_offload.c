@@ -4,6 +4,7 @@
 
 #include "fiber_calls.h"
 #include "os/workers.h"
+#include "stopped_clock.h"
 #include "unit.h"
 
 /* ---- a worker that is held up until told --------------------------------- */
@@ -59,13 +60,13 @@ static void open_gate(struct gate *g)
     pthread_mutex_unlock(&g->lock);
 }
 
-/* Park until n are inside. */
+/* Let fibers run until n are inside, be the clock stopped or not. */
 static void await_inside(struct gate *g, int n)
 {
-    int64_t end = grove_now() + HANG;
-    while (inside(g) < n) {
-        check(grove_now() < end, "%d of %d are inside", inside(g), n);
-        grove_sleep(MS / 4);
+    for (int64_t us = 0; inside(g) < n; us += 250) {
+        check(us < HANG / 1000, "%d of %d are inside", inside(g), n);
+        grove_yield();
+        usleep(250);
     }
 }
 
@@ -285,10 +286,12 @@ static void what_was_not_begun_is_taken_back(void **state)
     start(&first, &g, 1, GROVE_NEVER);
     await_inside(&g, 1);
     start(&killed, &g, 2, GROVE_NEVER);
+    clock_stop();
     start(&late, &g, 3, grove_now() + 2 * MS);
     start(&last, &g, 4, GROVE_NEVER);
     grove_yield();
     assert_int_equal(workers_counts().queued, 3);
+    clock_go_on(2 * MS);
     grove_kill(killed.fiber);
     finish(&killed);
     assert_int_equal(killed.result, -ECANCELED);
@@ -308,9 +311,11 @@ static void what_was_begun_is_waited_for(void **state)
 {
     struct gate g = GATE;
     struct caller killed, late;
+    clock_stop();
     start(&killed, &g, 1, GROVE_NEVER);
-    start(&late, &g, 2, grove_now() + 500 * MS);
+    start(&late, &g, 2, grove_now() + 2 * MS);
     await_inside(&g, 2);
+    clock_go_on(0);
     grove_kill(killed.fiber);
     grove_sleep_until(late.deadline + MS);
     grove_kill(killed.fiber);
@@ -339,10 +344,12 @@ static void *in_a_scope(void *arg)
 static void a_scope_that_passed_is_told_at_the_next_wait(void **state)
 {
     struct gate g = GATE;
-    struct caller c = {.visit = {&g, 1}, .deadline = grove_now() + 500 * MS};
+    clock_stop();
+    struct caller c = {.visit = {&g, 1}, .deadline = grove_now() + 2 * MS};
     void *expired;
     assert_int_equal(grove_spawn(&c.fiber, in_a_scope, &c), 0);
     await_inside(&g, 1);
+    clock_go_on(0);
     grove_sleep_until(c.deadline + MS);
     open_gate(&g);
     assert_int_equal(grove_join(c.fiber, &expired), 0);

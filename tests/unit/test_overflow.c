@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include "grove.h"
 
@@ -81,6 +82,65 @@ static void guards_by_mprotect_are_told_as_well(void **state)
     struct unit_child child;
     unit_in_child(&child, overflow_with_mprotect_guards);
     assert_reported(&child);
+    assert_true(unit_died_of(&child, SIGSEGV));
+}
+
+/* Where the guard below the caller's stack begins, from above. */
+static char *end_of_stack(void)
+{
+    char *page = (char *)((uintptr_t)__builtin_frame_address(0) & ~4095ul);
+    int ends[2];
+    if (pipe(ends) < 0)
+        return NULL;
+    while (write(ends[1], page - 4096, 1) == 1)
+        page -= 4096;
+    close(ends[0]);
+    close(ends[1]);
+    return page;
+}
+
+/* Touches the far end of its frame and nothing on the way there, as code does
+ * that was compiled without -fstack-clash-protection. */
+static __attribute__((noinline)) long stride(char *end)
+{
+    volatile char frame[256];
+    char *here = __builtin_frame_address(0);
+    frame[(uintptr_t)end & 255] = 1;
+    if (here - end > 8192)
+        return stride(end) + frame[(uintptr_t)end & 255];
+    volatile char *far = here - (60 << 10);
+    *far = 1;
+    return *far;
+}
+
+static void *overflow_by_a_stride(void *arg)
+{
+    (void)arg;
+    return (void *)stride(end_of_stack());
+}
+
+static void *sleep_on(void *arg)
+{
+    grove_sleep(60 * GROVE_SECOND);
+    return arg;
+}
+
+static int stride_over_the_end(void)
+{
+    grove_attr attr = {.name = "digger", .stack_size = 256 << 10};
+    grove_fiber *below, *f; /* below: who would be written into */
+    CHILD_CHECK(grove_spawn_with(&below, &attr, sleep_on, NULL) == 0);
+    CHILD_CHECK(grove_spawn_with(&f, &attr, overflow_by_a_stride, NULL) == 0);
+    return grove_join(f, NULL);
+}
+
+static void a_large_frame_does_not_step_over_the_guard(void **state)
+{
+    (void)state;
+    struct unit_child child;
+    unit_in_child(&child, stride_over_the_end);
+    if (!strstr(child.text, "\"digger\": its stack of 262144 bytes"))
+        fail_msg("status %#x: %s", (unsigned)child.status, child.text);
     assert_true(unit_died_of(&child, SIGSEGV));
 }
 
@@ -252,6 +312,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_fiber_is_named_and_the_process_dies),
         cmocka_unit_test(guards_by_mprotect_are_told_as_well),
+        cmocka_unit_test(a_large_frame_does_not_step_over_the_guard),
         cmocka_unit_test(another_threads_fiber_is_named),
         cmocka_unit_test(a_handler_that_was_there_is_called),
         cmocka_unit_test(other_faults_die_in_silence),

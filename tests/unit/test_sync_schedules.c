@@ -207,9 +207,8 @@ static void end(void)
     for (int i = 0; i < 4; i++)
         take(MAIL);
     for (int i = 0; i < 2; i++)
-        assert_int_equal(grove_join_until(parties[i].fiber, NULL,
-                                          grove_now() + GROVE_SECOND),
-                         0);
+        assert_int_equal(
+            grove_join_until(parties[i].fiber, NULL, grove_now() + HANG), 0);
 }
 
 static void describe(const enum step *steps, int n)

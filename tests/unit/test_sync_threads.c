@@ -372,7 +372,7 @@ static void nobody_is_woken_once_the_thread_has_ended(void **state)
 
 static void *wait_on_and_on(void *arg)
 {
-    return (void *)(intptr_t)grove_event_wait(&gate);
+    return grove_event_wait(&gate) != 0 ? FAILURE("wait") : NULL;
 }
 
 static bool is_queued(grove_waiters *q)

@@ -13,7 +13,6 @@ import sys
 from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 
-_ALIAS = "gevent."
 _REAL = "grove."
 
 #: gevent's private modules that programs import, and which modules have what they
@@ -33,6 +32,10 @@ PRIVATE = {
     "_waiter": "grove.sync.waiter",
 }
 
+#: Those that are attributes of gevent as soon as it is imported. (_interfaces, too,
+#: is one there; it needs zope.interface, and whoever wants it imports it.)
+_SHOWN = ("_compat", "_config", "_ident", "_tblib", "_util", "_waiter")
+
 #: The folders that gevent has too; the others are rooms of this package.
 _PACKAGES = frozenset(("resolver",))
 
@@ -40,21 +43,11 @@ _PACKAGES = frozenset(("resolver",))
 def real_name(name: str) -> str:
     """The module of this package, or the name in one, that gevent's name stands
     for; any other name is its own."""
-    if not name.startswith(_ALIAS):
+    package, dot, path = name.partition(".")
+    if not dot or package not in ("gevent", "grove"):
         return name
-    first, dot, rest = name[len(_ALIAS) :].partition(".")
+    first, dot, rest = path.partition(".")
     return PRIVATE.get(first, _REAL + first) + dot + rest
-
-
-def private_module(name: str) -> ModuleType:
-    """The module that gevent's private `name` stands for.
-
-    For attributes of the package: gevent._util, from gevent import _util.
-    Raises AttributeError when there is none.
-    """
-    if name not in PRIVATE:
-        raise AttributeError(f"module 'grove' has no attribute {name!r}")
-    return importlib.import_module(PRIVATE[name])
 
 
 # (Neither class derives from those of importlib.abc: its import takes 15 ms.)
@@ -89,17 +82,21 @@ class _AliasLoader:
 
 class _AliasFinder:
     """Finds gevent.x where gevent has it and this package too, and nothing else of
-    gevent."""
+    gevent.
+
+    `from gevent import _util` asks for grove._util, which is the package's own
+    name: gevent's private modules are found by that, too.
+    """
 
     def find_spec(
         self, fullname: str, path: object = None, target: object = None
     ) -> ModuleSpec | None:
-        if not fullname.startswith(_ALIAS):
-            return None
         found = real_name(fullname)
+        if found == fullname:
+            return None
         real = importlib.util.find_spec(found)
         is_package = real is not None and real.submodule_search_locations is not None
-        if real is None or (is_package and fullname[len(_ALIAS) :] not in _PACKAGES):
+        if real is None or (is_package and found[len(_REAL) :] not in _PACKAGES):
             raise ModuleNotFoundError(
                 f"No module named {fullname!r} (Grove has none of that name)",
                 name=fullname,
@@ -155,6 +152,9 @@ def install_as_gevent() -> None:
 
     Raises RuntimeError when another gevent or greenlet is imported already.
     """
-    _install({"gevent": sys.modules["grove"], **_raw()})
+    package = sys.modules["grove"]
+    _install({"gevent": package, **_raw()})
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
+    for name in _SHOWN:
+        setattr(package, name, importlib.import_module(PRIVATE[name]))

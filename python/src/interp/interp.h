@@ -314,23 +314,27 @@ static inline void state_load(PyThreadState *ts, struct py_state *s)
 #endif
 }
 
-/* C recursion that a stack of size bytes has room for: 1.75 KiB a unit of the
- * interpreter's count, which is what recursion through sorted(key=...) takes,
- * the hungriest there is (2 to 3 units a level); and room for the host's area
- * and what the last level calls, which does not count. */
-static inline int state_c_levels(size_t size)
+#if STATE_HAS_C_RECURSION
+
+/* C recursion that a stack has room for: 1.75 KiB a unit of the interpreter's
+ * count, which is what recursion through sorted(key=...) takes, the hungriest
+ * there is (2 to 3 units a level); and what the last level calls, which does
+ * not count. */
+static inline int state_c_levels(const struct stack *stack)
 {
-    assert(size >= STATE_STACK_MIN);
-#if !STATE_HAS_C_RECURSION
-    int most = 0;
-#elif PY_VERSION_HEX >= 0x030D0000
+    size_t size = (size_t)((const char *)stack - stack_spare_end(stack));
+    size_t uncounted = 10 << 10;
+    assert(size > uncounted);
+#if PY_VERSION_HEX >= 0x030D0000
     int most = Py_C_RECURSION_LIMIT;
 #else
     int most = C_RECURSION_LIMIT;
 #endif
-    size_t room = (size - 32768) / 1792;
+    size_t room = (size - uncounted) / 1792;
     return room < (size_t)most ? (int)room : most;
 }
+
+#endif
 
 #if STATE_HAS_STACK_BOUNDS
 
@@ -346,7 +350,7 @@ static inline size_t state_stack_spare(size_t room)
 static inline void state_set_stack(struct py_state *s,
                                    const struct stack *stack)
 {
-    char *low = stack->base + 4096; /* above the guard */
+    char *low = stack_spare_end(stack);
     size_t room = (size_t)((char *)stack - low);
     s->stack_end = low + state_stack_spare(room) - 2 * STATE_STACK_MARGIN;
     s->stack_size = (size_t)((char *)stack - (char *)s->stack_end);
@@ -392,7 +396,7 @@ static inline void state_begin(PyThreadState *ts, struct py_state *s,
     s->full = stack->open; /* as its last user left it, if it would not close */
 #endif
 #if STATE_HAS_C_RECURSION
-    s->c_remaining = state_c_levels(stack_size(stack));
+    s->c_remaining = state_c_levels(stack);
 #endif
 #if STATE_HAS_STACK_BOUNDS
     state_set_stack(s, stack);

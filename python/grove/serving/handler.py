@@ -7,9 +7,9 @@ from traceback import format_exception
 from typing import Any
 
 from grove._core import get_hub
-from grove.wsgi.input import InvalidClientInput
-from grove.wsgi.request import BadRequest, RequestReader
-from grove.wsgi.response import ResponseWriter, error_response, status_line
+from grove.serving.input import InvalidClientInput
+from grove.serving.request import BadRequest, RequestReader
+from grove.serving.response import ResponseWriter, error_response, status_line
 
 __all__ = ["Handler"]
 

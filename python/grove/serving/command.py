@@ -4,7 +4,7 @@ import argparse
 import sys
 from importlib import import_module
 
-from grove.wsgi.server import Server
+from grove.serving.server import Server
 
 
 def main(server_class: type[Server], argv: list[str] | None = None) -> None:

@@ -10,7 +10,7 @@ from http.client import HTTPMessage
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from grove.wsgi.input import MAX_REQUEST_LINE, Input
+from grove.serving.input import MAX_REQUEST_LINE, Input
 
 __all__ = ["MAX_HEADERS", "BadRequest", "RequestReader"]
 

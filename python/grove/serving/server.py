@@ -7,9 +7,9 @@ from typing import Any
 
 from grove import socket
 from grove.server import StreamServer
-from grove.wsgi.environ import Environ, WSGISecureEnviron
-from grove.wsgi.handler import Handler
-from grove.wsgi.log import log_stream
+from grove.serving.environ import Environ, WSGISecureEnviron
+from grove.serving.handler import Handler
+from grove.serving.log import log_stream
 
 __all__ = ["Server"]
 

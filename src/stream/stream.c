@@ -1,0 +1,179 @@
+/*
+ * Streams: birth and end, and what is known of them.
+ *
+ *     made --- close: flush, end of TLS ---> closed --- nobody is in it --->
+ * freed \                                    ^
+ *         +--------------- free --------------+
+ *
+ * Closing closes the descriptor, which wakes whoever waits for it. Those leave
+ * with EBADF, and the last of them frees what is left.
+ */
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "stream/stream.h"
+
+static const grove_stream_attr defaults;
+
+#define SIZE_DEFAULT 16384
+
+/* ---- birth ---------------------------------------------------------------- */
+
+static bool set_size(struct stream_buffer *b, size_t size)
+{
+    b->size = size ? (uint32_t)size : SIZE_DEFAULT;
+    return size == 0 ||
+           (size >= GROVE_STREAM_SIZE_MIN && size <= GROVE_STREAM_SIZE_MAX);
+}
+
+/* 0, -EBADF or -EPROTOTYPE. */
+static int look_at(struct grove_stream *s)
+{
+    int type;
+    socklen_t size = sizeof(type);
+    if (getsockopt(s->fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
+        return errno == ENOTSOCK ? 0 : -errno;
+    s->socket = true;
+    return type == SOCK_STREAM ? 0 : -EPROTOTYPE;
+}
+
+int grove_stream_new_tls(grove_stream **out, grove_tls *tls, int fd,
+                         const grove_stream_attr *attr)
+{
+    if (!attr)
+        attr = &defaults;
+    struct hub *hub = hub_self();
+    if (!hub)
+        return -errno;
+    struct grove_stream *s = calloc(1, sizeof(*s));
+    if (!s)
+        return -ENOMEM;
+    s->fd = fd;
+    s->closes = loop_closes(fd);
+    s->tls = tls;
+    s->auto_flush = !attr->no_auto_flush;
+    int r = look_at(s);
+    if (r == 0 && !(set_size(&s->in, attr->read_size) &&
+                    set_size(&s->out, attr->write_size)))
+        r = -EINVAL;
+    if (r < 0) {
+        free(s);
+        return r;
+    }
+    /* It will be closed by us: waits for it need not ask whether it was. */
+    loop_adopt(&hub->loop, fd);
+    *out = s;
+    return 0;
+}
+
+int grove_stream_new(grove_stream **out, int fd, const grove_stream_attr *attr)
+{
+    return grove_stream_new_tls(out, NULL, fd, attr);
+}
+
+int grove_stream_new_connection(grove_stream **out, grove_connection *c,
+                                const grove_stream_attr *attr)
+{
+    int r = grove_stream_new_tls(out, c->tls, c->fd, attr);
+    if (r == 0) {
+        c->fd = -1;
+        c->tls = NULL;
+    }
+    return r;
+}
+
+/* ---- the end ---------------------------------------------------------------- */
+
+static void free_unless_used(struct grove_stream *s)
+{
+    assert(s->closed);
+    if (s->reading || s->writing)
+        return;
+    if (s->tls)
+        tls_ops_of(s->tls)->free(s->tls);
+    stream_buffer_end(&s->in);
+    stream_buffer_end(&s->out);
+    free(s);
+}
+
+ssize_t stream_leave(struct grove_stream *s, bool *turn, ssize_t r)
+{
+    assert(*turn && (turn == &s->reading || turn == &s->writing));
+    *turn = false;
+    if (likely(!s->closed))
+        return r;
+    free_unless_used(s);
+    return -EBADF;
+}
+
+static void close_now(struct grove_stream *s)
+{
+    s->closed = true;
+    if (stream_is_open(s))
+        net_close(s->fd);
+    free_unless_used(s);
+}
+
+/* Whether the peer was told of the end by TLS; that it has gone without
+ * listening is no failure of ours. */
+static int end_tls(struct grove_stream *s, int64_t deadline)
+{
+    if (!s->tls || s->finished)
+        return 0;
+    int r = tls_ops_of(s->tls)->shutdown(s->tls, SHUT_WR, deadline);
+    return r < 0 && (errno == ECANCELED || errno == ETIMEDOUT) ? -errno : 0;
+}
+
+int grove_stream_close_until(grove_stream *s, int64_t deadline)
+{
+    int r = stream_enter(s, &s->writing);
+    if (s->closed)
+        return -EBADF;
+    s->closed = true; /* nobody enters */
+    if (r == 0) {
+        r = stream_send_out(s, deadline);
+        if (r == 0)
+            r = end_tls(s, deadline);
+        s->writing = false;
+    }
+    if (!stream_is_open(s))
+        r = -EBADF;
+    close_now(s);
+    return r;
+}
+
+int grove_stream_close(grove_stream *stream)
+{
+    return grove_stream_close_until(stream, GROVE_NEVER);
+}
+
+void grove_stream_free(grove_stream *stream)
+{
+    if (stream && !stream->closed)
+        close_now(stream);
+}
+
+/* ---- what is known of it ------------------------------------------------------ */
+
+int grove_stream_fd(const grove_stream *stream)
+{
+    return stream->fd;
+}
+
+grove_tls *grove_stream_tls(const grove_stream *stream)
+{
+    return stream->tls;
+}
+
+void grove_stream_get_stats(const grove_stream *stream,
+                            grove_stream_stats *stats)
+{
+    *stats = (grove_stream_stats){
+        .received = stream->received,
+        .read = stream->received - stream_buffer_count(&stream->in),
+        .taken = stream->taken,
+        .sent = stream->taken - stream_buffer_count(&stream->out),
+        .memory = stream_buffer_memory(&stream->in) +
+                  stream_buffer_memory(&stream->out),
+    };
+}

@@ -1,0 +1,205 @@
+/*
+ * One receive and one send of a stream, by whatever it runs over:
+ *
+ *     a socket       net/try.c: a try, then a wait in which the stream needs no
+ *                    buffer; sending by net/all.c
+ *     TLS            the same by its library's table
+ *     other files    net/vector.c, which waits by itself
+ *
+ * Before a wait for input, what was written is sent: whoever waits for an
+ * answer wants the question to have been asked. While that is sent others run,
+ * so that an edge may come and go: after it, the try is made again.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "stream/stream.h"
+
+/* ---- receiving --------------------------------------------------------------- */
+
+/* As stream_receive, but it does not wait: -EAGAIN, *direction is to be waited
+ * for. Other files wait in here. */
+static ssize_t try_receive(struct grove_stream *s, char *buf, size_t len,
+                           unsigned *direction, int64_t deadline)
+{
+    assert(len > 0);
+    if (unlikely(!stream_is_open(s)))
+        return -EBADF;
+    ssize_t n;
+    *direction = LOOP_READ;
+    if (s->tls)
+        n = tls_ops_of(s->tls)->try_read(s->tls, buf, len, direction);
+    else if (s->socket)
+        n = net_try_recv(s->fd, buf, len);
+    else
+        n = net_read(s->fd, buf, len, deadline, NET_PARK);
+    return n < 0 ? -errno : n;
+}
+
+static ssize_t receive_into_buffer(struct grove_stream *s, unsigned *direction,
+                                   int64_t deadline)
+{
+    struct stream_buffer *b = &s->in;
+    if (unlikely(!stream_buffer_take(b)))
+        return -ENOMEM;
+    ssize_t n =
+        try_receive(s, b->bytes + b->to, b->size - b->to, direction, deadline);
+    if (n > 0)
+        b->to += (uint32_t)n;
+    return n;
+}
+
+/* Whether what was written was to be sent, and there was a try to: its result
+ * in *r. */
+static bool flush_before(struct grove_stream *s, int64_t deadline, int *r)
+{
+    if (!s->auto_flush || s->writing || stream_buffer_count(&s->out) == 0)
+        return false;
+    s->writing = true;
+    *r = stream_send_out(s, deadline);
+    s->writing = false;
+    /* That nothing can be sent the next write will tell; something may still
+     * be there to read. */
+    if (*r != -ECANCELED && *r != -ETIMEDOUT && *r != -EDEADLK)
+        *r = 0;
+    return true;
+}
+
+static int wait_for(struct grove_stream *s, unsigned direction,
+                    int64_t deadline)
+{
+    if (stream_buffer_count(&s->in) == 0)
+        stream_buffer_give(&s->in);
+    return s->tls ? tls_ops_of(s->tls)->await(s->tls, direction, deadline)
+                  : net_await(s->fd, direction, deadline, "stream read");
+}
+
+/* What comes before the first try. */
+static int prepare(struct grove_stream *s, int64_t deadline)
+{
+    int r = 0;
+    net_count_call();
+    if (s->tls)
+        r = tls_ops_of(s->tls)->handshake(s->tls, deadline) < 0 ? -errno : 0;
+    else if (!s->socket)
+        flush_before(s, deadline, &r);
+    return r;
+}
+
+ssize_t stream_receive(struct grove_stream *s, char *buf, size_t len,
+                       int64_t deadline)
+{
+    assert(s->reading);
+    if (s->ended)
+        return 0;
+    bool flushed = false, last = false;
+    int r = prepare(s, deadline);
+    while (r == 0 || r == -EINTR) {
+        unsigned direction;
+        ssize_t n = buf ? try_receive(s, buf, len, &direction, deadline)
+                        : receive_into_buffer(s, &direction, deadline);
+        if (n >= 0) {
+            s->received += (size_t)n;
+            s->ended = n == 0;
+            return n;
+        }
+        if (n != -EAGAIN || last)
+            return n == -EAGAIN ? -ETIMEDOUT : n;
+        if (flushed || !flush_before(s, deadline, &r))
+            r = wait_for(s, direction, deadline);
+        flushed = true;
+        if (r == -ETIMEDOUT) {
+            last = true; /* one more try */
+            r = 0;
+        }
+    }
+    return r;
+}
+
+/* ---- sending ------------------------------------------------------------------ */
+
+static int send_by_tls(struct grove_stream *s, const char *buf, size_t len,
+                       int64_t deadline, size_t *done)
+{
+    while (*done < len) {
+        ssize_t n = tls_ops_of(s->tls)->write(s->tls, buf + *done, len - *done,
+                                              deadline);
+        if (n < 0)
+            return -errno;
+        *done += (size_t)n;
+    }
+    return 0;
+}
+
+static int send_bytes(struct grove_stream *s, char *buf, size_t len,
+                      int64_t deadline, size_t *done)
+{
+    struct iovec iov = {buf, len};
+    if (unlikely(!stream_is_open(s)))
+        return -EBADF;
+    if (s->tls)
+        return send_by_tls(s, buf, len, deadline, done);
+    return s->socket ? net_sendv_all(s->fd, &iov, 1, MSG_NOSIGNAL, deadline,
+                                     NET_PARK, done)
+                     : net_writev_all(s->fd, &iov, 1, deadline, NET_PARK, done);
+}
+
+int stream_send_out(struct grove_stream *s, int64_t deadline)
+{
+    struct stream_buffer *b = &s->out;
+    size_t count = stream_buffer_count(b), done = 0;
+    assert(s->writing);
+    if (count == 0)
+        return 0;
+    int r = send_bytes(s, b->bytes + b->from, count, deadline, &done);
+    assert(r < 0 || done == count);
+    stream_buffer_drop(b, done);
+    if (done == count)
+        stream_buffer_give(b);
+    return r;
+}
+
+int stream_send_with(struct grove_stream *s, const struct net_iov *v,
+                     int64_t deadline, size_t *done)
+{
+    struct stream_buffer *b = &s->out;
+    struct iovec all[NET_IOV_SMALL];
+    size_t count = stream_buffer_count(b);
+    assert(s->writing && s->socket && !s->tls && *done == 0);
+    if (count && v->count >= NET_IOV_SMALL) {
+        int r = stream_send_out(s, deadline);
+        if (r < 0)
+            return r;
+        count = 0;
+    }
+    if (unlikely(!stream_is_open(s)))
+        return -EBADF;
+    if (count == 0)
+        return net_sendv_all(s->fd, v->at, v->count, MSG_NOSIGNAL, deadline,
+                             NET_PARK, done);
+    all[0] = (struct iovec){b->bytes + b->from, count};
+    memcpy(all + 1, v->at, v->count * sizeof(*all));
+    size_t sent = 0;
+    int r = net_sendv_all(s->fd, all, v->count + 1, MSG_NOSIGNAL, deadline,
+                          NET_PARK, &sent);
+    size_t old = sent < count ? sent : count;
+    stream_buffer_drop(b, old);
+    if (old == count)
+        stream_buffer_give(b);
+    *done = sent - old;
+    return r;
+}
+
+int stream_finish(struct grove_stream *s, int64_t deadline)
+{
+    assert(s->writing && stream_buffer_count(&s->out) == 0);
+    if (unlikely(!stream_is_open(s)))
+        return -EBADF;
+    if (!s->tls)
+        return shutdown(s->fd, SHUT_WR) < 0 ? -errno : 0;
+    const struct tls_ops *ops = tls_ops_of(s->tls);
+    if (ops->handshake(s->tls, deadline) < 0)
+        return -errno;
+    return ops->shutdown(s->tls, SHUT_WR, deadline) < 0 ? -errno : 0;
+}
