@@ -79,10 +79,12 @@ typedef struct grove_crew {
 /* Make n threads with a hub each (0: as many as the processors that this thread
  * may run on) and run fn(crew, arg) in a fiber of each. Returns when all these
  * and every other fiber of these hubs have ended. The first fn to return a
- * negative value ends the others: all their fibers are killed, and so they are
- * when the caller is killed or its deadline passes. 0; the first negative value
- * that an fn returned; -EAGAIN (no thread), -ENOMEM, -EMFILE, -ENFILE,
- * -EINVAL (fn NULL); -ECANCELED, -ETIMEDOUT. */
+ * negative value ends the others: all their fibers are killed, again and again,
+ * and so they are when the deadline passes. A kill of the caller is told to
+ * each fn, once: those that serve end that in an orderly way and return; then
+ * the other fibers are killed, and so is all at once by a second kill. 0; the
+ * first negative value that an fn returned; -EAGAIN (no thread), -ENOMEM,
+ * -EMFILE, -ENFILE, -EINVAL (fn NULL); -ECANCELED, -ETIMEDOUT. */
 GROVE_API int
 grove_hubs(unsigned n, int (*fn)(const grove_crew *crew, void *arg), void *arg);
 GROVE_API int grove_hubs_until(unsigned n,

@@ -54,7 +54,8 @@ GROVE_API int grove_server_start_until(grove_server **out,
                                        void (*serve)(grove_connection *c),
                                        void *arg, int64_t deadline);
 
-/* Stop accepting, close the socket, and wait until all connections have ended;
+/* Stop accepting, close the socket, and wait until all connections have ended:
+ * those whose clients had connected by then are served, those that rest end;
  * the twin kills those that are left at deadline, and waits for their end. How
  * many were killed; or -ECANCELED, -ETIMEDOUT (an enclosing scope), -EDEADLK
  * (also: called by one of its connections); then it can be called again, and
@@ -71,6 +72,16 @@ GROVE_API int grove_server_wait_until(grove_server *server, int64_t deadline);
 /* Give the handle back. It stops accepting; connections that are there go on to
  * their end. */
 GROVE_API void grove_server_release(grove_server *server);
+
+/* Whether it has been stopped: answers may say that no other follows. */
+GROVE_API bool grove_server_is_stopping(const grove_server *server);
+
+/* For serve: c waits for a request from here on (true), and works on one again
+ * (false). While it rests, a stop of the server ends the wait of its fiber,
+ * with ECANCELED, if nothing has come from the client. 0; -ESHUTDOWN for one
+ * that would rest while nothing has come and the server stops: serve is to
+ * return. */
+GROVE_API int grove_connection_rest(grove_connection *c, bool rest);
 
 /* The address it listens on, as getsockname(2). 0; -1 with errno. */
 GROVE_API int grove_server_address(const grove_server *server,

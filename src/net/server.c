@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +122,32 @@ static bool is_full(const grove_server *server)
     return server->limit && server->stats.active >= server->limit;
 }
 
+/* Whose connection was made before the socket is closed would have it reset:
+ * they are served, as far as the limit allows. Who comes later than that is not
+ * waited for. */
+static void accept_rest(grove_server *server)
+{
+    struct tcp_info info = {.tcpi_unacked = 0};
+    socklen_t size = sizeof(info);
+    /* Of a socket that listens it is the length of its queue. */
+    unsigned n = ACCEPTS_A_TURN;
+    if (getsockopt(server->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0)
+        n = info.tcpi_unacked;
+    grove_shield shield;
+    grove_shield_begin(&shield);
+    while (n-- > 0 && !is_full(server)) {
+        struct sockaddr_storage peer;
+        socklen_t peer_size = sizeof(peer);
+        int fd = net_accept4(server->fd, (struct sockaddr *)&peer, &peer_size,
+                             SOCK_CLOEXEC, 0, NET_PARK);
+        if (fd < 0)
+            break;
+        server->stats.accepted++;
+        server_serve(server, fd, (struct sockaddr *)&peer, peer_size);
+    }
+    grove_shield_end(&shield);
+}
+
 static void *accept_all(void *arg)
 {
     grove_server *server = arg;
@@ -131,6 +158,8 @@ static void *accept_all(void *arg)
         if (n % ACCEPTS_A_TURN == 0)
             grove_yield();
     }
+    if (server->stopping && server->owned)
+        accept_rest(server);
     server->accepting = false;
     close_socket(server);
     server_unref(server);
@@ -242,10 +271,14 @@ int grove_server_start(grove_server **out, const grove_server_attr *attr,
 /* Ask the acceptor to end. One that has not begun never will. */
 static void stop_accepting(grove_server *server)
 {
-    if (!server->accepting)
-        return;
     server->stopping = true;
-    grove_kill(server->acceptor);
+    if (server->accepting)
+        grove_kill(server->acceptor);
+}
+
+bool grove_server_is_stopping(const grove_server *server)
+{
+    return server->stopping;
 }
 
 static bool is_own_connection(const grove_server *server)
@@ -287,6 +320,8 @@ int grove_server_stop_until(grove_server *server, int64_t deadline)
     grove_shield_begin(&shield);
     grove_join(server->acceptor, NULL);
     grove_shield_end(&shield);
+    for (struct server_connection *c = server->first; c; c = c->next)
+        server_disturb(c);
     /* One that has swallowed the kill of a stop that was ended early. */
     if (server->killing && server->stats.active)
         return kill_all(server);

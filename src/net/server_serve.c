@@ -126,6 +126,8 @@ int server_serve(grove_server *server, int fd, const struct sockaddr *peer,
         return -ENOMEM;
     }
     memcpy(&c->peer, peer, peer_size);
+    c->socket = fd;
+    c->resting = false;
     c->public = (grove_connection){
         .fd = fd,
         .peer_size = peer_size,
@@ -134,6 +136,36 @@ int server_serve(grove_server *server, int fd, const struct sockaddr *peer,
     };
     add(server, c);
     return 0;
+}
+
+/* ---- resting ------------------------------------------------------------------ */
+
+/* Whether there is nothing to be read, nor an end or error. */
+static bool is_silent(const struct server_connection *c)
+{
+    char byte;
+    int error = errno;
+    ssize_t n = recv(c->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    bool silent = n < 0 && errno == EAGAIN;
+    errno = error;
+    return silent;
+}
+
+/* One that is READY has something to read, or goes on for another reason. */
+void server_disturb(struct server_connection *c)
+{
+    struct grove_fiber *f = c->fiber;
+    if (c->resting && f->state == FIBER_PARKED && f->waiting && !f->shield &&
+        is_silent(c))
+        hub_wake(f, -ECANCELED);
+}
+
+int grove_connection_rest(grove_connection *public, bool rest)
+{
+    struct server_connection *c =
+        container_of(public, struct server_connection, public);
+    c->resting = rest;
+    return rest && public->server->stopping && is_silent(c) ? -ESHUTDOWN : 0;
 }
 
 /* ---- reading and writing, with TLS or without ----------------------------- */
