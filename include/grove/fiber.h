@@ -91,6 +91,10 @@ GROVE_API int grove_result(const grove_fiber *f, void **value);
  * 0, or -ESRCH when f has ended, -EINVAL for the thread's own stack. */
 GROVE_API int grove_kill(grove_fiber *f);
 
+/* The same for a reason: cause, of the caller's choice, is what grove_why tells
+ * f. Of several kills that were not told yet the last one's counts. */
+GROVE_API int grove_kill_for(grove_fiber *f, const void *cause);
+
 /* Kill the n fibers fs and wait until all have ended. Those that ignore it are
  * killed again: after 10 ms, then after twice as long each time, up to 1 s. The
  * caller itself, if among them, is left out. 0; -ECANCELED, -ETIMEDOUT,
@@ -175,6 +179,7 @@ typedef struct grove_timeout {
     struct grove_timeout *outer;
     int64_t deadline;
     int64_t effective;
+    const void *cause;
     bool expired;
 } grove_timeout;
 
@@ -182,10 +187,40 @@ typedef struct grove_timeout {
  * deadline, with ETIMEDOUT. Scopes nest; the earliest deadline counts. */
 GROVE_API void grove_timeout_begin(grove_timeout *t, int64_t deadline);
 
+/* The same for a reason, which grove_why tells when the scope ends a wait. */
+GROVE_API void grove_timeout_begin_for(grove_timeout *t, int64_t deadline,
+                                       const void *cause);
+
 /* Ends the scope, which must be the innermost one: another ends the process
  * with a message. 0, or -ETIMEDOUT when a wait inside it was ended by this
  * scope's deadline. */
 GROVE_API int grove_timeout_end(grove_timeout *t);
+
+/* ---- Why a wait ended ------------------------------------------------- */
+
+typedef enum grove_ending {
+    GROVE_ENDED_NONE,        /* none was ended early */
+    GROVE_ENDED_BY_KILL,     /* ECANCELED: the cause is of grove_kill_for */
+    GROVE_ENDED_BY_DEADLINE, /* ETIMEDOUT: that of the call itself */
+    GROVE_ENDED_BY_SCOPE     /* ETIMEDOUT: of grove_timeout_begin_for */
+} grove_ending;
+
+/* What has ended the last wait of the calling fiber that was ended early, and
+ * in *cause (may be NULL) the reason that was given for it, NULL for none. */
+GROVE_API grove_ending grove_why(const void **cause);
+
+/* For code that computes: would the next wait be ended at once? 0; -ECANCELED
+ * for a kill, which is told thereby; -ETIMEDOUT when the deadline of an
+ * enclosing scope has passed. Never waits, and gives nobody a turn. */
+GROVE_API int grove_check(void);
+
+/* Whether the calling fiber has been killed and was not told yet, for want of a
+ * wait or because it is shielded. It is told all the same. */
+GROVE_API bool grove_is_killed(void);
+
+/* The earliest deadline of the scopes that the calling fiber's waits are in;
+ * GROVE_NEVER: there is none. */
+GROVE_API int64_t grove_deadline(void);
 
 /* ---- Fiber-local values ------------------------------------------------ */
 
@@ -195,6 +230,12 @@ typedef unsigned grove_local;
  * with a fiber's value, on that fiber, when it ends and the value is not NULL.
  * 0 or -EAGAIN when GROVE_LOCAL_MAX keys are in use. Keys are never freed. */
 GROVE_API int grove_local_create(grove_local *key, void (*destroy)(void *));
+/* The same for a key whose values are inherited: inherit is called with the
+ * value of a fiber that spawns another, on that fiber, and returns the other's
+ * (NULL: none). It must not wait. 0, -EAGAIN, or -EINVAL (inherit NULL). */
+GROVE_API int grove_local_create_inherited(grove_local *key,
+                                           void (*destroy)(void *),
+                                           void *(*inherit)(void *value));
 /* The calling fiber's value; NULL when it was never set. */
 GROVE_API void *grove_local_get(grove_local key);
 /* 0, -ENOMEM, or -EINVAL for a key that was not created. */

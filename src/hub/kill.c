@@ -30,10 +30,16 @@ static void end_unrun(struct hub *hub, struct grove_fiber *f)
 
 int grove_kill(grove_fiber *f)
 {
+    return grove_kill_for(f, NULL);
+}
+
+int grove_kill_for(grove_fiber *f, const void *cause)
+{
     struct hub *hub = f->hub;
     assert(hub == hub_of_thread);
     if (f == &hub->root)
         return -EINVAL;
+    f->kill_cause = cause;
     switch ((enum fiber_state)f->state) {
     case FIBER_ENDED:
         return -ESRCH;

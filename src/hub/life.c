@@ -61,6 +61,7 @@ struct grove_fiber *hub_fiber_new(struct hub *hub, enum stack_kind kind,
     f->state = FIBER_NEW;
     f->cancelled = false;
     f->waiting = false;
+    f->ending = GROVE_ENDED_NONE;
     f->references = 1;
     f->host = NULL;
     f->drop = NULL;
@@ -154,6 +155,18 @@ const struct hub_fixture hub_root_fixture = {.end = end_root};
 /* ---- end ------------------------------------------------------------------ */
 
 void (*hub_holder_ends)(struct grove_fiber *f);
+int (*hub_inherits)(struct hub *hub, struct grove_fiber *f);
+
+void hub_drop_argument(struct grove_fiber *f)
+{
+    void (*drop)(void *) = f->drop;
+    assert(f->state == FIBER_NEW);
+    f->drop = NULL;
+    if (drop)
+        drop(f->value);
+    while (f->at_end) /* what it has inherited */
+        f->at_end->kind->run(f, f->at_end);
+}
 
 static void call_links(struct hub *hub, struct grove_fiber *f)
 {

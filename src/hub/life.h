@@ -75,6 +75,8 @@ struct grove_fiber {
     uint8_t state;      /* enum fiber_state */
     bool cancelled;     /* killed, not told yet */
     bool waiting;       /* parked by hub_wait: reason is set, a kill wakes it */
+    uint8_t ending;     /* enum grove_ending: of its last wait that was ended
+                           early */
     uint32_t references;         /* handles, and one while it has not ended */
     void *host;                  /* the host's object; NULL: a fiber of C */
     struct grove_timeout *scope; /* innermost; NULL: none */
@@ -85,6 +87,8 @@ struct grove_fiber {
     int result;         /* once ended: 0, or -ECANCELED when it never ran */
     struct timer timer; /* of its present wait, or of its delayed start */
     struct wait_reason reason;     /* of the last wait; see waiting */
+    const void *kill_cause;        /* of the last kill; see cancelled */
+    const void *ending_cause;      /* see ending */
     struct grove_timeout *expired; /* the scope that the last wait to time out
                                       marked as expired; NULL: none */
     struct shared_wait *shared;    /* the one it is parked in; NULL: none */
@@ -155,18 +159,16 @@ void hub_forget_at_end(struct grove_fiber *f);
  * sync/mutex.c's, set before anything is held. On f's thread. */
 extern GROVE_HOST_API void (*hub_holder_ends)(struct grove_fiber *f);
 
+/* The values of hub's current fiber that f, which it spawns, inherits: 0, or
+ * -ENOMEM. sync/local.c's; NULL: nothing is inherited. */
+extern int (*hub_inherits)(struct hub *hub, struct grove_fiber *f);
+
 /* The next identity of the thread's fibers. */
 uint64_t hub_new_identity(struct hub *hub);
 
-/* f has not run and never will: what its argument holds is given back. */
-static inline void hub_drop_argument(struct grove_fiber *f)
-{
-    void (*drop)(void *) = f->drop;
-    assert(f->state == FIBER_NEW);
-    f->drop = NULL;
-    if (drop)
-        drop(f->value);
-}
+/* f has not run and never will: what its argument holds is given back, and what
+ * it has inherited. */
+void hub_drop_argument(struct grove_fiber *f);
 
 /* f has ended with result: wakes joiners, queues links. */
 void hub_fiber_complete(struct hub *hub, struct grove_fiber *f, int result);

@@ -24,8 +24,15 @@ __attribute__((noreturn)) static void misused(const struct grove_fiber *f,
 
 void grove_timeout_begin(grove_timeout *t, int64_t deadline)
 {
+    grove_timeout_begin_for(t, deadline, NULL);
+}
+
+void grove_timeout_begin_for(grove_timeout *t, int64_t deadline,
+                             const void *cause)
+{
     struct hub *hub = hub_self();
     t->expired = false;
+    t->cause = cause;
     t->outer = t; /* which tells one that could not begin */
     if (!hub)
         return;

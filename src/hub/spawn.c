@@ -37,6 +37,12 @@ static inline struct grove_fiber *make(grove_fiber **out, unsigned shift,
         errno = ENOMEM;
         return NULL;
     }
+    if (unlikely(__atomic_load_n(&hub_inherits, __ATOMIC_RELAXED) != NULL) &&
+        hub_inherits(hub, f) < 0) {
+        hub_fiber_drop(hub, f);
+        errno = ENOMEM;
+        return NULL;
+    }
     f->fn = fn;
     f->value = arg;
     if (out) {

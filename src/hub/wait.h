@@ -28,6 +28,10 @@ GROVE_HOST_API int hub_wait(struct hub *hub, int64_t deadline, const char *what,
  * same: a kill is told next time, a scope has not expired. */
 void hub_wait_undo(struct grove_fiber *f, int r);
 
+/* The current fiber's wait was ended by the deadline of a scope, which is that
+ * of the innermost of those that have it. */
+void hub_scope_expired(struct grove_fiber *f, int64_t deadline);
+
 /* Tells the current fiber of a kill, if there is one to be told now. */
 bool hub_take_kill(struct grove_fiber *f);
 

@@ -156,8 +156,10 @@ void server_disturb(struct server_connection *c)
 {
     struct grove_fiber *f = c->fiber;
     if (c->resting && f->state == FIBER_PARKED && f->waiting && !f->shield &&
-        is_silent(c))
+        is_silent(c)) {
+        f->kill_cause = c->public.server;
         hub_wake(f, -ECANCELED);
+    }
 }
 
 int grove_connection_rest(grove_connection *public, bool rest)
