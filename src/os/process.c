@@ -31,6 +31,7 @@
 #include "net/net.h"
 #include "os/offload.h"
 #include "os/process.h"
+#include "sync/select.h"
 
 /* ---- starting ------------------------------------------------------------ */
 
@@ -306,6 +307,17 @@ int grove_process_kill(grove_process *p, int signum)
         r = pidfd_send_signal(p->pidfd, signum, NULL, 0) < 0 ? -errno : 0;
     pthread_mutex_unlock(&p->lock);
     return r;
+}
+
+/* The pidfd stays open as long as the handle. */
+static int end_fd(const struct grove_process *p)
+{
+    return p->pidfd;
+}
+
+__attribute__((constructor)) static void tell_select(void)
+{
+    select_process_fd = end_fd;
 }
 
 /* ---- the handle -------------------------------------------------------------- */
