@@ -6,6 +6,8 @@
  *   op.c          what a call does around its system calls: park, try, repeat
  *   stream.c      recv, recvfrom, send, sendto
  *   message.c     recvmsg, sendmsg
+ *   batch.c       recvmmsg, sendmmsg
+ *   datagram.c    datagrams in batches, with their addresses
  *   vector.c      read, readv, write, writev, on any kind of file
  *   connection.c  accept4, connect, close
  *   socket.c      descriptors of the runtime's; setsockopt
@@ -82,6 +84,12 @@ GROVE_HOST_API ssize_t net_recvmsg(int fd, struct msghdr *msg, int flags,
                                    int64_t deadline, enum net_mode mode);
 GROVE_HOST_API ssize_t net_sendmsg(int fd, const struct msghdr *msg, int flags,
                                    int64_t deadline, enum net_mode mode);
+
+struct mmsghdr;
+int net_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags,
+                 int64_t deadline, enum net_mode mode);
+int net_sendmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags,
+                 int64_t deadline, enum net_mode mode);
 
 GROVE_HOST_API int net_accept4(int fd, struct sockaddr *addr,
                                socklen_t *addrlen, int flags, int64_t deadline,

@@ -46,7 +46,7 @@ def free_port() -> int:
 def port_of(process: subprocess.Popen) -> int:
     """The port that an example server says, in its first line, it listens on."""
     line = process.stdout.readline()
-    return int(re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", line)[1])
+    return int(re.fullmatch(r"listening on (?:127\.0\.0\.1:|port )(\d+)\n", line)[1])
 
 
 def wait_for_port(port: int, seconds: float = 20.0) -> None:
