@@ -119,7 +119,11 @@ def test_s07_serves_1000_connections_at_once(
     clients = []
     try:
         for _ in range(1000):
+            # Answered before the next one comes: the queue of those who wait to
+            # be accepted has room for five, and drops who comes then.
             clients.append(socket.create_connection(("127.0.0.1", echo_port), 60))
+            clients[-1].sendall(b"here")
+            assert clients[-1].recv(100) == b"HERE"
         for i, client in enumerate(clients):
             client.sendall(b"message %d" % i)
         # The last first, so that no order helps.
