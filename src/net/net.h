@@ -170,6 +170,10 @@ bool net_turn(struct net_op *op);
 /* fd, made just now or -1 for a failure, is the runtime's from now on. */
 int net_own(struct hub *hub, int fd);
 
+/* Have a TCP socket send small packets at once, and those that a listening one
+ * will accept. Others are let be; errno, too. */
+void net_send_at_once(int fd);
+
 /* A socket whose messages run into each other. */
 bool net_is_stream(int fd);
 
