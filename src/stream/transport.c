@@ -56,6 +56,8 @@ static bool flush_before(struct grove_stream *s, int64_t deadline, int *r)
 {
     if (!s->auto_flush || s->writing || stream_buffer_count(&s->out) == 0)
         return false;
+    /* A peer that is quick enough answers before any wait is begun. */
+    net_watch(s->fd);
     s->writing = true;
     *r = stream_send_out(s, deadline);
     s->writing = false;
