@@ -117,6 +117,9 @@ GROVE_HOST_API ssize_t net_try_send(int fd, const void *buf, size_t len);
 /* Park until fd may be ready for direction: 0 or a negative errno. */
 GROVE_HOST_API int net_await(int fd, unsigned direction, int64_t deadline,
                              const char *what);
+/* From now on tries know when they are in vain, without a system call, as they
+ * do after a wait. */
+void net_watch(int fd);
 /* To be called once a call that might never wait: see net_give_turn. */
 GROVE_HOST_API void net_count_call(void);
 
@@ -177,6 +180,10 @@ bool net_turn(struct net_op *op);
 
 /* fd, made just now or -1 for a failure, is the runtime's from now on. */
 int net_own(struct hub *hub, int fd);
+
+/* Have a TCP socket send small packets at once, and those that a listening one
+ * will accept. Others are let be; errno, too. */
+void net_send_at_once(int fd);
 
 /* A socket whose messages run into each other. */
 bool net_is_stream(int fd);
