@@ -64,7 +64,7 @@ static bool parse(const char *head, struct request *r)
 static bool send_all(grove_connection *c, const void *data, size_t len)
 {
     int64_t deadline = grove_now() + PATIENCE;
-    return grove_connection_write_until(c, data, len, deadline) == (ssize_t)len;
+    return grove_connection_write_all_until(c, data, len, NULL, deadline) == 0;
 }
 
 /* Whether the connection goes on. */

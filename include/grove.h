@@ -33,6 +33,7 @@
 
 #include <grove/base.h>
 #include <grove/channel.h>
+#include <grove/datagram.h>
 #include <grove/dns.h>
 #include <grove/fiber.h>
 #include <grove/file.h>

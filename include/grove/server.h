@@ -39,6 +39,8 @@ typedef struct grove_server_attr {
     const char *name;    /* of their fibers, for people */
     grove_tls_context *tls;    /* NULL: without TLS */
     int64_t handshake_timeout; /* nanoseconds; 0: 10 seconds */
+    bool delay; /* small packets may wait for others; without this, connections
+                   by TCP have TCP_NODELAY */
 } grove_server_attr;
 
 /* Listen, and call serve in a fiber of its own for each connection, which is
@@ -114,6 +116,12 @@ GROVE_API ssize_t grove_connection_write(grove_connection *c, const void *buf,
 GROVE_API ssize_t grove_connection_write_until(grove_connection *c,
                                                const void *buf, size_t len,
                                                int64_t deadline);
+/* All or fail: as grove_send_all, or grove_tls_write_all. */
+GROVE_API int grove_connection_write_all(grove_connection *c, const void *buf,
+                                         size_t len, size_t *done);
+GROVE_API int grove_connection_write_all_until(grove_connection *c,
+                                               const void *buf, size_t len,
+                                               size_t *done, int64_t deadline);
 
 #ifdef __cplusplus
 }

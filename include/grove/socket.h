@@ -57,9 +57,9 @@ GROVE_API int grove_bind_udp_until(const char *address,
                                    int64_t deadline);
 
 /* A TCP connection to service of host: to the first of its addresses that
- * answers, tried 250 ms apart (RFC 8305). -1 with errno: ENXIO (no such host),
- * EAGAIN (no name server answers), EINVAL (no such service), or that of the
- * first attempt, ECANCELED, ETIMEDOUT. */
+ * answers, tried 250 ms apart (RFC 8305), with TCP_NODELAY. -1 with errno:
+ * ENXIO (no such host), EAGAIN (no name server answers), EINVAL (no such
+ * service), or that of the first attempt, ECANCELED, ETIMEDOUT. */
 GROVE_API int grove_dial(const char *host, const char *service);
 GROVE_API int grove_dial_until(const char *host, const char *service,
                                int64_t deadline);

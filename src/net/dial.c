@@ -141,8 +141,9 @@ static int look(struct race *race)
     return -1;
 }
 
-/* From now on it is a descriptor that blocks. */
-static int finish(struct race *race, int fd)
+/* From now on it is a descriptor that blocks, and one that does not have small
+ * packets wait for the answers to others. */
+static int finish(struct race *race, int fd, int socktype)
 {
     for (nfds_t i = 0; i < race->count; i++) {
         if (race->fds[i].fd >= 0 && race->fds[i].fd != fd)
@@ -157,6 +158,8 @@ static int finish(struct race *race, int fd)
         errno = error;
         return -1;
     }
+    if (socktype == SOCK_STREAM)
+        net_send_at_once(fd);
     struct loop_fd *record = loop_fd(&race->hub->loop, fd);
     if (record)
         record->nonblocking = false;
@@ -222,7 +225,7 @@ static int dial(const char *host, const char *service, int socktype,
     int error = errno;
     grove_freeaddrinfo(list);
     errno = error;
-    r = finish(&race, fd);
+    r = finish(&race, fd, socktype);
     if (fd < 0)
         errno = error;
     return r;

@@ -6,6 +6,8 @@
  *   op.c          what a call does around its system calls: park, try, repeat
  *   stream.c      recv, recvfrom, send, sendto
  *   message.c     recvmsg, sendmsg
+ *   batch.c       recvmmsg, sendmmsg
+ *   datagram.c    datagrams in batches, with their addresses
  *   vector.c      read, readv, write, writev, on any kind of file
  *   connection.c  accept4, connect, close
  *   socket.c      descriptors of the runtime's; setsockopt
@@ -83,6 +85,12 @@ GROVE_HOST_API ssize_t net_recvmsg(int fd, struct msghdr *msg, int flags,
 GROVE_HOST_API ssize_t net_sendmsg(int fd, const struct msghdr *msg, int flags,
                                    int64_t deadline, enum net_mode mode);
 
+struct mmsghdr;
+int net_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags,
+                 int64_t deadline, enum net_mode mode);
+int net_sendmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags,
+                 int64_t deadline, enum net_mode mode);
+
 GROVE_HOST_API int net_accept4(int fd, struct sockaddr *addr,
                                socklen_t *addrlen, int flags, int64_t deadline,
                                enum net_mode mode);
@@ -109,6 +117,9 @@ GROVE_HOST_API ssize_t net_try_send(int fd, const void *buf, size_t len);
 /* Park until fd may be ready for direction: 0 or a negative errno. */
 GROVE_HOST_API int net_await(int fd, unsigned direction, int64_t deadline,
                              const char *what);
+/* From now on tries know when they are in vain, without a system call, as they
+ * do after a wait. */
+void net_watch(int fd);
 /* To be called once a call that might never wait: see net_give_turn. */
 GROVE_HOST_API void net_count_call(void);
 
@@ -169,6 +180,10 @@ bool net_turn(struct net_op *op);
 
 /* fd, made just now or -1 for a failure, is the runtime's from now on. */
 int net_own(struct hub *hub, int fd);
+
+/* Have a TCP socket send small packets at once, and those that a listening one
+ * will accept. Others are let be; errno, too. */
+void net_send_at_once(int fd);
 
 /* A socket whose messages run into each other. */
 bool net_is_stream(int fd);

@@ -246,6 +246,8 @@ int grove_server_start_until(grove_server **out, const grove_server_attr *given,
     const grove_attr acceptor = {.name = "server", .drop = never_accepts};
     int r = attr->address ? open_socket(server, attr, deadline)
                           : adopt_socket(server, attr->fd);
+    if (r == 0 && !attr->delay)
+        net_send_at_once(server->fd); /* what it accepts inherits that */
     if (r == 0)
         r = adopt_tls(server, attr->tls);
     if (r == 0)

@@ -188,6 +188,21 @@ ssize_t grove_connection_write_until(grove_connection *c, const void *buf,
     return net_send(c->fd, buf, len, MSG_NOSIGNAL, deadline, NET_POSIX);
 }
 
+int grove_connection_write_all_until(grove_connection *c, const void *buf,
+                                     size_t len, size_t *done, int64_t deadline)
+{
+    if (c->tls)
+        return tls_ops(c->server->tls)
+            ->write_all(c->tls, buf, len, done, deadline);
+    return grove_send_all_until(c->fd, buf, len, MSG_NOSIGNAL, done, deadline);
+}
+
+int grove_connection_write_all(grove_connection *c, const void *buf, size_t len,
+                               size_t *done)
+{
+    return grove_connection_write_all_until(c, buf, len, done, GROVE_NEVER);
+}
+
 ssize_t grove_connection_read(grove_connection *c, void *buf, size_t len)
 {
     return grove_connection_read_until(c, buf, len, GROVE_NEVER);

@@ -6,6 +6,8 @@
  * hub they belong to is not fixed: another one finds them unknown, and checks.
  */
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 #include "grove.h"
@@ -16,6 +18,13 @@ int net_own(struct hub *hub, int fd)
     if (fd >= 0)
         loop_own(&hub->loop, fd);
     return fd;
+}
+
+void net_send_at_once(int fd)
+{
+    int one = 1, error = errno;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    errno = error;
 }
 
 int grove_socket(int domain, int type, int protocol)

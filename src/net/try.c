@@ -43,6 +43,14 @@ int net_await(int fd, unsigned direction, int64_t deadline, const char *what)
     return r == HUB_TRANSFERRED ? -EINTR : r == -ENOSPC ? -ENOMEM : r;
 }
 
+void net_watch(int fd)
+{
+    struct hub *hub = hub_self();
+    struct loop_fd *record = hub ? loop_fd(&hub->loop, fd) : NULL;
+    if (record && !record->registered)
+        loop_register(&hub->loop, record); /* or the next wait tells why not */
+}
+
 void net_count_call(void)
 {
     struct hub *hub = hub_self();
