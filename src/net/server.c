@@ -222,7 +222,7 @@ int grove_server_start_until(grove_server **out, const grove_server_attr *given,
 {
     grove_server_attr taken, *attr = &taken;
     if (sized_take(attr, sizeof(*attr),
-                   SIZED_TO(grove_server_attr, handshake_timeout), given) < 0)
+                   SIZED_TO(grove_server_attr, delay), given) < 0)
         return -EINVAL;
     if (!serve || attr->handshake_timeout < 0 ||
         (attr->stack_size && (attr->stack_size < GROVE_STACK_MIN ||
