@@ -146,7 +146,7 @@ struct hub *hub_create(void)
     hub_init(hub);
     r = timer_claim(&hub->timers);
     if (r < 0)
-        goto fail_timers;
+        goto fail_stack;
     r = hub_set_loop_stack(hub, STACK_PLAIN, hub_stack_shift());
     if (r < 0)
         goto fail_stack;
@@ -164,7 +164,6 @@ fail_fixtures:
 fail_stack:
     stack_pool_destroy(&hub->stacks);
     timer_heap_free(&hub->timers);
-fail_timers:
     loop_destroy(&hub->loop);
 fail_loop:
     free(hub);

@@ -8,15 +8,24 @@
  *      places:  |  5  |  3  |  9  |    where the entry of its timer is; of a
  *                                      free slot: the next that is free
  *      timers:  |  *  |  *  |  *  |    the timer itself
+ *      lined:   |  -  |  -  |  -  |    of one in a run instead of the heap: its
+ *                                      entry, its neighbours there
  *
  * An entry has what comparing needs, and a slot in place of the timer: when it
  * moves, what is told of it is a word in `places`, and not the timer, which is
  * likely to be on a stack that nobody has touched for long. The children of a
  * node share a cache line: the root's place is 3 for that.
  *
- * Entries, places and timers of the same numbers are in one chunk. Chunks never
+ * Entries, places and so on of the same numbers are in one chunk. Chunks never
  * move, so that growing costs the same at a million timers as at none; they are
  * kept until the hub ends.
+ *
+ * Runs are for servers, whose every receive arms and cancels a timeout, and the
+ * same one: the earliest of the heap would go each time, and all its levels
+ * would be walked. A timer joins the run whose last is the closest before it,
+ * and not too far. One that finds none is in the heap, and now and then (it is
+ * no use to try each time) makes a short run give up one of its own to the
+ * heap, so that runs which nobody goes on with do not stay.
  */
 #include "hub/timer.h"
 
@@ -32,25 +41,36 @@
 #define ARITY 4
 #define ROOT (ARITY - 1)
 #define LINE 64 /* of the cache */
-#define CHUNK_SHIFT 12
+#define CHUNK_SHIFT 11
 #define CHUNK ((size_t)1 << CHUNK_SHIFT)
 #define SLOT_BITS 28
 
-struct entry {
-    int64_t deadline; /* the timer's */
-    uint64_t rest;    /* order of adding, and in the lowest bits the slot. The
-                         order wraps around after 2^36 additions: only if that
-                         happens between two of equal deadlines do they come the
-                         wrong way round */
+/* A place of this and above: in the run of the number in the lower bits. */
+#define IN_RUN (1u << 31)
+
+/* A timer joins a run whose last is earlier by so much at most: a straggler
+ * would keep those of before from joining until it is over. */
+#define RUN_GAP (100 * GROVE_MILLISECOND)
+
+/* A run of so many is short: nobody went on with it, or cancels at once. */
+#define RUN_SHORT 8
+
+/* Of so many additions to the heap, one makes a short run shorter. */
+#define RUN_PATIENCE 16
+
+struct lined {
+    struct timer_entry entry;
+    uint32_t previous, next; /* slots; 0: it is the first, the last */
 };
 
 struct timer_chunk {
-    struct entry entries[CHUNK];
+    struct timer_entry entries[CHUNK];
     uint32_t places[CHUNK];
     struct timer *timers[CHUNK];
+    struct lined lined[CHUNK];
 };
 
-_Static_assert(sizeof(struct entry) * ARITY == LINE,
+_Static_assert(sizeof(struct timer_entry) * ARITY == LINE,
                "the children of a node are a cache line");
 _Static_assert(CHUNK % ARITY == 0, "... and in the same chunk");
 
@@ -60,8 +80,8 @@ static inline struct timer_chunk *chunk_of(const struct timer_heap *heap,
     return heap->chunks[i >> CHUNK_SHIFT];
 }
 
-static inline struct entry *entry_at(const struct timer_heap *heap,
-                                     size_t place)
+static inline struct timer_entry *entry_at(const struct timer_heap *heap,
+                                           size_t place)
 {
     return &chunk_of(heap, place)->entries[place % CHUNK];
 }
@@ -77,7 +97,12 @@ static inline struct timer **timer_of(const struct timer_heap *heap,
     return &chunk_of(heap, slot)->timers[slot % CHUNK];
 }
 
-static inline uint32_t slot_of(const struct entry *e)
+static inline struct lined *lined_at(const struct timer_heap *heap, size_t slot)
+{
+    return &chunk_of(heap, slot)->lined[slot % CHUNK];
+}
+
+static inline uint32_t slot_of(const struct timer_entry *e)
 {
     return (uint32_t)e->rest & ((1u << SLOT_BITS) - 1);
 }
@@ -95,14 +120,20 @@ static inline size_t first_child(size_t place)
 /* The first place that no entry is at. */
 static inline size_t end_of(const struct timer_heap *heap)
 {
-    return ROOT + heap->count;
+    return ROOT + heap->heaped;
+}
+
+/* What tells who is earlier, as one number. */
+static inline __int128 key(const struct timer_entry *e)
+{
+    return (__int128)((unsigned __int128)e->deadline << 64 | e->rest);
 }
 
 /* Made without a branch, which would be guessed wrong half of the time. */
-static inline bool earlier(const struct entry *a, const struct entry *b)
+static inline bool earlier(const struct timer_entry *a,
+                           const struct timer_entry *b)
 {
-    return ((__int128)a->deadline << 64 | a->rest) <
-           ((__int128)b->deadline << 64 | b->rest);
+    return key(a) < key(b);
 }
 
 /* ---- memory -------------------------------------------------------------- */
@@ -112,7 +143,7 @@ static size_t chunks_of(const struct timer_heap *heap)
     return (heap->room + ROOT) >> CHUNK_SHIFT;
 }
 
-/* The directory of a million timers is of 256 chunks, 2 KiB. */
+/* The directory of a million timers is of 512 chunks, 4 KiB. */
 static int grow_directory(struct timer_heap *heap)
 {
     size_t n = heap->directory ? 2 * heap->directory : 8;
@@ -166,7 +197,8 @@ static void give_slot(struct timer_heap *heap, uint32_t slot)
 
 /* ---- the heap ------------------------------------------------------------ */
 
-static inline void put(struct timer_heap *heap, size_t place, struct entry e)
+static inline void put(struct timer_heap *heap, size_t place,
+                       struct timer_entry e)
 {
     TIMER_MOVED();
     *entry_at(heap, place) = e;
@@ -174,10 +206,10 @@ static inline void put(struct timer_heap *heap, size_t place, struct entry e)
 }
 
 /* Put e at place or above it. */
-static void sift_up(struct timer_heap *heap, size_t place, struct entry e)
+static void sift_up(struct timer_heap *heap, size_t place, struct timer_entry e)
 {
     while (place > ROOT) {
-        const struct entry *above = entry_at(heap, parent(place));
+        const struct timer_entry *above = entry_at(heap, parent(place));
         if (!earlier(&e, above))
             break;
         put(heap, place, *above);
@@ -187,7 +219,7 @@ static void sift_up(struct timer_heap *heap, size_t place, struct entry e)
 }
 
 /* The earliest of ARITY siblings: its number. */
-static inline size_t earliest_of_all(const struct entry *e)
+static inline size_t earliest_of_all(const struct timer_entry *e)
 {
     size_t a = (size_t)earlier(&e[1], &e[0]);
     size_t b = 2 + (size_t)earlier(&e[3], &e[2]);
@@ -200,7 +232,7 @@ static inline size_t earliest_of_all(const struct entry *e)
 static inline size_t earliest(const struct timer_heap *heap, size_t c,
                               size_t end)
 {
-    const struct entry *e = entry_at(heap, c);
+    const struct timer_entry *e = entry_at(heap, c);
     if (likely(end - c >= ARITY))
         return c + earliest_of_all(e);
     size_t best = 0;
@@ -212,12 +244,13 @@ static inline size_t earliest(const struct timer_heap *heap, size_t c,
 }
 
 /* Put e at place or below it. */
-static void sift_down(struct timer_heap *heap, size_t place, struct entry e)
+static void sift_down(struct timer_heap *heap, size_t place,
+                      struct timer_entry e)
 {
     size_t end = end_of(heap);
     for (size_t c; (c = first_child(place)) < end; place = c) {
         c = earliest(heap, c, end);
-        const struct entry *below = entry_at(heap, c);
+        const struct timer_entry *below = entry_at(heap, c);
         if (!earlier(below, &e))
             break;
         put(heap, place, *below);
@@ -228,18 +261,111 @@ static void sift_down(struct timer_heap *heap, size_t place, struct entry e)
 /* The last entry fills the hole that the one at place leaves. */
 static void take_out(struct timer_heap *heap, size_t place)
 {
-    heap->count--;
+    heap->heaped--;
     assert(place >= ROOT && place <= end_of(heap));
     if (place == end_of(heap))
         return;
-    const struct entry *last = entry_at(heap, end_of(heap));
+    const struct timer_entry *last = entry_at(heap, end_of(heap));
     if (place > ROOT && earlier(last, entry_at(heap, parent(place))))
         sift_up(heap, place, *last);
     else
         sift_down(heap, place, *last);
 }
 
+static void heap_add(struct timer_heap *heap, struct timer_entry e)
+{
+    heap->heaped++;
+    sift_up(heap, end_of(heap) - 1, e);
+}
+
+/* ---- runs ---------------------------------------------------------------- */
+
+static void run_append(struct timer_heap *heap, size_t number,
+                       struct timer_entry e)
+{
+    struct timer_run *run = &heap->runs[number];
+    uint32_t slot = slot_of(&e);
+    struct lined *l = lined_at(heap, slot);
+    TIMER_MOVED();
+    *place_of(heap, slot) = IN_RUN | (uint32_t)number;
+    l->entry = e;
+    l->next = 0;
+    l->previous = run->count ? run->last : 0;
+    if (l->previous) {
+        assert(earlier(&lined_at(heap, run->last)->entry, &e));
+        lined_at(heap, run->last)->next = slot;
+    } else {
+        run->first = e;
+    }
+    run->last = slot;
+    run->count++;
+    heap->last[number] = e.deadline;
+}
+
+/* The latest that joined it stays what the next must not be before: so one that
+ * is alone and comes and goes finds it again, too. */
+static void run_remove(struct timer_heap *heap, size_t number, uint32_t slot)
+{
+    struct timer_run *run = &heap->runs[number];
+    const struct lined *l = lined_at(heap, slot);
+    assert(run->count > 0);
+    run->count--;
+    if (l->next)
+        lined_at(heap, l->next)->previous = l->previous;
+    else
+        run->last = l->previous;
+    if (l->previous)
+        lined_at(heap, l->previous)->next = l->next;
+    else if (l->next)
+        run->first = lined_at(heap, l->next)->entry;
+}
+
+/* The run that a timer of this deadline joins; TIMER_RUNS: none. */
+static inline size_t run_for(const struct timer_heap *heap, int64_t deadline)
+{
+    size_t best = 0;
+    uint64_t gap = UINT64_MAX; /* later ones are far ahead, without a sign */
+    for (size_t i = 0; i < TIMER_RUNS; i++) {
+        uint64_t d = (uint64_t)deadline - (uint64_t)heap->last[i];
+        best = d < gap ? i : best;
+        gap = d < gap ? d : gap;
+    }
+    if (likely(gap <= (uint64_t)RUN_GAP))
+        return best;
+    for (best = 0; best < TIMER_RUNS && heap->runs[best].count; best++)
+        ;
+    return best;
+}
+
+/* The shortest run, if it is short, loses its last to the heap. */
+static void shorten_a_run(struct timer_heap *heap)
+{
+    size_t shortest = 0;
+    for (size_t i = 1; i < TIMER_RUNS; i++) {
+        if (heap->runs[i].count < heap->runs[shortest].count)
+            shortest = i;
+    }
+    const struct timer_run *run = &heap->runs[shortest];
+    if (!run->count || run->count > RUN_SHORT)
+        return;
+    struct timer_entry e = lined_at(heap, run->last)->entry;
+    run_remove(heap, shortest, slot_of(&e));
+    heap_add(heap, e);
+}
+
 /* ---- timers -------------------------------------------------------------- */
+
+static void insert(struct timer_heap *heap, struct timer_entry e)
+{
+    size_t run = run_for(heap, e.deadline);
+    if (run < TIMER_RUNS) {
+        run_append(heap, run, e);
+        return;
+    }
+    heap_add(heap, e);
+    if (heap->order % RUN_PATIENCE == 0)
+        shorten_a_run(heap);
+}
 
 void timer_add(struct timer_heap *heap, struct timer *timer, int64_t deadline)
 {
@@ -249,12 +375,12 @@ void timer_add(struct timer_heap *heap, struct timer *timer, int64_t deadline)
     if (unlikely(heap->expiring) && deadline < heap->now)
         deadline = heap->now;
     uint32_t slot = take_slot(heap);
-    struct entry e = {deadline, heap->order++ << SLOT_BITS | slot};
     *timer_of(heap, slot) = timer;
     timer->deadline = deadline;
     timer->slot = slot;
     heap->count++;
-    sift_up(heap, end_of(heap) - 1, e);
+    insert(heap,
+           (struct timer_entry){deadline, heap->order++ << SLOT_BITS | slot});
 }
 
 void timer_remove(struct timer_heap *heap, struct timer *timer)
@@ -262,25 +388,33 @@ void timer_remove(struct timer_heap *heap, struct timer *timer)
     if (!timer_pending(timer))
         return;
     uint32_t slot = timer->slot;
-    size_t place = *place_of(heap, slot);
+    uint32_t place = *place_of(heap, slot);
     assert(heap->count > 0 && *timer_of(heap, slot) == timer);
-    assert(slot_of(entry_at(heap, place)) == slot);
-    take_out(heap, place);
+    if (place >= IN_RUN)
+        run_remove(heap, place - IN_RUN, slot);
+    else
+        take_out(heap, place);
     give_slot(heap, slot);
     timer->slot = 0;
+    heap->count--;
+}
+
+/* The entry of the earliest timer; NULL: none is pending. */
+static const struct timer_entry *earliest_timer(const struct timer_heap *heap)
+{
+    const struct timer_entry *e = heap->heaped ? entry_at(heap, ROOT) : NULL;
+    for (size_t i = 0; i < TIMER_RUNS; i++) {
+        const struct timer_run *run = &heap->runs[i];
+        if (run->count && (!e || earlier(&run->first, e)))
+            e = &run->first;
+    }
+    return e;
 }
 
 int64_t timer_first(const struct timer_heap *heap)
 {
-    return heap->count ? entry_at(heap, ROOT)->deadline : GROVE_NEVER;
-}
-
-/* The timer at the root, which is about to be looked at. */
-static struct timer *fetch_first(const struct timer_heap *heap)
-{
-    struct timer *timer = *timer_of(heap, slot_of(entry_at(heap, ROOT)));
-    __builtin_prefetch(timer);
-    return timer;
+    const struct timer_entry *e = earliest_timer(heap);
+    return e ? e->deadline : GROVE_NEVER;
 }
 
 size_t timer_expire(struct timer_heap *heap, int64_t now)
@@ -292,13 +426,13 @@ size_t timer_expire(struct timer_heap *heap, int64_t now)
     uint64_t end = heap->order << SLOT_BITS;
     heap->expiring = true;
     heap->now = now;
-    while (heap->count && n < TIMER_BATCH) {
-        struct entry first = *entry_at(heap, ROOT);
-        if (first.deadline > now || (int64_t)(first.rest - end) >= 0)
+    while (n < TIMER_BATCH) {
+        const struct timer_entry *e = earliest_timer(heap);
+        if (!e || e->deadline > now || (int64_t)(e->rest - end) >= 0)
             break;
-        struct timer *timer = fetch_first(heap);
+        struct timer *timer = *timer_of(heap, slot_of(e));
+        __builtin_prefetch(timer); /* it is likely to be cold */
         timer_remove(heap, timer);
-        assert(!heap->count || earlier(&first, entry_at(heap, ROOT)));
         timer->fn(timer);
         n++;
     }

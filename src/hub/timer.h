@@ -2,10 +2,11 @@
  * Timers: earliest deadline first, equal deadlines in the order they were
  * added.
  *
- * A heap of four children a node, in compact memory of its own (timer.c draws
- * it): adding, removing and expiring one of a million moves some ten entries of
- * 16 bytes and touches no timer but that one, as most of them lie on the stacks
- * of fibers that sleep.
+ * Those that are added in the order of their deadlines are in lists, the others
+ * in a heap of four children a node, all in compact memory of their own
+ * (timer.c draws it): adding, removing and expiring one of a million moves some
+ * ten entries of 16 bytes and touches no timer but that one, as most of them
+ * lie on the stacks of fibers that sleep.
  *
  * A timer is added where nobody could be told that there is no memory. So who
  * makes something that may have a timer pending claims the room for it first,
@@ -34,14 +35,38 @@ struct timer {
     uint32_t slot; /* of the heap's, while it is pending; 0: it is not */
 };
 
+/* What the heap has of a timer: what is needed to compare it. */
+struct timer_entry {
+    int64_t deadline; /* the timer's */
+    uint64_t rest;    /* order of adding, and in the lowest bits the slot. The
+                         order wraps around after 2^36 additions: only if that
+                         happens between two of equal deadlines do they come the
+                         wrong way round */
+};
+
+/* Timers that were added in the order of their deadlines, as those of equal
+ * timeouts are: a list, to whose end one is added, and from whose middle one is
+ * taken, at a cost that does not grow. */
+struct timer_run {
+    struct timer_entry first; /* unless it is empty */
+    uint32_t last;            /* its slot */
+    uint32_t count;
+};
+
+/* Timeouts of so many kinds are told apart. */
+#define TIMER_RUNS 4
+
 struct timer_chunk;
 
 struct timer_heap {
+    struct timer_run runs[TIMER_RUNS];
+    int64_t last[TIMER_RUNS];    /* the latest deadline that joined each */
     struct timer_chunk **chunks; /* of entries and slots; timer.c */
     size_t directory;            /* chunks there is room for in ->chunks */
     size_t room;                 /* timers there is memory for */
     size_t claims;               /* of timers that may be added unasked */
     size_t count;                /* of those that are pending */
+    size_t heaped;               /* of those, the ones that are in no run */
     uint32_t used;               /* slots that were ever given out */
     uint32_t free;               /* the first that was given back; 0: none */
     uint64_t order;              /* of the timer that is added next */

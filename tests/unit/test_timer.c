@@ -99,19 +99,37 @@ static void model_remove(struct model *m, struct numbered *t)
     memmove(&m->due[at], &m->due[at + 1], (m->count - at) * sizeof(m->due[0]));
 }
 
-static void random_operations_agree_with_a_sorted_array(void **state)
+/* How long from now: any time, or one of six timeouts as servers have them. */
+static int64_t any_time(int64_t unit)
 {
-    (void)state;
+    return ((int64_t)rnd(400) - 20) * unit;
+}
+
+static int64_t one_of_six(int64_t unit)
+{
+    return (int64_t)(1 + rnd(6)) * 50 * unit;
+}
+
+static int64_t either(int64_t unit)
+{
+    return rnd(3) ? one_of_six(unit) : any_time(unit);
+}
+
+/* Time goes on by less than a unit between two operations. */
+static void agrees_with_a_sorted_array(int64_t (*timeout)(int64_t unit),
+                                       int64_t unit)
+{
     struct timer_heap heap = heap_for(MODEL);
     struct model m = {.count = 0};
     static struct numbered pool[MODEL];
     int64_t now = 0;
-    for (size_t step = 0; step < unit_scale(200000, 20000); step++) {
+    for (size_t step = 0; step < unit_scale(100000, 10000); step++) {
+        now += unit / 16;
         struct numbered *t = &pool[rnd(MODEL)];
         t->timer.fn = note;
         unsigned what = rnd(10);
         if (what == 0) {
-            now += rnd(50);
+            now += (int64_t)rnd(50) * unit;
             fired_count = 0;
             size_t due = 0;
             while (due < m.count && m.due[due]->timer.deadline <= now)
@@ -127,7 +145,7 @@ static void random_operations_agree_with_a_sorted_array(void **state)
             assert_false(timer_pending(&t->timer));
             timer_remove(&heap, &t->timer); /* again: nothing */
         } else {
-            timer_add(&heap, &t->timer, now + rnd(400) - 20);
+            timer_add(&heap, &t->timer, now + timeout(unit));
             model_add(&m, t);
         }
         assert_int_equal(heap.count, m.count);
@@ -137,6 +155,17 @@ static void random_operations_agree_with_a_sorted_array(void **state)
     for (size_t i = 0; i < m.count; i++)
         timer_remove(&heap, &m.due[i]->timer);
     free_heap(&heap);
+}
+
+static void random_operations_agree_with_a_sorted_array(void **state)
+{
+    (void)state;
+    int64_t (*const timeouts[])(int64_t) = {any_time, one_of_six, either};
+    const int64_t units[] = {1, 16 * GROVE_MICROSECOND, 7 * MS};
+    for (size_t i = 0; i < UNIT_COUNT(timeouts); i++) {
+        for (size_t j = 0; j < UNIT_COUNT(units); j++)
+            agrees_with_a_sorted_array(timeouts[i], units[j]);
+    }
 }
 
 static size_t count;
