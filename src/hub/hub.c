@@ -46,6 +46,7 @@ static void hub_destroy(void *arg)
     hub_list_remove(hub);
     end_fixtures(hub);
     loop_destroy(&hub->loop);
+    timer_heap_free(&hub->timers);
     if (!hub->keep_stacks)
         stack_pool_destroy(&hub->stacks);
     hub_of_thread = NULL;
@@ -143,6 +144,9 @@ struct hub *hub_create(void)
     if (r < 0)
         goto fail_loop;
     hub_init(hub);
+    r = timer_claim(&hub->timers);
+    if (r < 0)
+        goto fail_stack;
     r = hub_set_loop_stack(hub, STACK_PLAIN, hub_stack_shift());
     if (r < 0)
         goto fail_stack;
@@ -159,6 +163,7 @@ fail_fixtures:
     end_fixtures(hub);
 fail_stack:
     stack_pool_destroy(&hub->stacks);
+    timer_heap_free(&hub->timers);
     loop_destroy(&hub->loop);
 fail_loop:
     free(hub);
@@ -172,7 +177,7 @@ int hub_set_loop_stack(struct hub *hub, enum stack_kind kind, unsigned shift)
     struct grove_fiber *f = hub_fiber_new(hub, kind, shift, loop_entry);
     if (!f)
         return -ENOMEM;
-    hub->fibers--; /* it is no fiber of the user's */
+    hub_fiber_gone(hub); /* it is none of the user's, and never sleeps */
     hub->loop_fibers++;
     fiber_set_name(&f->fiber, "hub");
     f->state = FIBER_PARKED;

@@ -60,8 +60,8 @@ struct hub {
     bool keep_stacks; /* when the thread ends: a host's objects point there */
     struct grove_fiber *loop_fiber; /* runs the loop, on a stack of its own */
     int64_t now;                    /* the clock when last looked at */
-    struct timer_heap timers;
-    uint64_t next_id; /* of the fiber that is made next */
+    struct timer_heap timers; /* a claim is each fiber's, and the root's */
+    uint64_t next_id;         /* of the fiber that is made next */
 
     /* ---- reasons to go on when nothing is due, besides timers and loop.waits;
      * fixtures may know of others (hub_fixture.expects) */
@@ -235,6 +235,14 @@ hub_transfer(struct hub *hub, struct grove_fiber *from, struct grove_fiber *to)
     hub_assert_back(hub, from);
 }
 
+/* One of the hub's fibers is none any more: it will not wait again. */
+static inline void hub_fiber_gone(struct hub *hub)
+{
+    assert(hub->fibers > 0);
+    hub->fibers--;
+    timer_unclaim(&hub->timers);
+}
+
 /* The current fiber has ended: gives its stack back (when no handle is left)
  * and goes to `next`, or to whoever is next when that is NULL. Inline, because
  * a call that never returns puts the return predictor off. */
@@ -242,9 +250,9 @@ __attribute__((always_inline, noreturn)) static inline void
 hub_fiber_end(struct hub *hub, struct grove_fiber *f, struct grove_fiber *next)
 {
     assert(hub == hub_of_thread && hub->current == f && f != &hub->root);
-    assert(hub->fibers > 0 && !run_queued(&f->run) && !f->shared);
+    assert(!run_queued(&f->run) && !f->shared);
     assert(!timer_pending(&f->timer));
-    hub->fibers--;
+    hub_fiber_gone(hub);
     f->state = FIBER_ENDED;
     if (!next)
         next = hub_next(hub);

@@ -20,9 +20,8 @@ static void end_unrun(struct hub *hub, struct grove_fiber *f)
     if (run_queued(&f->run))
         run_queue_remove(&f->run);
     timer_remove(&hub->timers, &f->timer);
-    assert(hub->fibers > 0);
     hub_fiber_complete(hub, f, -ECANCELED);
-    hub->fibers--;
+    hub_fiber_gone(hub);
     hub_fiber_unref(f);
 }
 

@@ -16,20 +16,15 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "hub/clock.h"
 #include "hub/hub.h"
 #include "hub/links.h"
 #include "hub/mailbox.h"
 #include "hub/wait.h"
 
-/* How long a hub without memory for a fiber waits before it tries again. */
-#define RETRY (10 * GROVE_MILLISECOND)
-
 /* ---- spawn -------------------------------------------------------------------- */
 
 struct remote_spawn {
     struct hub_message message; /* done once the fiber is there */
-    struct timer retry;         /* when there was no memory for it */
     void *(*fn)(void *);        /* what is to be spawned */
     void *arg;
 };
@@ -41,25 +36,16 @@ static void spawn_lost(struct hub_message *m)
 
 /* On the hub. The one who asked for it cannot be told any more that there is no
  * memory, so it stays asked for. */
-static void try_spawn(struct remote_spawn *s)
-{
-    if (grove_spawn(NULL, s->fn, s->arg) < 0) {
-        timer_add(&s->message.hub->timers, &s->retry, hub_deadline(RETRY));
-        return;
-    }
-    hub_message_done(&s->message);
-    free(s);
-}
-
-static void spawn_again(struct timer *timer)
-{
-    try_spawn(container_of(timer, struct remote_spawn, retry));
-}
-
 static void spawn_arrives(struct hub *hub, struct hub_message *m)
 {
     (void)hub;
-    try_spawn(container_of(m, struct remote_spawn, message));
+    struct remote_spawn *s = container_of(m, struct remote_spawn, message);
+    if (grove_spawn(NULL, s->fn, s->arg) < 0) {
+        hub_message_again(m);
+        return;
+    }
+    hub_message_done(m);
+    free(s);
 }
 
 int grove_hub_spawn(grove_hub *hub, void *(*fn)(void *), void *arg)
@@ -70,7 +56,6 @@ int grove_hub_spawn(grove_hub *hub, void *(*fn)(void *), void *arg)
     if (!s)
         return -ENOMEM;
     hub_message_init(&s->message, spawn_arrives, spawn_lost);
-    s->retry.fn = spawn_again;
     s->fn = fn;
     s->arg = arg;
     int r = hub_message_send((struct hub *)hub, &s->message);

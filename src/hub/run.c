@@ -94,11 +94,11 @@ int64_t hub_sleep_limit(struct hub *hub)
 {
     if (!run_queue_empty(&hub->queue))
         return 0;
-    struct timer *first = hub->timers.root;
-    if (!first)
+    if (!hub->timers.count)
         return -1;
+    int64_t first = timer_first(&hub->timers);
     int64_t now = hub_clock();
-    return first->deadline > now ? first->deadline - now : 0;
+    return first > now ? first - now : 0;
 }
 
 /* No timer runs, nobody waits for a descriptor, no post is expected, but for
@@ -168,7 +168,7 @@ static void look_around(struct hub *hub)
     } else {
         poll_sleeping(hub, timeout);
     }
-    if (hub->timers.root) {
+    if (hub->timers.count) {
         hub->now = hub_clock();
         timer_expire(&hub->timers, hub->now);
     } else {
