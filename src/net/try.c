@@ -46,6 +46,6 @@ int net_await(int fd, unsigned direction, int64_t deadline, const char *what)
 void net_count_call(void)
 {
     struct hub *hub = hub_self();
-    if (hub && ++hub->calls >= NET_CALLS_A_TURN)
-        net_give_turn(hub);
+    if (hub)
+        hub_turn(hub);
 }

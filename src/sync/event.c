@@ -52,8 +52,10 @@ void grove_event_set(grove_event *e)
 
 int grove_event_wait_until(grove_event *e, int64_t deadline)
 {
-    if (grove_event_is_set(e))
+    if (grove_event_is_set(e)) {
+        hub_turn_if_any();
         return 0;
+    }
     struct hub *hub = hub_self();
     if (!hub)
         return -errno;
