@@ -13,8 +13,9 @@
  *   4. A parking fiber switches straight to the next in the queue. The hub's
  *      own fiber, hub->loop_fiber, runs when the queue is empty, when a
  *      callback is due, or at the end of a pass, after HUB_PASS switches in a
- *      row or HUB_PASS_TIME: it polls, expires timers and runs callbacks. While it is inside a callback (which only a
- *      host's transfer can leave), parking fibers return to it.
+ *      row or HUB_PASS_TIME: it polls, expires timers and runs callbacks. While
+ * it is inside a callback (which only a host's transfer can leave), parking
+ * fibers return to it.
  *   5. The thread's own stack is a fiber like the others, hub->root, which
  *      never ends. When it parks and nothing can wake anybody, it is woken with
  *      -EDEADLK.
@@ -92,8 +93,8 @@ struct hub {
     unsigned loop_fibers;    /* how many loop_fiber there have been */
 
     /* ---- pace.c's */
-    int later;           /* switches of this pass, once budget is used up */
-    struct pace strides; /* of the switches of a pass: each grants a budget */
+    int later;             /* switches of this pass, once budget is used up */
+    struct pace strides;   /* of the switches of a pass: each grants a budget */
     struct pace call_pace; /* of the calls: each countdown's length */
     int64_t pass_began;    /* the clock, when the pass began, or when it was
                               first read after that; 0: not read yet */

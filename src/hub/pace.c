@@ -10,8 +10,8 @@
  *
  * A countdown is shorter the longer the last ones took: with fibers that work
  * 100 us between two calls the clock is read at each, with calls of 3 ns at
- * every 256th. So what is measured is what a hub has just done, and a fiber that
- * becomes slow all of a sudden is late once, by the length of a countdown.
+ * every 256th. So what is measured is what a hub has just done, and a fiber
+ * that becomes slow all of a sudden is late once, by the length of a countdown.
  *
  * Invariants:
  *   1. hub->switches - hub->budget switches were made. Those granted and not
@@ -28,6 +28,7 @@
 
 #include "hub/clock.h"
 #include "hub/hub.h"
+#include "hub/wait_shared.h"
 
 /* A pass has several strides, so that it ends not much late; and two at least,
  * or the work of a whole one would be guessed by the one before. */
@@ -65,7 +66,8 @@ static void grant(struct hub *hub, int switches)
     hub->switches += (uint64_t)switches;
 }
 
-/* Whether the pass has taken its time; it is timed from now on if it was not. */
+/* Whether the pass has taken its time; it is timed from now on if it was not.
+ */
 static bool has_taken_its_time(struct hub *hub, int64_t now)
 {
     if (hub->pass_began == 0)
@@ -73,11 +75,23 @@ static bool has_taken_its_time(struct hub *hub, int64_t now)
     return now - hub->pass_began >= HUB_PASS_TIME;
 }
 
+/* Nobody can be waiting for a look of the loop: who is not in the queue is
+ * woken by who is. */
+static bool awaits_nothing(const struct hub *hub)
+{
+    return hub->timers.count + hub->loop.waits + hub->holds == 0 &&
+           hub_single_threaded();
+}
+
 bool hub_pass_extend(struct hub *hub)
 {
     assert(!hub->in_callback && hub->budget == 0);
     if (hub->later == 0)
         return false;
+    if (awaits_nothing(hub)) {
+        grant(hub, hub->later);
+        return true;
+    }
     int64_t now = hub_clock();
     int length =
         pace_next(&hub->strides, now, hub->switches, STRIDE_TIME, STRIDE_MOST);
@@ -124,8 +138,9 @@ void hub_turn_slow(struct hub *hub, bool yields)
 {
     struct pace *p = &hub->call_pace;
     assert(hub == hub_of_thread && hub->calls <= 0);
-    if (!may_switch(hub)) {
-        hub->calls = p->length;
+    if (!may_switch(hub) ||
+        (run_queue_empty(&hub->queue) && awaits_nothing(hub))) {
+        hub->calls = HUB_CALLS;
         return;
     }
     int64_t now = hub_clock();
@@ -137,4 +152,12 @@ void hub_turn_slow(struct hub *hub, bool yields)
         return;
     if (yields)
         hub_yield(hub);
+}
+
+int hub_turn_found(void)
+{
+    struct hub *hub = hub_of_thread;
+    if (likely(hub))
+        hub_turn(hub);
+    return 0;
 }

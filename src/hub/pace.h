@@ -3,15 +3,16 @@
  * turn, and how long all of them together before the loop looks at timers,
  * descriptors and what other threads have sent. pace.c says how it is kept.
  *
- * To be given by every call that could have waited and need not, before it takes
- * what others may want:
+ * To be given by every call that could have waited and need not: before it takes
+ * what it would keep from others (a lock), otherwise when it is done, so that
+ * nobody overtakes it.
  *
  *     hub_turn(hub);                      where others may run
  *
  * or, where the usual way is short, all else apart from it,
  *
  *     if (unlikely(hub_turn_due(hub)))
- *         return call_after_turn(...);    calls hub_turn_slow, then goes on
+ *         return call_and_turn(...);      calls hub_turn_slow or hub_turn
  *
  * One that has to wait lets others run by that, and must not let any overtake
  * it before: those who wait get their turn in the order in which they came.
@@ -77,8 +78,14 @@ void hub_pass_charge(struct hub *hub, int switches);
 
 /* ---- calls: hub_turn and hub_turn_due are in hub.h --------------------------- */
 
-/* Sees to it that the others run and the loop looks around, if there is a reason
- * to. yields: now; otherwise the call is about to wait, and does it by that. */
+/* For calls that need no hub where they need not wait, and end there: hub_turn,
+ * if the thread has a hub. 0. Not inlined, so that the usual way saves no
+ * registers. */
+int hub_turn_found(void);
+
+/* Sees to it that the others run and the loop looks around, if there is a
+ * reason to. yields: now; otherwise the call is about to wait, and does it by
+ * that. */
 GROVE_HOST_API void hub_turn_slow(struct hub *hub, bool yields);
 
 #endif

@@ -85,19 +85,6 @@ static inline void channel_remove_first(grove_channel *c, void *value)
         c->first = 0;
 }
 
-/* Locked: whether to send would wait; to receive. A waiter that was claimed may
- * stand for one that was not, so that it is not certain. */
-static inline bool channel_is_full(const grove_channel *c)
-{
-    return !c->closed && c->length == c->capacity &&
-           waiters_empty(&c->receivers);
-}
-
-static inline bool channel_is_empty(const grove_channel *c)
-{
-    return !c->closed && !c->length && waiters_empty(&c->senders);
-}
-
 /* Locked. 0, -EPIPE, -EAGAIN (would wait), CHANNEL_SMALL. */
 static inline int channel_offer(grove_channel *c, const void *value,
                                 struct handover *h)

@@ -52,10 +52,8 @@ void grove_event_set(grove_event *e)
 
 int grove_event_wait_until(grove_event *e, int64_t deadline)
 {
-    if (grove_event_is_set(e)) {
-        hub_turn_if_any();
-        return 0;
-    }
+    if (grove_event_is_set(e))
+        return hub_turn_found();
     struct hub *hub = hub_self();
     if (!hub)
         return -errno;

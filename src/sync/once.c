@@ -80,10 +80,8 @@ static int run(grove_once *o, int (*fn)(void *), void *arg)
 int grove_once_run_until(grove_once *o, int (*fn)(void *), void *arg,
                          int64_t deadline)
 {
-    if (is_done(o)) {
-        hub_turn_if_any();
-        return 0;
-    }
+    if (is_done(o))
+        return hub_turn_found();
     struct hub *hub = hub_self();
     if (!hub)
         return -errno;

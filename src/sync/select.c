@@ -457,9 +457,7 @@ static ssize_t select_any(grove_clause *clauses, size_t n, bool waits,
     return r;
 }
 
-/* The turn comes after what was done, which a kill meanwhile does not undo: of
- * many clauses it would take as long to find out before whether one can be
- * done. */
+/* The turn comes when a clause was done, which a kill meanwhile does not undo. */
 static ssize_t select_waiting(grove_clause *clauses, size_t n, int64_t deadline)
 {
     ssize_t done = select_any(clauses, n, true, deadline);
