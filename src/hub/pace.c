@@ -66,9 +66,7 @@ static void grant(struct hub *hub, int switches)
     hub->switches += (uint64_t)switches;
 }
 
-/* Whether the pass has taken its time; it is timed from now on if it was not.
- */
-static bool has_taken_its_time(struct hub *hub, int64_t now)
+bool hub_pass_is_over(struct hub *hub, int64_t now)
 {
     if (hub->pass_began == 0)
         hub->pass_began = now;
@@ -77,7 +75,7 @@ static bool has_taken_its_time(struct hub *hub, int64_t now)
 
 /* Nobody can be waiting for a look of the loop: who is not in the queue is
  * woken by who is. */
-static bool awaits_nothing(const struct hub *hub)
+bool hub_awaits_nothing(const struct hub *hub)
 {
     return hub->timers.count + hub->loop.waits + hub->holds == 0 &&
            hub_single_threaded();
@@ -88,14 +86,14 @@ bool hub_pass_extend(struct hub *hub)
     assert(!hub->in_callback && hub->budget == 0);
     if (hub->later == 0)
         return false;
-    if (awaits_nothing(hub)) {
+    if (hub_awaits_nothing(hub)) {
         grant(hub, hub->later);
         return true;
     }
     int64_t now = hub_clock();
     int length =
         pace_next(&hub->strides, now, hub->switches, STRIDE_TIME, STRIDE_MOST);
-    if (has_taken_its_time(hub, now))
+    if (hub_pass_is_over(hub, now))
         hub->later = 0;
     grant(hub, length);
     return hub->budget > 0;
@@ -119,45 +117,4 @@ void hub_pass_charge(struct hub *hub, int switches)
         hub->later -= switches;
     else
         hub_pass_end(hub);
-}
-
-/* ---- calls --------------------------------------------------------------------- */
-
-static bool may_switch(const struct hub *hub)
-{
-    return hub->current != hub->loop_fiber && !hub->in_callback && !hub->ending;
-}
-
-static bool timer_is_due(const struct hub *hub, int64_t now)
-{
-    const struct timer *first = hub->timers.root;
-    return first && first->deadline <= now;
-}
-
-void hub_turn_slow(struct hub *hub, bool yields)
-{
-    struct pace *p = &hub->call_pace;
-    assert(hub == hub_of_thread && hub->calls <= 0);
-    if (!may_switch(hub) ||
-        (run_queue_empty(&hub->queue) && awaits_nothing(hub))) {
-        hub->calls = HUB_CALLS;
-        return;
-    }
-    int64_t now = hub_clock();
-    hub->calls = pace_next(p, now, p->count + (uint64_t)p->length,
-                           HUB_CALLS_TIME, HUB_CALLS);
-    if (has_taken_its_time(hub, now) || timer_is_due(hub, now))
-        hub_pass_end(hub);
-    else if (run_queue_empty(&hub->queue))
-        return;
-    if (yields)
-        hub_yield(hub);
-}
-
-int hub_turn_found(void)
-{
-    struct hub *hub = hub_of_thread;
-    if (likely(hub))
-        hub_turn(hub);
-    return 0;
 }

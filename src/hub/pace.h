@@ -3,9 +3,9 @@
  * turn, and how long all of them together before the loop looks at timers,
  * descriptors and what other threads have sent. pace.c says how it is kept.
  *
- * To be given by every call that could have waited and need not: before it takes
- * what it would keep from others (a lock), otherwise when it is done, so that
- * nobody overtakes it.
+ * To be given by every call that could have waited and need not: before it
+ * takes what it would keep from others (a lock), otherwise when it is done, so
+ * that nobody overtakes it.
  *
  *     hub_turn(hub);                      where others may run
  *
@@ -70,13 +70,21 @@ int pace_next(struct pace *p, int64_t now, uint64_t count, int64_t ns,
  * more of them. */
 bool hub_pass_extend(struct hub *hub);
 
+/* Whether the pass has taken its time; it is timed from now on if it was not.
+ */
+bool hub_pass_is_over(struct hub *hub, int64_t now);
+
+/* Nobody can be waiting for a look of the loop: who is not in the queue is
+ * woken by who is. */
+bool hub_awaits_nothing(const struct hub *hub);
+
 /* The pass ends with the next switch, which is to the loop. */
 void hub_pass_end(struct hub *hub);
 
 /* A piece of work has cost as much as so many switches. */
 void hub_pass_charge(struct hub *hub, int switches);
 
-/* ---- calls: hub_turn and hub_turn_due are in hub.h --------------------------- */
+/* ---- calls: turn.c; hub_turn and hub_turn_due are in hub.h ------------------- */
 
 /* For calls that need no hub where they need not wait, and end there: hub_turn,
  * if the thread has a hub. 0. Not inlined, so that the usual way saves no

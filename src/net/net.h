@@ -109,7 +109,8 @@ GROVE_HOST_API ssize_t net_try_send(int fd, const void *buf, size_t len);
 /* Park until fd may be ready for direction: 0 or a negative errno. */
 GROVE_HOST_API int net_await(int fd, unsigned direction, int64_t deadline,
                              const char *what);
-/* To be called once a call that might never wait: it gives a turn (hub_turn). */
+/* To be called once a call that might never wait: it gives a turn (hub_turn).
+ */
 GROVE_HOST_API void net_count_call(void);
 
 /* ---- op.c -------------------------------------------------------------- */

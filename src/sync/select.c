@@ -457,7 +457,7 @@ static ssize_t select_any(grove_clause *clauses, size_t n, bool waits,
     return r;
 }
 
-/* The turn comes when a clause was done, which a kill meanwhile does not undo. */
+/* The turn comes after a clause was done; a kill then does not undo it. */
 static ssize_t select_waiting(grove_clause *clauses, size_t n, int64_t deadline)
 {
     ssize_t done = select_any(clauses, n, true, deadline);
