@@ -124,9 +124,10 @@ static void hub_init(struct hub *hub)
                     offsetof(struct grove_fiber, fiber.eh_saved));
     fiber_thread_init(&hub->thread);
     run_queue_init(&hub->queue);
-    hub->budget = HUB_PASS;
+    hub_pace_reset(hub);
     atomic_store(&hub->references, 1);
     hub->now = hub_clock();
+    hub_pass_begin(hub, hub->now);
     root_init(hub);
 }
 

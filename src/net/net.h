@@ -120,7 +120,8 @@ GROVE_HOST_API int net_await(int fd, unsigned direction, int64_t deadline,
 /* From now on tries know when they are in vain, without a system call, as they
  * do after a wait. */
 void net_watch(int fd);
-/* To be called once a call that might never wait: see net_give_turn. */
+/* To be called once a call that might never wait: it gives a turn (hub_turn).
+ */
 GROVE_HOST_API void net_count_call(void);
 
 /* ---- op.c -------------------------------------------------------------- */
@@ -161,12 +162,6 @@ static inline ssize_t net_stopped(struct net_op *op, size_t done)
         hub_wait_undo(op->hub->current, -ECANCELED);
     return (ssize_t)done;
 }
-
-/* Let the hub's other fibers run and its loop look around. Due after so many
- * calls that did not wait: with calls of 1 to 5 us the others wait no longer
- * than in a pass of the hub (HUB_PASS). */
-#define NET_CALLS_A_TURN 256
-void net_give_turn(struct hub *hub);
 
 /* Park until another try is worth while. False with errno. */
 bool net_wait(struct net_op *op);

@@ -54,6 +54,6 @@ void net_watch(int fd)
 void net_count_call(void)
 {
     struct hub *hub = hub_self();
-    if (hub && ++hub->calls >= NET_CALLS_A_TURN)
-        net_give_turn(hub);
+    if (hub)
+        hub_turn(hub);
 }

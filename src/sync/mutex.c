@@ -104,17 +104,34 @@ __attribute__((noinline)) static int lock_slow(grove_mutex *m, struct hub *hub,
     return waiter_wait(hub, &w, deadline, "mutex");
 }
 
-int grove_mutex_lock_until(grove_mutex *m, int64_t deadline)
+static inline int lock(grove_mutex *m, struct hub *hub, int64_t deadline)
 {
-    struct hub *hub = hub_self();
-    if (unlikely(!hub))
-        return -errno;
     uintptr_t self = (uintptr_t)hub->current;
     if (likely(change_owner(m, 0, self)))
         return 0;
     if (holds(m, self))
         return lock_again(m);
     return lock_slow(m, hub, self, deadline);
+}
+
+/* The thread's first call, or others get their turn: before the mutex is taken,
+ * which they may want, too. */
+__attribute__((noinline)) static int
+lock_after_turn(grove_mutex *m, struct hub *hub, int64_t deadline)
+{
+    if (hub)
+        hub_turn_slow(hub, owner_of(m) == 0);
+    else if (!(hub = hub_create()))
+        return -errno;
+    return lock(m, hub, deadline);
+}
+
+int grove_mutex_lock_until(grove_mutex *m, int64_t deadline)
+{
+    struct hub *hub = hub_of_thread;
+    if (unlikely(!hub || hub_turn_due(hub)))
+        return lock_after_turn(m, hub, deadline);
+    return lock(m, hub, deadline);
 }
 
 int grove_mutex_lock(grove_mutex *m)
