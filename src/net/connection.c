@@ -36,7 +36,7 @@ int net_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags,
         r = try_accept(&op, addr, addrlen, flags);
     } while (r < 0 && net_retry(&op));
     if (r >= 0)
-        loop_own(&op.hub->loop, r);
+        hub_opened(r);
     return r;
 }
 
@@ -113,7 +113,7 @@ int net_connect(int fd, const struct sockaddr *addr, socklen_t addrlen,
         return -1;
     /* A socket that connects is new as a rule: what is known of its number may
      * be of a file that was closed behind our back. */
-    loop_adopt(&op.hub->loop, fd);
+    hub_adopt(fd);
     int r;
     do {
         r = try_connect(fd, addr, addrlen);
@@ -143,7 +143,10 @@ int net_connect(int fd, const struct sockaddr *addr, socklen_t addrlen,
 int net_close(int fd)
 {
     hub_closing(fd);
-    return close(fd);
+    int r = close(fd), error = errno;
+    hub_closed(fd);
+    errno = error;
+    return r;
 }
 
 /* ---- the public calls -------------------------------------------------- */
