@@ -434,8 +434,6 @@ void loop_leave(const struct loop *loop, int number)
 
 static void forget(struct loop *loop, struct loop_fd *fd)
 {
-    if (fd->registered && !fd->always_ready)
-        loop_leave(loop, fd->number);
     fd->registered = false;
     fd->generation++; /* calls that were about to try must know */
     forget_kind(fd);
@@ -449,6 +447,8 @@ void loop_forget(struct loop *loop, int number)
     if (!fd)
         return;
     assert(fd->number == number);
+    if (fd->registered && !fd->always_ready)
+        loop_leave(loop, number);
     forget(loop, fd);
 }
 
@@ -477,6 +477,8 @@ void loop_look(struct loop *loop, int number)
     if (!fd || !fd->registered)
         return;
     bool waited = loop_waited(fd);
+    /* What is gone the kernel has registered no more: who closed it has seen to
+     * that, or nobody could. */
     if (!loop_current(fd) || (waited && ask_kernel(loop, fd) == 1))
         forget(loop, fd);
     else if (!waited && !is_ours_alone(fd))

@@ -467,11 +467,21 @@ static int lose(enum past past, int *twin, int *peer)
     *peer = s[1];
     if (past >= GIVEN_AWAY)
         assert_int_equal(grove_disown(s[0]), 0);
+    /* To ThreadSanitizer an epoll_ctl beside a close is a race. */
+    if (past >= GIVEN_AWAY && UNIT_TSAN)
+        there(pass, NULL);
     if (past == STDIO)
         assert_int_equal(fclose(fdopen(s[0], "r+")), 0);
     else
         assert_int_equal(close(s[0]), 0);
     return s[0];
+}
+
+/* After a look at what there is. */
+static void *waits_on(void *arg)
+{
+    pass(NULL);
+    return ((struct call *)arg)->finished ? FAILURE("it was woken") : NULL;
 }
 
 static void start_on(bool elsewhere, struct call *c)
@@ -510,10 +520,9 @@ static void succeed(const struct successor *next, enum past past,
     if (twin >= 0)
         assert_int_equal(write(peer, "old", 3), 3);
     if (elsewhere)
-        there(pass, NULL);
+        there(waits_on, &c);
     else
-        pass(NULL);
-    expect_parked(&c);
+        assert_null(waits_on(&c));
     next->feed(number, end);
     finish_on(elsewhere, &c);
     check(c.result == 0, "%s: %zd, errno %d", name, c.result, c.error);
