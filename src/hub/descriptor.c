@@ -18,7 +18,7 @@
  * or twice do no harm. The kernel's registration alone is taken back at once,
  * by the thread that closes: afterwards it could not be.
  *
- * Any thread, with a hub or without, but hub_opened: on a hub's.
+ * Any thread may call these, with a hub or without.
  */
 #include <assert.h>
 #include <sched.h>
@@ -157,8 +157,10 @@ const struct hub_fixture hub_descriptor_fixture = {
 
 void hub_opened(int fd)
 {
-    assert(hub_of_thread);
-    tell_others(fd, loop_own(&hub_of_thread->loop, fd), true);
+    struct hub *hub = hub_of_thread;
+    uint32_t marks =
+        hub ? loop_own(&hub->loop, fd) : loop_number_opened(fd);
+    tell_others(fd, marks, true);
 }
 
 void hub_closing(int fd)

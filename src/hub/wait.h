@@ -57,10 +57,10 @@ int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
 
 /* fd was opened just now, by somebody who will call hub_closing before it is
  * closed: waits for it cost no check. Whoever still waits for the number's last
- * file, on any hub, gets -EBADF. On a hub's thread. */
+ * file, on any hub, gets -EBADF. This and the following: on any thread. */
 GROVE_HOST_API void hub_opened(int fd);
 
-/* fd is about to be closed: to be called before close(2), on any thread. Who
+/* fd is about to be closed: to be called before close(2). Who
  * waits for it, on any hub, gets -EBADF. */
 GROVE_HOST_API void hub_closing(int fd);
 /* And after it: who has begun to wait in between gets that, too. */
