@@ -158,8 +158,7 @@ const struct hub_fixture hub_descriptor_fixture = {
 void hub_opened(int fd)
 {
     struct hub *hub = hub_of_thread;
-    uint32_t marks =
-        hub ? loop_own(&hub->loop, fd) : loop_number_opened(fd);
+    uint32_t marks = hub ? loop_own(&hub->loop, fd) : loop_number_opened(fd);
     tell_others(fd, marks, true);
 }
 

@@ -50,11 +50,10 @@ static PyObject *fd_disowned(PyObject *module, PyObject *arg)
     return told(arg, hub_disown);
 }
 
-PyDoc_STRVAR(
-    fd_closed_doc,
-    "fd_closed(fd)\n\n"
-    "fd is about to be closed: whoever waits for it, in whichever thread, gets\n"
-    "OSError EBADF.");
+PyDoc_STRVAR(fd_closed_doc, "fd_closed(fd)\n\n"
+                            "fd is about to be closed: whoever waits for it, "
+                            "in whichever thread, gets\n"
+                            "OSError EBADF.");
 
 static PyObject *fd_closed(PyObject *module, PyObject *arg)
 {
