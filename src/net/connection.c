@@ -4,7 +4,9 @@
  * There is no flag that keeps a single accept or connect from blocking. A
  * listener is shared with other hubs and processes as a rule, so it is made
  * non-blocking for good (nonblocking.c). A socket that connects is its maker's
- * alone: it gets O_NONBLOCK for the system call.
+ * alone: it gets O_NONBLOCK for the system call, and must not keep it, for it
+ * goes to other code then, to which it is one that blocks. Sockets that we make
+ * to connect them at once are made with it (dial.c).
  */
 #include <fcntl.h>
 #include <unistd.h>

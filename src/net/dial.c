@@ -149,8 +149,8 @@ static int finish(struct race *race, int fd)
     }
     if (fd < 0)
         return -1;
-    int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0) {
+    /* Of a socket that we have made it is the only flag. */
+    if (fcntl(fd, F_SETFL, 0) < 0) {
         int error = errno;
         net_close(fd);
         errno = error;
