@@ -10,7 +10,7 @@
  *   datagram.c    datagrams in batches, with their addresses
  *   vector.c      read, readv, write, writev, on any kind of file
  *   connection.c  accept4, connect, close
- *   socket.c      descriptors of the runtime's; setsockopt
+ *   socket.c      descriptors of the runtime's, taken and given; setsockopt
  *   listen.c      sockets bound to an address
  *   dial.c        connections to a host by name
  *   address.c     addresses as people write them
@@ -173,8 +173,9 @@ bool net_may_wait(const struct net_op *op);
  * EBADF: one of them has closed the descriptor. */
 bool net_turn(struct net_op *op);
 
-/* fd, made just now or -1 for a failure, is the runtime's from now on. */
-int net_own(struct hub *hub, int fd);
+/* fd, made just now or -1 for a failure, is the runtime's from now on. Returns
+ * fd. */
+int net_own(int fd);
 
 /* Have a TCP socket send small packets at once, and those that a listening one
  * will accept. Others are let be; errno, too. */

@@ -133,8 +133,7 @@ bool net_begin(struct net_op *op, int fd)
     }
     /* Only of an owned descriptor is what the hints say known to be of this
      * file. */
-    if (!op->record->registered || !op->record->owned || hint(op) ||
-        !net_may_wait(op) || !loop_current(op->record))
+    if (hint(op) || !loop_trusted(op->record) || !net_may_wait(op))
         return net_turn(op);
     return net_wait(op);
 }

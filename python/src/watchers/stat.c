@@ -140,7 +140,7 @@ static void stop_inotify(StatWatcher *s)
         loop_wait_remove(&hub->loop, &s->wait);
         watcher_count(&s->base, -1);
     }
-    loop_forget(&hub->loop, s->inotify);
+    hub_closing(s->inotify);
     close(s->inotify);
     s->inotify = -1;
 }
