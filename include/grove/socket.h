@@ -28,6 +28,13 @@ GROVE_API int grove_pipe2(int fds[2], int flags);
 GROVE_API int grove_setsockopt(int fd, int level, int name, const void *value,
                                socklen_t size);
 
+/* Take fd, which was opened by other means and will be closed by grove_close:
+ * waits for it cost no system call from then on. 0; -1 with errno EBADF. */
+GROVE_API int grove_adopt(int fd);
+/* Give fd away: it may be closed by anybody now, by fclose(3), by a library or
+ * another process. Stays usable here. 0; -1 with errno EBADF. */
+GROVE_API int grove_disown(int fd);
+
 /* ---- Listening, dialing ------------------------------------------------- */
 
 /* How to listen; zero-initialised it means the defaults. */

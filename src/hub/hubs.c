@@ -180,8 +180,8 @@ static void *thread_main(void *arg)
 {
     struct member *m = arg;
     struct hub *hub = hub_create();
-    m->result = hub ? 0 : -errno;
-    if (!hub) {
+    m->result = hub ? hub_kill_again_open(hub) : -errno;
+    if (m->result < 0) {
         hub_message_send(m->team->caller, &m->report);
         return NULL;
     }
@@ -194,7 +194,7 @@ static void *thread_main(void *arg)
         report_and_wait(m, hub);
         end_fibers(hub);
     }
-    hub_kill_again_stop(hub, &m->stopper);
+    hub_kill_again_close(hub, &m->stopper);
     hub_message_send(m->team->caller, &m->report);
     return NULL;
 }

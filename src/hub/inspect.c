@@ -57,10 +57,8 @@ int grove_hub_stats(const grove_hub *handle, grove_stats *stats)
     assert(running <= hub->fibers);
     /* Numbers begin at 1, the thread's own stack. */
     uint64_t spawned = hub->next_id - 2 - hub->loop_fibers;
-    /* Of the present pass; inside a callback that is not known. */
-    int left = hub->in_callback ? HUB_PASS : hub->budget;
     const grove_stats now = {
-        .switches = hub->switches + (uint64_t)(HUB_PASS - left),
+        .switches = hub->switches - (uint64_t)hub->budget,
         .spawned = spawned,
         .ended = spawned - hub->fibers,
         .live = hub->fibers,

@@ -22,9 +22,8 @@ static void end_unrun(struct hub *hub, struct grove_fiber *f)
         run_queue_remove(&f->run);
     timer_remove(&hub->timers, &f->timer);
     hub_drop_argument(f);
-    assert(hub->fibers > 0);
     hub_fiber_complete(hub, f, -ECANCELED);
-    hub->fibers--;
+    hub_fiber_gone(hub);
     hub_fiber_unref(f);
 }
 
@@ -104,6 +103,17 @@ static void on_pause(struct timer *timer)
     k->pause = longer_pause(k->pause);
     arm(hub_of_thread, k);
     k->kill(k);
+}
+
+int hub_kill_again_open(struct hub *hub)
+{
+    return timer_claim(&hub->timers);
+}
+
+void hub_kill_again_close(struct hub *hub, struct kill_again *k)
+{
+    hub_kill_again_stop(hub, k);
+    timer_unclaim(&hub->timers);
 }
 
 void hub_kill_again_start(struct hub *hub, struct kill_again *k,

@@ -50,9 +50,13 @@ struct grove_fiber *hub_fiber_new(struct hub *hub, enum stack_kind kind,
      * before they run; a look is cheap against a stack from a slab. */
     if (unlikely(!class->fresh))
         fiber_thread_refresh(&hub->thread);
-    struct stack *stack = stack_get(&hub->stacks, class);
-    if (unlikely(!stack))
+    if (unlikely(timer_claim(&hub->timers) < 0))
         return NULL;
+    struct stack *stack = stack_get(&hub->stacks, class);
+    if (unlikely(!stack)) {
+        timer_unclaim(&hub->timers);
+        return NULL;
+    }
     struct grove_fiber *f = (struct grove_fiber *)stack;
     assert(hub->current && hub->current->hub == hub);
     fiber_make(&f->fiber, hub->next_id++, entry, f);
@@ -66,7 +70,7 @@ struct grove_fiber *hub_fiber_new(struct hub *hub, enum stack_kind kind,
     f->host = NULL;
     f->drop = NULL;
     f->scope = NULL;
-    f->timer.prev = NULL;
+    f->timer.slot = 0;
     f->shared = NULL;
     f->shield = NULL;
     f->at_end = NULL;
@@ -199,7 +203,7 @@ void hub_fiber_drop(struct hub *hub, struct grove_fiber *f)
         run_queue_remove(&f->run);
     timer_remove(&hub->timers, &f->timer);
     let_go_of_held(f, NULL);
-    hub->fibers--;
+    hub_fiber_gone(hub);
     f->state = FIBER_ENDED;
     hub_fiber_unref(f);
 }

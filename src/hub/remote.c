@@ -17,20 +17,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "hub/clock.h"
 #include "hub/hub.h"
 #include "hub/links.h"
 #include "hub/mailbox.h"
 #include "hub/wait.h"
 
-/* How long a hub without memory for a fiber waits before it tries again. */
-#define RETRY (10 * GROVE_MILLISECOND)
-
 /* ---- spawn -------------------------------------------------------------------- */
 
 struct remote_spawn {
     struct hub_message message; /* done once the fiber is there */
-    struct timer retry;         /* when there was no memory for it */
     void *(*fn)(void *);        /* what is to be spawned */
     void *arg;
     grove_attr attr; /* checked */
@@ -49,25 +44,16 @@ static void spawn_lost(struct hub_message *m)
 
 /* On the hub. The one who asked for it cannot be told any more that there is no
  * memory, so it stays asked for. */
-static void try_spawn(struct remote_spawn *s)
-{
-    if (grove_spawn_with(NULL, &s->attr, s->fn, s->arg) < 0) {
-        timer_add(&s->message.hub->timers, &s->retry, hub_deadline(RETRY));
-        return;
-    }
-    hub_message_done(&s->message);
-    free(s);
-}
-
-static void spawn_again(struct timer *timer)
-{
-    try_spawn(container_of(timer, struct remote_spawn, retry));
-}
-
 static void spawn_arrives(struct hub *hub, struct hub_message *m)
 {
     (void)hub;
-    try_spawn(container_of(m, struct remote_spawn, message));
+    struct remote_spawn *s = container_of(m, struct remote_spawn, message);
+    if (grove_spawn_with(NULL, &s->attr, s->fn, s->arg) < 0) {
+        hub_message_again(m);
+        return;
+    }
+    hub_message_done(m);
+    free(s);
 }
 
 int grove_hub_spawn_with(grove_hub *hub, const grove_attr *attr,
@@ -87,7 +73,6 @@ int grove_hub_spawn_with(grove_hub *hub, const grove_attr *attr,
         s->attr.name = s->name;
     }
     hub_message_init(&s->message, spawn_arrives, spawn_lost);
-    s->retry.fn = spawn_again;
     s->fn = fn;
     s->arg = arg;
     int r = hub_message_send((struct hub *)hub, &s->message);
@@ -148,7 +133,7 @@ static void fiber_ended(grove_fiber *f, void *arg)
     struct call *c = arg;
     assert(f == c->fiber && f->state == FIBER_ENDED);
     int r = grove_result(f, &c->value);
-    hub_kill_again_stop(f->hub, &c->killer);
+    hub_kill_again_close(f->hub, &c->killer);
     c->fiber = NULL;
     grove_release(f);
     hub_message_done(&c->request);
@@ -157,9 +142,10 @@ static void fiber_ended(grove_fiber *f, void *arg)
 
 static void request_arrives(struct hub *hub, struct hub_message *m)
 {
-    (void)hub;
     struct call *c = container_of(m, struct call, request);
-    int r = grove_spawn(&c->fiber, c->fn, c->arg);
+    int r = hub_kill_again_open(hub);
+    if (r == 0 && (r = grove_spawn(&c->fiber, c->fn, c->arg)) < 0)
+        hub_kill_again_close(hub, &c->killer);
     if (r < 0) {
         hub_message_done(m);
         answer(c, r);
@@ -174,7 +160,7 @@ static void request_lost(struct hub_message *m)
 {
     struct call *c = container_of(m, struct call, request);
     if (c->fiber)
-        hub_kill_again_stop(m->hub, &c->killer);
+        hub_kill_again_close(m->hub, &c->killer);
     answer(c, -ESRCH);
 }
 

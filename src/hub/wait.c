@@ -78,6 +78,8 @@ int hub_wait(struct hub *hub, int64_t deadline, const char *what, int fd)
         r = hub_park(hub);
     } else if (deadline <= hub_clock()) {
         r = -ETIMEDOUT;
+        f->waiting = false; /* it runs: a kill in its turn is told next time */
+        hub_turn(hub);      /* who asks over and over must let the others run */
     } else {
         f->timer.fn = on_deadline;
         timer_add(&hub->timers, &f->timer, deadline);

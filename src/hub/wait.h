@@ -52,14 +52,28 @@ static inline int64_t hub_effective_deadline(const struct grove_fiber *f,
 GROVE_HOST_API int hub_wait_fd(struct hub *hub, int fd, unsigned direction,
                                int64_t deadline, const char *what);
 
-/* fd is about to be closed: to be called before close(2), on any thread. Who
- * waits for it gets -EBADF. */
-GROVE_HOST_API void hub_closing(int fd);
-
 /* The same as hub_wait_fd for a record that loop_register has just seen to, or
- * that is owned and registered. */
+ * that is trusted. */
 int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
                     int64_t deadline, const char *what);
+
+/* ---- whose they are: descriptor.c ---------------------------------------------- */
+
+/* fd was opened just now, by somebody who will call hub_closing before it is
+ * closed: waits for it cost no check. Whoever still waits for the number's last
+ * file, on any hub, gets -EBADF. This and the following: on any thread. */
+GROVE_HOST_API void hub_opened(int fd);
+
+/* fd is about to be closed: to be called before close(2). Who
+ * waits for it, on any hub, gets -EBADF. */
+GROVE_HOST_API void hub_closing(int fd);
+/* And after it: who has begun to wait in between gets that, too. */
+GROVE_HOST_API void hub_closed(int fd);
+
+/* fd, which is open, will be closed by hub_closing; or it may be closed without
+ * a word. Who waits for it goes on waiting. */
+GROVE_HOST_API void hub_adopt(int fd);
+GROVE_HOST_API void hub_disown(int fd);
 
 /* ---- ends of fibers: join.c, kill.c ---------------------------------------------- */
 
@@ -84,8 +98,13 @@ struct kill_again {
     void (*kill)(struct kill_again *k); /* tells those that are left */
 };
 
-/* Calls kill(k) now, and after pauses that grow until it is stopped, which must
- * be before *k goes. On the hub's thread; kill may stop it. */
+/* Make it one of hub's, and not any more: the room for its timer. 0 or -ENOMEM.
+ */
+int hub_kill_again_open(struct hub *hub);
+void hub_kill_again_close(struct hub *hub, struct kill_again *k);
+
+/* Calls kill(k) now, and after pauses that grow until it is stopped or closed,
+ * which must be before *k goes. On the hub's thread; kill may close it. */
 void hub_kill_again_start(struct hub *hub, struct kill_again *k,
                           void (*kill)(struct kill_again *k));
 void hub_kill_again_stop(struct hub *hub, struct kill_again *k);

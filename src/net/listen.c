@@ -80,11 +80,11 @@ static bool keep_nonblocking(int fd, int socktype)
     return socktype != SOCK_STREAM || net_keep_nonblocking(fd);
 }
 
-static int bound(struct hub *hub, const union address *address, socklen_t size,
-                 int socktype, const grove_listen_options *options)
+static int bound(const union address *address, socklen_t size, int socktype,
+                 const grove_listen_options *options)
 {
-    int fd = net_own(
-        hub, socket(address->any.sa_family, socktype | SOCK_CLOEXEC, 0));
+    int fd =
+        net_own(socket(address->any.sa_family, socktype | SOCK_CLOEXEC, 0));
     if (fd < 0)
         return -1;
     if (!keep_nonblocking(fd, socktype) ||
@@ -95,17 +95,17 @@ static int bound(struct hub *hub, const union address *address, socklen_t size,
 }
 
 /* Where there is no IPv6, all addresses are IPv4's. */
-static int bound_to_all(struct hub *hub, union address *address, int socktype,
+static int bound_to_all(union address *address, int socktype,
                         const grove_listen_options *options)
 {
-    int fd = bound(hub, address, sizeof(address->in6), socktype, options);
+    int fd = bound(address, sizeof(address->in6), socktype, options);
     if (fd >= 0 || options->ipv6_only ||
         (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL))
         return fd;
     struct sockaddr_in in = {.sin_family = AF_INET,
                              .sin_port = address->in6.sin6_port};
     address->in = in;
-    return bound(hub, address, sizeof(in), socktype, options);
+    return bound(address, sizeof(in), socktype, options);
 }
 
 static int make(const char *text, int socktype,
@@ -119,14 +119,13 @@ static int make(const char *text, int socktype,
         errno = EINVAL;
         return -1;
     }
-    struct hub *hub = hub_self();
-    if (!hub)
+    if (!hub_self())
         return -1;
     socklen_t size = address_of(text, socktype, deadline, &address, &wildcard);
     if (size == ADDRESS_NONE)
         return -1;
-    return wildcard ? bound_to_all(hub, &address, socktype, options)
-                    : bound(hub, &address, size, socktype, options);
+    return wildcard ? bound_to_all(&address, socktype, options)
+                    : bound(&address, size, socktype, options);
 }
 
 /* ---- the public calls -------------------------------------------------- */

@@ -221,8 +221,8 @@ int grove_server_start_until(grove_server **out, const grove_server_attr *given,
                              int64_t deadline)
 {
     grove_server_attr taken, *attr = &taken;
-    if (sized_take(attr, sizeof(*attr),
-                   SIZED_TO(grove_server_attr, delay), given) < 0)
+    if (sized_take(attr, sizeof(*attr), SIZED_TO(grove_server_attr, delay),
+                   given) < 0)
         return -EINVAL;
     if (!serve || attr->handshake_timeout < 0 ||
         (attr->stack_size && (attr->stack_size < GROVE_STACK_MIN ||

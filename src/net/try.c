@@ -16,8 +16,7 @@ ssize_t net_try_recv(int fd, void *buf, size_t len)
     if (unlikely(!record))
         return -1;
     /* As in net_begin: what the hints say of an owned descriptor is so. */
-    if (record->registered && record->owned && !record->readable &&
-        loop_current(record)) {
+    if (!record->readable && loop_trusted(record)) {
         errno = EAGAIN;
         return -1;
     }
@@ -54,6 +53,6 @@ void net_watch(int fd)
 void net_count_call(void)
 {
     struct hub *hub = hub_self();
-    if (hub && ++hub->calls >= NET_CALLS_A_TURN)
-        net_give_turn(hub);
+    if (hub)
+        hub_turn(hub);
 }

@@ -281,6 +281,7 @@ int grove_process_wait_until(grove_process *p, int *status, int64_t deadline)
     struct hub *hub = hub_self();
     if (!hub)
         return -errno;
+    hub_turn(hub);
     while (!reap(p)) {
         int r = hub_wait_fd(hub, p->pidfd, LOOP_READ, deadline, "process");
         if (r < 0)

@@ -307,6 +307,8 @@ void grove_signals_close(grove_signals *s)
 int grove_signals_wait_until(grove_signals *s, int64_t deadline)
 {
     struct hub *hub = hub_self();
+    if (s->pending)
+        hub_turn(hub);
     while (!s->pending) {
         hub->holds++; /* a signal may come from outside */
         int r = grove_event_wait_until(&s->come, deadline);

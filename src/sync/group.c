@@ -73,6 +73,8 @@ static int try_place(grove_group *g)
 
 static int take_place(grove_group *g, int64_t deadline)
 {
+    if (g->attr.limit && has_place(g))
+        hub_turn_if_any();
     int r = try_place(g);
     if (r != -EAGAIN)
         return r;
@@ -258,6 +260,8 @@ int grove_group_join_until(grove_group *g, int64_t deadline)
 {
     if (is_own_fiber(g))
         return -EDEADLK;
+    if (!g->taken)
+        hub_turn_if_any();
     int r = await_ends(g, deadline);
     return r < 0 ? r : g->error;
 }

@@ -140,6 +140,8 @@ static void fetch(grove_map *m, size_t *index, int *result)
 int grove_map_next_until(grove_map *m, size_t *index, int *result,
                          int64_t deadline)
 {
+    if (m->finished.next != &m->finished)
+        hub_turn_if_any();
     while (m->finished.next == &m->finished) {
         if (m->fetched == m->n || m->group.closed)
             return 0;

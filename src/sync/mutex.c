@@ -176,11 +176,8 @@ __attribute__((noinline)) static int trylock_slow(grove_mutex *m,
     return r;
 }
 
-int grove_mutex_lock_until(grove_mutex *m, int64_t deadline)
+static inline int lock(grove_mutex *m, struct hub *hub, int64_t deadline)
 {
-    struct hub *hub = hub_self();
-    if (unlikely(!hub))
-        return -errno;
     struct grove_fiber *self = hub->current;
     if (likely(change_owner(m, 0, self->identity))) {
         hold(self, m);
@@ -189,6 +186,26 @@ int grove_mutex_lock_until(grove_mutex *m, int64_t deadline)
     if (holds(m, self->identity))
         return lock_again(m);
     return lock_slow(m, hub, self->identity, deadline);
+}
+
+/* The thread's first call, or others get their turn: before the mutex is taken,
+ * which they may want, too. */
+__attribute__((noinline)) static int
+lock_after_turn(grove_mutex *m, struct hub *hub, int64_t deadline)
+{
+    if (hub)
+        hub_turn_slow(hub, owner_of(m) == 0);
+    else if (!(hub = hub_create()))
+        return -errno;
+    return lock(m, hub, deadline);
+}
+
+int grove_mutex_lock_until(grove_mutex *m, int64_t deadline)
+{
+    struct hub *hub = hub_of_thread;
+    if (unlikely(!hub || hub_turn_due(hub)))
+        return lock_after_turn(m, hub, deadline);
+    return lock(m, hub, deadline);
 }
 
 int grove_mutex_lock(grove_mutex *m)

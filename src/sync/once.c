@@ -81,7 +81,7 @@ int grove_once_run_until(grove_once *o, int (*fn)(void *), void *arg,
                          int64_t deadline)
 {
     if (is_done(o))
-        return 0;
+        return hub_turn_found();
     struct hub *hub = hub_self();
     if (!hub)
         return -errno;

@@ -72,11 +72,23 @@ static int try(grove_rwlock *l, const void *use)
     return r;
 }
 
+/* Before it is taken: others may want it, too. */
+__attribute__((noinline)) static void give_turn(struct hub *hub,
+                                                grove_rwlock *l, void *use)
+{
+    waiters_lock(&l->waiters);
+    bool yields = waiters_empty(&l->waiters) && compatible(l, use);
+    waiters_unlock(&l->waiters);
+    hub_turn_slow(hub, yields);
+}
+
 static int lock(grove_rwlock *l, void *use, int64_t deadline, const char *what)
 {
     struct hub *hub = hub_self();
     if (!hub)
         return -errno;
+    if (unlikely(hub_turn_due(hub)))
+        give_turn(hub, l, use);
     struct wait_in_queue w;
     wait_in_queue_init(&w, hub, &l->waiters, use);
     w.left = serve;

@@ -574,14 +574,23 @@ static ssize_t select_any(grove_clause *clauses, size_t n, bool waits,
     return r;
 }
 
+/* The turn comes after a clause was done; a kill then does not undo it. */
+static ssize_t select_waiting(grove_clause *clauses, size_t n, int64_t deadline)
+{
+    ssize_t done = select_any(clauses, n, true, deadline);
+    if (done >= 0)
+        hub_turn_if_any();
+    return done;
+}
+
 ssize_t grove_select(grove_clause *clauses, size_t n)
 {
-    return select_any(clauses, n, true, GROVE_NEVER);
+    return select_waiting(clauses, n, GROVE_NEVER);
 }
 
 ssize_t grove_select_until(grove_clause *clauses, size_t n, int64_t deadline)
 {
-    return select_any(clauses, n, true, deadline);
+    return select_waiting(clauses, n, deadline);
 }
 
 ssize_t grove_tryselect(grove_clause *clauses, size_t n)

@@ -41,10 +41,16 @@ struct waiter *semaphore_serve(grove_waiters *q)
     return first;
 }
 
+/* Under the lock: whether n units can be had now. */
+static bool has(const grove_semaphore *s, size_t n)
+{
+    return waiters_empty(&s->waiters) && n <= s->units;
+}
+
 bool semaphore_take(grove_semaphore *s, size_t n)
 {
     assert(waiters_locked(&s->waiters));
-    if (!waiters_empty(&s->waiters) || n > s->units)
+    if (!has(s, n))
         return false;
     set_units(s, s->units - n);
     return true;
@@ -58,9 +64,20 @@ int grove_semaphore_tryacquire(grove_semaphore *s, size_t n)
     return taken ? 0 : -EAGAIN;
 }
 
+/* Before they are taken: others may want them, too. */
+__attribute__((noinline)) static void give_turn(grove_semaphore *s, size_t n)
+{
+    waiters_lock(&s->waiters);
+    bool yields = has(s, n);
+    waiters_unlock(&s->waiters);
+    hub_turn_slow(hub_of_thread, yields);
+}
+
 int grove_semaphore_acquire_until(grove_semaphore *s, size_t n,
                                   int64_t deadline)
 {
+    if (hub_of_thread && unlikely(hub_turn_due(hub_of_thread)))
+        give_turn(s, n);
     if (grove_semaphore_tryacquire(s, n) == 0)
         return 0;
     struct hub *hub = hub_self();

@@ -28,6 +28,7 @@ static void hold(struct call *c, int *order)
     *c = (struct call){.make = make_hold, .name = "mutex", .more = order};
     *order = 0;
     call_start(c);
+    grove_yield(); /* its call may have given a turn first */
 }
 
 static int reset(void **state)
@@ -329,7 +330,8 @@ static void those_who_wait_are_told(void **state)
     (void)state;
     grove_event end = GROVE_EVENT_INIT;
     assert_int_equal(grove_spawn(&holder, lock_wait_and_end, &end), 0);
-    grove_yield();
+    while (!grove_mutex_is_locked(&mutex))
+        grove_yield();
     hold(&first, &order[0]);
     hold(&second, &order[1]);
     grove_event_set(&end);
@@ -404,7 +406,8 @@ static void a_condition_tells_it_too(void **state)
     void *value;
     (void)state;
     assert_int_equal(grove_spawn(&f, wait_in_condition, &condition), 0);
-    grove_yield();
+    while (!condition.waiters.first)
+        grove_yield();
     call_in_fiber(signal_and_end, &condition);
     assert_int_equal(grove_join(f, &value), 0);
     assert_int_equal((intptr_t)value, -EOWNERDEAD);
@@ -418,10 +421,11 @@ static void *lock_and_leave_fiber(void *arg)
     grove_fiber *f;
     grove_mutex_lock(&m[0]); /* the thread's own stack */
     grove_spawn(&f, lock_and_end, &m[1]);
-    grove_yield();
+    grove_join(f, NULL);
     grove_release(f);
     grove_spawn(NULL, lock_wait_and_end, &release_it); /* `mutex` */
-    grove_yield();
+    while (!grove_mutex_is_locked(&mutex))
+        grove_yield();
     return NULL;
 }
 
