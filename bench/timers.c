@@ -30,6 +30,8 @@ int main(int argc, char **argv)
     deadlines = calloc(count, sizeof(*deadlines));
     if (!timers || !deadlines)
         bench_check(-ENOMEM, "timers");
+    for (size_t i = 0; i < count; i++)
+        bench_check(timer_claim(&heap), "timers");
     uint64_t random = 1;
     for (size_t i = 0; i < count; i++) {
         random = random * 6364136223846793005u + 1442695040888963407u;

@@ -20,36 +20,49 @@
 
 static const char *host, *service; /* whom to pass connections on to */
 
+/* What is read is sent from where it is: only little is copied. */
+static const grove_stream_attr buffers = {.read_size = 65536,
+                                          .write_size = GROVE_STREAM_SIZE_MIN,
+                                          .no_auto_flush = true};
+
 /* One direction of a connection. */
 struct way {
-    int from, to;
+    grove_stream *from, *to;
     size_t bytes;
     bool failed;
 };
+
+/* Pass on what there is: how much, 0 at the end, or a negative errno. */
+static ssize_t pass_some(struct way *w)
+{
+    const char *at;
+    ssize_t n = grove_stream_peek(w->from, 1, &at);
+    if (n <= 0)
+        return n;
+    int r = grove_stream_write(w->to, at, (size_t)n);
+    if (r == 0)
+        r = grove_stream_flush(w->to);
+    grove_stream_consume(w->from, (size_t)n);
+    return r < 0 ? r : n;
+}
 
 /* Pass on until the sender ends; an error ends both directions. */
 static void *pass_on(void *arg)
 {
     struct way *w = arg;
-    char buf[16384];
     ssize_t n;
-    while ((n = grove_recv(w->from, buf, sizeof(buf), 0)) > 0) {
-        if (grove_send(w->to, buf, (size_t)n, MSG_NOSIGNAL) < n)
-            break;
+    while ((n = pass_some(w)) > 0)
         w->bytes += (size_t)n;
-    }
-    w->failed = n != 0;
+    w->failed = n < 0 || grove_stream_shutdown(w->to) < 0;
     if (w->failed) {
-        shutdown(w->from, SHUT_RDWR);
-        shutdown(w->to, SHUT_RDWR);
-    } else {
-        shutdown(w->to, SHUT_WR);
+        shutdown(grove_stream_fd(w->from), SHUT_RDWR);
+        shutdown(grove_stream_fd(w->to), SHUT_RDWR);
     }
     return NULL;
 }
 
 /* Both directions: the answers come by a fiber of their own. */
-static void pass_both_ways(int client, int server)
+static void pass_both_ways(grove_stream *client, grove_stream *server)
 {
     struct way there = {.from = client, .to = server};
     struct way back = {.from = server, .to = client};
@@ -63,34 +76,41 @@ static void pass_both_ways(int client, int server)
             there.failed || back.failed ? ", broken off" : "");
 }
 
-static void *serve(void *arg)
+static grove_stream *dial(void)
 {
-    int client = (int)(intptr_t)arg;
-    int server = grove_dial_until(host, service, grove_now() + PATIENCE);
-    if (server < 0) {
+    grove_stream *stream;
+    int fd = grove_dial_until(host, service, grove_now() + PATIENCE);
+    if (fd < 0) {
         fprintf(stderr, "%s, %s: %s\n", host, service, strerror(errno));
-    } else {
-        pass_both_ways(client, server);
-        grove_close(server);
+        return NULL;
     }
-    grove_close(client);
+    if (grove_stream_new(&stream, fd, &buffers) == 0)
+        return stream;
+    grove_close(fd);
     return NULL;
 }
 
-static int listen_on(const char *address)
+static void serve(grove_connection *c)
+{
+    grove_stream *client, *server;
+    if (grove_stream_new_connection(&client, c, &buffers) < 0)
+        return;
+    server = dial();
+    if (server)
+        pass_both_ways(client, server);
+    grove_stream_free(server);
+    grove_stream_free(client);
+}
+
+static void tell_address(const grove_server *server)
 {
     struct sockaddr_storage a;
     socklen_t size = sizeof(a);
     char text[128];
-    int fd = grove_listen(address, NULL);
-    if (fd < 0 || getsockname(fd, (struct sockaddr *)&a, &size) < 0) {
-        fprintf(stderr, "%s: %s\n", address, strerror(errno));
-        exit(EXIT_FAILURE);
-    }
+    grove_server_address(server, (struct sockaddr *)&a, &size);
     grove_address_text((struct sockaddr *)&a, size, text, sizeof(text));
     printf("listening on %s\n", text);
     fflush(stdout);
-    return fd;
 }
 
 int main(int argc, char **argv)
@@ -100,12 +120,13 @@ int main(int argc, char **argv)
                 "connections on to another server.");
     host = argv[2];
     service = argv[3];
-    int listener = listen_on(argv[1]);
-    for (;;) {
-        int fd = grove_accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-        if (fd >= 0 && grove_spawn(NULL, serve, (void *)(intptr_t)fd) < 0)
-            grove_close(fd);
-        else if (fd < 0) /* out of descriptors, say: some will be closed */
-            grove_sleep(100 * GROVE_MILLISECOND);
+    grove_server_attr attr = {.address = argv[1]};
+    grove_server *proxy;
+    int r = grove_server_start(&proxy, &attr, serve, NULL);
+    if (r < 0) {
+        fprintf(stderr, "%s: %s\n", argv[1], strerror(-r));
+        return EXIT_FAILURE;
     }
+    tell_address(proxy);
+    return grove_server_wait(proxy) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

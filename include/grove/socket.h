@@ -28,10 +28,18 @@ GROVE_API int grove_pipe2(int fds[2], int flags);
 GROVE_API int grove_setsockopt(int fd, int level, int name, const void *value,
                                socklen_t size);
 
+/* Take fd, which was opened by other means and will be closed by grove_close:
+ * waits for it cost no system call from then on. 0; -1 with errno EBADF. */
+GROVE_API int grove_adopt(int fd);
+/* Give fd away: it may be closed by anybody now, by fclose(3), by a library or
+ * another process. Stays usable here. 0; -1 with errno EBADF. */
+GROVE_API int grove_disown(int fd);
+
 /* ---- Listening, dialing ------------------------------------------------- */
 
 /* How to listen; zero-initialised it means the defaults. */
 typedef struct grove_listen_options {
+    size_t size;     /* sizeof(grove_listen_options), or 0: see grove.h */
     int backlog;     /* of listen(2); 0: as many as the system allows */
     bool reuse_port; /* SO_REUSEPORT: several sockets share the address */
     bool ipv6_only;  /* an IPv6 wildcard takes no IPv4 connections */
@@ -56,9 +64,9 @@ GROVE_API int grove_bind_udp_until(const char *address,
                                    int64_t deadline);
 
 /* A TCP connection to service of host: to the first of its addresses that
- * answers, tried 250 ms apart (RFC 8305). -1 with errno: ENXIO (no such host),
- * EAGAIN (no name server answers), EINVAL (no such service), or that of the
- * first attempt, ECANCELED, ETIMEDOUT. */
+ * answers, tried 250 ms apart (RFC 8305), with TCP_NODELAY. -1 with errno:
+ * ENXIO (no such host), EAGAIN (no name server answers), EINVAL (no such
+ * service), or that of the first attempt, ECANCELED, ETIMEDOUT. */
 GROVE_API int grove_dial(const char *host, const char *service);
 GROVE_API int grove_dial_until(const char *host, const char *service,
                                int64_t deadline);

@@ -149,6 +149,15 @@ GROVE_API ssize_t grove_tls_write(grove_tls *tls, const void *buf, size_t len);
 GROVE_API ssize_t grove_tls_write_until(grove_tls *tls, const void *buf,
                                         size_t len, int64_t deadline);
 
+/* All of it or fail: 0, or a negative errno. How much was written is stored in
+ * *done (NULL: not told), whatever is returned; the next write is to begin with
+ * the rest. */
+GROVE_API int grove_tls_write_all(grove_tls *tls, const void *buf, size_t len,
+                                  size_t *done);
+GROVE_API int grove_tls_write_all_until(grove_tls *tls, const void *buf,
+                                        size_t len, size_t *done,
+                                        int64_t deadline);
+
 /* With SHUT_WR, tell the peer that no more comes; what it sends can still be
  * read. With SHUT_RDWR also drop what it still sends, until it has said the
  * same. 0; -1 with errno EINVAL (other how), or as grove_tls_read. */

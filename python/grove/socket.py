@@ -160,9 +160,32 @@ def _resolved(sock: _socket.socket, address: Any) -> Any:
 
 
 class _RawSocket(_socket.socket):
-    """What is wrapped; TLS connections want weak references to theirs."""
+    """What is wrapped, and tells the loops of its descriptor's end, however it
+    comes; TLS connections want weak references to theirs."""
 
     __slots__ = ("__weakref__",)
+
+    def close(self) -> None:
+        fd = self.fileno()
+        if fd >= 0:
+            _core.fd_closed(fd)
+        super().close()
+
+    def detach(self) -> int:
+        fd = self.fileno()
+        if fd >= 0:
+            _core.fd_disowned(fd)
+        return super().detach()
+
+    def __del__(
+        self,
+        closed: Callable[[int], None] = _core.fd_closed,
+        finish: Callable[[Any], None] = _socket.socket.__del__,  # type: ignore[attr-defined]
+    ) -> None:
+        fd = self.fileno()
+        if fd >= 0:  # nobody has closed it
+            closed(fd)
+        finish(self)
 
 
 class socket:
@@ -190,7 +213,8 @@ class socket:
         self._closed = False
         self.timeout = 0.0 if self._non_blocking(type) else _socket.getdefaulttimeout()
         self._sock = _RawSocket(family, type, proto, fileno)
-        _core.fd_opened(self._sock.fileno())
+        tell = _core.fd_opened if fileno is None else _core.fd_adopted
+        tell(self._sock.fileno())
         self._sock.setblocking(False)
 
     @staticmethod
@@ -346,9 +370,6 @@ class socket:
         self._sock.shutdown(how)
 
     def _real_close(self) -> None:
-        fd = self._sock.fileno()
-        if fd >= 0:
-            _core.fd_closed(fd)
         self._sock.close()
 
     def close(self) -> None:

@@ -280,8 +280,35 @@ static char *cold_slot_take(struct stack_class *class)
     return s->base + (i << class->shift);
 }
 
+/* The next slots of a large slab get their guards and first pages together. */
+static void prepare_ahead(const struct stack_pool *pool,
+                          const struct stack_class *class, struct slab *s)
+{
+    size_t left = s->slots - s->used;
+    char *base = s->base + (s->used << class->shift);
+    char *record = (char *)record_of(pool, class, base);
+    s->ahead = stack_prepare(base + class->spare, class->guard, record,
+                             (size_t)1 << class->shift,
+                             left < STACK_AHEAD ? left : STACK_AHEAD);
+}
+
+/* A guard for the next slot of the slab that was never used. */
+static int guard_next(const struct stack_pool *pool,
+                      const struct stack_class *class, struct slab *s)
+{
+    if (!s->ahead && s->slots >= STACK_AHEAD_SLAB &&
+        stack_guard_mode() == STACK_GUARD_REGION)
+        prepare_ahead(pool, class, s);
+    if (!s->ahead)
+        return guard_install(s,
+                             s->base + (s->used << class->shift) + class->spare,
+                             class->guard);
+    s->ahead--;
+    return 0;
+}
+
 /* A cold slot, which has its guard, or one never used. */
-static char *slot_take(struct stack_class *class)
+static char *slot_take(const struct stack_pool *pool, struct stack_class *class)
 {
     if (class->cold_count)
         return cold_slot_take(class);
@@ -291,11 +318,9 @@ static char *slot_take(struct stack_class *class)
     if (!s)
         return NULL;
     assert(s->used < s->slots);
-    char *base = s->base + (s->used << class->shift);
-    if (guard_install(s, base + class->spare, class->guard) < 0)
+    if (guard_next(pool, class, s) < 0)
         return NULL;
-    s->used++;
-    return base;
+    return s->base + (s->used++ << class->shift);
 }
 
 static size_t spare_of(const struct stack_pool *pool,
@@ -338,7 +363,7 @@ struct stack *stack_get_cold(struct stack_pool *pool, struct stack_class *class)
     if (class->kind == STACK_HOSTED &&
         (size_t)1 << class->shift < 2 * STACK_HOST_AREA)
         return NULL; /* no room for a stack below the host's area */
-    char *base = slot_take(class);
+    char *base = slot_take(pool, class);
     if (!base)
         return NULL;
     stack = record_of(pool, class, base);

@@ -45,7 +45,9 @@ struct slab {
     struct slab *next; /* made before it, and smaller */
     char *base;        /* of its first slot */
     size_t slots;      /* in all */
-    size_t used;    /* slots handed out at least once; the rest is untouched */
+    size_t used;       /* slots handed out at least once */
+    size_t ahead;   /* of those after, the next that have their guard, and the
+                       page they begin in; the rest is untouched */
     uint32_t *cold; /* a stack of slot numbers whose pages were given back */
     size_t colds;   /* its height */
     uint64_t *is_cold;       /* a bit a slot: its record is not to be read */
@@ -98,6 +100,17 @@ GROVE_HOST_API unsigned stack_shift_from_environment(size_t smallest);
  * space or mapping is left. */
 GROVE_HOST_API struct stack *stack_get_cold(struct stack_pool *pool,
                                             struct stack_class *class);
+
+/* So many slots are made ready together at most, where a slab is of so many
+ * that their pages do not count. */
+#define STACK_AHEAD 32
+#define STACK_AHEAD_SLAB (32 * STACK_AHEAD)
+
+/* Install n guards of size bytes, the first at guard and the next stride after
+ * it, and have the pages there where begin and so on lie. How many were
+ * installed: 0 where the kernel does not let us. */
+size_t stack_prepare(char *guard, size_t size, char *begin, size_t stride,
+                     size_t n);
 
 /* Look at up to max pooled stacks and give back what is deeper than their top
  * page; beyond a reserve give back that page, too. True when more is left. */

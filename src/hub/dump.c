@@ -108,8 +108,9 @@ static int begin(struct hub *hub)
     return 0;
 }
 
-static void request(struct hub *hub)
+static void request(struct hub *hub, void *arg)
 {
+    (void)arg;
     grove_hub_post((grove_hub *)hub, hub_keeps(hub, offset));
 }
 

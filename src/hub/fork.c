@@ -45,12 +45,13 @@ static void end_victims(struct hub *hub, struct victims *v)
     while (v->first) {
         struct grove_fiber *f = v->first;
         v->first = (struct grove_fiber *)(uintptr_t)f->fn;
-        assert(f->state == FIBER_ENDED && hub->fibers > 0);
+        assert(f->state == FIBER_ENDED);
         hub_forget_at_end(f); /* it is the parent's business */
+        f->held = NULL;       /* likewise; another thread may be at it */
         if (f->shared)
             hub->shared_waits--;
         hub_fiber_complete(hub, f, -ECANCELED);
-        hub->fibers--; /* and its reference stays, so that its stack does */
+        hub_fiber_gone(hub); /* its reference stays, so that its stack does */
     }
 }
 

@@ -46,6 +46,7 @@ static void hub_destroy(void *arg)
     hub_list_remove(hub);
     end_fixtures(hub);
     loop_destroy(&hub->loop);
+    timer_heap_free(&hub->timers);
     if (!hub->keep_stacks)
         stack_pool_destroy(&hub->stacks);
     hub_of_thread = NULL;
@@ -100,6 +101,7 @@ static void root_init(struct hub *hub)
     root->hub = hub;
     root->state = FIBER_RUNNING;
     root->references = 1;
+    root->identity = hub_new_identity(hub);
     links_init(&root->links);
     hub->current = root;
     hub->next_id = 2;
@@ -123,9 +125,10 @@ static void hub_init(struct hub *hub)
                     offsetof(struct grove_fiber, fiber.eh_saved));
     fiber_thread_init(&hub->thread);
     run_queue_init(&hub->queue);
-    hub->budget = HUB_PASS;
+    hub_pace_reset(hub);
     atomic_store(&hub->references, 1);
     hub->now = hub_clock();
+    hub_pass_begin(hub, hub->now);
     root_init(hub);
 }
 
@@ -143,6 +146,9 @@ struct hub *hub_create(void)
     if (r < 0)
         goto fail_loop;
     hub_init(hub);
+    r = timer_claim(&hub->timers);
+    if (r < 0)
+        goto fail_stack;
     r = hub_set_loop_stack(hub, STACK_PLAIN, hub_stack_shift());
     if (r < 0)
         goto fail_stack;
@@ -159,6 +165,7 @@ fail_fixtures:
     end_fixtures(hub);
 fail_stack:
     stack_pool_destroy(&hub->stacks);
+    timer_heap_free(&hub->timers);
     loop_destroy(&hub->loop);
 fail_loop:
     free(hub);
@@ -172,7 +179,7 @@ int hub_set_loop_stack(struct hub *hub, enum stack_kind kind, unsigned shift)
     struct grove_fiber *f = hub_fiber_new(hub, kind, shift, loop_entry);
     if (!f)
         return -ENOMEM;
-    hub->fibers--; /* it is no fiber of the user's */
+    hub_fiber_gone(hub); /* it is none of the user's, and never sleeps */
     hub->loop_fibers++;
     fiber_set_name(&f->fiber, "hub");
     f->state = FIBER_PARKED;

@@ -12,9 +12,10 @@
  *      except a host's transfer, which goes to a fiber directly.
  *   4. A parking fiber switches straight to the next in the queue. The hub's
  *      own fiber, hub->loop_fiber, runs when the queue is empty, when a
- *      callback is due, or after HUB_PASS switches in a row: it polls, expires
- *      timers and runs callbacks. While it is inside a callback (which only a
- *      host's transfer can leave), parking fibers return to it.
+ *      callback is due, or at the end of a pass, after HUB_PASS switches in a
+ *      row or HUB_PASS_TIME: it polls, expires timers and runs callbacks. While
+ * it is inside a callback (which only a host's transfer can leave), parking
+ * fibers return to it.
  *   5. The thread's own stack is a fiber like the others, hub->root, which
  *      never ends. When it parks and nothing can wake anybody, it is woken with
  *      -EDEADLK.
@@ -33,14 +34,10 @@
 #include "grove.h"
 #include "hub/host.h"
 #include "hub/life.h"
+#include "hub/pace.h"
 #include "hub/run_queue.h"
 #include "hub/timer.h"
 #include "loop/loop.h"
-
-/* Switches in a row between two looks at timers and descriptors: the bound on
- * how long a busy queue can hold up I/O. At 10 ns a switch a look costs less
- * than 1 ns each; with fibers that work 5 us a turn it comes every 1.3 ms. */
-#define HUB_PASS 256
 
 /* woken by a host's transfer, not by hub_wake */
 #define HUB_TRANSFERRED 1
@@ -53,15 +50,20 @@ struct hub {
     struct fiber_thread thread;    /* what a switch needs of the thread */
     struct grove_fiber *current;   /* who is RUNNING */
     struct run_queue queue;        /* what is due */
-    int budget;                    /* switches left in this pass; 0 inside a
+    int budget;                    /* switches until the clock is read, to see
+                                      whether the pass goes on; 0 inside a
                                       callback */
+    int calls;                     /* that could have waited, until the clock is
+                                      read; see hub_turn */
     bool in_callback;              /* the loop fiber is inside a callback */
     const struct grove_host *host; /* NULL: none */
     bool keep_stacks; /* when the thread ends: a host's objects point there */
     struct grove_fiber *loop_fiber; /* runs the loop, on a stack of its own */
     int64_t now;                    /* the clock when last looked at */
-    struct timer_heap timers;
-    uint64_t next_id; /* of the fiber that is made next */
+    struct timer_heap timers; /* a claim is each fiber's, and the root's */
+    uint64_t next_id;         /* of the fiber that is made next */
+    uint64_t identity, identity_end; /* its next one, and the last before which
+                                        others are taken (life.c) */
 
     /* ---- reasons to go on when nothing is due, besides timers and loop.waits;
      * fixtures may know of others (hub_fixture.expects) */
@@ -90,10 +92,15 @@ struct hub {
     struct stack_pool stacks;
     struct loop loop;
     struct grove_fiber root; /* the thread's own stack */
-    uint64_t switches;       /* counted by passes, for people */
     unsigned loop_fibers;    /* how many loop_fiber there have been */
-    unsigned calls;          /* of net/ and os/, since they last gave others a
-                                turn */
+
+    /* ---- pace.c's */
+    int later;             /* switches of this pass, once budget is used up */
+    struct pace strides;   /* of the switches of a pass: each grants a budget */
+    struct pace call_pace; /* of the calls: each countdown's length */
+    int64_t pass_began;    /* the clock, when the pass began, or when it was
+                              first read after that; 0: not read yet */
+    uint64_t switches;     /* granted to passes so far; made: less budget */
 };
 
 /* The calling thread's; NULL: it has none. */
@@ -206,6 +213,61 @@ hub_next(struct hub *hub)
     return hub_next_slow(hub);
 }
 
+/* The current fiber goes to the end of the queue, and the others run. */
+__attribute__((always_inline)) static inline void hub_yield(struct hub *hub)
+{
+    struct grove_fiber *f = hub->current;
+    assert(f != hub->loop_fiber && f->state == FIBER_RUNNING);
+    f->state = FIBER_READY;
+    run_queue_push(&hub->queue, &f->run);
+    struct grove_fiber *next = hub_next(hub);
+    if (next == f)
+        f->state = FIBER_RUNNING;
+    else
+        hub_switch(hub, f, next);
+}
+
+/* ---- turns: pace.h says who gives them ------------------------------------- */
+
+/* Nothing is known of what is to come: the hub is new, or is about to sleep. */
+static inline void hub_pace_reset(struct hub *hub)
+{
+    hub->strides.began = hub->call_pace.began = 0;
+    hub->strides.length = hub->call_pace.length = hub->calls = PACE_FIRST;
+}
+
+/* Begins a pass; the clock was `now`, 0 if it was not read. */
+static inline void hub_pass_begin(struct hub *hub, int64_t now)
+{
+    int first = hub->strides.length;
+    assert(!hub->in_callback && first > 0 && first <= HUB_PASS);
+    hub->switches += (uint64_t)(first - hub->budget);
+    hub->budget = first;
+    hub->later = HUB_PASS - first;
+    hub->pass_began = now;
+}
+
+/* Counts a call that could have waited: whether hub_turn_slow is to follow. */
+static inline bool hub_turn_due(struct hub *hub)
+{
+    assert(hub == hub_of_thread);
+    return --hub->calls <= 0;
+}
+
+/* The same, and does it. */
+static inline void hub_turn(struct hub *hub)
+{
+    if (unlikely(hub_turn_due(hub)))
+        hub_turn_slow(hub, true);
+}
+
+/* For calls that need no hub where they need not wait. */
+static inline void hub_turn_if_any(void)
+{
+    if (likely(hub_of_thread))
+        hub_turn(hub_of_thread);
+}
+
 /* Make f READY if it is parked; its park returns result. Otherwise nothing. */
 static inline void hub_wake(struct grove_fiber *f, int result)
 {
@@ -235,6 +297,14 @@ hub_transfer(struct hub *hub, struct grove_fiber *from, struct grove_fiber *to)
     hub_assert_back(hub, from);
 }
 
+/* One of the hub's fibers is none any more: it will not wait again. */
+static inline void hub_fiber_gone(struct hub *hub)
+{
+    assert(hub->fibers > 0);
+    hub->fibers--;
+    timer_unclaim(&hub->timers);
+}
+
 /* The current fiber has ended: gives its stack back (when no handle is left)
  * and goes to `next`, or to whoever is next when that is NULL. Inline, because
  * a call that never returns puts the return predictor off. */
@@ -242,9 +312,11 @@ __attribute__((always_inline, noreturn)) static inline void
 hub_fiber_end(struct hub *hub, struct grove_fiber *f, struct grove_fiber *next)
 {
     assert(hub == hub_of_thread && hub->current == f && f != &hub->root);
-    assert(hub->fibers > 0 && !run_queued(&f->run) && !f->shared);
+    assert(!run_queued(&f->run) && !f->shared);
     assert(!timer_pending(&f->timer));
-    hub->fibers--;
+    if (unlikely(f->held != NULL)) /* a host's: others have been through this */
+        hub_holder_ends(f);
+    hub_fiber_gone(hub);
     f->state = FIBER_ENDED;
     if (!next)
         next = hub_next(hub);

@@ -18,7 +18,8 @@ __thread struct hub *hub_of_thread __attribute__((tls_model("initial-exec")));
 
 static _Atomic bool locked;
 static struct hub *hub_list; /* any of them; NULL: there is none */
-static void (*_Atomic asked)(struct hub *hub); /* while it was locked */
+/* While it was locked. */
+static void (*_Atomic asked)(struct hub *hub, void *arg);
 
 static bool try_lock(void)
 {
@@ -32,7 +33,7 @@ void hub_list_lock(void)
 }
 
 /* Locked. */
-static void call_for_all(void (*fn)(struct hub *hub))
+static void call_for_all(void (*fn)(struct hub *hub, void *arg), void *arg)
 {
     struct hub *hub = hub_list;
     assert(atomic_load(&locked));
@@ -40,27 +41,34 @@ static void call_for_all(void (*fn)(struct hub *hub))
         return;
     do {
         assert(hub->next_hub->previous_hub == hub);
-        fn(hub);
+        fn(hub, arg);
         hub = hub->next_hub;
     } while (hub != hub_list);
 }
 
 void hub_list_unlock(void)
 {
-    void (*fn)(struct hub *) = atomic_exchange(&asked, NULL);
+    void (*fn)(struct hub *, void *) = atomic_exchange(&asked, NULL);
     assert(atomic_load(&locked));
     if (fn)
-        call_for_all(fn);
+        call_for_all(fn, NULL);
     atomic_store_explicit(&locked, false, memory_order_release);
 }
 
-void hub_list_ask(void (*fn)(struct hub *hub))
+void hub_list_ask(void (*fn)(struct hub *hub, void *arg))
 {
     if (!try_lock()) {
         atomic_store(&asked, fn);
         return;
     }
-    call_for_all(fn);
+    call_for_all(fn, NULL);
+    hub_list_unlock();
+}
+
+void hub_list_each(void (*fn)(struct hub *hub, void *arg), void *arg)
+{
+    hub_list_lock();
+    call_for_all(fn, arg);
     hub_list_unlock();
 }
 
@@ -93,14 +101,23 @@ void hub_list_remove(struct hub *hub)
     hub_list_unlock();
 }
 
-static void declare_dead(struct hub *hub)
+bool hub_list_is_alone(const struct hub *hub)
 {
+    hub_list_lock();
+    bool alone = hub->next_hub == hub;
+    hub_list_unlock();
+    return alone;
+}
+
+static void declare_dead(struct hub *hub, void *arg)
+{
+    (void)arg;
     hub->dead = true;
 }
 
 void hub_list_forked(struct hub *survivor)
 {
-    call_for_all(declare_dead);
+    call_for_all(declare_dead, NULL);
     hub_list = NULL;
     if (survivor) {
         survivor->dead = false;

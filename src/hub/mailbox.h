@@ -34,6 +34,7 @@ struct hub_message {
     void (*arrive)(struct hub *hub, struct hub_message *m);
     void (*lost)(struct hub_message *m);
     struct hub *hub; /* it is sent to */
+    bool again; /* it has arrived and is to arrive again, some time later */
 };
 
 /* Make m one that can be sent. */
@@ -47,5 +48,9 @@ int hub_message_send(struct hub *hub, struct hub_message *m);
 
 /* m, which has arrived, is finished with. */
 void hub_message_done(struct hub_message *m);
+
+/* There was no memory for m, which has arrived: it does so again in a few
+ * milliseconds. */
+void hub_message_again(struct hub_message *m);
 
 #endif

@@ -6,14 +6,25 @@
  *               |          |
  *               +----------+--> lost: the hub has ended, or is the other side
  *                               of a fork
+ *
+ * One that there was no memory for arrives again. All of those of a hub share a
+ * timer, whose room is claimed when the hub is made: for one of their own there
+ * might be no memory either.
  */
 #include <assert.h>
 
+#include "hub/clock.h"
 #include "hub/mailbox.h"
 #include "hub/part.h"
 
+/* How long a hub without memory for what a message wants waits before it tries
+ * again. */
+#define RETRY (10 * GROVE_MILLISECOND)
+
 struct messages {
     struct hub_message *first; /* arrived and not done, newest first */
+    struct timer retry;        /* pending: some are to arrive again */
+    struct hub *hub;           /* whose they are */
 };
 
 static size_t offset;
@@ -56,6 +67,42 @@ void hub_message_done(struct hub_message *m)
     m->back = NULL;
 }
 
+void hub_message_again(struct hub_message *m)
+{
+    struct messages *all = hub_keeps(m->hub, offset);
+    assert(m->back && m->hub == hub_of_thread);
+    m->again = true;
+    if (!timer_pending(&all->retry))
+        timer_add(&m->hub->timers, &all->retry, hub_deadline(RETRY));
+}
+
+static struct hub_message *first_again(const struct messages *all)
+{
+    struct hub_message *m = all->first;
+    while (m && !m->again)
+        m = m->next;
+    return m;
+}
+
+/* Those that are still without memory leave the rest for the next time. */
+static void on_retry(struct timer *timer)
+{
+    struct messages *all = container_of(timer, struct messages, retry);
+    struct hub_message *m;
+    while (!timer_pending(timer) && (m = first_again(all))) {
+        m->again = false;
+        m->arrive(all->hub, m);
+    }
+}
+
+static int begin(struct hub *hub)
+{
+    struct messages *all = hub_keeps(hub, offset);
+    all->hub = hub;
+    all->retry.fn = on_retry;
+    return timer_claim(&hub->timers);
+}
+
 static void unheard(grove_post *post, bool forked)
 {
     (void)forked;
@@ -76,6 +123,7 @@ static void end(struct hub *hub)
 const struct hub_fixture hub_message_fixture = {
     .size = sizeof(struct messages),
     .offset = &offset,
+    .begin = begin,
     .end = end,
     .post = arrive,
     .unheard = unheard,

@@ -3,9 +3,12 @@
  *
  * A pass:
  *
- *     what is due, up to HUB_PASS --> look --> poll --> expired timers --+
- *        ^                                                               |
- *        +---------------------------------------------------------------+
+ *     what is due, for a pass --> look --> poll --> expired timers --+
+ *        ^                                                           |
+ *        +-----------------------------------------------------------+
+ *
+ * A pass ends when nothing is due, after HUB_PASS switches, or after
+ * HUB_PASS_TIME: pace.c.
  *
  * The look queues what other threads have sent. The poll does not sleep while
  * something is due. Before one that sleeps, pooled stacks are trimmed, a
@@ -33,10 +36,19 @@ void run_queue_end(struct run *run)
     assert(!"the end of the run queue is nobody's callback");
 }
 
+/* Whether there may be another switch in this pass. */
+static bool goes_on(struct hub *hub)
+{
+    return hub->budget > 0 || hub_pass_extend(hub);
+}
+
 struct grove_fiber *hub_next_slow(struct hub *hub)
 {
     assert(hub == hub_of_thread && hub->budget <= HUB_PASS);
-    while (!hub->in_callback && hub->budget > 0) {
+    const struct run *first = hub->queue.ends.next;
+    if (!first->call && !first->birth)
+        hub->budget++; /* hub_next has counted a switch that it did not make */
+    while (!hub->in_callback && goes_on(hub)) {
         struct run *run = hub->queue.ends.next;
         if (run->call)
             break;
@@ -57,10 +69,13 @@ static void call(struct hub *hub, struct run *run)
     assert(!hub->in_callback && hub->current == hub->loop_fiber);
     hub->in_callback = true;
     hub->budget = 0;
+    hub->switches -= (uint64_t)budget; /* they are not made meanwhile */
     run->call(run);
     assert(hub->in_callback && hub->current == hub->loop_fiber);
+    assert(hub->budget == 0);
     hub->in_callback = false;
     hub->budget = budget;
+    hub->switches += (uint64_t)budget;
 }
 
 /* From the loop fiber to f; returns when a parking fiber finds nobody else. */
@@ -73,8 +88,7 @@ static void give_way(struct hub *hub, struct grove_fiber *f)
 
 static void run_due(struct hub *hub)
 {
-    hub->budget = HUB_PASS;
-    while (hub->budget > 0 && !run_queue_empty(&hub->queue)) {
+    while (!run_queue_empty(&hub->queue) && goes_on(hub)) {
         struct run *run = hub->queue.ends.next;
         run_queue_remove(run);
         hub->budget--;
@@ -94,11 +108,11 @@ int64_t hub_sleep_limit(struct hub *hub)
 {
     if (!run_queue_empty(&hub->queue))
         return 0;
-    struct timer *first = hub->timers.root;
-    if (!first)
+    if (!hub->timers.count)
         return -1;
+    int64_t first = timer_first(&hub->timers);
     int64_t now = hub_clock();
-    return first->deadline > now ? first->deadline - now : 0;
+    return first > now ? first - now : 0;
 }
 
 /* No timer runs, nobody waits for a descriptor, no post is expected, but for
@@ -133,6 +147,7 @@ static void poll_sleeping(struct hub *hub, int64_t timeout)
     if (!hub->look(hub)) {
         struct loop_events events;
         fiber_thread_refresh(&hub->thread);
+        hub_pace_reset(hub);
         int n = hub->host ? poll_hosted(hub, &events)
                           : loop_wait(&hub->loop, &events, timeout, NULL);
         loop_dispatch(&hub->loop, &events, n);
@@ -153,10 +168,9 @@ static bool trim_stacks(struct hub *hub, int64_t timeout)
 
 static void look_around(struct hub *hub)
 {
-    hub->switches += (uint64_t)(HUB_PASS - hub->budget);
     hub->look(hub);
     int64_t timeout = hub_sleep_limit(hub);
-    if (hub->budget <= 0) /* a full pass: busy, it may be long till a sleep */
+    if (hub->later == 0) /* a full pass: busy, it may be long till a sleep */
         fiber_thread_refresh(&hub->thread);
     if (timeout == 0) {
         if (hub->loop.waits)
@@ -168,11 +182,13 @@ static void look_around(struct hub *hub)
     } else {
         poll_sleeping(hub, timeout);
     }
-    if (hub->timers.root) {
+    if (hub->timers.count) {
         hub->now = hub_clock();
         timer_expire(&hub->timers, hub->now);
+        hub_pass_begin(hub, hub->now);
     } else {
         hub->now = hub_clock_coarse(); /* only told to people: cheap will do */
+        hub_pass_begin(hub, 0);
     }
 }
 

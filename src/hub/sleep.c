@@ -11,17 +11,8 @@
 void grove_yield(void)
 {
     struct hub *hub = hub_self();
-    if (!hub)
-        return;
-    struct grove_fiber *f = hub->current;
-    assert(f != hub->loop_fiber && f->state == FIBER_RUNNING);
-    f->state = FIBER_READY;
-    run_queue_push(&hub->queue, &f->run);
-    struct grove_fiber *next = hub_next(hub);
-    if (next == f)
-        f->state = FIBER_RUNNING;
-    else
-        hub_switch(hub, f, next);
+    if (hub)
+        hub_yield(hub);
 }
 
 /* Sleeping until now or before: the others get their turn all the same. */

@@ -1,38 +1,100 @@
 /*
- * Timers: a pairing heap of intrusive nodes, earliest deadline first, equal
- * deadlines in the order they were added.
+ * Timers: earliest deadline first, equal deadlines in the order they were
+ * added.
  *
- * Fredman, Sedgewick, Sleator, Tarjan: The pairing heap (Algorithmica 1,
- * 1986). Adding is O(1); removing is O(1) for a timer that never became the
- * parent of others, which is how most timers end (cancelled), and O(log n)
- * amortised otherwise. Nothing is allocated.
+ * Those that are added in the order of their deadlines are in lists, the others
+ * in a heap of four children a node, all in compact memory of their own
+ * (timer.c draws it): adding, removing and expiring one of a million moves some
+ * ten entries of 16 bytes and touches no timer but that one, as most of them
+ * lie on the stacks of fibers that sleep.
+ *
+ * A timer is added where nobody could be told that there is no memory. So who
+ * makes something that may have a timer pending claims the room for it first,
+ * and gives the claim up when that is no more. No more timers are pending than
+ * are claimed.
  */
 #ifndef GROVE_HUB_TIMER_H
 #define GROVE_HUB_TIMER_H
 
+#include <assert.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "fiber/visibility.h"
 
+/* At most so many timers are called in one timer_expire: as many as fibers run
+ * between two looks (HUB_PASS), so that those they wake run while their records
+ * are still in the cache, and descriptors are not forgotten over them. */
+#define TIMER_BATCH 256
+
 struct timer {
-    int64_t deadline;    /* when it is due, by hub_clock */
-    uint64_t order;      /* of adding, among equal deadlines */
-    struct timer *child; /* the first of those that are not earlier */
-    struct timer *next;  /* sibling */
-    struct timer *prev;  /* sibling, or of the first child the parent;
-                            NULL: not in a heap */
+    int64_t deadline;                /* when it is due, by hub_clock */
     void (*fn)(struct timer *timer); /* called when due, out of the heap */
+    uint32_t slot; /* of the heap's, while it is pending; 0: it is not */
 };
 
-struct timer_heap {
-    struct timer *root; /* the earliest; NULL: there is none */
-    uint64_t order;     /* of the timer that is added next */
-    size_t count;       /* timers in it */
-    bool expiring;      /* inside timer_expire(now) ... */
-    int64_t now;        /* ... whose now it is */
+/* What the heap has of a timer: what is needed to compare it. */
+struct timer_entry {
+    int64_t deadline; /* the timer's */
+    uint64_t rest;    /* order of adding, and in the lowest bits the slot. The
+                         order wraps around after 2^36 additions: only if that
+                         happens between two of equal deadlines do they come the
+                         wrong way round */
 };
+
+/* Timers that were added in the order of their deadlines, as those of equal
+ * timeouts are: a list, to whose end one is added, and from whose middle one is
+ * taken, at a cost that does not grow. */
+struct timer_run {
+    struct timer_entry first; /* unless it is empty */
+    uint32_t last;            /* its slot */
+    uint32_t count;
+};
+
+/* Timeouts of so many kinds are told apart. */
+#define TIMER_RUNS 4
+
+struct timer_chunk;
+
+struct timer_heap {
+    struct timer_run runs[TIMER_RUNS];
+    int64_t last[TIMER_RUNS];    /* the latest deadline that joined each */
+    struct timer_chunk **chunks; /* of entries and slots; timer.c */
+    size_t directory;            /* chunks there is room for in ->chunks */
+    size_t room;                 /* timers there is memory for */
+    size_t claims;               /* of timers that may be added unasked */
+    size_t count;                /* of those that are pending */
+    size_t heaped;               /* of those, the ones that are in no run */
+    uint32_t used;               /* slots that were ever given out */
+    uint32_t free;               /* the first that was given back; 0: none */
+    uint64_t order;              /* of the timer that is added next */
+    bool expiring;               /* inside timer_expire(now) ... */
+    int64_t now;                 /* ... whose now it is */
+};
+
+/* Make room for one more. 0 or -ENOMEM. */
+GROVE_HOST_API int timer_grow(struct timer_heap *heap);
+
+/* One more timer may be pending than before. 0 or -ENOMEM. */
+static inline int timer_claim(struct timer_heap *heap)
+{
+    if (unlikely(heap->claims == heap->room) && timer_grow(heap) < 0)
+        return -ENOMEM;
+    heap->claims++;
+    return 0;
+}
+
+/* One fewer. */
+static inline void timer_unclaim(struct timer_heap *heap)
+{
+    assert(heap->claims > heap->count);
+    heap->claims--;
+}
+
+/* Gives back its memory. What is still pending never comes. */
+void timer_heap_free(struct timer_heap *heap);
 
 GROVE_HOST_API void timer_add(struct timer_heap *heap, struct timer *timer,
                               int64_t deadline);
@@ -40,11 +102,14 @@ GROVE_HOST_API void timer_remove(struct timer_heap *heap, struct timer *timer);
 
 static inline bool timer_pending(const struct timer *timer)
 {
-    return timer->prev != NULL;
+    return timer->slot != 0;
 }
 
-/* Calls every timer due at now; one added meanwhile waits for the next call.
- * How many there were. */
+/* When the first is due; GROVE_NEVER when none is pending. */
+int64_t timer_first(const struct timer_heap *heap);
+
+/* Calls those due at now, the first TIMER_BATCH of them; one added meanwhile
+ * waits for the next call. How many there were. */
 size_t timer_expire(struct timer_heap *heap, int64_t now);
 
 #endif

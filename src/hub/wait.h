@@ -28,6 +28,10 @@ GROVE_HOST_API int hub_wait(struct hub *hub, int64_t deadline, const char *what,
  * same: a kill is told next time, a scope has not expired. */
 void hub_wait_undo(struct grove_fiber *f, int r);
 
+/* The current fiber's wait was ended by the deadline of a scope, which is that
+ * of the innermost of those that have it. */
+void hub_scope_expired(struct grove_fiber *f, int64_t deadline);
+
 /* Tells the current fiber of a kill, if there is one to be told now. */
 bool hub_take_kill(struct grove_fiber *f);
 
@@ -48,14 +52,28 @@ static inline int64_t hub_effective_deadline(const struct grove_fiber *f,
 GROVE_HOST_API int hub_wait_fd(struct hub *hub, int fd, unsigned direction,
                                int64_t deadline, const char *what);
 
-/* fd is about to be closed: to be called before close(2), on any thread. Who
- * waits for it gets -EBADF. */
-GROVE_HOST_API void hub_closing(int fd);
-
 /* The same as hub_wait_fd for a record that loop_register has just seen to, or
- * that is owned and registered. */
+ * that is trusted. */
 int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
                     int64_t deadline, const char *what);
+
+/* ---- whose they are: descriptor.c ---------------------------------------------- */
+
+/* fd was opened just now, by somebody who will call hub_closing before it is
+ * closed: waits for it cost no check. Whoever still waits for the number's last
+ * file, on any hub, gets -EBADF. This and the following: on any thread. */
+GROVE_HOST_API void hub_opened(int fd);
+
+/* fd is about to be closed: to be called before close(2). Who
+ * waits for it, on any hub, gets -EBADF. */
+GROVE_HOST_API void hub_closing(int fd);
+/* And after it: who has begun to wait in between gets that, too. */
+GROVE_HOST_API void hub_closed(int fd);
+
+/* fd, which is open, will be closed by hub_closing; or it may be closed without
+ * a word. Who waits for it goes on waiting. */
+GROVE_HOST_API void hub_adopt(int fd);
+GROVE_HOST_API void hub_disown(int fd);
 
 /* ---- ends of fibers: join.c, kill.c ---------------------------------------------- */
 
@@ -68,5 +86,27 @@ int hub_await_end(struct hub *hub, struct grove_fiber *f, int64_t deadline,
  * deadline has passed. */
 int hub_kill_rounds(struct hub *hub, int64_t deadline, void (*kill)(void *arg),
                     int (*wait)(void *arg, int64_t deadline), void *arg);
+
+/* The same for those that were killed a moment ago: begins with wait. */
+int hub_await_killed(struct hub *hub, int64_t deadline, void (*kill)(void *arg),
+                     int (*wait)(void *arg, int64_t deadline), void *arg);
+
+/* The same where nobody can wait: a timer. Zero at first. */
+struct kill_again {
+    struct timer timer;                 /* until the next kill */
+    int64_t pause;                      /* before it */
+    void (*kill)(struct kill_again *k); /* tells those that are left */
+};
+
+/* Make it one of hub's, and not any more: the room for its timer. 0 or -ENOMEM.
+ */
+int hub_kill_again_open(struct hub *hub);
+void hub_kill_again_close(struct hub *hub, struct kill_again *k);
+
+/* Calls kill(k) now, and after pauses that grow until it is stopped or closed,
+ * which must be before *k goes. On the hub's thread; kill may close it. */
+void hub_kill_again_start(struct hub *hub, struct kill_again *k,
+                          void (*kill)(struct kill_again *k));
+void hub_kill_again_stop(struct hub *hub, struct kill_again *k);
 
 #endif

@@ -21,9 +21,13 @@ static void wake_waiter(struct loop_wait *wait, int result)
 int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
                     int64_t deadline, const char *what)
 {
+    if (unlikely(!record->registered)) { /* another hub has it since then */
+        int r = loop_register(&hub->loop, record);
+        if (r < 0)
+            return r;
+    }
     if (unlikely(record->always_ready))
         return 0;
-    assert(record->registered);
     struct loop_stamp stamp = loop_stamp(record);
     struct fd_wait w = {.wait = {.direction = direction, .fn = wake_waiter},
                         .fiber = hub->current};
@@ -36,13 +40,6 @@ int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
         return -EBADF;
     }
     return r;
-}
-
-void hub_closing(int fd)
-{
-    loop_number_closed(fd);
-    if (hub_of_thread)
-        loop_forget(&hub_of_thread->loop, fd);
 }
 
 int hub_wait_fd(struct hub *hub, int fd, unsigned direction, int64_t deadline,

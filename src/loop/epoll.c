@@ -19,7 +19,15 @@
  * (number.h): between the edge and the waiter's turn the number may have been
  * closed and taken by another file.
  *
- * Everything is called on the loop's thread, except loop_interrupt.
+ * The kernel knows a registration by file and number and keeps it as long as
+ * the file lives, in a dup of another number or in a forked child even when the
+ * number is closed, and then nobody can take it back any more. So it is taken
+ * back before the close, also from the loops of other threads (loop_leave).
+ * What was closed behind our back leaves it; its events carry a generation that
+ * is over by the time the number is waited for again.
+ *
+ * Everything is called on the loop's thread, except loop_interrupt and
+ * loop_leave.
  */
 #include "loop/loop.h"
 
@@ -79,13 +87,40 @@ fail_epoll:
     return -error;
 }
 
+/* How many loops have each mark. */
+static _Atomic unsigned marked[LOOP_MARKS];
+
+/* One that few have; none, as long as there are enough. */
+static uint32_t take_mark(void)
+{
+    unsigned best = 0;
+    for (unsigned i = 1; i < LOOP_MARKS; i++) {
+        if (atomic_load(&marked[i]) < atomic_load(&marked[best]))
+            best = i;
+    }
+    atomic_fetch_add(&marked[best], 1);
+    return 1u << best;
+}
+
+static _Atomic unsigned *marked_as(const struct loop *loop)
+{
+    assert(loop->mark & LOOP_MARK_BITS);
+    return &marked[__builtin_ctz(loop->mark)];
+}
+
+bool loop_mark_is_shared(const struct loop *loop)
+{
+    return atomic_load(marked_as(loop)) > 1;
+}
+
 int loop_init(struct loop *loop)
 {
     memset(loop, 0, sizeof(*loop));
     loop->has_pwait2 = true;
-    static _Atomic unsigned loops;
-    loop->mark = 1u << (atomic_fetch_add(&loops, 1) % 32);
-    return open_kernel_objects(loop);
+    int r = open_kernel_objects(loop);
+    if (r == 0)
+        loop->mark = take_mark();
+    return r;
 }
 
 void loop_destroy(struct loop *loop)
@@ -97,6 +132,7 @@ void loop_destroy(struct loop *loop)
     }
     close(loop->wakeup);
     close(loop->epoll);
+    atomic_fetch_sub(marked_as(loop), 1);
 }
 
 struct loop_fd *loop_fd_slow(struct loop *loop, int fd)
@@ -183,12 +219,8 @@ static struct epoll_event event_of(const struct loop_fd *fd)
  * kernel knows a registration by file and number. That it is made anew is an
  * edge of its own if it is ready, so nothing is missed. 0: it does; 1: it is
  * another, or none; -errno: it cannot be told. */
-static int look_at_file(struct loop *loop, const struct loop_fd *fd)
+static int ask_kernel(struct loop *loop, const struct loop_fd *fd)
 {
-    if (unlikely(!loop_current(fd)))
-        return 1;
-    if (fd->owned)
-        return 0;
     struct epoll_event event = event_of(fd);
     if (fd->always_ready)
         return 1;
@@ -200,11 +232,16 @@ static int look_at_file(struct loop *loop, const struct loop_fd *fd)
 /* The mark first: see number.c. */
 static void mark_known(struct loop *loop, struct loop_fd *fd)
 {
-    struct loop_number *n = loop_number(fd->number);
-    assert(n); /* made with the record */
-    if (!(atomic_load(&n->loops) & loop->mark))
-        atomic_fetch_or(&n->loops, loop->mark);
+    struct loop_number *n = loop_number_of(fd);
+    uint32_t state = atomic_load(&n->state);
+    if (!(state & loop->mark))
+        state = atomic_fetch_or(&n->state, loop->mark);
     fd->closes = atomic_load(&n->closes);
+    uint32_t others = state & LOOP_MARK_BITS & ~loop->mark;
+    if (unlikely(others && !(state & LOOP_SHARED) && loop->shared)) {
+        atomic_fetch_or(&n->state, LOOP_SHARED);
+        loop->shared(loop, fd->number, others);
+    }
 }
 
 /* Registered, but for the kernel. */
@@ -293,7 +330,6 @@ static int replaced(struct loop *loop, struct loop_fd *fd)
     if (!fd->always_ready) /* of which nobody can wait for another's */
         fd->generation++;
     fd->registered = false;
-    fd->owned = fd->owned && loop_current(fd);
     int r = register_anew(loop, fd);
     call_waits(loop, &fd->readers, -EBADF);
     call_waits(loop, &fd->writers, -EBADF);
@@ -303,12 +339,12 @@ static int replaced(struct loop *loop, struct loop_fd *fd)
 int loop_register(struct loop *loop, struct loop_fd *fd)
 {
     assert(loop_fd(loop, fd->number) == fd);
-    if (likely(fd->registered)) {
-        int r = look_at_file(loop, fd);
-        return likely(r <= 0) ? r : replaced(loop, fd);
-    }
-    fd->owned = fd->owned && loop_current(fd);
-    return register_anew(loop, fd);
+    if (likely(loop_trusted(fd)))
+        return 0;
+    if (!fd->registered)
+        return register_anew(loop, fd);
+    int r = loop_current(fd) ? ask_kernel(loop, fd) : 1;
+    return likely(r <= 0) ? r : replaced(loop, fd);
 }
 
 static void drop_gone(struct loop *loop, struct loop_waits *waits,
@@ -328,10 +364,12 @@ static void drop_gone(struct loop *loop, struct loop_waits *waits,
  * yet to be looked at is one edge too many at most. */
 static void renew_record(struct loop *loop, struct loop_fd *fd)
 {
+    bool gone = fd->registered && !loop_current(fd); /* nobody was told yet */
     fd->registered = false;
-    if (!fd->readers.first && !fd->writers.first)
+    if (!loop_waited(fd))
         return;
-    int r = loop_register(loop, fd);
+    fd->generation += gone;
+    int r = gone ? -EBADF : loop_register(loop, fd);
     if (r == 0 && !fd->always_ready)
         return;
     call_waits(loop, &fd->readers, r);
@@ -346,6 +384,8 @@ int loop_renew(struct loop *loop,
     int r = open_kernel_objects(loop);
     if (r < 0)
         return r;
+    for (unsigned i = 0; i < LOOP_MARKS; i++) /* the others are not there */
+        atomic_store(&marked[i], loop->mark == 1u << i);
     for (size_t g = 0; g < LOOP_CHUNKS / GROUP; g++) {
         for (size_t c = 0; loop->chunks[g] && c < GROUP; c++) {
             struct loop_fd *records = loop->chunks[g][c];
@@ -359,49 +399,101 @@ int loop_renew(struct loop *loop,
     return 0;
 }
 
-void loop_own(struct loop *loop, int number)
+/* NULL: it was never used. */
+static struct loop_fd *known_fd(struct loop *loop, int number)
 {
+    if (number < 0 || number >= LOOP_CHUNK * LOOP_CHUNKS)
+        return NULL;
+    struct loop_fd **group = loop->chunks[number / LOOP_CHUNK / GROUP];
+    struct loop_fd *records = group ? group[number / LOOP_CHUNK % GROUP] : NULL;
+    return records ? &records[number % LOOP_CHUNK] : NULL;
+}
+
+uint32_t loop_own(struct loop *loop, int number)
+{
+    uint32_t marks = loop_number_opened(number);
     loop_forget(loop, number);
-    struct loop_fd *fd = loop_fd(loop, number);
-    if (!fd) /* without memory it is checked before waits, as others are */
-        return;
-    fd->closes = loop_closes(number);
-    fd->owned = true;
+    return loop_mark_is_shared(loop) ? marks : marks & ~loop->mark;
 }
 
 void loop_adopt(struct loop *loop, int number)
 {
     struct loop_fd *fd = loop_fd(loop, number);
-    if (!fd)
+    if (!fd) /* without memory it is checked before waits, as others are */
         return;
-    fd->owned = false; /* have it checked */
-    if (fd->registered && loop_register(loop, fd) < 0)
+    if (fd->registered && (!loop_current(fd) || ask_kernel(loop, fd) != 0) &&
+        replaced(loop, fd) < 0)
         return;
-    fd->closes = loop_closes(number);
-    fd->owned = true;
+    loop_number_adopted(number, loop_mark_is_shared(loop) ? 0 : loop->mark);
+}
+
+void loop_leave(const struct loop *loop, int number)
+{
+    epoll_ctl(loop->epoll, EPOLL_CTL_DEL, number, NULL);
+}
+
+static void forget(struct loop *loop, struct loop_fd *fd)
+{
+    fd->registered = false;
+    fd->generation++; /* calls that were about to try must know */
+    forget_kind(fd);
+    call_waits(loop, &fd->readers, -EBADF);
+    call_waits(loop, &fd->writers, -EBADF);
 }
 
 void loop_forget(struct loop *loop, int number)
 {
-    if (number < 0 || number >= LOOP_CHUNK * LOOP_CHUNKS)
+    struct loop_fd *fd = known_fd(loop, number);
+    if (!fd)
         return;
-    struct loop_fd **group = loop->chunks[number / LOOP_CHUNK / GROUP];
-    struct loop_fd *records = group ? group[number / LOOP_CHUNK % GROUP] : NULL;
-    if (!records)
+    assert(fd->number == number);
+    if (fd->registered && !fd->always_ready)
+        loop_leave(loop, number);
+    forget(loop, fd);
+}
+
+/* The file is there, but somebody else has it, or may close it without a word.
+ * Not counted as an end: calls that are about to try find their file. */
+static void unregister(struct loop *loop, struct loop_fd *fd)
+{
+    if (!fd->always_ready)
+        loop_leave(loop, fd->number);
+    fd->registered = false;
+    /* Last: who closes it now still finds the mark, or no registration. */
+    if (!loop_mark_is_shared(loop))
+        atomic_fetch_and(&loop_number_of(fd)->state, ~loop->mark);
+}
+
+/* Nobody else has it, and it will not be closed unheard of. */
+static bool is_ours_alone(const struct loop_fd *fd)
+{
+    uint32_t state = atomic_load(&loop_number_of(fd)->state);
+    return (state & LOOP_OWNED) && !(state & LOOP_SHARED);
+}
+
+void loop_look(struct loop *loop, int number)
+{
+    struct loop_fd *fd = known_fd(loop, number);
+    if (!fd || !fd->registered)
         return;
-    struct loop_fd *fd = &records[number % LOOP_CHUNK];
-    if (fd->registered) {
-        /* A dup would keep the registration alive past close. */
-        if (!fd->always_ready)
-            epoll_ctl(loop->epoll, EPOLL_CTL_DEL, number, NULL);
-        fd->registered = false;
+    bool waited = loop_waited(fd);
+    /* What is gone the kernel has registered no more: who closed it has seen to
+     * that, or nobody could. */
+    if (!loop_current(fd) || (waited && ask_kernel(loop, fd) == 1))
+        forget(loop, fd);
+    else if (!waited && !is_ours_alone(fd))
+        unregister(loop, fd);
+}
+
+void loop_look_at_all(struct loop *loop)
+{
+    for (int number = 0; number < LOOP_CHUNK * LOOP_CHUNKS; number++) {
+        struct loop_fd *fd = known_fd(loop, number);
+        if (!fd)
+            number |= LOOP_CHUNK - 1; /* nor the rest of its chunk */
+        else if (fd->registered && !loop_current(fd))
+            forget(loop, fd);
     }
-    fd->generation++; /* calls that were about to try must know */
-    fd->owned = false;
-    assert(fd->number == number && !fd->registered);
-    forget_kind(fd);
-    call_waits(loop, &fd->readers, -EBADF);
-    call_waits(loop, &fd->writers, -EBADF);
 }
 
 static void on_event(struct loop *loop, const struct epoll_event *event)

@@ -50,11 +50,6 @@ struct loop_fd {
     /* Registered with the kernel, edge-triggered, from the first wait to the
      * descriptor's end. */
     bool registered;
-    /* The runtime opened it and is told of its end (loop_own, loop_forget).
-     * Others may be closed behind our back and their number given to another
-     * file, which is then not registered: what is known of those is checked
-     * before every wait (loop_register). */
-    bool owned;
     bool always_ready; /* a file that cannot be polled */
     /* Hints: false means that nothing has come since it was last exhausted, so
      * that a call would say EAGAIN. Only meaningful while registered. */
@@ -77,8 +72,8 @@ struct loop_fd {
     /* SO_RCVTIMEO and SO_SNDTIMEO in milliseconds, as they were when it was
      * registered; 0: none. */
     uint32_t timeouts[2];
-    /* The number's count of closes when it was registered or taken into
-     * ownership: another one by now means that the file is gone. */
+    /* The number's count of closes when it was registered: another one by now
+     * means that the file is gone. */
     uint32_t closes;
 } __attribute__((aligned(64))); /* one cache line a descriptor */
 
@@ -94,8 +89,12 @@ struct loop {
     int epoll;     /* the epoll instance */
     int wakeup;    /* an eventfd, written to by loop_interrupt */
     size_t waits;  /* linked struct loop_wait */
-    uint32_t mark; /* one bit: this loop in struct loop_number.loops; when
+    uint32_t mark; /* one bit: this loop in struct loop_number.state; when
                       there are many loops, others have the same */
+    /* Called when a second loop registers a number: those of marks, whose file
+     * it is as well, need not stay registered. NULL: there is nobody to tell.
+     */
+    void (*shared)(struct loop *loop, int number, uint32_t marks);
     struct loop_fd **chunks[LOOP_CHUNKS / 64]; /* see loop_fd_slow */
     uint64_t polls;  /* looks at the kernel's events, for people */
     bool has_pwait2; /* epoll_pwait2 works: time-outs in nanoseconds */
@@ -147,11 +146,40 @@ static inline struct loop_fd *loop_fd(struct loop *loop, int fd)
     return loop_fd_slow(loop, fd);
 }
 
+/* What the process knows of the record's number; it was made with the record.
+ */
+static inline struct loop_number *loop_number_of(const struct loop_fd *fd)
+{
+    struct loop_number *chunk = atomic_load_explicit(
+        &loop_numbers[(unsigned)fd->number / LOOP_CHUNK], memory_order_acquire);
+    assert(chunk);
+    return &chunk[(unsigned)fd->number % LOOP_CHUNK];
+}
+
+static inline bool loop_closed_since(const struct loop_fd *fd, uint32_t closes)
+{
+    return closes != atomic_load_explicit(&loop_number_of(fd)->closes,
+                                          memory_order_acquire);
+}
+
 /* Whether what the record says was said of the file that has the number now,
  * as far as the runtime was told of closes, by whichever thread. */
 static inline bool loop_current(const struct loop_fd *fd)
 {
-    return fd->closes == loop_closes(fd->number);
+    return !loop_closed_since(fd, fd->closes);
+}
+
+/* Whether that is so for sure: the file is owned, so that its close would have
+ * been told of. Others may be closed behind our back and their number given to
+ * another file, which is then not registered: what is known of those is checked
+ * before every wait (loop_register). */
+static inline bool loop_trusted(const struct loop_fd *fd)
+{
+    return fd->registered &&
+           (atomic_load_explicit(&loop_number_of(fd)->state,
+                                 memory_order_acquire) &
+            LOOP_OWNED) &&
+           loop_current(fd);
 }
 
 /* To be taken before a wait and compared after it: when false the number has
@@ -164,7 +192,7 @@ static inline struct loop_stamp loop_stamp(const struct loop_fd *fd)
 static inline bool loop_same(const struct loop_fd *fd, struct loop_stamp stamp)
 {
     return fd->generation == stamp.generation &&
-           loop_closes(fd->number) == stamp.closes;
+           !loop_closed_since(fd, stamp.closes);
 }
 
 /* Whether anybody waits for fd. */
@@ -190,17 +218,31 @@ GROVE_HOST_API void loop_wait_add(struct loop *loop, struct loop_fd *fd,
 /* Unlink it; nothing if it is not linked. */
 GROVE_HOST_API void loop_wait_remove(struct loop *loop, struct loop_wait *wait);
 
-/* fd, open already, will be closed by somebody who calls loop_forget: as
- * loop_own, but who waits for it goes on waiting. */
-GROVE_HOST_API void loop_adopt(struct loop *loop, int fd);
-
-/* fd was opened just now, by somebody who will call loop_forget before closing
+/* fd was opened just now, by somebody who will tell of its end before closing
  * it: waits for it cost no system call once it is registered. Whoever still
- * waits for the number's last file is told as by loop_forget. */
-GROVE_HOST_API void loop_own(struct loop *loop, int fd);
+ * waits for the number's last file is told as by loop_forget. The marks of
+ * other loops, who have to be told as well. */
+GROVE_HOST_API uint32_t loop_own(struct loop *loop, int fd);
+
+/* The same of one that is open already: who waits for it goes on waiting. */
+GROVE_HOST_API void loop_adopt(struct loop *loop, int fd);
 
 /* fd is about to be closed, or its number now stands for another file: who
  * waits is called with -EBADF, the registration ends. */
 GROVE_HOST_API void loop_forget(struct loop *loop, int fd);
+
+/* Another thread has closed fd, or uses it: loop_forget if the file is gone;
+ * if somebody else has it and nobody waits here, the registration ends. */
+void loop_look(struct loop *loop, int fd);
+/* The same of all descriptors, but registrations of files that are there stay.
+ */
+void loop_look_at_all(struct loop *loop);
+
+/* From any thread, while the loop is there: its registration of fd, which is
+ * about to be closed, ends now, as it cannot when only a dup is left. */
+void loop_leave(const struct loop *loop, int fd);
+
+/* Whether another loop has the same mark. */
+bool loop_mark_is_shared(const struct loop *loop);
 
 #endif

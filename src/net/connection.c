@@ -4,7 +4,9 @@
  * There is no flag that keeps a single accept or connect from blocking. A
  * listener is shared with other hubs and processes as a rule, so it is made
  * non-blocking for good (nonblocking.c). A socket that connects is its maker's
- * alone: it gets O_NONBLOCK for the system call.
+ * alone: it gets O_NONBLOCK for the system call, and must not keep it, for it
+ * goes to other code then, to which it is one that blocks. Sockets that we make
+ * to connect them at once are made with it (dial.c).
  */
 #include <fcntl.h>
 #include <unistd.h>
@@ -36,7 +38,7 @@ int net_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags,
         r = try_accept(&op, addr, addrlen, flags);
     } while (r < 0 && net_retry(&op));
     if (r >= 0)
-        loop_own(&op.hub->loop, r);
+        hub_opened(r);
     return r;
 }
 
@@ -113,7 +115,7 @@ int net_connect(int fd, const struct sockaddr *addr, socklen_t addrlen,
         return -1;
     /* A socket that connects is new as a rule: what is known of its number may
      * be of a file that was closed behind our back. */
-    loop_adopt(&op.hub->loop, fd);
+    hub_adopt(fd);
     int r;
     do {
         r = try_connect(fd, addr, addrlen);
@@ -143,7 +145,10 @@ int net_connect(int fd, const struct sockaddr *addr, socklen_t addrlen,
 int net_close(int fd)
 {
     hub_closing(fd);
-    return close(fd);
+    int r = close(fd), error = errno;
+    hub_closed(fd);
+    errno = error;
+    return r;
 }
 
 /* ---- the public calls -------------------------------------------------- */

@@ -105,10 +105,9 @@ static void attempt_failed(struct race *race, struct pollfd *p, int error)
 static bool begin(struct race *race, const struct addrinfo *a, int *winner)
 {
     assert(a && *winner < 0 && race->count < ATTEMPTS);
-    int fd =
-        net_own(race->hub, socket(a->ai_family,
-                                  a->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
-                                  a->ai_protocol));
+    int fd = net_own(socket(a->ai_family,
+                            a->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                            a->ai_protocol));
     if (fd < 0) {
         note_failure(race, errno);
         return false;
@@ -141,8 +140,9 @@ static int look(struct race *race)
     return -1;
 }
 
-/* From now on it is a descriptor that blocks. */
-static int finish(struct race *race, int fd)
+/* From now on it is a descriptor that blocks, and one that does not have small
+ * packets wait for the answers to others. */
+static int finish(struct race *race, int fd, int socktype)
 {
     for (nfds_t i = 0; i < race->count; i++) {
         if (race->fds[i].fd >= 0 && race->fds[i].fd != fd)
@@ -150,13 +150,15 @@ static int finish(struct race *race, int fd)
     }
     if (fd < 0)
         return -1;
-    int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0) {
+    /* Of a socket that we have made it is the only flag. */
+    if (fcntl(fd, F_SETFL, 0) < 0) {
         int error = errno;
         net_close(fd);
         errno = error;
         return -1;
     }
+    if (socktype == SOCK_STREAM)
+        net_send_at_once(fd);
     struct loop_fd *record = loop_fd(&race->hub->loop, fd);
     if (record)
         record->nonblocking = false;
@@ -222,7 +224,7 @@ static int dial(const char *host, const char *service, int socktype,
     int error = errno;
     grove_freeaddrinfo(list);
     errno = error;
-    r = finish(&race, fd);
+    r = finish(&race, fd, socktype);
     if (fd < 0)
         errno = error;
     return r;
@@ -254,13 +256,12 @@ int grove_dial_udp(const char *host, const char *service)
 int grove_dial_unix_until(const char *path, int64_t deadline)
 {
     union address address;
-    struct hub *hub = hub_self();
-    if (!hub)
+    if (!hub_self())
         return -1;
     socklen_t size = address_of_path(path, &address);
     if (size == ADDRESS_NONE)
         return -1;
-    int fd = net_own(hub, socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    int fd = net_own(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (fd >= 0 &&
         net_connect(fd, &address.any, size, deadline, NET_POSIX) < 0) {
         int error = errno;

@@ -239,6 +239,7 @@ static int by_name(struct request *q, struct addrinfo **result)
     struct dns *dns = q->hub ? dns_of(q->hub) : NULL;
     if (!dns)
         return dns_wait_error(-errno);
+    hub_turn(q->hub); /* it may be answered without a question */
     if (dns_config_of(dns)->libc || !is_plain(q->node) ||
         (q->hints.ai_flags & AI_CANONIDN))
         return dns_libc_getaddrinfo(q->hub, q->node, q->service, &q->hints,

@@ -60,6 +60,7 @@ static void channel_free(struct dns_channel *ch)
     ares_destroy(ch->ares);
     assert(ch->pending == 0 && !ch->sockets);
     timer_remove(&ch->dns->hub->timers, &ch->timer);
+    timer_unclaim(&ch->dns->hub->timers);
     free(ch);
 }
 
@@ -122,14 +123,20 @@ struct dns_channel *dns_channel_now(struct dns *dns)
     ch->dns = dns;
     ch->timer.fn = on_timer;
     ch->timeout = dns->config.timeout * GROVE_MILLISECOND;
-    if (channel_init(ch, &dns->config) < 0) {
-        free(ch);
-        return NULL;
-    }
+    if (timer_claim(&dns->hub->timers) < 0)
+        goto fail_timer;
+    if (channel_init(ch, &dns->config) < 0)
+        goto fail_channel;
     ch->next = dns->channels;
     dns->channels = ch;
     dns->current = true;
     return ch;
+
+fail_channel:
+    timer_unclaim(&dns->hub->timers);
+fail_timer:
+    free(ch);
+    return NULL;
 }
 
 /* The first of them will not be asked again. */

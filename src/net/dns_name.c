@@ -62,6 +62,7 @@ static int by_address(const struct sockaddr *addr, socklen_t addrlen,
     struct dns *dns = hub ? dns_of(hub) : NULL;
     if (!dns)
         return dns_wait_error(-errno);
+    hub_turn(hub);
     if (dns_config_of(dns)->libc || (flags & LIBC_FLAGS))
         return dns_libc_getnameinfo(hub, addr, addrlen, host, hostlen, service,
                                     servicelen, flags, deadline);

@@ -168,16 +168,6 @@ static void start(struct dns_lookup *l, const struct dns_question *q)
     ares_getaddrinfo(ares, q->node, NULL, &hints, on_addresses, l);
 }
 
-/* It is a piece of work: the loop is to look around sooner. */
-static void charge_pass(struct hub *hub, int switches)
-{
-    assert(switches > 0);
-    if (hub->budget > switches)
-        hub->budget -= switches;
-    else if (hub->budget > 1)
-        hub->budget = 1;
-}
-
 /* One lookup, with a slot taken: it is given back by lookup_done. */
 static int ask_once(struct dns *dns, const struct dns_question *q,
                     int64_t deadline, struct dns_answer *answer)
@@ -195,12 +185,13 @@ static int ask_once(struct dns *dns, const struct dns_question *q,
     ch->pending++;
     start(l, q);
     dns_channel_settle(ch);
-    charge_pass(hub, DNS_SWITCHES);
+    /* It is a piece of work: the loop is to look around sooner. */
+    hub_pass_charge(hub, DNS_SWITCHES);
     int r = 0;
     while (!l->done && r == 0)
         r = hub_wait(hub, deadline, q->what, -1);
     if (r == 0) {
-        charge_pass(hub, DNS_SWITCHES / 2); /* for what is made of it */
+        hub_pass_charge(hub, DNS_SWITCHES / 2); /* for what is made of it */
         *answer = l->answer;
         free(l);
         return 0;

@@ -122,11 +122,11 @@ static struct dns_socket *open_socket(struct dns_channel *ch, int fd)
     struct loop *loop = &ch->dns->hub->loop;
     assert(fd >= 0 && !is_open(ch, fd));
     struct dns_socket *s = calloc(1, sizeof(*s));
-    loop_own(loop, fd);
+    hub_opened(fd);
     struct loop_fd *record = loop_fd(loop, fd);
     if (!s || !record || loop_register(loop, record) < 0) {
         free(s);
-        loop_forget(loop, fd);
+        hub_closing(fd);
         ch->failed = true;
         return NULL;
     }
@@ -160,7 +160,7 @@ void dns_on_socket_state(void *data, ares_socket_t fd, int read, int write)
     assert(!s->waits[0].back && !s->waits[1].back);
     if (run_queued(&s->more))
         run_queue_remove(&s->more);
-    loop_forget(&ch->dns->hub->loop, fd);
+    hub_closing(fd);
     free(s);
 }
 

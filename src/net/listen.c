@@ -6,10 +6,9 @@
 #include <unistd.h>
 
 #include "grove.h"
+#include "hub/sized.h"
 #include "net/address.h"
 #include "net/net.h"
-
-static const grove_listen_options defaults;
 
 /* Close what a call that fails has made; errno stays. Returns -1. */
 static int give_up(int fd)
@@ -81,11 +80,11 @@ static bool keep_nonblocking(int fd, int socktype)
     return socktype != SOCK_STREAM || net_keep_nonblocking(fd);
 }
 
-static int bound(struct hub *hub, const union address *address, socklen_t size,
-                 int socktype, const grove_listen_options *options)
+static int bound(const union address *address, socklen_t size, int socktype,
+                 const grove_listen_options *options)
 {
-    int fd = net_own(
-        hub, socket(address->any.sa_family, socktype | SOCK_CLOEXEC, 0));
+    int fd =
+        net_own(socket(address->any.sa_family, socktype | SOCK_CLOEXEC, 0));
     if (fd < 0)
         return -1;
     if (!keep_nonblocking(fd, socktype) ||
@@ -96,32 +95,37 @@ static int bound(struct hub *hub, const union address *address, socklen_t size,
 }
 
 /* Where there is no IPv6, all addresses are IPv4's. */
-static int bound_to_all(struct hub *hub, union address *address, int socktype,
+static int bound_to_all(union address *address, int socktype,
                         const grove_listen_options *options)
 {
-    int fd = bound(hub, address, sizeof(address->in6), socktype, options);
+    int fd = bound(address, sizeof(address->in6), socktype, options);
     if (fd >= 0 || options->ipv6_only ||
         (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL))
         return fd;
     struct sockaddr_in in = {.sin_family = AF_INET,
                              .sin_port = address->in6.sin6_port};
     address->in = in;
-    return bound(hub, address, sizeof(in), socktype, options);
+    return bound(address, sizeof(in), socktype, options);
 }
 
 static int make(const char *text, int socktype,
-                const grove_listen_options *options, int64_t deadline)
+                const grove_listen_options *given, int64_t deadline)
 {
     union address address;
     bool wildcard;
-    struct hub *hub = hub_self();
-    if (!hub)
+    grove_listen_options taken = {0}, *options = &taken;
+    if (given && sized_take(options, sizeof(*options),
+                            SIZED_TO(grove_listen_options, mode), given) < 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (!hub_self())
         return -1;
     socklen_t size = address_of(text, socktype, deadline, &address, &wildcard);
     if (size == ADDRESS_NONE)
         return -1;
-    return wildcard ? bound_to_all(hub, &address, socktype, options)
-                    : bound(hub, &address, size, socktype, options);
+    return wildcard ? bound_to_all(&address, socktype, options)
+                    : bound(&address, size, socktype, options);
 }
 
 /* ---- the public calls -------------------------------------------------- */
@@ -129,13 +133,12 @@ static int make(const char *text, int socktype,
 int grove_listen_until(const char *address, const grove_listen_options *options,
                        int64_t deadline)
 {
-    if (!options)
-        options = &defaults;
     int fd = make(address, SOCK_STREAM, options, deadline);
     if (fd < 0)
         return -1;
+    int backlog = options ? options->backlog : 0;
     /* The system cuts it to what it allows. */
-    if (listen(fd, options->backlog ? options->backlog : 1 << 16) < 0)
+    if (listen(fd, backlog ? backlog : 1 << 16) < 0)
         return give_up(fd);
     return fd;
 }
@@ -148,7 +151,7 @@ int grove_listen(const char *address, const grove_listen_options *options)
 int grove_bind_udp_until(const char *address,
                          const grove_listen_options *options, int64_t deadline)
 {
-    return make(address, SOCK_DGRAM, options ? options : &defaults, deadline);
+    return make(address, SOCK_DGRAM, options, deadline);
 }
 
 int grove_bind_udp(const char *address, const grove_listen_options *options)

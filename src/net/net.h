@@ -6,9 +6,11 @@
  *   op.c          what a call does around its system calls: park, try, repeat
  *   stream.c      recv, recvfrom, send, sendto
  *   message.c     recvmsg, sendmsg
+ *   batch.c       recvmmsg, sendmmsg
+ *   datagram.c    datagrams in batches, with their addresses
  *   vector.c      read, readv, write, writev, on any kind of file
  *   connection.c  accept4, connect, close
- *   socket.c      descriptors of the runtime's; setsockopt
+ *   socket.c      descriptors of the runtime's, taken and given; setsockopt
  *   listen.c      sockets bound to an address
  *   dial.c        connections to a host by name
  *   address.c     addresses as people write them
@@ -83,6 +85,12 @@ GROVE_HOST_API ssize_t net_recvmsg(int fd, struct msghdr *msg, int flags,
 GROVE_HOST_API ssize_t net_sendmsg(int fd, const struct msghdr *msg, int flags,
                                    int64_t deadline, enum net_mode mode);
 
+struct mmsghdr;
+int net_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags,
+                 int64_t deadline, enum net_mode mode);
+int net_sendmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags,
+                 int64_t deadline, enum net_mode mode);
+
 GROVE_HOST_API int net_accept4(int fd, struct sockaddr *addr,
                                socklen_t *addrlen, int flags, int64_t deadline,
                                enum net_mode mode);
@@ -109,7 +117,11 @@ GROVE_HOST_API ssize_t net_try_send(int fd, const void *buf, size_t len);
 /* Park until fd may be ready for direction: 0 or a negative errno. */
 GROVE_HOST_API int net_await(int fd, unsigned direction, int64_t deadline,
                              const char *what);
-/* To be called once a call that might never wait: see net_give_turn. */
+/* From now on tries know when they are in vain, without a system call, as they
+ * do after a wait. */
+void net_watch(int fd);
+/* To be called once a call that might never wait: it gives a turn (hub_turn).
+ */
 GROVE_HOST_API void net_count_call(void);
 
 /* ---- op.c -------------------------------------------------------------- */
@@ -151,12 +163,6 @@ static inline ssize_t net_stopped(struct net_op *op, size_t done)
     return (ssize_t)done;
 }
 
-/* Let the hub's other fibers run and its loop look around. Due after so many
- * calls that did not wait: with calls of 1 to 5 us the others wait no longer
- * than in a pass of the hub (HUB_PASS). */
-#define NET_CALLS_A_TURN 256
-void net_give_turn(struct hub *hub);
-
 /* Park until another try is worth while. False with errno. */
 bool net_wait(struct net_op *op);
 
@@ -167,8 +173,13 @@ bool net_may_wait(const struct net_op *op);
  * EBADF: one of them has closed the descriptor. */
 bool net_turn(struct net_op *op);
 
-/* fd, made just now or -1 for a failure, is the runtime's from now on. */
-int net_own(struct hub *hub, int fd);
+/* fd, made just now or -1 for a failure, is the runtime's from now on. Returns
+ * fd. */
+int net_own(int fd);
+
+/* Have a TCP socket send small packets at once, and those that a listening one
+ * will accept. Others are let be; errno, too. */
+void net_send_at_once(int fd);
 
 /* A socket whose messages run into each other. */
 bool net_is_stream(int fd);

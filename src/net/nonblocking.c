@@ -47,8 +47,7 @@ bool net_keep_nonblocking(int fd)
 bool net_never_blocks(struct net_op *op)
 {
     const struct loop_fd *record = op->record;
-    if (record->registered && record->owned && record->nonblocking &&
-        loop_current(record))
+    if (record->nonblocking && loop_trusted(record))
         return true;
     return net_keep_nonblocking(record->number);
 }

@@ -99,26 +99,17 @@ bool net_may_wait(const struct net_op *op)
                              net_owner_asked(op->record));
 }
 
-void net_give_turn(struct hub *hub)
-{
-    assert(hub == hub_of_thread);
-    if (hub->current == hub->loop_fiber)
-        return;
-    hub->calls = 0;
-    hub->budget = 1; /* the pass ends here: the loop looks around */
-    grove_yield();
-}
-
-/* A fiber whose descriptors are always ready would never park, and starve the
- * others: after so many calls they get a turn, and the loop its look at timers
- * and descriptors. A host does that itself: it must know of each switch. */
+/* A host gives its turns itself: it must know of each switch. */
 bool net_turn(struct net_op *op)
 {
-    if (likely(++op->hub->calls < NET_CALLS_A_TURN) || !net_may_wait(op) ||
-        op->mode == NET_PARK)
+    if (op->mode == NET_PARK || likely(!hub_turn_due(op->hub)))
         return true;
+    if (!net_may_wait(op)) {
+        op->hub->calls = 1; /* it is for the next that may */
+        return true;
+    }
     uint32_t closes = loop_closes(op->record->number);
-    net_give_turn(op->hub);
+    hub_turn_slow(op->hub, true);
     if (likely(closes == loop_closes(op->record->number)))
         return true;
     errno = EBADF;
@@ -142,8 +133,7 @@ bool net_begin(struct net_op *op, int fd)
     }
     /* Only of an owned descriptor is what the hints say known to be of this
      * file. */
-    if (!op->record->registered || !op->record->owned || hint(op) ||
-        !net_may_wait(op) || !loop_current(op->record))
+    if (hint(op) || !loop_trusted(op->record) || !net_may_wait(op))
         return net_turn(op);
     return net_wait(op);
 }

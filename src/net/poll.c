@@ -154,6 +154,7 @@ int net_poll(struct pollfd *fds, nfds_t nfds, int64_t deadline)
 
 int grove_poll(struct pollfd *fds, nfds_t nfds, int timeout)
 {
+    hub_turn_if_any();
     if (timeout == 0)
         return poll(fds, nfds, 0);
     return net_poll(fds, nfds,
@@ -163,5 +164,6 @@ int grove_poll(struct pollfd *fds, nfds_t nfds, int timeout)
 
 int grove_poll_until(struct pollfd *fds, nfds_t nfds, int64_t deadline)
 {
+    hub_turn_if_any();
     return net_poll(fds, nfds, deadline);
 }

@@ -1,46 +1,52 @@
 /*
- * Descriptors that are the runtime's from their beginning, and the options of
- * sockets that the runtime has to know of.
+ * Descriptors that are the runtime's from their beginning or are given to it
+ * and away from it, and the options of sockets that the runtime has to know of.
  *
- * Waits for them cost no check, because grove_close tells of their end. Which
- * hub they belong to is not fixed: another one finds them unknown, and checks.
+ * Waits for them cost no check, because grove_close tells of their end, on
+ * whichever thread it is called: see hub/descriptor.c.
  */
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 #include "grove.h"
 #include "net/net.h"
 
-int net_own(struct hub *hub, int fd)
+int net_own(int fd)
 {
     if (fd >= 0)
-        loop_own(&hub->loop, fd);
+        hub_opened(fd);
     return fd;
+}
+
+void net_send_at_once(int fd)
+{
+    int one = 1, error = errno;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    errno = error;
 }
 
 int grove_socket(int domain, int type, int protocol)
 {
-    struct hub *hub = hub_self();
-    return hub ? net_own(hub, socket(domain, type, protocol)) : -1;
+    return hub_self() ? net_own(socket(domain, type, protocol)) : -1;
 }
 
 int grove_socketpair(int domain, int type, int protocol, int fds[2])
 {
-    struct hub *hub = hub_self();
-    if (!hub || socketpair(domain, type, protocol, fds) < 0)
+    if (!hub_self() || socketpair(domain, type, protocol, fds) < 0)
         return -1;
-    net_own(hub, fds[0]);
-    net_own(hub, fds[1]);
+    net_own(fds[0]);
+    net_own(fds[1]);
     return 0;
 }
 
 int grove_pipe2(int fds[2], int flags)
 {
-    struct hub *hub = hub_self();
-    if (!hub || pipe2(fds, flags) < 0)
+    if (!hub_self() || pipe2(fds, flags) < 0)
         return -1;
-    net_own(hub, fds[0]);
-    net_own(hub, fds[1]);
+    net_own(fds[0]);
+    net_own(fds[1]);
     return 0;
 }
 
@@ -52,4 +58,22 @@ int grove_setsockopt(int fd, int level, int name, const void *value,
         (name == SO_RCVTIMEO || name == SO_SNDTIMEO))
         loop_read_timeouts(&hub_of_thread->loop, fd);
     return r;
+}
+
+/* ---- giving and taking ----------------------------------------------------- */
+
+int grove_adopt(int fd)
+{
+    if (!hub_self() || fcntl(fd, F_GETFD) < 0)
+        return -1;
+    hub_adopt(fd);
+    return 0;
+}
+
+int grove_disown(int fd)
+{
+    if (fcntl(fd, F_GETFD) < 0)
+        return -1;
+    hub_disown(fd);
+    return 0;
 }

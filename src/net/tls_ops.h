@@ -19,6 +19,8 @@ struct tls_ops {
     ssize_t (*read)(grove_tls *tls, void *buf, size_t len, int64_t deadline);
     ssize_t (*write)(grove_tls *tls, const void *buf, size_t len,
                      int64_t deadline);
+    int (*write_all)(grove_tls *tls, const void *buf, size_t len, size_t *done,
+                     int64_t deadline);
     int (*shutdown)(grove_tls *tls, int how, int64_t deadline);
     /* A read after the handshake, in two halves. The first never waits: -1 and
      * EAGAIN, and *direction (LOOP_READ, LOOP_WRITE) is to be waited for. The

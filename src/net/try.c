@@ -16,8 +16,7 @@ ssize_t net_try_recv(int fd, void *buf, size_t len)
     if (unlikely(!record))
         return -1;
     /* As in net_begin: what the hints say of an owned descriptor is so. */
-    if (record->registered && record->owned && !record->readable &&
-        loop_current(record)) {
+    if (!record->readable && loop_trusted(record)) {
         errno = EAGAIN;
         return -1;
     }
@@ -43,9 +42,17 @@ int net_await(int fd, unsigned direction, int64_t deadline, const char *what)
     return r == HUB_TRANSFERRED ? -EINTR : r == -ENOSPC ? -ENOMEM : r;
 }
 
+void net_watch(int fd)
+{
+    struct hub *hub = hub_self();
+    struct loop_fd *record = hub ? loop_fd(&hub->loop, fd) : NULL;
+    if (record && !record->registered)
+        loop_register(&hub->loop, record); /* or the next wait tells why not */
+}
+
 void net_count_call(void)
 {
     struct hub *hub = hub_self();
-    if (hub && ++hub->calls >= NET_CALLS_A_TURN)
-        net_give_turn(hub);
+    if (hub)
+        hub_turn(hub);
 }

@@ -29,7 +29,7 @@ static bool is_file(struct net_op *op)
 {
     const struct loop_fd *record = op->record;
     struct stat st;
-    if (record->registered && (record->owned || !record->always_ready))
+    if (record->registered && (!record->always_ready || loop_trusted(record)))
         op->no_wait = record->always_ready;
     else
         op->no_wait = fstat(record->number, &st) == 0 &&

@@ -107,6 +107,20 @@ static int take(struct talk *t, int i)
     return 0;
 }
 
+/* One of them was closed while it was waited for, not by grove_process_close:
+ * its number is somebody else's now, and not to be closed either. */
+static bool lost(grove_process *p, const struct pollfd *fds)
+{
+    bool any = false;
+    for (int i = 0; i < 3; i++) {
+        if (!(fds[i].revents & POLLNVAL))
+            continue;
+        any |= p->pipes[i] == fds[i].fd;
+        p->pipes[i] = -1;
+    }
+    return any;
+}
+
 /* Wait for what can go on, and go on. */
 static int step(struct talk *t, int64_t deadline)
 {
@@ -117,9 +131,11 @@ static int step(struct talk *t, int64_t deadline)
     int n = grove_poll_until(fds, 3, deadline);
     if (n <= 0)
         return n < 0 ? -errno : -ETIMEDOUT;
-    int r = fds[0].revents ? give(t) : 0;
+    if (lost(t->p, fds))
+        return -EBADF;
+    int r = fds[0].revents & ~POLLNVAL ? give(t) : 0;
     for (int i = 1; i < 3 && r == 0; i++) {
-        if (fds[i].revents)
+        if (fds[i].revents & ~POLLNVAL)
             r = take(t, i);
     }
     return r;

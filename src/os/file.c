@@ -107,20 +107,6 @@ int grove_open(const char *path, int flags, mode_t mode)
 
 /* ---- reading and writing -------------------------------------------------- */
 
-/* A fiber that finds everything in memory would never park: after so many calls
- * the others get a turn, and the loop its look around, as in net/. */
-#define CALLS_A_TURN 256
-
-static void give_turn(struct hub *hub)
-{
-    assert(hub == hub_of_thread);
-    if (likely(++hub->calls < CALLS_A_TURN) || hub->current == hub->loop_fiber)
-        return;
-    hub->calls = 0;
-    hub->budget = 1; /* the pass ends here */
-    grove_yield();
-}
-
 /* At an offset, which the position is none of. */
 static bool is_offset(off_t offset)
 {
@@ -136,7 +122,7 @@ ssize_t grove_preadv_until(int fd, const struct iovec *iov, int iovcnt,
     struct hub *hub = hub_self();
     if (!hub || !is_offset(offset))
         return -1;
-    give_turn(hub);
+    hub_turn(hub);
     return file_readv(hub, fd, iov, iovcnt, offset, deadline);
 }
 
@@ -163,7 +149,7 @@ ssize_t grove_pwritev_until(int fd, const struct iovec *iov, int iovcnt,
     struct hub *hub = hub_self();
     if (!hub || !is_offset(offset))
         return -1;
-    give_turn(hub);
+    hub_turn(hub);
     return file_writev(hub, fd, iov, iovcnt, offset, deadline);
 }
 

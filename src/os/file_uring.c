@@ -155,6 +155,7 @@ static void ring_close(struct ring *ring)
     if (run_queued(&ring->submit_run))
         run_queue_remove(&ring->submit_run);
     io_uring_queue_exit(&ring->uring);
+    hub_closing(ring->eventfd);
     close(ring->eventfd);
     free(ring);
     ring_of_thread = NULL;
@@ -174,7 +175,6 @@ static void in_child(void)
     while (ring->requests)
         complete(ring->requests, -ECANCELED);
     loop_wait_remove(&hub_of_thread->loop, &ring->completions);
-    loop_forget(&hub_of_thread->loop, ring->eventfd);
     hub_part_remove(hub_of_thread, &ring->part);
     ring_close(ring);
 }
@@ -202,13 +202,13 @@ static int ring_init(struct ring *ring, struct hub *hub)
     r = io_uring_register_eventfd(&ring->uring, ring->eventfd);
     if (r < 0)
         goto fail_uring;
-    loop_own(&hub->loop, ring->eventfd);
+    hub_opened(ring->eventfd);
     struct loop_fd *record = loop_fd(&hub->loop, ring->eventfd);
     r = record ? loop_register(&hub->loop, record) : -errno;
     if (r == 0)
         return 0;
 
-    loop_forget(&hub->loop, ring->eventfd);
+    hub_closing(ring->eventfd);
 fail_uring:
     io_uring_queue_exit(&ring->uring);
 fail_eventfd:

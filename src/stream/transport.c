@@ -56,6 +56,8 @@ static bool flush_before(struct grove_stream *s, int64_t deadline, int *r)
 {
     if (!s->auto_flush || s->writing || stream_buffer_count(&s->out) == 0)
         return false;
+    /* A peer that is quick enough answers before any wait is begun. */
+    net_watch(s->fd);
     s->writing = true;
     *r = stream_send_out(s, deadline);
     s->writing = false;
@@ -119,19 +121,6 @@ ssize_t stream_receive(struct grove_stream *s, char *buf, size_t len,
 
 /* ---- sending ------------------------------------------------------------------ */
 
-static int send_by_tls(struct grove_stream *s, const char *buf, size_t len,
-                       int64_t deadline, size_t *done)
-{
-    while (*done < len) {
-        ssize_t n = tls_ops_of(s->tls)->write(s->tls, buf + *done, len - *done,
-                                              deadline);
-        if (n < 0)
-            return -errno;
-        *done += (size_t)n;
-    }
-    return 0;
-}
-
 static int send_bytes(struct grove_stream *s, char *buf, size_t len,
                       int64_t deadline, size_t *done)
 {
@@ -139,7 +128,7 @@ static int send_bytes(struct grove_stream *s, char *buf, size_t len,
     if (unlikely(!stream_is_open(s)))
         return -EBADF;
     if (s->tls)
-        return send_by_tls(s, buf, len, deadline, done);
+        return tls_ops_of(s->tls)->write_all(s->tls, buf, len, done, deadline);
     return s->socket ? net_sendv_all(s->fd, &iov, 1, MSG_NOSIGNAL, deadline,
                                      NET_PARK, done)
                      : net_writev_all(s->fd, &iov, 1, deadline, NET_PARK, done);

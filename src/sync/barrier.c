@@ -43,6 +43,7 @@ int grove_barrier_wait_until(grove_barrier *b, int64_t deadline)
         struct waiter *released = release(b);
         waiters_unlock(&b->waiters);
         waiters_wake(released);
+        hub_turn(hub);
         return 1;
     }
     waiters_push(&b->waiters, &w.waiter);

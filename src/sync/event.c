@@ -53,7 +53,7 @@ void grove_event_set(grove_event *e)
 int grove_event_wait_until(grove_event *e, int64_t deadline)
 {
     if (grove_event_is_set(e))
-        return 0;
+        return hub_turn_found();
     struct hub *hub = hub_self();
     if (!hub)
         return -errno;

@@ -140,6 +140,8 @@ static void fetch(grove_map *m, size_t *index, int *result)
 int grove_map_next_until(grove_map *m, size_t *index, int *result,
                          int64_t deadline)
 {
+    if (m->finished.next != &m->finished)
+        hub_turn_if_any();
     while (m->finished.next == &m->finished) {
         if (m->fetched == m->n || m->group.closed)
             return 0;
@@ -163,7 +165,7 @@ int grove_map_next(grove_map *m, size_t *index, int *result)
 int grove_map_end(grove_map *m)
 {
     int r = grove_group_kill(&m->group);
-    grove_group_end(&m->group);
+    grove_group_end(&m->group); /* kills on, if the first was ended early */
     while (turn_give(&m->fetchers, 0))
         ;
     return r;

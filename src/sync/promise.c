@@ -58,7 +58,7 @@ int grove_promise_result(const grove_promise *p, void **value)
 int grove_promise_wait_until(grove_promise *p, int64_t deadline)
 {
     if (is_set(p))
-        return 0;
+        return hub_turn_found();
     struct hub *hub = hub_self();
     if (!hub)
         return -errno;

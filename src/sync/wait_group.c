@@ -58,6 +58,7 @@ int grove_wait_group_wait_until(grove_wait_group *g, int64_t deadline)
     waiters_lock(&g->waiters);
     if (g->count == 0) {
         waiters_unlock(&g->waiters);
+        hub_turn(hub);
         return 0;
     }
     waiters_push(&g->waiters, &w.waiter);

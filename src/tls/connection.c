@@ -163,6 +163,7 @@ const struct tls_ops tls_ops_table = {
     .handshake = grove_tls_handshake_until,
     .read = grove_tls_read_until,
     .write = grove_tls_write_until,
+    .write_all = grove_tls_write_all_until,
     .shutdown = grove_tls_shutdown_until,
     .try_read = tls_try_read,
     .await = tls_await,

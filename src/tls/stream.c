@@ -72,6 +72,8 @@ static bool again(struct op *op, int r, int *broken)
 static int take(grove_tls *tls, grove_mutex *turn, int64_t deadline)
 {
     int r = grove_mutex_lock_until(turn, deadline);
+    if (r == -EOWNERDEAD) /* in the middle of a record: no use going on */
+        grove_mutex_unlock(turn);
     return r < 0 ? tls_fail_by_system(tls, -r) : 0;
 }
 
@@ -301,6 +303,24 @@ ssize_t grove_tls_write_until(grove_tls *tls, const void *buf, size_t len,
     return n;
 }
 
+int grove_tls_write_all_until(grove_tls *tls, const void *buf, size_t len,
+                              size_t *done, int64_t deadline)
+{
+    size_t written = 0;
+    int r = 0;
+    while (r == 0 && written < len) {
+        ssize_t n = grove_tls_write_until(tls, (const char *)buf + written,
+                                          len - written, deadline);
+        if (n < 0)
+            r = -errno;
+        else
+            written += (size_t)n;
+    }
+    if (done)
+        *done = written;
+    return r;
+}
+
 /* ---- shutdown --------------------------------------------------------------------- */
 
 static int finish(grove_tls *tls, int64_t deadline)
@@ -379,6 +399,12 @@ ssize_t grove_tls_read(grove_tls *tls, void *buf, size_t len)
 ssize_t grove_tls_write(grove_tls *tls, const void *buf, size_t len)
 {
     return grove_tls_write_until(tls, buf, len, GROVE_NEVER);
+}
+
+int grove_tls_write_all(grove_tls *tls, const void *buf, size_t len,
+                        size_t *done)
+{
+    return grove_tls_write_all_until(tls, buf, len, done, GROVE_NEVER);
 }
 
 int grove_tls_shutdown(grove_tls *tls, int how)

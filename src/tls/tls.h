@@ -17,6 +17,7 @@
  *   stream.c        handshake, read, write, shutdown
  *   transport.c     how OpenSSL gets at the bytes, and the waits for them
  *   session.c       resumption
+ *   dial.c          a connection to a host by name, as a stream
  *   error.c         what went wrong
  *
  * An SSL object must not be used by two at a time, yet one fiber may read while

@@ -1,5 +1,6 @@
 """Running whole programs against build/, and the sites they talk to."""
 
+import contextlib
 import http.server
 import os
 import re
@@ -19,8 +20,8 @@ BUILD = Path(os.environ.get("GROVE_BUILD", ROOT / "build"))
 EXAMPLES = ROOT / "examples" / "python"
 C_EXAMPLES = BUILD / "examples"
 
-# How slow the pages of the local site are, in seconds.
-PAGES = {"/a": 0.3, "/b": 0.5, "/c": 0.4}
+# The pages of the local site, in the order in which they are asked for.
+PAGES = ["/a", "/b", "/c"]
 
 
 def environment(names: str = "python") -> dict[str, str]:
@@ -46,10 +47,10 @@ def free_port() -> int:
 def port_of(process: subprocess.Popen) -> int:
     """The port that an example server says, in its first line, it listens on."""
     line = process.stdout.readline()
-    return int(re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", line)[1])
+    return int(re.fullmatch(r"listening on (?:127\.0\.0\.1:|port )(\d+)\n", line)[1])
 
 
-def wait_for_port(port: int, seconds: float = 20.0) -> None:
+def wait_for_port(port: int, seconds: float = 60.0) -> None:
     """Return once somebody listens on port."""
     end = time.monotonic() + seconds
     while True:
@@ -137,13 +138,52 @@ def start() -> Iterator[Callable[..., subprocess.Popen]]:
                 stream.close()
 
 
-class _Site(http.server.BaseHTTPRequestHandler):
-    """Slow pages; / links to them."""
+class Site(http.server.ThreadingHTTPServer):
+    """PAGES, and / with links to them."""
 
+    daemon_threads = True
+
+    def __init__(self, in_turn: bool) -> None:
+        """in_turn: a page is not answered before those that come after it in
+        PAGES; so all must be asked for at once. Else each takes 0.3 s."""
+        super().__init__(("127.0.0.1", 0), _Page)
+        self.address = f"http://127.0.0.1:{self.server_port}"
+        self.most = 0  # that were asked for at once
+        self._in_turn = in_turn
+        self._changed = threading.Condition()
+        self._asked = 0
+        self._answered: set[str] = set()
+
+    @contextlib.contextmanager
+    def turn(self, path: str) -> Iterator[None]:
+        """While a page is answered, once its time has come."""
+        after = set(PAGES[PAGES.index(path) + 1 :])
+        with self._changed:
+            self._asked += 1
+            self.most = max(self.most, self._asked)
+        if self._in_turn:
+            with self._changed:
+                self._changed.wait_for(lambda: self._answered >= after, 60)
+        else:
+            time.sleep(0.3)
+        yield
+        with self._changed:
+            self._asked -= 1
+            self._answered.add(path)
+            self._changed.notify_all()
+
+
+class _Page(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        time.sleep(PAGES.get(self.path, 0))
+        if self.path == "/":
+            self.answer()
+        else:
+            with self.server.turn(self.path):
+                self.answer()
+
+    def answer(self) -> None:
         links = "".join(f'<a href="{path}">' for path in PAGES)
         body = (links if self.path == "/" else self.path * 500).encode()
         self.send_response(200)
@@ -156,13 +196,13 @@ class _Site(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def site() -> Iterator[str]:
-    """The address of a site with the slow PAGES."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Site)
-    server.daemon_threads = True
+def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+    """A site that answers the PAGES in turn, the last first, if the test does
+    not want otherwise."""
+    server = Site(getattr(request, "param", True))
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
+    yield server
     server.shutdown()
     thread.join()
     server.server_close()

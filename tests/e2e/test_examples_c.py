@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -93,6 +94,16 @@ def test_timeouts():
 def test_echo_server(port: int):
     said = output_of("echo_clients", port, 200, 20)
     assert re.match(r"200 clients, 4000 answers in \d+ ms", said)
+
+
+@pytest.mark.parametrize("port", ["udp_echo"], indirect=True)
+def test_udp_echo(port: int):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(60)
+        for host in ("127.0.0.1", "127.0.0.2"):
+            for text in (b"", b"text", b"x" * 60000):
+                client.sendto(text, (host, port))
+                assert client.recvfrom(65536) == (text, (host, port))
 
 
 @pytest.mark.parametrize("port", ["slow_site"], indirect=True)

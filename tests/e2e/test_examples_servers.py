@@ -317,3 +317,83 @@ def test_tls_echo_client_and_s_server(certificates: Path, start: Callable, versi
     name = "TLSv1.2" if version == "-tls1_2" else "TLSv1.3"
     assert client.stdout.splitlines()[:2] == [f"{name}, verified for localhost", "olleh"]
     assert f"{name}, resumed" in client.stdout
+
+
+# ---- Keys and values ---------------------------------------------------------
+
+
+@pytest.fixture
+def key_values(start: Callable) -> Iterator[socket.socket]:
+    port = port_of(start([C_EXAMPLES / "key_value_server"], stdout=subprocess.PIPE, text=True))
+    with socket.create_connection(("127.0.0.1", port), 20) as connection:
+        yield connection
+
+
+def resp(*words: bytes) -> bytes:
+    """A command of Redis's protocol."""
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words)
+
+
+def receive(connection: socket.socket, size: int) -> bytes:
+    return connection.recv(size, socket.MSG_WAITALL)
+
+
+CONVERSATION = [
+    (resp(b"PING"), b"+PONG\r\n"),
+    (resp(b"ping", b"hello"), b"$5\r\nhello\r\n"),
+    (resp(b"GET", b"key"), b"$-1\r\n"),
+    (resp(b"SET", b"key", b"a\r\nb\0c"), b"+OK\r\n"),
+    (resp(b"GET", b"key"), b"$6\r\na\r\nb\0c\r\n"),
+    (resp(b"SET", b"key", b""), b"+OK\r\n"),
+    (resp(b"GET", b"key"), b"$0\r\n\r\n"),
+    (resp(b"DEL", b"key"), b":1\r\n"),
+    (resp(b"DEL", b"key"), b":0\r\n"),
+    (resp(b"HELLO"), b"-ERR unknown command or number of arguments\r\n"),
+]
+
+
+def test_key_value_server_answers(key_values: socket.socket):
+    for command, answer in CONVERSATION:
+        key_values.sendall(command)
+        assert receive(key_values, len(answer)) == answer
+
+
+def test_key_value_server_is_pipelined_and_cut(key_values: socket.socket):
+    commands, answers = (b"".join(parts) for parts in zip(*CONVERSATION))
+    for cut in range(len(commands)):
+        key_values.sendall(commands[:cut])
+        key_values.sendall(commands[cut:])
+        assert receive(key_values, len(answers)) == answers
+
+
+def test_key_value_server_keeps_many(key_values: socket.socket):
+    count = 5000
+    for i in range(count):
+        key_values.sendall(resp(b"SET", b"key %d" % i, b"%d" % (i * i)))
+        assert receive(key_values, 5) == b"+OK\r\n"
+    key_values.sendall(b"".join(resp(b"GET", b"key %d" % i) for i in range(count)))
+    answers = b"".join(b"$%d\r\n%d\r\n" % (len(str(i * i)), i * i) for i in range(count))
+    assert receive(key_values, len(answers)) == answers
+
+
+@pytest.mark.parametrize(
+    "nonsense, answer",
+    [
+        (b"GET key\r\n", b"-ERR Protocol error\r\n"),
+        (b"*1\r\n$4\r\nPINGxx", b"-ERR Protocol error\r\n"),
+        (b"*9\r\n", b"-ERR Protocol error\r\n"),
+        (b"*0\r\n", b"-ERR Protocol error\r\n"),
+        (b"*1\r\n$99999999999999999999\r\n", b"-ERR Protocol error\r\n"),
+        (resp(b"SET", b"key", b"x" * 65536), b"-ERR the command is too long\r\n"),
+    ],
+)
+def test_key_value_server_refuses_nonsense(
+    key_values: socket.socket, nonsense: bytes, answer: bytes
+):
+    key_values.sendall(resp(b"PING") + nonsense)
+    expected = b"+PONG\r\n" + answer
+    assert receive(key_values, len(expected)) == expected
+    try:
+        assert key_values.recv(1) == b""
+    except ConnectionResetError:
+        pass  # it has not read all of the nonsense

@@ -13,7 +13,7 @@ SOURCES = Path(__file__).resolve().parents[2] / "examples"
 IN_C = [path.stem for path in sorted(SOURCES.glob("*.c"))]
 # A page for gunicorn, which has the options.
 IN_PYTHON = [p.name for p in sorted(EXAMPLES.glob("*.py")) if p.stem != "flask_app"]
-WITH_PORT = ("chat_server", "echo_clients", "echo_server", "slow_site")
+WITH_PORT = ("chat_server", "echo_clients", "echo_server", "slow_site", "udp_echo")
 
 
 def run_in_c(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -97,7 +97,7 @@ static bool told_twice(const struct addrinfo *list)
     return false;
 }
 
-/* A machine may be without /etc/hosts, a new root of Debian's is. */
+/* A machine may be without /etc/hosts; a new root of Debian's is. */
 static bool libc_knows_localhost(void)
 {
     struct addrinfo hints = hints_of(AF_INET, SOCK_STREAM, 0), *list;
@@ -128,9 +128,10 @@ static void what_libc_knows_is_the_same(void **state)
     static const int types[] = {0, SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, 77};
     int compared = 0;
     bool localhost_known = libc_knows_localhost();
+    bool hosts_there = access("/etc/hosts", R_OK) == 0;
     if (!localhost_known)
-        print_message("/etc/hosts does not name localhost: of that name ours "
-                      "is not compared with libc's\n");
+        print_message("/etc/hosts does not name localhost, of which libc is "
+                      "not asked here\n");
     for (size_t i = 0;
          i < UNIT_COUNT(nodes) * UNIT_COUNT(services) * UNIT_COUNT(flags) *
                  UNIT_COUNT(families) * UNIT_COUNT(types);
@@ -146,10 +147,12 @@ static void what_libc_knows_is_the_same(void **state)
         k /= UNIT_COUNT(families);
         hints.ai_socktype = types[k];
         /* What it has for IPv6 depends on /etc/hosts; c-ares knows it by the
-         * RFC. "1.2.3.4.5" is a name that libc would ask the system for. */
-        if (node && ((strcmp(node, "localhost") == 0 &&
-                      (hints.ai_family != AF_INET || !localhost_known)) ||
-                     strcmp(node, "1.2.3.4.5") == 0))
+         * RFC. "1.2.3.4.5" is a name that libc would ask the system for; of ""
+         * it says otherwise where that file is missing. */
+        if (node &&
+            ((strcmp(node, "localhost") == 0 &&
+              (hints.ai_family != AF_INET || !localhost_known)) ||
+             (!*node && !hosts_there) || strcmp(node, "1.2.3.4.5") == 0))
             continue;
         struct addrinfo *ours = NULL, *theirs = NULL;
         int a = grove_getaddrinfo(node, service, &hints, &ours);
@@ -166,7 +169,8 @@ static void what_libc_knows_is_the_same(void **state)
             freeaddrinfo(theirs);
     }
     assert_true(compared > 5000);
-    expect("localhost", AF_INET, 0, "127.0.0.1 ");
+    if (hosts_there) /* c-ares 1.18 knows no localhost without the file */
+        expect("localhost", AF_INET, 0, "127.0.0.1 ");
 }
 
 static void no_hints_are_libcs_default(void **state)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "faults.h"
+#include "hub/timer.h"
 #include "socket_pairs.h"
 
 #define MEMORY \
@@ -306,9 +307,10 @@ static void join_all_reports_no_memory(void **state)
 static void local_set_reports_no_memory_and_loses_nothing(void **state)
 {
     const struct scenario s = {"local_set", NULL, set_locals, NULL};
-    /* Compilers make malloc of a first realloc. */
+    /* Compilers make malloc of a first realloc. The first of the three is the
+     * new hub's, for its timers. */
     unsigned growth = FAULT_malloc | FAULT_realloc;
-    assert_int_equal(each_failure(&s, growth, ENOMEM, ENOMEM), 2);
+    assert_int_equal(each_failure(&s, growth, ENOMEM, ENOMEM), 3);
 }
 
 /* ---- descriptors ------------------------------------------------------- */
@@ -640,6 +642,75 @@ static void hubs_report_that_they_cannot_be_made(void **state)
                              EMFILE) >= 6);
 }
 
+/* ---- timers -------------------------------------------------------------- */
+
+/* Growing asks for one chunk, whatever is there; a claim that fails leaves all
+ * as it was, and may be tried again. */
+static void claims_of_timers_report_no_memory(void **state)
+{
+    struct timer_heap heap = {0};
+    int failures = 0;
+    for (size_t chunk = 0; chunk < 20; chunk++) {
+        while (heap.claims < heap.room)
+            assert_int_equal(timer_claim(&heap), 0);
+        struct timer_heap before = heap;
+        for (int nth = 1, r = -ENOMEM; r < 0; nth++) {
+            fault_arm(MEMORY, nth, ENOMEM);
+            r = timer_claim(&heap);
+            bool failed = fault_disarm();
+            assert_int_equal(r, failed ? -ENOMEM : 0);
+            assert_int_equal(heap.claims, before.claims + !failed);
+            failures += failed;
+        }
+        assert_true(heap.room > before.room && heap.room < before.room + 5000);
+    }
+    assert_int_equal(failures, 20 + 3); /* and the directory, three times */
+    timer_heap_free(&heap);
+}
+
+/* What is claimed is added and removed without asking for any. */
+static void timers_that_are_claimed_want_no_memory(void **state)
+{
+    enum { N = 10000 };
+    static struct timer t[N];
+    struct timer_heap heap = {0};
+    for (size_t i = 0; i < N; i++)
+        assert_int_equal(timer_claim(&heap), 0);
+    fault_arm_for_good(MEMORY | MAPPINGS, 1, ENOMEM);
+    for (size_t round = 0; round < 4; round++) {
+        for (size_t i = round; i < N; i += 1 + round)
+            timer_add(&heap, &t[i], (int64_t)(i * 7919 % N));
+        for (size_t i = 0; i < N; i++)
+            timer_remove(&heap, &t[i]);
+    }
+    assert_false(fault_disarm());
+    timer_heap_free(&heap);
+}
+
+/* A fiber's timer is claimed when it is spawned: its waits cannot fail. */
+static void *sleep_without_memory(void *unused)
+{
+    grove_sleep(MS);
+    return unused;
+}
+
+static void sleeping_fibers_want_no_memory(void **state)
+{
+    enum { N = 5000 }; /* more than a chunk of timers */
+    static grove_fiber *fibers[N];
+    for (size_t i = 0; i < N; i++)
+        assert_int_equal(grove_spawn(&fibers[i], sleep_without_memory, NULL),
+                         0);
+    fault_arm_for_good(MEMORY | MAPPINGS, 1, ENOMEM);
+    for (size_t i = 0; i < N; i++)
+        grove_join(fibers[i], NULL);
+    assert_false(fault_disarm());
+    for (size_t i = 0; i < N; i++) {
+        assert_int_equal(grove_result(fibers[i], NULL), 0);
+        grove_release(fibers[i]);
+    }
+}
+
 static int setup(void **state)
 {
     grove_local rest;
@@ -665,6 +736,9 @@ int main(void)
         cmocka_unit_test(calls_of_hubs_report_no_memory),
         cmocka_unit_test(hubs_report_that_they_cannot_be_made),
         cmocka_unit_test(a_part_is_sent_when_there_is_no_memory),
+        cmocka_unit_test(claims_of_timers_report_no_memory),
+        cmocka_unit_test(timers_that_are_claimed_want_no_memory),
+        cmocka_unit_test(sleeping_fibers_want_no_memory),
     };
 #if defined(__SANITIZE_THREAD__) /* takes minutes: its fibers are slow to make \
                                   */

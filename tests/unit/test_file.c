@@ -443,6 +443,107 @@ static void a_child_reads_by_itself(void **state)
     with_both(read_after_fork);
 }
 
+/* ---- a number that another file has taken ---------------------------------- */
+
+struct late {
+    int fd;
+    char buf[16];
+    ssize_t (*make)(struct late *l);
+    ssize_t result;
+    int error;
+    bool made;
+};
+
+static ssize_t late_pread(struct late *l)
+{
+    return grove_pread(l->fd, l->buf, sizeof(l->buf), 4096);
+}
+
+static ssize_t late_ftruncate(struct late *l)
+{
+    return grove_ftruncate(l->fd, 7);
+}
+
+static ssize_t late_pwrite(struct late *l)
+{
+    return grove_pwrite(l->fd, "theirs", 6, 0);
+}
+
+static void *make_late(void *arg)
+{
+    struct late *l = arg;
+    l->result = l->make(l);
+    l->error = errno;
+    l->made = true;
+    return NULL;
+}
+
+static void *hold_worker(void *arg)
+{
+    char c;
+    ssize_t n = read(*(int *)arg, &c, 1);
+    return n == 1 ? NULL : arg;
+}
+
+static void *keep_worker_busy(void *arg)
+{
+    grove_offload(hold_worker, arg, NULL);
+    return NULL;
+}
+
+/* The call is queued, for the one worker, who is busy, or for the ring; before
+ * it begins its descriptor is closed and the number another file's. */
+static void be_late(ssize_t (*make)(struct late *))
+{
+    struct late l = {.fd = pattern_file(), .make = make};
+    int stranger = pattern_file(), gate[2];
+    unsigned max = grove_workers_max();
+    grove_fiber *busy, *f;
+    struct stat st;
+    char first[6];
+    assert_int_equal(pipe(gate), 0);
+    assert_int_equal(grove_workers_set_max(1), 0);
+    assert_int_equal(grove_spawn(&busy, keep_worker_busy, &gate[0]), 0);
+    grove_yield();
+    forget_pages(l.fd);
+    assert_int_equal(grove_spawn(&f, make_late, &l), 0);
+    grove_yield();        /* the ring's turn to submit comes after ours */
+    bool waits = !l.made; /* or it was done in memory */
+    assert_int_equal(grove_close(l.fd), 0);
+    assert_int_equal(dup2(stranger, l.fd), l.fd);
+    assert_int_equal(write(gate[1], "!", 1), 1);
+    grove_join(f, NULL);
+    grove_join(busy, NULL);
+    grove_release(f);
+    grove_release(busy);
+    if (waits) {
+        assert_int_equal(l.result, -1);
+        assert_int_equal(l.error, EBADF);
+    }
+    assert_true(waits || make != late_ftruncate);
+    assert_int_equal(fstat(stranger, &st), 0);
+    assert_int_equal(st.st_size, SIZE);
+    assert_int_equal(pread(stranger, first, 6, 0), 6);
+    assert_memory_equal(first, pattern, 6);
+    assert_int_equal(grove_workers_set_max(max), 0);
+    close(stranger);
+    close(l.fd);
+    close(gate[0]);
+    close(gate[1]);
+}
+
+static void be_late_with_all(void)
+{
+    be_late(late_pread);
+    be_late(late_pwrite);
+    be_late(late_ftruncate);
+}
+
+static void what_is_queued_leaves_strangers_alone(void **state)
+{
+    with_both(be_late_with_all);
+}
+
 static int fail_eventfd;
 int __real_eventfd(unsigned value, int flags);
 int __wrap_eventfd(unsigned value, int flags);
@@ -507,6 +608,7 @@ int main(void)
         cmocka_unit_test(directories),
         cmocka_unit_test(threads_end_while_fibers_read),
         cmocka_unit_test(a_child_reads_by_itself),
+        cmocka_unit_test(what_is_queued_leaves_strangers_alone),
         cmocka_unit_test(without_a_ring_a_worker_reads),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

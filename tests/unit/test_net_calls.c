@@ -124,15 +124,25 @@ static void own(int *fd)
     *fd = made;
 }
 
+static void adopt(int *fd)
+{
+    assert_int_equal(grove_adopt(*fd), 0);
+}
+
+static void leave(int *fd)
+{
+    (void)fd;
+}
+
 /* Calls a request, over many, the first of each connection left out. */
-static double cost(enum kind kind, bool owned, void *(*server)(void *))
+static double cost(enum kind kind, void (*prepare)(int *fd),
+                   void *(*server)(void *))
 {
     struct pair p[CONNECTIONS];
     grove_fiber *fibers[CONNECTIONS];
     for (int i = 0; i < CONNECTIONS; i++) {
         p[i] = pair_of(kind);
-        if (owned)
-            own(&p[i].in);
+        prepare(&p[i].in);
         assert_int_equal(
             grove_spawn(&fibers[i], server, (void *)(intptr_t)p[i].in), 0);
     }
@@ -153,20 +163,37 @@ static double cost(enum kind kind, bool owned, void *(*server)(void *))
 
 static void a_request_over_tcp_costs_two(void **state)
 {
-    assert_true(cost(TCP, true, echo_by_recv) <= 2.05);
-    assert_true(cost(TCP, true, echo_by_read) <= 2.05);
+    assert_true(cost(TCP, own, echo_by_recv) <= 2.05);
+    assert_true(cost(TCP, own, echo_by_read) <= 2.05);
 }
 
 /* A short read does not say of these that they are exhausted. */
 static void a_request_over_others_costs_three(void **state)
 {
-    assert_true(cost(UNIX_STREAM, true, echo_by_recv) <= 3.05);
+    assert_true(cost(UNIX_STREAM, own, echo_by_recv) <= 3.05);
 }
 
 /* One that may be closed behind our back is looked at before each wait. */
 static void a_descriptor_of_others_costs_four(void **state)
 {
-    assert_true(cost(TCP, false, echo_by_recv) <= 4.05);
+    assert_true(cost(TCP, leave, echo_by_recv) <= 4.05);
+}
+
+static void one_that_was_adopted_costs_two(void **state)
+{
+    assert_true(cost(TCP, adopt, echo_by_recv) <= 2.05);
+}
+
+static void adopt_and_disown(int *fd)
+{
+    adopt(fd);
+    assert_int_equal(grove_disown(*fd), 0);
+}
+
+static void one_that_was_given_away_costs_four(void **state)
+{
+    double calls = cost(TCP, adopt_and_disown, echo_by_recv);
+    assert_true(calls > 3.9 && calls <= 4.05);
 }
 
 int main(void)
@@ -175,6 +202,8 @@ int main(void)
         cmocka_unit_test(a_request_over_tcp_costs_two),
         cmocka_unit_test(a_request_over_others_costs_three),
         cmocka_unit_test(a_descriptor_of_others_costs_four),
+        cmocka_unit_test(one_that_was_adopted_costs_two),
+        cmocka_unit_test(one_that_was_given_away_costs_four),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,8 +118,8 @@ static void timerfds_are_waited_for(void **state)
     struct itimerspec in_2ms = {.it_value.tv_nsec = 2000000};
     uint64_t ticks = 0;
     struct call c = io_call(make_read, "read", fd, &ticks, 8);
+    start_parked(&c); /* it is not set yet */
     timerfd_settime(fd, 0, &in_2ms, NULL);
-    start_parked(&c);
     expect_result(&c, 8);
     assert_int_equal(ticks, 1);
     grove_close(fd);

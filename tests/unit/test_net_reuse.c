@@ -76,37 +76,17 @@ static ssize_t reuse_recvmsg(struct call *c)
     return grove_recvmsg_until(c->fd, &msg, c->flags, c->deadline);
 }
 
+static ssize_t reuse_recvfrom(struct call *c)
+{
+    struct sockaddr_storage addr;
+    socklen_t size = sizeof(addr);
+    return grove_recvfrom_until(c->fd, c->buf, c->len, c->flags,
+                                (struct sockaddr *)&addr, &size, c->deadline);
+}
+
 static ssize_t reuse_read(struct call *c)
 {
     return grove_read_until(c->fd, c->buf, c->len, c->deadline);
-}
-
-static ssize_t reuse_splice_in(struct call *c)
-{
-    return grove_splice_until(c->fd, NULL, c->flags, NULL, c->len, 0,
-                              c->deadline);
-}
-
-static ssize_t reuse_poll(struct call *c)
-{
-    struct pollfd p = {.fd = c->fd, .events = POLLIN};
-    int n = grove_poll_until(&p, 1, c->deadline);
-    if (n == 1 && (p.revents & POLLNVAL)) {
-        errno = EBADF; /* poll's way to say it */
-        return -1;
-    }
-    return n;
-}
-
-static ssize_t reuse_select(struct call *c)
-{
-    grove_clause clause = {.kind = GROVE_CLAUSE_READABLE, .fd = c->fd};
-    ssize_t n = grove_select_until(&clause, 1, c->deadline);
-    int r = n < 0 ? (int)n : clause.result;
-    if (r == 0)
-        return 1;
-    errno = -r;
-    return -1;
 }
 
 static ssize_t reuse_accept(struct call *c)
@@ -195,25 +175,32 @@ static void readers_leave_the_stranger_alone(void **state)
     static const struct {
         const char *name;
         ssize_t (*make)(struct call *);
-    } calls[] = {{"recv", reuse_recv}, {"recvmsg", reuse_recvmsg},
-                 {"read", reuse_read}, {"splice", reuse_splice_in},
-                 {"poll", reuse_poll}, {"select", reuse_select}};
+    } calls[] = {{"recv", reuse_recv},      {"recvmsg", reuse_recvmsg},
+                 {"read", reuse_read},      {"recvfrom", reuse_recvfrom},
+                 {"poll", make_poll_one},   {"select", make_select_readable},
+                 {"splice", make_splice_in}};
+    static const enum kind kinds[] = {UNIX_STREAM, TCP, UDP};
     int pipe_ends[2];
     assert_int_equal(pipe(pipe_ends), 0);
     for (int ending = BY_EDGE; ending <= BY_DEADLINE; ending++) {
-        for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
-            struct pair p = pair_of(UNIX_STREAM);
+        for (size_t i = 0; i < UNIT_COUNT(kinds) * UNIT_COUNT(calls); i++) {
+            enum kind kind = kinds[i / UNIT_COUNT(calls)];
+            struct pair p = pair_of(kind);
             struct theft t;
             char buf[16] = "";
-            struct call c = {.make = calls[i].make,
-                             .name = calls[i].name,
+            struct call c = {.make = calls[i % UNIT_COUNT(calls)].make,
+                             .name = calls[i % UNIT_COUNT(calls)].name,
                              .fd = p.in,
                              .buf = buf,
                              .len = sizeof(buf)};
-            if (c.make == reuse_splice_in)
+            if (c.make == make_splice_in)
                 c.flags = pipe_ends[1];
-            if (c.make == reuse_select && ending == BY_DEADLINE)
-                continue; /* it does not try again: -ETIMEDOUT is as true */
+            if ((c.make == make_select_readable && ending == BY_DEADLINE) ||
+                (c.make == make_splice_in && kind == UDP)) {
+                pair_close(p); /* a select does not try again: -ETIMEDOUT is as
+                                  true; nothing is spliced from UDP */
+                continue;
+            }
             rob(&c, &t, ending, feed, &p.out);
             expect_ebadf(&c);
             expect_untouched(&t, c.name);
@@ -285,7 +272,7 @@ static void splice_looks_at_both_ends(void **state)
     int ends[2];
     struct theft t;
     assert_int_equal(pipe(ends), 0);
-    struct call c = {.make = reuse_splice_in,
+    struct call c = {.make = make_splice_in,
                      .name = "splice",
                      .fd = ends[0],
                      .flags = q.out,
@@ -335,6 +322,23 @@ static void accept_takes_no_call_of_another_listener(void **state)
     }
 }
 
+/* Neither asks the stranger what has become of it nor connects it. */
+static void connect_asks_nobody_else(void **state)
+{
+    struct sockaddr_in addr;
+    struct theft t;
+    int server = listener(&addr), fds[3];
+    fill_queue(server, &addr, fds);
+    struct call c =
+        connect_call(socket(AF_INET, SOCK_STREAM, 0), &addr, sizeof(addr));
+    rob(&c, &t, BY_DEADLINE, NULL, NULL);
+    expect_ebadf(&c);
+    expect_untouched(&t, c.name);
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+    close(server);
+}
+
 static ssize_t recv_in_a_scope(struct call *c)
 {
     struct grove_timeout scope;
@@ -373,6 +377,7 @@ int main(void)
         cmocka_unit_test(a_part_done_before_is_told),
         cmocka_unit_test(splice_looks_at_both_ends),
         cmocka_unit_test(accept_takes_no_call_of_another_listener),
+        cmocka_unit_test(connect_asks_nobody_else),
         cmocka_unit_test(a_scope_has_not_expired),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

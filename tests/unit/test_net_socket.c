@@ -18,7 +18,7 @@ static struct dns_server server;
 
 static bool owned(int fd)
 {
-    return loop_fd(&hub_self()->loop, fd)->owned;
+    return loop_owned(fd);
 }
 
 static void descriptors_are_owned(void **state)

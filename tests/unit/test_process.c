@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/socket.h>
 
 #include "os/offload.h"
 #include "os/process.h"
@@ -235,6 +236,43 @@ static void a_talk_goes_on_after_its_deadline(void **state)
     close(gate[1]);
 }
 
+/* One of the pipes is closed by its number, which a stranger gets at once. */
+static void *rob(void *arg)
+{
+    int *s = arg;
+    grove_close(s[2]);
+    return dup2(s[0], s[2]) == s[2] && write(s[1], "mine", 4) == 4 ? NULL : arg;
+}
+
+static void a_talk_leaves_strangers_alone(void **state)
+{
+    grove_process_attr attr = {.in = GROVE_IO_PIPE, .out = GROVE_IO_PIPE};
+    grove_process *p;
+    grove_output out = {0};
+    grove_fiber *thief;
+    int s[3], status;
+    void *failure;
+    char buf[8];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
+    assert_int_equal(start(&p, &attr, (char *[]){"cat", NULL}), 0);
+    s[2] = grove_process_fd(p, 1);
+    int in = dup(grove_process_fd(p, 0)); /* cat does not end by itself */
+    assert_int_equal(grove_spawn(&thief, rob, s), 0);
+    assert_int_equal(grove_process_communicate_until(
+                         p, NULL, 0, &out, NULL, &status, grove_now() + HANG),
+                     -EBADF);
+    assert_int_equal(grove_join(thief, &failure), 0);
+    grove_release(thief);
+    assert_null(failure);
+    assert_int_equal(out.size, 0);
+    close(in);
+    assert_int_equal(end_of(p), 0);
+    assert_int_equal(recv(s[2], buf, 8, MSG_DONTWAIT), 4); /* nor closed */
+    for (int i = 0; i < 3; i++)
+        close(s[i]);
+    free(out.data);
+}
+
 static void deadlines_and_kills(void **state)
 {
     grove_process *p;
@@ -453,6 +491,7 @@ int main(void)
         cmocka_unit_test(pipes_are_descriptors),
         cmocka_unit_test(much_is_said_at_once),
         cmocka_unit_test(a_talk_goes_on_after_its_deadline),
+        cmocka_unit_test(a_talk_leaves_strangers_alone),
         cmocka_unit_test(deadlines_and_kills),
         cmocka_unit_test(a_hundred_at_once),
         cmocka_unit_test(hubs_wait_for_the_same_child),

@@ -476,8 +476,9 @@ static void a_servers_connection_can_be_a_streams(void **state)
 #ifndef STREAM_OVER_TLS
 static void bad_arguments_are_refused(void **state)
 {
-    grove_stream *s;
+    grove_stream *s = NULL;
     struct pair p = pair_of(UDP), q = pair_of(TCP);
+    assert_int_equal(grove_stream_new_tls(&s, NULL, -1, NULL), -EBADF);
     const grove_stream_attr little = {.read_size = 255},
                             much = {.write_size = GROVE_STREAM_SIZE_MAX + 1};
     assert_int_equal(grove_stream_new(&s, -1, NULL), -EBADF);

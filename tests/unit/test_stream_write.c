@@ -66,6 +66,38 @@ static void buffer(enum kind kind)
     ends_close(&e);
 }
 
+static ssize_t print_until(grove_stream *s, int64_t deadline,
+                           const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int r = deadline == GROVE_NEVER
+                ? grove_stream_vprintf(s, format, args)
+                : grove_stream_vprintf_until(s, format, args, deadline);
+    va_end(args);
+    return r;
+}
+
+/* Twins whose deadline has passed do what need not wait. */
+static void twins(enum kind kind)
+{
+    struct ends e = ends_of(kind, NULL);
+    char word[] = "and";
+    const struct iovec iov = {word, 3};
+    assert_int_equal(print_until(e.stream, GROVE_NEVER, "%d ", 1), 0);
+    assert_int_equal(print_until(e.stream, 0, "%s ", "two"), 0);
+    assert_int_equal(grove_stream_writev_until(e.stream, &iov, 1, 0), 0);
+    assert_int_equal(grove_stream_flush_until(e.stream, 0), 0);
+    assert_int_equal(grove_stream_shutdown_until(e.stream, 0), 0);
+    peer_expects(&e, "1 two and", 9);
+    ends_close(&e);
+}
+
+static void a_deadline_that_has_passed_is_no_hindrance(void **state)
+{
+    for_each_kind(twins);
+}
+
 static void what_is_written_is_sent_by_a_flush(void **state)
 {
     for_each_kind(buffer);
@@ -394,6 +426,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_sent_by_a_flush),
+        cmocka_unit_test(a_deadline_that_has_passed_is_no_hindrance),
         cmocka_unit_test(a_read_that_waits_flushes_before),
         cmocka_unit_test(more_than_fits_arrives_in_order),
         cmocka_unit_test(many_pieces_are_one_write),

@@ -17,7 +17,34 @@ static void note(struct timer *timer)
     fired[fired_count++] = container_of(timer, struct numbered, timer);
 }
 
-static uint64_t random_state = 88172645463325252u;
+/* A heap with room for n timers. */
+static struct timer_heap heap_for(size_t n)
+{
+    struct timer_heap heap = {0};
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(timer_claim(&heap), 0);
+    return heap;
+}
+
+static void free_heap(struct timer_heap *heap)
+{
+    assert_int_equal(heap->count, 0);
+    timer_heap_free(heap);
+}
+
+/* All that are due at now, a batch at a time. */
+static size_t expire_all(struct timer_heap *heap, int64_t now)
+{
+    size_t n = 0, batch;
+    do {
+        batch = timer_expire(heap, now);
+        assert_true(batch <= TIMER_BATCH);
+        n += batch;
+    } while (batch == TIMER_BATCH);
+    return n;
+}
+
+static uint64_t random_state;
 
 static unsigned rnd(unsigned below)
 {
@@ -30,7 +57,7 @@ static unsigned rnd(unsigned below)
 static void equal_deadlines_fire_in_the_order_added(void **state)
 {
     (void)state;
-    struct timer_heap heap = {0};
+    struct timer_heap heap = heap_for(100);
     struct numbered t[100] = {0};
     for (unsigned i = 0; i < UNIT_COUNT(t); i++) {
         t[i].number = i;
@@ -42,8 +69,7 @@ static void equal_deadlines_fire_in_the_order_added(void **state)
     assert_int_equal(timer_expire(&heap, 7), UNIT_COUNT(t));
     for (unsigned i = 0; i < UNIT_COUNT(t); i++)
         assert_int_equal(fired[i]->number, i);
-    assert_int_equal(heap.count, 0);
-    assert_null(heap.root);
+    free_heap(&heap);
 }
 
 /* The model: pending timers in an array, sorted by deadline and order. */
@@ -73,24 +99,42 @@ static void model_remove(struct model *m, struct numbered *t)
     memmove(&m->due[at], &m->due[at + 1], (m->count - at) * sizeof(m->due[0]));
 }
 
-static void random_operations_agree_with_a_sorted_array(void **state)
+/* How long from now: any time, or one of six timeouts as servers have them. */
+static int64_t any_time(int64_t unit)
 {
-    (void)state;
-    struct timer_heap heap = {0};
+    return ((int64_t)rnd(400) - 20) * unit;
+}
+
+static int64_t one_of_six(int64_t unit)
+{
+    return (int64_t)(1 + rnd(6)) * 50 * unit;
+}
+
+static int64_t either(int64_t unit)
+{
+    return rnd(3) ? one_of_six(unit) : any_time(unit);
+}
+
+/* Time goes on by less than a unit between two operations. */
+static void agrees_with_a_sorted_array(int64_t (*timeout)(int64_t unit),
+                                       int64_t unit)
+{
+    struct timer_heap heap = heap_for(MODEL);
     struct model m = {.count = 0};
     static struct numbered pool[MODEL];
     int64_t now = 0;
-    for (size_t step = 0; step < unit_scale(200000, 20000); step++) {
+    for (size_t step = 0; step < unit_scale(100000, 10000); step++) {
+        now += unit / 16;
         struct numbered *t = &pool[rnd(MODEL)];
         t->timer.fn = note;
         unsigned what = rnd(10);
         if (what == 0) {
-            now += rnd(50);
+            now += (int64_t)rnd(50) * unit;
             fired_count = 0;
             size_t due = 0;
             while (due < m.count && m.due[due]->timer.deadline <= now)
                 due++;
-            assert_int_equal(timer_expire(&heap, now), due);
+            assert_int_equal(expire_all(&heap, now), due);
             assert_int_equal(fired_count, due);
             assert_memory_equal(fired, m.due, due * sizeof(fired[0]));
             m.count -= due;
@@ -101,11 +145,26 @@ static void random_operations_agree_with_a_sorted_array(void **state)
             assert_false(timer_pending(&t->timer));
             timer_remove(&heap, &t->timer); /* again: nothing */
         } else {
-            timer_add(&heap, &t->timer, now + rnd(400) - 20);
+            timer_add(&heap, &t->timer, now + timeout(unit));
             model_add(&m, t);
         }
         assert_int_equal(heap.count, m.count);
-        assert_ptr_equal(heap.root, m.count ? &m.due[0]->timer : NULL);
+        assert_int_equal(timer_first(&heap),
+                         m.count ? m.due[0]->timer.deadline : GROVE_NEVER);
+    }
+    for (size_t i = 0; i < m.count; i++)
+        timer_remove(&heap, &m.due[i]->timer);
+    free_heap(&heap);
+}
+
+static void random_operations_agree_with_a_sorted_array(void **state)
+{
+    (void)state;
+    int64_t (*const timeouts[])(int64_t) = {any_time, one_of_six, either};
+    const int64_t units[] = {1, 16 * GROVE_MICROSECOND, 7 * MS};
+    for (size_t i = 0; i < UNIT_COUNT(timeouts); i++) {
+        for (size_t j = 0; j < UNIT_COUNT(units); j++)
+            agrees_with_a_sorted_array(timeouts[i], units[j]);
     }
 }
 
@@ -126,7 +185,7 @@ static void a_million_timers_live_and_expire_in_order(void **state)
     size_t n = unit_scale(1000000, 20000);
     struct timer *t = calloc(n, sizeof(*t));
     assert_non_null(t);
-    struct timer_heap heap = {0};
+    struct timer_heap heap = heap_for(n);
     for (size_t i = 0; i < n; i++) {
         t[i].fn = note_order;
         timer_add(&heap, &t[i], rnd(1u << 30));
@@ -134,8 +193,9 @@ static void a_million_timers_live_and_expire_in_order(void **state)
     assert_int_equal(heap.count, n);
     last_deadline = 0;
     count = 0;
-    assert_int_equal(timer_expire(&heap, INT64_MAX), n);
+    assert_int_equal(expire_all(&heap, INT64_MAX), n);
     assert_int_equal(count, n);
+    free_heap(&heap);
     free(t);
 }
 
@@ -146,7 +206,7 @@ static void any_order_of_removal_empties_the_heap(void **state)
     static struct timer t[N];
     unsigned order[N];
     for (unsigned kind = 0; kind < 3; kind++) {
-        struct timer_heap heap = {0};
+        struct timer_heap heap = heap_for(N);
         for (unsigned i = 0; i < N; i++) {
             order[i] = kind == 0 ? i : N - 1 - i;
             timer_add(&heap, &t[i], rnd(100));
@@ -160,7 +220,7 @@ static void any_order_of_removal_empties_the_heap(void **state)
             timer_remove(&heap, &t[order[i]]);
             assert_int_equal(heap.count, N - 1 - i);
         }
-        assert_null(heap.root);
+        free_heap(&heap);
     }
 }
 
@@ -185,7 +245,7 @@ static void a_timer_that_adds_itself_holds_up_nobody(void **state)
     (void)state;
     struct timer again = {.fn = add_again};
     struct timer other = {.fn = note_count};
-    again_heap = (struct timer_heap){0};
+    again_heap = heap_for(2);
     timer_add(&again_heap, &again, 1);
     timer_add(&again_heap, &other, 5);
     count = 0;
@@ -197,7 +257,7 @@ static void a_timer_that_adds_itself_holds_up_nobody(void **state)
     assert_int_equal(timer_expire(&again_heap, 10), 2);
     assert_int_equal(count, 2);
     timer_remove(&again_heap, &again);
-    assert_null(again_heap.root);
+    free_heap(&again_heap);
 }
 
 static struct timer *victim;
@@ -211,7 +271,7 @@ static void remove_victim(struct timer *timer)
 static void a_timer_may_remove_one_that_is_due(void **state)
 {
     (void)state;
-    again_heap = (struct timer_heap){0};
+    again_heap = heap_for(2);
     struct timer first = {.fn = remove_victim};
     struct timer second = {.fn = note_count};
     victim = &second;
@@ -220,11 +280,65 @@ static void a_timer_may_remove_one_that_is_due(void **state)
     timer_add(&again_heap, &second, 2);
     assert_int_equal(timer_expire(&again_heap, 10), 1);
     assert_int_equal(last_deadline, 0);
-    assert_null(again_heap.root);
+    free_heap(&again_heap);
+}
+
+static unsigned others;
+
+static void note_other(struct timer *timer)
+{
+    (void)timer;
+    others++;
+}
+
+/* More than a batch of those do not keep others waiting either: each comes
+ * again only behind all that were due before. */
+static void many_that_add_themselves_hold_up_nobody(void **state)
+{
+    (void)state;
+    enum { N = 3 * TIMER_BATCH };
+    static struct timer again[N];
+    struct timer other = {.fn = note_other};
+    again_heap = heap_for(N + 1);
+    for (unsigned i = 0; i < N; i++) {
+        again[i] = (struct timer){.fn = add_again};
+        timer_add(&again_heap, &again[i], 1);
+    }
+    timer_add(&again_heap, &other, 5);
+    count = 0;
+    others = 0;
+    for (int64_t now = 10; others == 0; now++) {
+        assert_int_equal(timer_expire(&again_heap, now), TIMER_BATCH);
+        assert_true(count <= N + TIMER_BATCH);
+    }
+    for (unsigned i = 0; i < N; i++)
+        timer_remove(&again_heap, &again[i]);
+    free_heap(&again_heap);
+}
+
+/* Memory is asked for where room is claimed, and nowhere else. */
+static void claims_are_room_and_are_given_up(void **state)
+{
+    (void)state;
+    struct timer_heap heap = heap_for(3);
+    size_t room = heap.room;
+    assert_true(room >= 3);
+    for (int i = 0; i < 3; i++)
+        timer_unclaim(&heap);
+    for (size_t i = 0; i < room; i++)
+        assert_int_equal(timer_claim(&heap), 0);
+    assert_int_equal(heap.room, room);
+    assert_int_equal(timer_claim(&heap), 0);
+    assert_true(heap.room > room);
+    free_heap(&heap);
 }
 
 int main(void)
 {
+    const char *seed = getenv("GROVE_SEED");
+    random_state = seed ? strtoull(seed, NULL, 10) : (uint64_t)grove_now();
+    printf("GROVE_SEED=%llu\n", (unsigned long long)random_state);
+    random_state |= 1; /* never 0, which xorshift would stay at */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_deadlines_fire_in_the_order_added),
         cmocka_unit_test(random_operations_agree_with_a_sorted_array),
@@ -232,6 +346,8 @@ int main(void)
         cmocka_unit_test(any_order_of_removal_empties_the_heap),
         cmocka_unit_test(a_timer_that_adds_itself_holds_up_nobody),
         cmocka_unit_test(a_timer_may_remove_one_that_is_due),
+        cmocka_unit_test(many_that_add_themselves_hold_up_nobody),
+        cmocka_unit_test(claims_are_room_and_are_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

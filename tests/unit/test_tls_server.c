@@ -13,7 +13,7 @@ static void echo(grove_connection *c)
     assert_non_null(c->tls);
     assert_string_equal(grove_tls_host(c->tls), "a.test");
     while ((n = grove_connection_read(c, buf, sizeof(buf))) > 0)
-        grove_connection_write(c, buf, (size_t)n);
+        grove_connection_write_all(c, buf, (size_t)n, NULL);
     ++*(int *)c->arg;
 }
 
@@ -71,7 +71,7 @@ static void connections_are_encrypted(void **state)
 
 static grove_server_stats stats_of(const grove_server *server)
 {
-    grove_server_stats stats;
+    grove_server_stats stats = {0};
     grove_server_get_stats(server, &stats);
     return stats;
 }

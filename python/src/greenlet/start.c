@@ -67,6 +67,7 @@ static void on_delay(struct timer *timer)
     Greenlet *g = delay->greenlet;
     assert(g->delay == delay && g->begun && !timer_pending(timer));
     g->delay = NULL;
+    timer_unclaim(&green_state(g)->thread->hub->timers);
     PyMem_Free(delay);
     spawned_queue(&g->base);
     Py_DECREF(g); /* the queue has one */
@@ -81,8 +82,10 @@ void green_cancel_start(Greenlet *g)
         g->delay = NULL;
         struct hub *hub = green_state(g)->thread->hub;
         assert(delay->greenlet == g && (hub || green_state(g)->thread->dead));
-        if (hub) /* NULL: its thread has ended, and the timers with it */
+        if (hub) { /* NULL: its thread has ended, and the timers with it */
             timer_remove(&hub->timers, &delay->timer);
+            timer_unclaim(&hub->timers);
+        }
         PyMem_Free(delay);
         Py_DECREF(g);
     }
@@ -118,7 +121,8 @@ static int start_later(Greenlet *g, PyObject *seconds)
         argument_deadline(seconds, &deadline) < 0)
         return -1;
     struct green_delay *delay = PyMem_Malloc(sizeof(*delay));
-    if (!delay) {
+    if (!delay || timer_claim(&t->hub->timers) < 0) {
+        PyMem_Free(delay);
         PyErr_NoMemory();
         return -1;
     }

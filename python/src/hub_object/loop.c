@@ -263,7 +263,7 @@ static PyObject *loop_closing_fd(PyObject *self, PyObject *arg)
         return NULL;
     size_t before = hub->loop.waits;
     if (fd >= 0)
-        loop_forget(&hub->loop, fd);
+        hub_closing(fd);
     return PyBool_FromLong(hub->loop.waits < before);
 }
 

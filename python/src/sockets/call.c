@@ -13,20 +13,16 @@
 
 PyObject *call_closed_elsewhere;
 
-/* Calls a thread makes between two turns for others. A greenlet whose calls
- * never have to wait (its peer is quicker, or has hung up and it does not mind)
- * would starve the rest; a turn costs 30 to 60 ns, 2 a call. */
-#define CALLS_A_TURN 32
-
-/* Before the call, so that nothing is lost when an exception comes meanwhile.
- * 0, or -1 with that exception. */
+/* A greenlet whose calls never have to wait (its peer is quicker, or has hung
+ * up and it does not mind) would starve the rest. Before the call, so that
+ * nothing is lost when an exception comes meanwhile. 0, or -1 with that
+ * exception. */
 static int give_turn(struct py_thread *t)
 {
-    static __thread unsigned calls;
-    if (likely(++calls % CALLS_A_TURN != 0))
+    if (likely(!hub_turn_due(t->hub)))
         return 0;
     assert(t->tstate == state_current_tstate() && !PyErr_Occurred());
-    grove_yield();
+    hub_turn_slow(t->hub, true);
     return core_after_wait(t);
 }
 

@@ -4,16 +4,20 @@
  * Those of other libraries may be closed without our notice, and their numbers
  * come back as other files; the loop would then wait for a registration that
  * the kernel has dropped. wait_read and its like therefore register afresh each
- * time when nobody else waits for the number. Our own sockets tell of both
- * ends: fd_opened and fd_closed.
+ * time when nobody else waits for the number. Our own sockets tell of their
+ * beginning and their end: fd_opened or fd_adopted, fd_closed or fd_disowned.
  */
 #include "sockets/private.h"
 
-/* The calling thread's loop, if there is one: nothing is made for a call that
- * only forgets. */
-static struct loop *existing_loop(void)
+/* What tell(fd) is called for. */
+static PyObject *told(PyObject *arg, void (*tell)(int fd))
 {
-    return hub_of_thread ? &hub_of_thread->loop : NULL;
+    int fd = state_as_int(arg);
+    if (fd == -1 && PyErr_Occurred())
+        return NULL;
+    if (fd >= 0)
+        tell(fd);
+    Py_RETURN_NONE;
 }
 
 PyDoc_STRVAR(fd_opened_doc,
@@ -23,31 +27,37 @@ PyDoc_STRVAR(fd_opened_doc,
 
 static PyObject *fd_opened(PyObject *module, PyObject *arg)
 {
-    int fd = state_as_int(arg);
-    if (fd == -1 && PyErr_Occurred())
-        return NULL;
-    struct loop *loop = existing_loop();
-    struct loop_fd *record = loop ? loop_fd(loop, fd) : NULL;
-    /* One that is waited for is another view of a socket in use. */
-    if (record && !loop_waited(record))
-        loop_own(loop, fd);
-    Py_RETURN_NONE;
+    return told(arg, hub_opened);
 }
 
-PyDoc_STRVAR(
-    fd_closed_doc,
-    "fd_closed(fd)\n\n"
-    "fd is about to be closed: whoever waits for it gets OSError EBADF.");
+PyDoc_STRVAR(fd_adopted_doc,
+             "fd_adopted(fd)\n\n"
+             "As fd_opened, of one that has been open already and may be in\n"
+             "use: whoever waits for it goes on waiting.");
+
+static PyObject *fd_adopted(PyObject *module, PyObject *arg)
+{
+    return told(arg, hub_adopt);
+}
+
+PyDoc_STRVAR(fd_disowned_doc,
+             "fd_disowned(fd)\n\n"
+             "fd may be closed by anybody from now on: it is looked at before\n"
+             "each wait.");
+
+static PyObject *fd_disowned(PyObject *module, PyObject *arg)
+{
+    return told(arg, hub_disown);
+}
+
+PyDoc_STRVAR(fd_closed_doc, "fd_closed(fd)\n\n"
+                            "fd is about to be closed: whoever waits for it, "
+                            "in whichever thread, gets\n"
+                            "OSError EBADF.");
 
 static PyObject *fd_closed(PyObject *module, PyObject *arg)
 {
-    int fd = state_as_int(arg);
-    if (fd == -1 && PyErr_Occurred())
-        return NULL;
-    struct loop *loop = existing_loop();
-    if (loop)
-        loop_forget(loop, fd);
-    Py_RETURN_NONE;
+    return told(arg, hub_closing);
 }
 
 /* poll(2) on behalf of a greenlet: how many are ready, 0 when the deadline
@@ -207,6 +217,8 @@ static PyObject *poll_pairs(PyObject *module, PyObject *args)
 
 static PyMethodDef functions[] = {
     {"fd_opened", fd_opened, METH_O, fd_opened_doc},
+    {"fd_adopted", fd_adopted, METH_O, fd_adopted_doc},
+    {"fd_disowned", fd_disowned, METH_O, fd_disowned_doc},
     {"fd_closed", fd_closed, METH_O, fd_closed_doc},
     {"wait_read", (PyCFunction)(void (*)(void))wait_read,
      METH_VARARGS | METH_KEYWORDS, wait_read_doc},

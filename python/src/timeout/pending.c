@@ -40,6 +40,7 @@ static void disarm(Timeout *self)
     assert(timer_pending(&self->timer) != run_queued(&self->run));
     if (timer_pending(&self->timer)) {
         timer_remove(&hub->timers, &self->timer);
+        timer_unclaim(&hub->timers);
         hub->unref -= !self->ref;
     }
     if (run_queued(&self->run))
@@ -91,6 +92,7 @@ void timeout_on_timer(struct timer *timer)
     Timeout *self = container_of(timer, Timeout, timer);
     assert(timeout_pending(self) && !timer_pending(timer));
     struct hub *hub = self->target->green->thread->hub;
+    timer_unclaim(&hub->timers);
     hub->unref -= !self->ref;
     hub_queue(hub, &self->run);
 }
@@ -111,6 +113,10 @@ int timeout_start(Timeout *self)
     struct py_thread *t = thread_self();
     if (!t || !hub_object(t))
         return -1;
+    if (timer_claim(&t->hub->timers) < 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
     assert(!timeout_pending(self) && t->current->green->thread == t);
     self->target = (PyGreenlet *)Py_NewRef((PyObject *)t->current);
     Py_INCREF(self);

@@ -30,7 +30,7 @@ static void forget_pidfd(ChildWatcher *c)
         loop_wait_remove(&hub->loop, &c->wait);
         hub->unref--;
     }
-    loop_forget(&hub->loop, c->pidfd);
+    hub_closing(c->pidfd);
     close(c->pidfd);
     c->pidfd = -1;
 }

@@ -119,7 +119,8 @@ static struct phases *phases_of(Watcher *w)
     if (t->watchers.phases)
         return t->watchers.phases;
     struct phases *p = PyMem_Calloc(1, sizeof(*p));
-    if (!p) {
+    if (!p || timer_claim(&t->hub->timers) < 0) {
+        PyMem_Free(p);
         PyErr_NoMemory();
         return NULL;
     }

@@ -140,7 +140,7 @@ static void stop_inotify(StatWatcher *s)
         loop_wait_remove(&hub->loop, &s->wait);
         watcher_count(&s->base, -1);
     }
-    loop_forget(&hub->loop, s->inotify);
+    hub_closing(s->inotify);
     close(s->inotify);
     s->inotify = -1;
 }
@@ -174,7 +174,7 @@ static double interval_of(StatWatcher *s)
 
 static void watch(StatWatcher *s)
 {
-    assert(s->base.active);
+    assert(s->base.active && s->base.timed);
     watch_changes(s);
     if (timer_pending(&s->timer))
         return;
@@ -212,6 +212,8 @@ static int stat_arm(Watcher *w)
     if (!attr)
         return -1;
     Py_XSETREF(s->attr, attr);
+    if (watcher_timed(w) < 0)
+        return -1;
     watch(s);
     return 0;
 }
@@ -226,6 +228,7 @@ static void stat_disarm(Watcher *w)
         timer_remove(&watcher_hub(w)->timers, &s->timer);
         watcher_count(w, -1);
     }
+    watcher_untimed(w);
 }
 
 static size_t stat_armed(const Watcher *w)

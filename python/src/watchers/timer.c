@@ -12,38 +12,46 @@ typedef struct TimerWatcher {
     double repeat;      /* seconds from then on; 0: once */
 } TimerWatcher;
 
-static void timer_disarm(Watcher *w)
+static void disarm(TimerWatcher *t)
 {
-    TimerWatcher *t = (TimerWatcher *)w;
     if (!timer_pending(&t->timer))
         return;
-    timer_remove(&watcher_hub(w)->timers, &t->timer);
-    watcher_count(w, -1);
+    timer_remove(&watcher_hub(&t->base)->timers, &t->timer);
+    watcher_count(&t->base, -1);
 }
 
-static void timer_arm_for(TimerWatcher *t, double seconds)
+static void timer_disarm(Watcher *w)
 {
+    disarm((TimerWatcher *)w);
+    watcher_untimed(w);
+}
+
+/* -1 with an exception, which one that has been armed since its start does not
+ * get. */
+static int timer_arm_for(TimerWatcher *t, double seconds)
+{
+    if (watcher_timed(&t->base) < 0)
+        return -1;
     int64_t ns = seconds <= 0       ? 0
                  : seconds >= 9.2e9 ? GROVE_NEVER
                                     : (int64_t)(seconds * 1e9);
-    assert(t->base.active);
-    timer_disarm(&t->base);
+    disarm(t);
     assert(!timer_pending(&t->timer));
     timer_add(&watcher_hub(&t->base)->timers, &t->timer, hub_deadline(ns));
     watcher_count(&t->base, 1);
+    return 0;
 }
 
 static int timer_arm(Watcher *w)
 {
-    timer_arm_for((TimerWatcher *)w, ((TimerWatcher *)w)->after);
-    return 0;
+    return timer_arm_for((TimerWatcher *)w, ((TimerWatcher *)w)->after);
 }
 
 static PyObject *timer_before(Watcher *w)
 {
     TimerWatcher *t = (TimerWatcher *)w;
-    if (t->repeat > 0)
-        timer_arm_for(t, t->repeat);
+    if (t->repeat > 0 && timer_arm_for(t, t->repeat) < 0)
+        return NULL;
     return Py_NewRef(w->args);
 }
 
@@ -138,10 +146,10 @@ static PyObject *timer_again(PyObject *self, PyObject *args, PyObject *kwargs)
     TimerWatcher *t = (TimerWatcher *)self;
     if (check_update(kwargs) < 0 || watcher_start(&t->base, args) < 0)
         return NULL;
-    if (t->repeat > 0)
-        timer_arm_for(t, t->repeat);
-    else
+    if (t->repeat <= 0)
         watcher_stop(&t->base);
+    else if (timer_arm_for(t, t->repeat) < 0)
+        return NULL;
     Py_RETURN_NONE;
 }
 

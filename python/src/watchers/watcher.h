@@ -20,6 +20,7 @@ typedef struct Watcher {
     bool ref;       /* keeps the loop going */
     bool closed;    /* for good: it cannot be started */
     bool active;    /* started and not stopped: refers to itself */
+    bool timed;     /* its hub has room for a timer of it; only while active */
 } Watcher;
 
 /* A sort of watcher: what is its own. Timers and waits are counted by
@@ -75,6 +76,29 @@ static inline void watcher_count(Watcher *w, int n)
 {
     if (!w->ref)
         watcher_hub(w)->unref += (size_t)n;
+}
+
+/* Have room for a timer of w, which is active, until watcher_untimed. -1 with
+ * an exception. */
+static inline int watcher_timed(Watcher *w)
+{
+    assert(w->active);
+    if (w->timed)
+        return 0;
+    if (timer_claim(&watcher_hub(w)->timers) < 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    w->timed = true;
+    return 0;
+}
+
+/* It has no timer armed and will have none until it is started again. */
+static inline void watcher_untimed(Watcher *w)
+{
+    if (w->timed)
+        timer_unclaim(&watcher_hub(w)->timers);
+    w->timed = false;
 }
 
 /* It has happened: its callback is due. */

@@ -1,0 +1,301 @@
+/*
+ * Calls that could have waited and need not give the others a turn now and
+ * then, and the loop its look at timers: whatever is saturated. All is told by
+ * counts of operations.
+ */
+#include "unit.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "grove.h"
+#include "hub/hub.h"
+
+enum { OPERATIONS = 20000, PAST = 1 };
+
+/* ---- what is saturated ------------------------------------------------------- */
+
+static grove_channel *channel;
+static grove_mutex mutex = GROVE_MUTEX_INIT;
+static grove_semaphore semaphore = GROVE_SEMAPHORE_INIT(1);
+static grove_rwlock rwlock = GROVE_RWLOCK_INIT;
+static grove_barrier barrier = GROVE_BARRIER_INIT(1);
+static grove_event set, never;
+static int file;
+
+static void on_channel(void)
+{
+    int value = 1;
+    assert_int_equal(grove_channel_send(channel, &value), 0);
+    assert_int_equal(grove_channel_recv(channel, &value), 0);
+}
+
+static void on_select(void)
+{
+    int value = 1;
+    grove_clause clauses[] = {
+        {.kind = GROVE_CLAUSE_SEND, .channel = channel, .value = &value},
+        {.kind = GROVE_CLAUSE_EVENT, .event = &never}};
+    assert_int_equal(grove_select(clauses, 2), 0);
+    clauses[0].kind = GROVE_CLAUSE_RECV;
+    assert_int_equal(grove_select(clauses, 2), 0);
+}
+
+static void on_mutex(void)
+{
+    assert_int_equal(grove_mutex_lock(&mutex), 0);
+    assert_int_equal(grove_mutex_unlock(&mutex), 0);
+}
+
+static void on_semaphore(void)
+{
+    assert_int_equal(grove_semaphore_acquire(&semaphore, 1), 0);
+    assert_int_equal(grove_semaphore_release(&semaphore, 1), 0);
+}
+
+static void on_event(void)
+{
+    assert_int_equal(grove_event_wait(&set), 0);
+}
+
+static void on_rwlock(void)
+{
+    assert_int_equal(grove_rwlock_rdlock(&rwlock), 0);
+    assert_int_equal(grove_rwlock_unlock(&rwlock), 0);
+}
+
+static void on_barrier(void)
+{
+    assert_int_equal(grove_barrier_wait(&barrier), 1);
+}
+
+static void on_file(void)
+{
+    char byte;
+    assert_int_equal(grove_pread(file, &byte, 1, 0), 1);
+}
+
+static void on_past_deadlines(void)
+{
+    assert_int_equal(grove_event_wait_until(&never, PAST), -ETIMEDOUT);
+}
+
+static void on_past_deadlines_of_a_select(void)
+{
+    grove_clause clause = {.kind = GROVE_CLAUSE_EVENT, .event = &never};
+    assert_int_equal(grove_select_until(&clause, 1, PAST), -ETIMEDOUT);
+}
+
+static void (*const primitives[])(void) = {
+    on_channel,        on_select,
+    on_mutex,          on_semaphore,
+    on_event,          on_rwlock,
+    on_barrier,        on_file,
+    on_past_deadlines, on_past_deadlines_of_a_select,
+};
+
+enum { PRIMITIVES = sizeof(primitives) / sizeof(*primitives) };
+
+static int make_primitives(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/grove-turn-XXXXXX";
+    file = mkstemp(path);
+    unlink(path);
+    grove_event_set(&set);
+    return file < 0 || write(file, "x", 1) != 1 ||
+           grove_channel_create(&channel, sizeof(int), 4) != 0;
+}
+
+static int end_primitives(void **state)
+{
+    (void)state;
+    grove_channel_release(channel);
+    return close(file);
+}
+
+/* ---- turns ------------------------------------------------------------------- */
+
+static bool busy_done;
+static int turns;    /* that others had */
+static int64_t due;  /* when the timer is */
+static int late;     /* operations after that, before it had its turn */
+static bool has_run; /* the timer's fiber */
+
+static void *saturate(void *arg)
+{
+    void (*operate)(void) = *(void (**)(void))arg;
+    for (int i = 0; i < OPERATIONS; i++)
+        operate();
+    busy_done = true;
+    return NULL;
+}
+
+static void *count_turns(void *arg)
+{
+    while (!busy_done) {
+        turns++;
+        grove_yield();
+    }
+    return arg;
+}
+
+static void run_both(void *(*a)(void *), void *(*b)(void *), void *arg)
+{
+    grove_fiber *f[2];
+    assert_int_equal(grove_spawn(&f[0], a, arg), 0);
+    assert_int_equal(grove_spawn(&f[1], b, arg), 0);
+    assert_int_equal(grove_join_all(f, 2, 0), 2);
+    for (int i = 0; i < 2; i++)
+        grove_release(f[i]);
+}
+
+static void others_get_turns(void **state)
+{
+    (void)state;
+    for (int i = 0; i < PRIMITIVES; i++) {
+        busy_done = false;
+        turns = 0;
+        run_both(saturate, count_turns, (void *)&primitives[i]);
+        assert_true(turns >= OPERATIONS / HUB_CALLS - 1);
+    }
+}
+
+static void *saturate_until_timer(void *arg)
+{
+    void (*operate)(void) = *(void (**)(void))arg;
+    while (!has_run) {
+        late += grove_now() > due;
+        operate();
+    }
+    return NULL;
+}
+
+static void *wait_for_timer(void *arg)
+{
+    due = grove_now() + GROVE_MILLISECOND;
+    late = 0;
+    assert_int_equal(grove_sleep_until(due), 0);
+    has_run = true;
+    return arg;
+}
+
+/* The loop is given its look by one turn, the timer's fiber by the next. */
+static void timers_are_late_by_two_countdowns(void **state)
+{
+    (void)state;
+    for (int i = 0; i < PRIMITIVES; i++) {
+        for (int round = 0; round < 3; round++) {
+            has_run = false;
+            due = GROVE_NEVER;
+            run_both(wait_for_timer, saturate_until_timer,
+                     (void *)&primitives[i]);
+            assert_true(late <= 2 * HUB_CALLS + 1);
+        }
+    }
+}
+
+/* ---- none -------------------------------------------------------------------- */
+
+static void *try_only(void *arg)
+{
+    int value = 1;
+    for (int i = 0; i < OPERATIONS; i++) {
+        assert_int_equal(grove_channel_trysend(channel, &value), 0);
+        assert_int_equal(grove_channel_tryrecv(channel, &value), 0);
+        assert_int_equal(grove_mutex_trylock(&mutex), 0);
+        assert_int_equal(grove_mutex_unlock(&mutex), 0);
+        assert_int_equal(grove_semaphore_tryacquire(&semaphore, 1), 0);
+        assert_int_equal(grove_semaphore_release(&semaphore, 1), 0);
+        grove_event_set(&set);
+    }
+    assert_int_equal(turns, 0);
+    busy_done = true;
+    return arg;
+}
+
+static void tries_give_none(void **state)
+{
+    (void)state;
+    busy_done = false;
+    turns = 0;
+    run_both(try_only, count_turns, NULL);
+}
+
+/* ---- kills ------------------------------------------------------------------- */
+
+static int received;
+
+static void *receive(void *arg)
+{
+    grove_channel *numbers = arg;
+    int value, r;
+    while ((r = grove_channel_recv(numbers, &value)) == 0)
+        assert_int_equal(value, received++);
+    assert_int_equal(r, -ECANCELED);
+    return NULL;
+}
+
+/* Killed in its turn: what there is it gets, and is told where it waits. */
+static void a_kill_in_a_turn_loses_nothing(void **state)
+{
+    (void)state;
+    enum { NUMBERS = 10 * HUB_CALLS };
+    grove_channel *numbers;
+    grove_fiber *f;
+    assert_int_equal(
+        grove_channel_create(&numbers, sizeof(int), GROVE_UNBOUNDED), 0);
+    for (int i = 0; i < NUMBERS; i++)
+        assert_int_equal(grove_channel_trysend(numbers, &i), 0);
+    assert_int_equal(grove_spawn(&f, receive, numbers), 0);
+    received = 0;
+    grove_yield();
+    assert_uint_in_range(received, 1, NUMBERS - 1);
+    assert_int_equal(grove_kill(f), 0);
+    assert_int_equal(grove_join(f, NULL), 0);
+    assert_int_equal(received, NUMBERS);
+    grove_release(f);
+    grove_channel_release(numbers);
+}
+
+/* ---- a pass ------------------------------------------------------------------ */
+
+/* 100 us of work between two yields. */
+static void *work_slowly(void *arg)
+{
+    while (!has_run) {
+        int64_t start = grove_now();
+        while (grove_now() < start + 100 * GROVE_MICROSECOND)
+            ;
+        late += grove_now() > due;
+        grove_yield();
+    }
+    return arg;
+}
+
+static void a_pass_of_slow_fibers_is_short(void **state)
+{
+    (void)state;
+    grove_fiber *f[3];
+    has_run = false;
+    due = GROVE_NEVER;
+    assert_int_equal(grove_spawn(&f[0], wait_for_timer, NULL), 0);
+    assert_int_equal(grove_spawn(&f[1], work_slowly, NULL), 0);
+    assert_int_equal(grove_spawn(&f[2], work_slowly, NULL), 0);
+    assert_int_equal(grove_join_all(f, 3, 0), 3);
+    assert_true(late <= 4 * PACE_FIRST); /* of 256 by counts alone */
+    for (int i = 0; i < 3; i++)
+        grove_release(f[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(others_get_turns),
+        cmocka_unit_test(timers_are_late_by_two_countdowns),
+        cmocka_unit_test(tries_give_none),
+        cmocka_unit_test(a_kill_in_a_turn_loses_nothing),
+        cmocka_unit_test(a_pass_of_slow_fibers_is_short),
+    };
+    return cmocka_run_group_tests(tests, make_primitives, end_primitives);
+}
