@@ -29,27 +29,6 @@ static const grove_http_attr attr = {.limits.body_size = -1};
 
 /* ---- connections to the server behind ------------------------------------------ */
 
-/* Whether it is there still, and has nothing to say. */
-static bool is_alive(grove_http *h)
-{
-    const char *at;
-    return grove_stream_peek_until(grove_http_stream(h), 1, &at, 0) ==
-           -ETIMEDOUT;
-}
-
-/* A kept one, or a new one. 0 or a negative errno. */
-static int take(grove_http **out)
-{
-    while (kept_count > 0) {
-        *out = kept[--kept_count];
-        if (is_alive(*out))
-            return 0;
-        grove_http_close(*out);
-    }
-    return grove_http_dial_until(out, host, port, NULL, &attr,
-                                 grove_now() + PATIENCE);
-}
-
 static void give_back(grove_http *h)
 {
     if (kept_count < KEPT && grove_http_reusable(h))
@@ -135,6 +114,25 @@ static int pass_response(grove_http *from, grove_http *to)
     return r == 0 ? pass_body(from, to) : r;
 }
 
+/* Send a request, but not its body, over a kept connection, unless the server
+ * has closed that, or over a new one. 0, or a negative errno: *out is NULL or
+ * to be closed. */
+static int ask(grove_http *h, grove_http **out)
+{
+    *out = NULL;
+    while (kept_count > 0) {
+        *out = kept[--kept_count];
+        int r = pass_request(h, *out);
+        if (r != -EPIPE)
+            return r;
+        grove_http_close(*out);
+        *out = NULL;
+    }
+    int r = grove_http_dial_until(out, host, port, NULL, &attr,
+                                  grove_now() + PATIENCE);
+    return r == 0 ? pass_request(h, *out) : r;
+}
+
 /* ---- an exchange -------------------------------------------------------------------- */
 
 struct way {
@@ -170,12 +168,9 @@ static int exchange_with_body(grove_http *h, grove_http *to)
 
 static int exchange(grove_http *h, grove_http *to)
 {
-    int r = pass_request(h, to);
-    if (r < 0)
-        return r;
     if (grove_http_received(h)->length != 0)
         return exchange_with_body(h, to);
-    r = grove_http_response(to);
+    int r = grove_http_response(to);
     return r == 0 ? pass_response(to, h) : r;
 }
 
@@ -187,13 +182,10 @@ static void tell(grove_http *h, int error)
 
 static void handle(grove_http *h)
 {
-    grove_http *to;
-    int r = grove_http_received(h)->upgrade ? -ENOTSUP : take(&to);
-    if (r < 0) {
-        tell(h, r);
-        return;
-    }
-    r = exchange(h, to);
+    grove_http *to = NULL;
+    int r = grove_http_received(h)->upgrade ? -ENOTSUP : ask(h, &to);
+    if (r == 0)
+        r = exchange(h, to);
     if (r < 0) {
         tell(h, r);
         grove_http_close(to);
