@@ -5,7 +5,7 @@
  *   proxy SIZE
  *
  * 50 connections with one exchange under way each. The server behind, which
- * sends back what it got, is threads of this program. Both peers have one
+ * sends back what it got, is a thread of this program. Both peers have one
  * thread and their own defaults otherwise.
  */
 #include <errno.h>
@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,38 +24,62 @@
 
 #define SMALL_TURN 4000 /* exchanges of a turn */
 #define LARGE_TURN 500
+#define EVENTS 64
 
 static size_t size; /* bytes of an exchange, either way */
 
 /* ---- the server behind ---------------------------------------------------------- */
 
-static void *echo(void *arg)
+/* A connection of a proxy's. */
+struct behind {
+    int fd;
+    size_t got; /* bytes of what is to be sent back */
+    char bytes[];
+};
+
+static void accept_behind(int epoll, int listener)
 {
-    int fd = (int)(intptr_t)arg;
-    char *buf = malloc(size);
-    while (recv(fd, buf, size, MSG_WAITALL) == (ssize_t)size &&
-           send(fd, buf, size, MSG_NOSIGNAL) == (ssize_t)size)
-        ;
-    free(buf);
-    close(fd);
-    return NULL;
+    struct behind *b = calloc(1, sizeof(*b) + size);
+    b->fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = b};
+    if (b->fd < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, b->fd, &event) < 0)
+        bench_check(errno, "accept");
 }
 
-static void spawn(void *(*fn)(void *), int fd)
+/* The whole message is sent back at once. This waits until the client reads,
+ * which is another thread. */
+static void echo(struct behind *b)
 {
-    pthread_t thread;
-    bench_check(pthread_create(&thread, NULL, fn, (void *)(intptr_t)fd),
-                "thread");
-    pthread_detach(thread);
+    ssize_t n = recv(b->fd, b->bytes + b->got, size - b->got, MSG_DONTWAIT);
+    if (n < 0 && errno == EAGAIN)
+        return;
+    if (n <= 0) {
+        close(b->fd);
+        free(b);
+        return;
+    }
+    b->got += (size_t)n;
+    if (b->got == size) {
+        b->got = 0;
+        send(b->fd, b->bytes, size, MSG_NOSIGNAL);
+    }
 }
 
 static void *serve(void *arg)
 {
+    int listener = (int)(intptr_t)arg, epoll = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event accepts = {.events = EPOLLIN};
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &accepts) < 0)
+        bench_check(errno, "epoll_ctl");
     for (;;) {
-        int fd = accept((int)(intptr_t)arg, NULL, NULL);
-        if (fd < 0)
-            bench_check(errno, "accept");
-        spawn(echo, fd);
+        struct epoll_event events[EVENTS];
+        int n = epoll_wait(epoll, events, EVENTS, -1);
+        for (int i = 0; i < n; i++) {
+            if (events[i].data.ptr)
+                echo(events[i].data.ptr);
+            else
+                accept_behind(epoll, listener);
+        }
     }
     return NULL;
 }
@@ -70,7 +95,9 @@ static int start_behind(void)
         listen(fd, 1024) < 0 ||
         getsockname(fd, (struct sockaddr *)&address, &length) < 0)
         bench_check(errno, "listen");
-    spawn(serve, fd);
+    pthread_t thread;
+    bench_check(pthread_create(&thread, NULL, serve, (void *)(intptr_t)fd),
+                "thread");
     return ntohs(address.sin_port);
 }
 
