@@ -25,9 +25,24 @@ static grove_channel *there, *back;
 
 /* ---- with channels ----------------------------------------------------------- */
 
+/* Before the first value each receiver says that it is there. */
+static void report(void)
+{
+    long value = 0;
+    grove_channel_send(back, &value);
+}
+
+static void await_reports(int n)
+{
+    long value;
+    while (n-- > 0)
+        grove_channel_recv(back, &value);
+}
+
 static void *echo(void *arg)
 {
     long value;
+    report();
     while (grove_channel_recv(there, &value) == 0)
         grove_channel_send(back, &value);
     return arg;
@@ -36,6 +51,7 @@ static void *echo(void *arg)
 static void *drain(void *arg)
 {
     long value;
+    report();
     while (grove_channel_recv(there, &value) == 0)
         ;
     return arg;
@@ -71,11 +87,13 @@ static double sent(int turns, bool answered)
 static double timed(void *(*fn)(void *), int n, bool answered)
 {
     pthread_t threads[RECEIVERS];
+    int receivers = fn == drain_by_four ? RECEIVERS : n;
     bench_check(grove_channel_create(&there, sizeof(long), 0), "create");
     bench_check(grove_channel_create(&back, sizeof(long), 0), "create");
     for (int i = 0; i < n; i++)
         bench_check(pthread_create(&threads[i], NULL, fn, NULL), "thread");
-    sent(TURNS / 10, answered); /* all are there, and have found their pace */
+    await_reports(receivers);
+    sent(TURNS / 10, answered); /* they find their pace */
     double ns = sent(TURNS, answered);
     grove_channel_close(there);
     for (int i = 0; i < n; i++)
