@@ -73,11 +73,6 @@ void hub_list_each(void (*fn)(struct hub *hub, void *arg), void *arg)
     hub_list_unlock();
 }
 
-bool hub_list_has_others(void)
-{
-    return atomic_load_explicit(&hubs, memory_order_relaxed) > 1;
-}
-
 static void link_in(struct hub *hub)
 {
     atomic_fetch_add(&hubs, 1);
@@ -107,6 +102,13 @@ void hub_list_remove(struct hub *hub)
     if (hub_list == hub)
         hub_list = hub->next_hub == hub ? NULL : hub->next_hub;
     hub_list_unlock();
+}
+
+bool hub_list_is_alone(const struct hub *hub)
+{
+    assert(hub->next_hub);
+    (void)hub;
+    return atomic_load(&hubs) == 1;
 }
 
 static void declare_dead(struct hub *hub, void *arg)

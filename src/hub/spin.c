@@ -99,7 +99,7 @@ int64_t hub_spin_set_time(int64_t ns)
 
 static bool is_possible(const struct hub *hub)
 {
-    return hub_list_has_others() && !hub->host && atomic_load(&spin_time) > 0;
+    return !hub_list_is_alone(hub) && !hub->host && atomic_load(&spin_time) > 0;
 }
 
 /* ---- trials -------------------------------------------------------------------- */
