@@ -174,7 +174,9 @@ int grove_kill_all_until(grove_fiber *const *fs, size_t n, int64_t deadline)
     if (n == 0)
         return 0;
     assert(d.hub && fs[0]->hub == d.hub);
-    return hub_kill_rounds(d.hub, deadline, kill_each, await_each, &d);
+    int r = hub_kill_rounds(d.hub, deadline, kill_each, await_each, &d);
+    hub_turn(d.hub); /* all may have ended before */
+    return r;
 }
 
 int grove_kill_all(grove_fiber *const *fs, size_t n)
