@@ -143,6 +143,8 @@ void hub_fiber_drop(struct hub *hub, struct grove_fiber *f)
     timer_remove(&hub->timers, &f->timer);
     hub_fiber_gone(hub);
     f->state = FIBER_ENDED;
+    if (unlikely(hub->watched))
+        hub_tell_end(f);
     hub_fiber_unref(f);
 }
 

@@ -20,6 +20,7 @@
 #include <assert.h>
 
 #include "hub/clock.h"
+#include "hub/hooks.h"
 #include "hub/hub.h"
 #include "hub/part.h"
 
@@ -42,7 +43,7 @@ static bool goes_on(struct hub *hub)
     return hub->budget > 0 || hub_pass_extend(hub);
 }
 
-struct grove_fiber *hub_next_slow(struct hub *hub)
+static struct grove_fiber *find_next(struct hub *hub)
 {
     assert(hub == hub_of_thread && hub->budget <= HUB_PASS);
     const struct run *first = hub->queue.ends.next;
@@ -63,6 +64,14 @@ struct grove_fiber *hub_next_slow(struct hub *hub)
     return hub->loop_fiber;
 }
 
+struct grove_fiber *hub_next_slow(struct hub *hub)
+{
+    struct grove_fiber *next = find_next(hub);
+    if (unlikely(hub->watched))
+        hub_tell_switch(hub, next);
+    return next;
+}
+
 static void call(struct hub *hub, struct run *run)
 {
     int budget = hub->budget;
@@ -76,6 +85,8 @@ static void call(struct hub *hub, struct run *run)
     hub->in_callback = false;
     hub->budget = budget;
     hub->switches += (uint64_t)budget;
+    if (unlikely(hub->watched))
+        hub_pass_narrow(hub);
 }
 
 /* From the loop fiber to f; returns when a parking fiber finds nobody else. */
@@ -83,6 +94,8 @@ static void give_way(struct hub *hub, struct grove_fiber *f)
 {
     struct grove_fiber *self = hub->loop_fiber;
     self->state = FIBER_PARKED;
+    if (unlikely(hub->watched))
+        hub_tell_switch(hub, f);
     hub_switch(hub, self, f);
 }
 
@@ -150,6 +163,7 @@ static void poll_sleeping(struct hub *hub, int64_t timeout)
         hub_pace_reset(hub);
         int n = hub->host ? poll_hosted(hub, &events)
                           : loop_wait(&hub->loop, &events, timeout, NULL);
+        hub_watch_look(hub); /* it may have been long */
         loop_dispatch(&hub->loop, &events, n);
     }
     atomic_store(&hub->polling, false);
@@ -168,6 +182,7 @@ static bool trim_stacks(struct hub *hub, int64_t timeout)
 
 static void look_around(struct hub *hub)
 {
+    hub_watch_look(hub);
     hub->look(hub);
     int64_t timeout = hub_sleep_limit(hub);
     if (hub->later == 0) /* a full pass: busy, it may be long till a sleep */
