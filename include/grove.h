@@ -40,6 +40,7 @@
 #include <grove/group.h>
 #include <grove/hub.h>
 #include <grove/net.h>
+#include <grove/observe.h>
 #include <grove/offload.h>
 #include <grove/process.h>
 #include <grove/select.h>
