@@ -35,8 +35,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
+
+#include "fiber/log.h"
 
 #define DEFAULT_MAX 64
 
@@ -100,10 +101,10 @@ static unsigned max_from_environment(void)
     if (!errno && isdigit((unsigned char)*wish) && !*end && n > 0 &&
         n <= GROVE_WORKERS_MAX)
         return (unsigned)n;
-    fprintf(stderr,
-            "grove: GROVE_WORKERS is \"%s\"; expected a number of threads "
-            "from 1 to %d; using %d\n",
-            wish, GROVE_WORKERS_MAX, DEFAULT_MAX);
+    log_tell(GROVE_LOG_WARNING,
+             "GROVE_WORKERS is \"%s\"; expected a number of threads from 1 to "
+             "%d; using %d",
+             wish, GROVE_WORKERS_MAX, DEFAULT_MAX);
     return DEFAULT_MAX;
 }
 
@@ -247,6 +248,7 @@ static void *work(void *arg)
     pool.threads--;
     workers_unlock();
     pthread_cond_destroy(&self.wake);
+    atomic_fetch_sub(&hub_helpers, 1);
     return NULL;
 }
 
@@ -263,7 +265,10 @@ static int start_worker(void)
     pthread_attr_setstacksize(&attr, WORKER_STACK);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
+    atomic_fetch_add(&hub_helpers, 1);
     r = pthread_create(&thread, &attr, work, NULL);
+    if (r)
+        atomic_fetch_sub(&hub_helpers, 1);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&attr);
     return r;
@@ -313,6 +318,7 @@ static void in_child(void)
     pool.first = pool.last = NULL;
     pool.queued = 0;
     pool.threads = 0;
+    atomic_store(&hub_helpers, 0);
     pool.idle = NULL;
     pool.generation++;
     pthread_cond_init(&pool.done, NULL);
