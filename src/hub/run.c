@@ -22,6 +22,7 @@
 #include "hub/clock.h"
 #include "hub/hooks.h"
 #include "hub/hub.h"
+#include "hub/numbers.h"
 #include "hub/part.h"
 
 /* Pooled stacks looked at before a poll that sleeps. */
@@ -161,6 +162,7 @@ static void poll_sleeping(struct hub *hub, int64_t timeout)
         struct loop_events events;
         fiber_thread_refresh(&hub->thread);
         hub_pace_reset(hub);
+        hub_numbers_sleep(hub);
         int n = hub->host ? poll_hosted(hub, &events)
                           : loop_wait(&hub->loop, &events, timeout, NULL);
         hub_watch_look(hub); /* it may have been long */
@@ -205,6 +207,7 @@ static void look_around(struct hub *hub)
         hub->now = hub_clock_coarse(); /* only told to people: cheap will do */
         hub_pass_begin(hub, 0);
     }
+    hub_numbers_look(hub);
 }
 
 void hub_run(struct hub *hub)
