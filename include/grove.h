@@ -18,6 +18,11 @@
  *     it runs the thread's other fibers until it is done.
  *   - Fibers never leave the thread that spawned them, and a grove_fiber may
  *     only be used on that thread. Errno belongs to the fiber.
+ *   - Attributes and statistics are structures that begin with their size: of
+ *     sizeof what the program was compiled with, or 0, which is that of the
+ *     first version, so that one that is all zero, or initialised by member
+ *     names, is right. Later versions append members; what a structure is too
+ *     small for is the default, or is not told.
  *   - After fork() the child keeps the calling fiber and the thread's own
  *     stack; every other fiber of the child ends with ECANCELED, unrun.
  *

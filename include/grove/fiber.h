@@ -17,10 +17,16 @@ typedef struct grove_fiber grove_fiber;
 
 /* How a fiber is born; zero-initialised it means the defaults. */
 typedef struct grove_attr {
+    size_t size;       /* sizeof(grove_attr), or 0: see grove.h */
     const char *name;  /* copied, cut to 23 bytes; NULL: no name */
     size_t stack_size; /* bytes of address space, guard included;
                           0: the default (grove_stack_size_default) */
     int64_t delay;     /* nanoseconds before it first runs; 0: at once */
+    /* Called once with the fiber's argument if its function is never entered:
+     * it was killed before its first turn, or its thread ended. It gives back
+     * what the argument holds, and must not wait. NULL: nothing is to be done.
+     */
+    void (*drop)(void *arg);
 } grove_attr;
 
 /* Spawn a fiber that runs fn(arg) once the caller next parks or yields.
@@ -30,7 +36,10 @@ typedef struct grove_attr {
 GROVE_API int grove_spawn(grove_fiber **out, void *(*fn)(void *), void *arg);
 
 /* The same with attributes. Also -EINVAL for a stack size below
- * GROVE_STACK_MIN or above GROVE_STACK_MAX, or a negative delay. */
+ * GROVE_STACK_MIN or above GROVE_STACK_MAX, a negative delay, or a size of
+ * *attr that cannot be. After an error arg is still the caller's: drop is not
+ * called.
+ */
 GROVE_API int grove_spawn_with(grove_fiber **out, const grove_attr *attr,
                                void *(*fn)(void *), void *arg);
 
@@ -77,9 +86,14 @@ GROVE_API ssize_t grove_join_all_until(grove_fiber *const *fs, size_t n,
 GROVE_API int grove_result(const grove_fiber *f, void **value);
 
 /* Kill f: what it waits in, or waits in next, returns ECANCELED, once. One
- * that never ran never will. Does not wait; a second kill delivers again.
+ * that never ran never will (see grove_attr.drop). Does not wait; a second kill
+ * delivers again.
  * 0, or -ESRCH when f has ended, -EINVAL for the thread's own stack. */
 GROVE_API int grove_kill(grove_fiber *f);
+
+/* The same for a reason: cause, of the caller's choice, is what grove_why tells
+ * f. Of several kills that were not told yet the last one's counts. */
+GROVE_API int grove_kill_for(grove_fiber *f, const void *cause);
 
 /* Kill the n fibers fs and wait until all have ended. Those that ignore it are
  * killed again: after 10 ms, then after twice as long each time, up to 1 s. The
@@ -92,13 +106,14 @@ GROVE_API int grove_kill_all_until(grove_fiber *const *fs, size_t n,
 /* A region in which a kill is held back. In place, on the stack of the fiber.
  */
 typedef struct grove_shield {
+    struct grove_shield *outer;
     struct grove_timeout *scope;
 } grove_shield;
 
 /* From here to grove_shield_end nothing from outside ends a wait of this fiber:
  * a kill is told at its first wait after the region, and timeout scopes begun
  * before do not count; deadlines and scopes of the region itself do. Regions
- * nest. */
+ * nest; one ended out of order ends the process with a message. */
 GROVE_API void grove_shield_begin(grove_shield *s);
 GROVE_API void grove_shield_end(grove_shield *s);
 
@@ -164,6 +179,7 @@ typedef struct grove_timeout {
     struct grove_timeout *outer;
     int64_t deadline;
     int64_t effective;
+    const void *cause;
     bool expired;
 } grove_timeout;
 
@@ -171,9 +187,40 @@ typedef struct grove_timeout {
  * deadline, with ETIMEDOUT. Scopes nest; the earliest deadline counts. */
 GROVE_API void grove_timeout_begin(grove_timeout *t, int64_t deadline);
 
-/* Ends the scope, which must be the innermost one. 0, or -ETIMEDOUT when a
- * wait inside it was ended by this scope's deadline. */
+/* The same for a reason, which grove_why tells when the scope ends a wait. */
+GROVE_API void grove_timeout_begin_for(grove_timeout *t, int64_t deadline,
+                                       const void *cause);
+
+/* Ends the scope, which must be the innermost one: another ends the process
+ * with a message. 0, or -ETIMEDOUT when a wait inside it was ended by this
+ * scope's deadline. */
 GROVE_API int grove_timeout_end(grove_timeout *t);
+
+/* ---- Why a wait ended ------------------------------------------------- */
+
+typedef enum grove_ending {
+    GROVE_ENDED_NONE,        /* none was ended early */
+    GROVE_ENDED_BY_KILL,     /* ECANCELED: the cause is of grove_kill_for */
+    GROVE_ENDED_BY_DEADLINE, /* ETIMEDOUT: that of the call itself */
+    GROVE_ENDED_BY_SCOPE     /* ETIMEDOUT: of grove_timeout_begin_for */
+} grove_ending;
+
+/* What has ended the last wait of the calling fiber that was ended early, and
+ * in *cause (may be NULL) the reason that was given for it, NULL for none. */
+GROVE_API grove_ending grove_why(const void **cause);
+
+/* For code that computes: would the next wait be ended at once? 0; -ECANCELED
+ * for a kill, which is told thereby; -ETIMEDOUT when the deadline of an
+ * enclosing scope has passed. Never waits, and gives nobody a turn. */
+GROVE_API int grove_check(void);
+
+/* Whether the calling fiber has been killed and was not told yet, for want of a
+ * wait or because it is shielded. It is told all the same. */
+GROVE_API bool grove_is_killed(void);
+
+/* The earliest deadline of the scopes that the calling fiber's waits are in;
+ * GROVE_NEVER: there is none. */
+GROVE_API int64_t grove_deadline(void);
 
 /* ---- Fiber-local values ------------------------------------------------ */
 
@@ -183,6 +230,12 @@ typedef unsigned grove_local;
  * with a fiber's value, on that fiber, when it ends and the value is not NULL.
  * 0 or -EAGAIN when GROVE_LOCAL_MAX keys are in use. Keys are never freed. */
 GROVE_API int grove_local_create(grove_local *key, void (*destroy)(void *));
+/* The same for a key whose values are inherited: inherit is called with the
+ * value of a fiber that spawns another, on that fiber, and returns the other's
+ * (NULL: none). It must not wait. 0, -EAGAIN, or -EINVAL (inherit NULL). */
+GROVE_API int grove_local_create_inherited(grove_local *key,
+                                           void (*destroy)(void *),
+                                           void *(*inherit)(void *value));
 /* The calling fiber's value; NULL when it was never set. */
 GROVE_API void *grove_local_get(grove_local key);
 /* 0, -ENOMEM, or -EINVAL for a key that was not created. */

@@ -16,24 +16,30 @@ extern "C" {
 
 /* How a group works; zero-initialised it means the defaults. */
 typedef struct grove_group_attr {
-    size_t limit;       /* fibers at once; 0: any number */
-    bool kill_on_error; /* the first that fails has the others killed */
-    grove_attr fiber;   /* how its fibers are born */
+    size_t size;             /* sizeof(grove_group_attr), or 0: see grove.h */
+    size_t limit;            /* fibers at once; 0: any number */
+    bool kill_on_error;      /* the first that fails has the others killed */
+    const grove_attr *fiber; /* how its fibers are born, to be there until its
+                                end; NULL: the defaults */
 } grove_group_attr;
 
 /* In place; its members are the library's own. It is of the thread that begins
  * it, whose fibers may all use it. */
 typedef struct grove_group {
     grove_fiber *first, *last;    /* of those that have not ended */
+    grove_fiber *victim;          /* that a kill comes to next; NULL: none */
     size_t count;                 /* of them */
     size_t taken;                 /* places: theirs, and promised ones */
     grove_link spawners, joiners; /* rings of those who wait */
     int error;                    /* the first; 0: none */
     bool closed;                  /* takes no more fibers */
+    bool killed;                  /* who waits for them kills them again */
     grove_group_attr attr;
 } grove_group;
 
-/* Begin a group; attr may be NULL. grove_group_end must follow. */
+/* Begin a group; attr may be NULL. grove_group_end must follow. With a size of
+ * *attr that cannot be the group has failed with -EINVAL and takes no fibers.
+ */
 GROVE_API void grove_group_begin(grove_group *g, const grove_group_attr *attr);
 
 /* Spawn a fiber of the group that runs fn(arg), after waiting until the limit
@@ -61,10 +67,10 @@ GROVE_API int grove_group_error(const grove_group *g);
 GROVE_API int grove_group_join(grove_group *g);
 GROVE_API int grove_group_join_until(grove_group *g, int64_t deadline);
 
-/* Kill its fibers, without waiting. The group takes no more. */
+/* Kill its fibers, without waiting. The group takes no more; whoever waits for
+ * it, now or later, kills those that are left again, as by grove_kill_all. */
 GROVE_API void grove_group_cancel(grove_group *g);
-/* The same, and wait until all have ended; those that ignore it are killed
- * again, as by grove_kill_all. 0, or as grove_group_join. */
+/* The same, and wait until all have ended. 0, or as grove_group_join. */
 GROVE_API int grove_group_kill(grove_group *g);
 GROVE_API int grove_group_kill_until(grove_group *g, int64_t deadline);
 

@@ -5,6 +5,7 @@
 #define GROVE_HUB_H
 
 #include <grove/base.h>
+#include <grove/fiber.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -51,6 +52,10 @@ GROVE_API void grove_hub_release(grove_hub *hub);
  * unless the hub's thread ends first. 0, or -ESRCH (it has ended), -ENOMEM,
  * -EINVAL (fn NULL). */
 GROVE_API int grove_hub_spawn(grove_hub *hub, void *(*fn)(void *), void *arg);
+/* The same with attributes (NULL: none), as of grove_spawn_with; drop is called
+ * on hub's thread, also when that ends before the fiber is there. */
+GROVE_API int grove_hub_spawn_with(grove_hub *hub, const grove_attr *attr,
+                                   void *(*fn)(void *), void *arg);
 
 /* Have fn(arg) called in a fiber of hub, wait until it has returned, and store
  * what it returned in *value (may be NULL). A caller that is killed, or whose
@@ -74,10 +79,12 @@ typedef struct grove_crew {
 /* Make n threads with a hub each (0: as many as the processors that this thread
  * may run on) and run fn(crew, arg) in a fiber of each. Returns when all these
  * and every other fiber of these hubs have ended. The first fn to return a
- * negative value ends the others: all their fibers are killed, and so they are
- * when the caller is killed or its deadline passes. 0; the first negative value
- * that an fn returned; -EAGAIN (no thread), -ENOMEM, -EMFILE, -ENFILE,
- * -EINVAL (fn NULL); -ECANCELED, -ETIMEDOUT. */
+ * negative value ends the others: all their fibers are killed, again and again,
+ * and so they are when the deadline passes. A kill of the caller is told to
+ * each fn, once: those that serve end that in an orderly way and return; then
+ * the other fibers are killed, and so is all at once by a second kill. 0; the
+ * first negative value that an fn returned; -EAGAIN (no thread), -ENOMEM,
+ * -EMFILE, -ENFILE, -EINVAL (fn NULL); -ECANCELED, -ETIMEDOUT. */
 GROVE_API int
 grove_hubs(unsigned n, int (*fn)(const grove_crew *crew, void *arg), void *arg);
 GROVE_API int grove_hubs_until(unsigned n,
@@ -102,6 +109,7 @@ GROVE_API int grove_hub_run_due(grove_hub *hub);
 /* ---- Numbers ------------------------------------------------------------- */
 
 typedef struct grove_stats {
+    size_t size; /* sizeof(grove_stats), or 0: see grove.h */
     /* Since the hub was made */
     uint64_t switches; /* between fibers */
     uint64_t spawned;  /* fibers */
@@ -116,8 +124,9 @@ typedef struct grove_stats {
     size_t stacks;      /* unused stacks kept for the next fibers */
 } grove_stats;
 
-/* Fill in *stats. On the hub's own thread only. */
-GROVE_API void grove_hub_stats(const grove_hub *hub, grove_stats *stats);
+/* Fill in *stats, which must be zero but for its size. On the hub's own thread
+ * only. 0, or -EINVAL for a size that cannot be. */
+GROVE_API int grove_hub_stats(const grove_hub *hub, grove_stats *stats);
 
 #ifdef __cplusplus
 }

@@ -23,6 +23,7 @@ enum grove_io {
 
 /* How a process is started; zero-initialised it means the defaults. */
 typedef struct grove_process_attr {
+    size_t size;      /* sizeof(grove_process_attr), or 0: see grove.h */
     char *const *env; /* NULL: the caller's environment */
     const char *cwd;  /* NULL: the caller's working directory */
     enum grove_io in, out, err;

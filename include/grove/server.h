@@ -27,6 +27,7 @@ typedef struct grove_connection {
 
 /* Zero-initialised it means the defaults, but for where to listen. */
 typedef struct grove_server_attr {
+    size_t size;         /* sizeof(grove_server_attr), or 0: see grove.h */
     const char *address; /* as of grove_listen: "127.0.0.1:8080", ":8080" (all
                             addresses), "unix:/path"; port 0: a free one */
     int fd;              /* without an address: a listening socket of the
@@ -55,10 +56,12 @@ GROVE_API int grove_server_start_until(grove_server **out,
                                        void (*serve)(grove_connection *c),
                                        void *arg, int64_t deadline);
 
-/* Stop accepting, close the socket, and wait until all connections have ended;
+/* Stop accepting, close the socket, and wait until all connections have ended:
+ * those whose clients had connected by then are served, those that rest end;
  * the twin kills those that are left at deadline, and waits for their end. How
  * many were killed; or -ECANCELED, -ETIMEDOUT (an enclosing scope), -EDEADLK
- * (also: called by one of its connections); then it can be called again. */
+ * (also: called by one of its connections); then it can be called again, and
+ * kills on if some were killed. */
 GROVE_API int grove_server_stop(grove_server *server);
 GROVE_API int grove_server_stop_until(grove_server *server, int64_t deadline);
 
@@ -72,6 +75,16 @@ GROVE_API int grove_server_wait_until(grove_server *server, int64_t deadline);
  * their end. */
 GROVE_API void grove_server_release(grove_server *server);
 
+/* Whether it has been stopped: answers may say that no other follows. */
+GROVE_API bool grove_server_is_stopping(const grove_server *server);
+
+/* For serve: c waits for a request from here on (true), and works on one again
+ * (false). While it rests, a stop of the server ends the wait of its fiber,
+ * with ECANCELED, if nothing has come from the client. 0; -ESHUTDOWN for one
+ * that would rest while nothing has come and the server stops: serve is to
+ * return. */
+GROVE_API int grove_connection_rest(grove_connection *c, bool rest);
+
 /* The address it listens on, as getsockname(2). 0; -1 with errno. */
 GROVE_API int grove_server_address(const grove_server *server,
                                    struct sockaddr *addr, socklen_t *size);
@@ -79,6 +92,7 @@ GROVE_API int grove_server_address(const grove_server *server,
 GROVE_API int grove_server_port(const grove_server *server);
 
 typedef struct grove_server_stats {
+    size_t size;       /* sizeof(grove_server_stats), or 0: see grove.h */
     uint64_t accepted; /* connections, those below included */
     uint64_t refused;  /* closed at once, for want of memory */
     uint64_t failed;   /* whose handshake has failed */
@@ -86,8 +100,10 @@ typedef struct grove_server_stats {
     size_t active;     /* connections there are now */
 } grove_server_stats;
 
-GROVE_API void grove_server_get_stats(const grove_server *server,
-                                      grove_server_stats *stats);
+/* Fill in *stats, which must be zero but for its size. 0, or -EINVAL for a size
+ * that cannot be. */
+GROVE_API int grove_server_get_stats(const grove_server *server,
+                                     grove_server_stats *stats);
 
 /* Read from and write to a connection, by TLS where it has that: grove_recv and
  * grove_send (without SIGPIPE), or grove_tls_read and grove_tls_write. */

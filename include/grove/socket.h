@@ -39,6 +39,7 @@ GROVE_API int grove_disown(int fd);
 
 /* How to listen; zero-initialised it means the defaults. */
 typedef struct grove_listen_options {
+    size_t size;     /* sizeof(grove_listen_options), or 0: see grove.h */
     int backlog;     /* of listen(2); 0: as many as the system allows */
     bool reuse_port; /* SO_REUSEPORT: several sockets share the address */
     bool ipv6_only;  /* an IPv6 wildcard takes no IPv4 connections */

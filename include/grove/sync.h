@@ -61,32 +61,42 @@ GROVE_API int grove_event_wait_until(grove_event *e, int64_t deadline);
  * longest; nobody overtakes. */
 typedef struct grove_mutex {
     grove_waiters waiters;
-    uintptr_t owner; /* the fiber that holds it; odd: somebody may wait */
-    unsigned depth;  /* of a recursive one: locks beyond the first */
+    uint64_t owner; /* the fiber that holds it; odd: somebody may wait */
+    struct grove_mutex *held; /* that its holder locked before it */
+    unsigned depth;           /* of a recursive one: locks beyond the first */
     bool recursive;
+    bool inconsistent; /* a holder has ended with it */
 } grove_mutex;
 
 #define GROVE_MUTEX_INIT \
     { \
-        GROVE_WAITERS_INIT, 0, 0, false \
+        GROVE_WAITERS_INIT, 0, 0, 0, false, false \
     }
 /* The fiber that holds it may lock it again; it is free after as many unlocks.
  */
 #define GROVE_MUTEX_RECURSIVE_INIT \
     { \
-        GROVE_WAITERS_INIT, 0, 0, true \
+        GROVE_WAITERS_INIT, 0, 0, 0, true, false \
     }
 
 GROVE_API void grove_mutex_init(grove_mutex *m);
 GROVE_API void grove_mutex_init_recursive(grove_mutex *m);
-/* 0; -EDEADLK when the caller holds it already (and it is not recursive);
- * -ECANCELED, -ETIMEDOUT, -EDEADLK without it. */
+/* 0; -EOWNERDEAD, with the lock held, when the fiber that held it has ended
+ * without unlocking it; -EDEADLK when the caller holds it already (and it is
+ * not recursive); -ECANCELED, -ETIMEDOUT, -EDEADLK, -ENOTRECOVERABLE without
+ * it. */
 GROVE_API int grove_mutex_lock(grove_mutex *m);
 GROVE_API int grove_mutex_lock_until(grove_mutex *m, int64_t deadline);
-/* 0, or -EBUSY when another fiber holds it, -EDEADLK as above. Never waits. */
+/* 0, or -EBUSY when another fiber holds it; -EOWNERDEAD, -EDEADLK,
+ * -ENOTRECOVERABLE as above. Never waits. */
 GROVE_API int grove_mutex_trylock(grove_mutex *m);
 /* 0, or -EPERM when the caller does not hold it. Never waits. */
 GROVE_API int grove_mutex_unlock(grove_mutex *m);
+/* What m protects has been put in order again after -EOWNERDEAD. Without this
+ * call unlocking m leaves it of no use: everybody gets -ENOTRECOVERABLE until
+ * it is initialised anew. 0, or -EINVAL when the caller does not hold it or
+ * nobody has ended with it. */
+GROVE_API int grove_mutex_consistent(grove_mutex *m);
 /* Whether any fiber holds it. */
 GROVE_API bool grove_mutex_is_locked(const grove_mutex *m);
 
@@ -105,8 +115,9 @@ typedef struct grove_condition {
 GROVE_API void grove_condition_init(grove_condition *c);
 /* Unlocks m, waits for a signal and locks m again, whatever ended the wait.
  * 0, or -EPERM when the caller does not hold m; -ECANCELED, -ETIMEDOUT,
- * -EDEADLK; -ENOTRECOVERABLE, on a thread's own stack only, when nothing is
- * left that could unlock m: then the caller is without it. */
+ * -EDEADLK; -EOWNERDEAD as grove_mutex_lock. -ENOTRECOVERABLE: the caller is
+ * without m, as by grove_mutex_lock, or, on a thread's own stack only, because
+ * nothing is left that could unlock it. */
 GROVE_API int grove_condition_wait(grove_condition *c, grove_mutex *m);
 GROVE_API int grove_condition_wait_until(grove_condition *c, grove_mutex *m,
                                          int64_t deadline);
@@ -120,7 +131,7 @@ GROVE_API void grove_condition_broadcast(grove_condition *c);
  * comes waits behind those who wait already: neither side starves. */
 typedef struct grove_rwlock {
     grove_waiters waiters;
-    uintptr_t writer; /* the fiber that holds it for writing; 0: none */
+    uint64_t writer; /* the fiber that holds it for writing; 0: none */
     size_t readers;
 } grove_rwlock;
 
@@ -195,7 +206,7 @@ GROVE_API int grove_barrier_wait_until(grove_barrier *b, int64_t deadline);
 /* Something to be done by the first who needs it. */
 typedef struct grove_once {
     grove_waiters waiters;
-    uintptr_t runner; /* the fiber that is at it */
+    uint64_t runner; /* the fiber that is at it */
     int state;
 } grove_once;
 

@@ -46,6 +46,7 @@ static void end_victims(struct hub *hub, struct victims *v)
         v->first = (struct grove_fiber *)(uintptr_t)f->fn;
         assert(f->state == FIBER_ENDED);
         hub_forget_at_end(f); /* it is the parent's business */
+        f->held = NULL;       /* likewise; another thread may be at it */
         if (f->shared)
             hub->shared_waits--;
         hub_fiber_complete(hub, f, -ECANCELED);

@@ -101,6 +101,7 @@ static void root_init(struct hub *hub)
     root->hub = hub;
     root->state = FIBER_RUNNING;
     root->references = 1;
+    root->identity = hub_new_identity(hub);
     links_init(&root->links);
     hub->current = root;
     hub->next_id = 2;

@@ -66,6 +66,8 @@ struct hub {
     int64_t numbers_due;      /* when they are published next (numbers.c) */
     struct timer_heap timers; /* a claim is each fiber's, and the root's */
     uint64_t next_id;         /* of the fiber that is made next */
+    uint64_t identity, identity_end; /* its next one, and the last before which
+                                        others are taken (life.c) */
 
     /* ---- reasons to go on when nothing is due, besides timers and loop.waits;
      * fixtures may know of others (hub_fixture.expects) */
@@ -344,6 +346,8 @@ hub_fiber_end(struct hub *hub, struct grove_fiber *f, struct grove_fiber *next)
     assert(hub == hub_of_thread && hub->current == f && f != &hub->root);
     assert(!run_queued(&f->run) && !f->shared);
     assert(!timer_pending(&f->timer));
+    if (unlikely(f->held != NULL)) /* a host's: others have been through this */
+        hub_holder_ends(f);
     hub_fiber_gone(hub);
     f->state = FIBER_ENDED;
     if (!next) {

@@ -13,6 +13,10 @@
  *        <---------- report ------- its other fibers have ended, too
  *     when all have: joins the threads
  *
+ * Two messages may come in between: `stop` has all fibers of the hub killed,
+ * until they have ended; `call off` has the function killed, once, so that it
+ * may end what it serves in an orderly way.
+ *
  * So hubs can be spawned on until all functions have returned, and no fiber is
  * left when grove_hubs returns. The memory is the caller's: it outlives the
  * threads, and is lost if the caller's own thread ends meanwhile.
@@ -36,12 +40,16 @@ struct team;
 struct member {
     grove_crew crew; /* first: what the function is told */
     struct team *team;
-    pthread_t thread;               /* the caller joins it */
-    struct hub_message report;      /* to the caller */
-    struct hub_message order, stop; /* from the caller */
-    int result;    /* of making the hub, then of the function */
-    bool ordered;  /* the member's own: go on */
-    bool stopping; /* the member's own: fibers are to be killed */
+    pthread_t thread;                         /* the caller joins it */
+    struct hub_message report;                /* to the caller */
+    struct hub_message order, stop, call_off; /* from the caller */
+    grove_fiber *fiber; /* the member's own: runs the function; NULL: none */
+    bool called_off;    /* the member's own: the function is to end */
+    struct kill_again stopper; /* the member's own: kills its fibers, from
+                                  the stop to its thread's end */
+    int result;                /* of making the hub, then of the function */
+    bool ordered;              /* the member's own: go on */
+    bool stopping;             /* the member's own: fibers are to be killed */
 };
 
 struct team {
@@ -81,16 +89,21 @@ static void kill_fiber(struct grove_fiber *f, void *arg)
     grove_kill(f);
 }
 
+/* One may swallow the first kill, or be spawned after it. */
+static void kill_fibers(struct kill_again *k)
+{
+    (void)k;
+    hub_each(hub_of_thread, kill_fiber, NULL);
+}
+
 /* Until none is left. */
-static void end_fibers(struct member *m, struct hub *hub)
+static void end_fibers(struct hub *hub)
 {
     for (;;) {
         struct batch b = {.count = 0};
         hub_each(hub, collect, &b);
         if (b.count == 0)
             return;
-        for (unsigned i = 0; m->stopping && i < b.count; i++)
-            grove_kill(b.fibers[i]);
         for (unsigned i = 0; i < b.count; i++) {
             grove_join(b.fibers[i], NULL);
             grove_release(b.fibers[i]);
@@ -112,7 +125,17 @@ static void stop_arrives(struct hub *hub, struct hub_message *message)
     struct member *m = container_of(message, struct member, stop);
     hub_message_done(message);
     m->stopping = true;
-    hub_each(hub, kill_fiber, NULL);
+    hub_kill_again_start(hub, &m->stopper, kill_fibers);
+}
+
+static void call_off_arrives(struct hub *hub, struct hub_message *message)
+{
+    struct member *m = container_of(message, struct member, call_off);
+    (void)hub;
+    hub_message_done(message);
+    m->called_off = true;
+    if (m->fiber)
+        grove_kill(m->fiber);
 }
 
 static void nothing_lost(struct hub_message *m)
@@ -141,15 +164,15 @@ static int run_fn(struct member *m)
     char name[FIBER_NAME_SIZE];
     snprintf(name, sizeof(name), "hubs %u", m->crew.index);
     grove_attr attr = {.name = name};
-    grove_fiber *f;
     void *value;
-    if (m->stopping)
+    if (m->stopping || m->called_off)
         return -ECANCELED;
-    int r = grove_spawn_with(&f, &attr, call_fn, m);
+    int r = grove_spawn_with(&m->fiber, &attr, call_fn, m);
     if (r < 0)
         return r;
-    r = grove_join(f, &value);
-    grove_release(f);
+    r = grove_join(m->fiber, &value);
+    grove_release(m->fiber);
+    m->fiber = NULL;
     return r < 0 ? r : (int)(intptr_t)value;
 }
 
@@ -157,8 +180,8 @@ static void *thread_main(void *arg)
 {
     struct member *m = arg;
     struct hub *hub = hub_create();
-    m->result = hub ? 0 : -errno;
-    if (!hub) {
+    m->result = hub ? hub_kill_again_open(hub) : -errno;
+    if (m->result < 0) {
         hub_message_send(m->team->caller, &m->report);
         return NULL;
     }
@@ -169,20 +192,25 @@ static void *thread_main(void *arg)
     if (!atomic_load(&m->team->failed)) {
         m->result = run_fn(m);
         report_and_wait(m, hub);
-        end_fibers(m, hub);
+        end_fibers(hub);
     }
+    hub_kill_again_close(hub, &m->stopper);
     hub_message_send(m->team->caller, &m->report);
     return NULL;
 }
 
 /* ---- the caller's side ------------------------------------------------------------ */
 
-static void send_to_all(struct team *t, bool stop)
+enum sent { ORDER, STOP, CALL_OFF };
+
+static void send_to_all(struct team *t, enum sent what)
 {
     for (unsigned i = 0; i < t->threads; i++) {
         struct member *m = &t->members[i];
         if (t->hubs[i])
-            hub_message_send(t->hubs[i], stop ? &m->stop : &m->order);
+            hub_message_send(t->hubs[i], what == ORDER  ? &m->order
+                                         : what == STOP ? &m->stop
+                                                        : &m->call_off);
     }
 }
 
@@ -195,7 +223,7 @@ static void report_arrives(struct hub *hub, struct hub_message *message)
     hub_message_done(message);
     if (m->result < 0 && t->error == 0 && !atomic_load(&t->stopped)) {
         t->error = m->result;
-        send_to_all(t, true);
+        send_to_all(t, STOP);
     }
     if (--t->missing == 0)
         hub_wake(t->waiter, 0);
@@ -206,7 +234,7 @@ static void report_lost(struct hub_message *message)
 {
     struct team *t = container_of(message, struct member, report)->team;
     atomic_store(&t->orphaned, true);
-    send_to_all(t, false);
+    send_to_all(t, ORDER);
 }
 
 /* In a forked child the threads are not there. */
@@ -260,6 +288,7 @@ static struct team *new_team(struct hub *hub, unsigned n,
         hub_message_init(&m->report, report_arrives, report_lost);
         hub_message_init(&m->order, order_arrives, nothing_lost);
         hub_message_init(&m->stop, stop_arrives, nothing_lost);
+        hub_message_init(&m->call_off, call_off_arrives, nothing_lost);
     }
     return t;
 }
@@ -290,30 +319,45 @@ static int make_threads(struct team *t, unsigned n)
     return r < 0 ? r : t->error;
 }
 
-/* Lets them run, and ends what is left. 0 or what ended the wait. */
+/* Whatever ended the wait has all killed. */
+static void stop_all(struct team *t)
+{
+    send_to_all(t, STOP);
+    await_all_reports(t);
+}
+
+/* Lets them run. A kill is passed on to the functions, which have until the
+ * deadline, or another kill, to return. 0 or what ended the wait. */
 static int lead(struct team *t, int64_t deadline)
 {
     t->missing = t->threads;
-    send_to_all(t, false);
+    send_to_all(t, ORDER);
     int r = await_reports(t, deadline);
-    if (r < 0) {
-        atomic_store(&t->stopped, true);
-        send_to_all(t, true);
-        await_all_reports(t);
+    if (r == 0)
+        return 0;
+    atomic_store(&t->stopped, true);
+    if (r != -ECANCELED) {
+        stop_all(t);
+        return r;
     }
+    send_to_all(t, CALL_OFF);
+    if (await_reports(t, deadline) < 0)
+        stop_all(t);
     return r;
 }
 
-/* Those of their fibers that are left. */
-static int finish(struct team *t, int64_t deadline)
+/* Those of their fibers that are left, which nobody waits for after a kill. */
+static int finish(struct team *t, int64_t deadline, bool stop)
 {
     t->missing = t->threads;
-    send_to_all(t, false);
-    int r = await_reports(t, deadline);
-    if (r < 0) {
-        send_to_all(t, true);
-        await_all_reports(t);
+    send_to_all(t, ORDER);
+    if (stop) {
+        stop_all(t);
+        return 0;
     }
+    int r = await_reports(t, deadline);
+    if (r < 0)
+        stop_all(t);
     return r;
 }
 
@@ -335,12 +379,12 @@ static int run_team(struct team *t, unsigned n, int64_t deadline)
         t->missing = 0;
         for (unsigned i = 0; i < t->threads; i++)
             t->missing += t->hubs[i] != NULL;
-        send_to_all(t, false);
+        send_to_all(t, ORDER);
         await_all_reports(t);
         return r;
     }
     r = lead(t, deadline);
-    int left = finish(t, r < 0 ? GROVE_NEVER : deadline);
+    int left = finish(t, deadline, r < 0);
     return r < 0 ? r : left < 0 ? left : t->error;
 }
 
@@ -379,5 +423,5 @@ void grove_hubs_stop(const grove_crew *crew)
 {
     struct team *t = container_of(crew, struct member, crew)->team;
     atomic_store(&t->stopped, true);
-    send_to_all(t, true);
+    send_to_all(t, STOP);
 }

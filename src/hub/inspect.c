@@ -8,6 +8,7 @@
 #include "hub/dump.h"
 #include "hub/hub.h"
 #include "hub/mailbox.h"
+#include "hub/sized.h"
 
 void grove_each_fiber(void (*fn)(const grove_fiber_info *info, void *arg),
                       void *arg)
@@ -46,7 +47,7 @@ static size_t count_cached_stacks(const struct hub *hub)
     return n;
 }
 
-void grove_hub_stats(const grove_hub *handle, grove_stats *stats)
+int grove_hub_stats(const grove_hub *handle, grove_stats *stats)
 {
     const struct hub *hub = (const struct hub *)handle;
     assert(hub == hub_of_thread);
@@ -56,7 +57,7 @@ void grove_hub_stats(const grove_hub *handle, grove_stats *stats)
     assert(running <= hub->fibers);
     /* Numbers begin at 1, the thread's own stack. */
     uint64_t spawned = hub->next_id - 2 - hub->loop_fibers;
-    *stats = (grove_stats){
+    const grove_stats now = {
         .switches = hub->switches - (uint64_t)hub->budget,
         .spawned = spawned,
         .ended = spawned - hub->fibers,
@@ -68,4 +69,5 @@ void grove_hub_stats(const grove_hub *handle, grove_stats *stats)
         .descriptors = hub->loop.waits,
         .stacks = count_cached_stacks(hub),
     };
+    return sized_give(stats, &now, sizeof(now), SIZED_TO(grove_stats, stacks));
 }

@@ -20,6 +20,28 @@
 
 /* ---- birth ---------------------------------------------------------------- */
 
+/* How many identities a hub takes at once: no hub runs out of its first for a
+ * long time, and no process of blocks. */
+#define IDENTITY_BLOCK ((uint64_t)FIBER_IDENTITIES << 24)
+
+static _Atomic uint64_t identity_blocks; /* that were taken */
+
+static void take_identities(struct hub *hub)
+{
+    uint64_t block = atomic_fetch_add(&identity_blocks, 1);
+    hub->identity = block * IDENTITY_BLOCK + FIBER_IDENTITIES;
+    hub->identity_end = (block + 1) * IDENTITY_BLOCK;
+}
+
+uint64_t hub_new_identity(struct hub *hub)
+{
+    if (unlikely(hub->identity == hub->identity_end))
+        take_identities(hub);
+    uint64_t identity = hub->identity;
+    hub->identity += FIBER_IDENTITIES;
+    return identity;
+}
+
 struct grove_fiber *hub_fiber_new(struct hub *hub, enum stack_kind kind,
                                   unsigned shift, void (*entry)(void *))
 {
@@ -43,14 +65,18 @@ struct grove_fiber *hub_fiber_new(struct hub *hub, enum stack_kind kind,
     f->state = FIBER_NEW;
     f->cancelled = false;
     f->waiting = false;
+    f->ending = GROVE_ENDED_NONE;
     f->references = 1;
     f->host = NULL;
+    f->drop = NULL;
     f->scope = NULL;
     f->timer.slot = 0;
     f->shared = NULL;
-    f->shields = 0;
+    f->shield = NULL;
     f->at_end = NULL;
     links_init(&f->links);
+    f->identity = hub_new_identity(hub);
+    f->held = NULL;
     f->locals = NULL;
     f->group = NULL;
     hub->fibers++;
@@ -103,15 +129,48 @@ void hub_forget_at_end(struct grove_fiber *f)
     }
 }
 
-/* The thread ends, and with it the fiber that is its own stack. */
+static void let_go_of_held(struct grove_fiber *f, void *arg)
+{
+    (void)arg;
+    if (f->held)
+        hub_holder_ends(f);
+}
+
+static void drop_if_new(struct grove_fiber *f, void *arg)
+{
+    (void)arg;
+    if (f->state == FIBER_NEW)
+        hub_drop_argument(f);
+}
+
+/* The thread ends, and with it the fiber that is its own stack. What it and the
+ * fibers that are left hold they will never give up; those that have not begun
+ * never will. */
 static void end_root(struct hub *hub)
 {
     hub_run_at_end(&hub->root);
+    let_go_of_held(&hub->root, NULL);
+    hub_each(hub, let_go_of_held, NULL);
+    hub_each(hub, drop_if_new, NULL);
 }
 
 const struct hub_fixture hub_root_fixture = {.end = end_root};
 
 /* ---- end ------------------------------------------------------------------ */
+
+void (*hub_holder_ends)(struct grove_fiber *f);
+int (*hub_inherits)(struct hub *hub, struct grove_fiber *f);
+
+void hub_drop_argument(struct grove_fiber *f)
+{
+    void (*drop)(void *) = f->drop;
+    assert(f->state == FIBER_NEW);
+    f->drop = NULL;
+    if (drop)
+        drop(f->value);
+    while (f->at_end) /* what it has inherited */
+        f->at_end->kind->run(f, f->at_end);
+}
 
 static void call_links(struct hub *hub, struct grove_fiber *f)
 {
@@ -129,6 +188,8 @@ static void call_links(struct hub *hub, struct grove_fiber *f)
 void hub_fiber_complete(struct hub *hub, struct grove_fiber *f, int result)
 {
     assert(!run_queued(&f->run) && !timer_pending(&f->timer) && !f->at_end);
+    if (unlikely(f->held != NULL))
+        hub_holder_ends(f);
     f->state = FIBER_ENDED;
     f->result = result;
     if (!links_empty(&f->links))
@@ -141,6 +202,7 @@ void hub_fiber_drop(struct hub *hub, struct grove_fiber *f)
     if (run_queued(&f->run))
         run_queue_remove(&f->run);
     timer_remove(&hub->timers, &f->timer);
+    let_go_of_held(f, NULL);
     hub_fiber_gone(hub);
     f->state = FIBER_ENDED;
     if (unlikely(hub->watched))

@@ -75,25 +75,40 @@ struct grove_fiber {
     uint8_t state;      /* enum fiber_state */
     bool cancelled;     /* killed, not told yet */
     bool waiting;       /* parked by hub_wait: reason is set, a kill wakes it */
+    uint8_t ending;     /* enum grove_ending: of its last wait that was ended
+                           early */
     uint32_t references;         /* handles, and one while it has not ended */
     void *host;                  /* the host's object; NULL: a fiber of C */
     struct grove_timeout *scope; /* innermost; NULL: none */
     void *(*fn)(void *);         /* what it was spawned for */
-    void *value;        /* the argument until it runs, then fn's value */
+    void (*drop)(void *arg); /* takes the argument back if fn is not entered;
+                                NULL: nobody need */
+    void *value;             /* the argument until it runs, then fn's value */
     int result;         /* once ended: 0, or -ECANCELED when it never ran */
     struct timer timer; /* of its present wait, or of its delayed start */
     struct wait_reason reason;     /* of the last wait; see waiting */
+    const void *kill_cause;        /* of the last kill; see cancelled */
+    const void *ending_cause;      /* see ending */
     struct grove_timeout *expired; /* the scope that the last wait to time out
                                       marked as expired; NULL: none */
     struct shared_wait *shared;    /* the one it is parked in; NULL: none */
-    unsigned shields;              /* regions that hold back a kill */
+    struct grove_shield *shield;   /* the innermost region that holds back a
+                                      kill; NULL: none */
     struct fiber_end *at_end; /* what it has to do at its end, first to last */
-    grove_link links; /* the ends of the ring of those to be called, in order,
-                         when it has ended */
-    struct locals *locals;      /* sync/local.c's; NULL: it has none */
-    struct grove_group *group;  /* that owns it; NULL: none, or it has ended */
+    grove_link links;  /* the ends of the ring of those to be called, in order,
+                          when it has ended */
+    uint64_t identity; /* what it is known by where it may be gone: of all
+                          fibers of the process its alone, and a multiple of
+                          FIBER_IDENTITIES; an address is used again */
+    struct grove_mutex *held;  /* locked last of those it holds: sync/mutex.c */
+    struct locals *locals;     /* sync/local.c's; NULL: it has none */
+    struct grove_group *group; /* that owns it; NULL: none, or it has ended */
     struct group_member member; /* its place in that group */
 };
+
+/* Identities are multiples of this, from it on: there is room for flags in them
+ * and for values that are nobody's. */
+#define FIBER_IDENTITIES 8
 
 /* ---- birth ------------------------------------------------------------------ */
 
@@ -104,6 +119,9 @@ GROVE_HOST_API struct grove_fiber *hub_fiber_new(struct hub *hub,
                                                  enum stack_kind kind,
                                                  unsigned shift,
                                                  void (*entry)(void *f));
+
+/* The caller's attributes; -EINVAL: they are not valid (spawn.c). */
+int hub_take_attr(grove_attr *attr, const grove_attr *given);
 
 /* ---- references ------------------------------------------------------------- */
 
@@ -136,6 +154,21 @@ bool hub_at_end_remove(struct grove_fiber *f, struct fiber_end *end);
 /* All of it is done now, on f; nothing of it. */
 void hub_run_at_end(struct grove_fiber *f);
 void hub_forget_at_end(struct grove_fiber *f);
+
+/* f ends, or its thread does, holding what f->held says: sets that to NULL.
+ * sync/mutex.c's, set before anything is held. On f's thread. */
+extern GROVE_HOST_API void (*hub_holder_ends)(struct grove_fiber *f);
+
+/* The values of hub's current fiber that f, which it spawns, inherits: 0, or
+ * -ENOMEM. sync/local.c's; NULL: nothing is inherited. */
+extern int (*hub_inherits)(struct hub *hub, struct grove_fiber *f);
+
+/* The next identity of the thread's fibers. */
+uint64_t hub_new_identity(struct hub *hub);
+
+/* f has not run and never will: what its argument holds is given back, and what
+ * it has inherited. */
+void hub_drop_argument(struct grove_fiber *f);
 
 /* f has ended with result: wakes joiners, queues links. */
 void hub_fiber_complete(struct hub *hub, struct grove_fiber *f, int result);

@@ -9,6 +9,9 @@
 void hub_list_add(struct hub *hub);
 void hub_list_remove(struct hub *hub);
 
+/* Whether there is no other hub. */
+bool hub_list_is_alone(const struct hub *hub);
+
 /* While it is locked no hub comes or goes: around a fork. */
 void hub_list_lock(void);
 void hub_list_unlock(void);

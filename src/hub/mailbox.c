@@ -141,12 +141,13 @@ static int begin(struct hub *hub)
     return 0;
 }
 
-/* It is not called; whose it is gets to know. */
+/* It is not called; whose it is gets to know, and may free it. */
 static void give_up(const struct hub *hub, grove_post *post, bool forked)
 {
+    void (*fn)(grove_post *) = post->fn;
     let_go(post);
     for (size_t i = 0; hub->fixtures[i]; i++) {
-        if (hub->fixtures[i]->unheard && hub->fixtures[i]->post == post->fn)
+        if (hub->fixtures[i]->unheard && hub->fixtures[i]->post == fn)
             hub->fixtures[i]->unheard(post, forked);
     }
 }

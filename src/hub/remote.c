@@ -6,7 +6,7 @@
  *
  *     caller's hub                            the other
  *        request ------------------------------> spawns the fiber
- *        kill (deadline or kill of the caller) -> kills it
+ *        kill (deadline or kill of the caller) -> kills it, until it has ended
  *        done <---------------------------------- reply, when it has ended
  *
  * The caller does not go on before the fiber has ended, so that what the
@@ -14,6 +14,7 @@
  * has not finished by -ESRCH.
  */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "hub/hub.h"
@@ -27,11 +28,18 @@ struct remote_spawn {
     struct hub_message message; /* done once the fiber is there */
     void *(*fn)(void *);        /* what is to be spawned */
     void *arg;
+    grove_attr attr; /* checked */
+    char name[FIBER_NAME_SIZE];
 };
 
+/* The hub has ended. In a forked child it has not: there what the argument
+ * holds is the parent's business. */
 static void spawn_lost(struct hub_message *m)
 {
-    free(container_of(m, struct remote_spawn, message));
+    struct remote_spawn *s = container_of(m, struct remote_spawn, message);
+    if (s->attr.drop && hub_is_closed(m->hub))
+        s->attr.drop(s->arg);
+    free(s);
 }
 
 /* On the hub. The one who asked for it cannot be told any more that there is no
@@ -40,7 +48,7 @@ static void spawn_arrives(struct hub *hub, struct hub_message *m)
 {
     (void)hub;
     struct remote_spawn *s = container_of(m, struct remote_spawn, message);
-    if (grove_spawn(NULL, s->fn, s->arg) < 0) {
+    if (grove_spawn_with(NULL, &s->attr, s->fn, s->arg) < 0) {
         hub_message_again(m);
         return;
     }
@@ -48,13 +56,22 @@ static void spawn_arrives(struct hub *hub, struct hub_message *m)
     free(s);
 }
 
-int grove_hub_spawn(grove_hub *hub, void *(*fn)(void *), void *arg)
+int grove_hub_spawn_with(grove_hub *hub, const grove_attr *attr,
+                         void *(*fn)(void *), void *arg)
 {
     if (!fn)
         return -EINVAL;
     struct remote_spawn *s = calloc(1, sizeof(*s));
     if (!s)
         return -ENOMEM;
+    if (attr && hub_take_attr(&s->attr, attr) < 0) {
+        free(s);
+        return -EINVAL;
+    }
+    if (s->attr.name) {
+        snprintf(s->name, sizeof(s->name), "%s", s->attr.name);
+        s->attr.name = s->name;
+    }
     hub_message_init(&s->message, spawn_arrives, spawn_lost);
     s->fn = fn;
     s->arg = arg;
@@ -62,6 +79,11 @@ int grove_hub_spawn(grove_hub *hub, void *(*fn)(void *), void *arg)
     if (r < 0)
         free(s);
     return r;
+}
+
+int grove_hub_spawn(grove_hub *hub, void *(*fn)(void *), void *arg)
+{
+    return grove_hub_spawn_with(hub, NULL, fn, arg);
 }
 
 /* ---- call ---------------------------------------------------------------------- */
@@ -73,6 +95,7 @@ struct call {
     void *arg;
     struct grove_fiber *fiber;  /* on the other hub, its own; NULL: not there */
     grove_link link;            /* to its end */
+    struct kill_again killer;   /* the other hub's: from the kill to its end */
     struct hub *caller;         /* a reference: replies go there */
     struct grove_fiber *waiter; /* of the caller's */
     void *value; /* these are the caller's once `done`, which is set there */
@@ -110,6 +133,7 @@ static void fiber_ended(grove_fiber *f, void *arg)
     struct call *c = arg;
     assert(f == c->fiber && f->state == FIBER_ENDED);
     int r = grove_result(f, &c->value);
+    hub_kill_again_close(f->hub, &c->killer);
     c->fiber = NULL;
     grove_release(f);
     hub_message_done(&c->request);
@@ -118,9 +142,10 @@ static void fiber_ended(grove_fiber *f, void *arg)
 
 static void request_arrives(struct hub *hub, struct hub_message *m)
 {
-    (void)hub;
     struct call *c = container_of(m, struct call, request);
-    int r = grove_spawn(&c->fiber, c->fn, c->arg);
+    int r = hub_kill_again_open(hub);
+    if (r == 0 && (r = grove_spawn(&c->fiber, c->fn, c->arg)) < 0)
+        hub_kill_again_close(hub, &c->killer);
     if (r < 0) {
         hub_message_done(m);
         answer(c, r);
@@ -133,16 +158,23 @@ static void request_arrives(struct hub *hub, struct hub_message *m)
 
 static void request_lost(struct hub_message *m)
 {
-    answer(container_of(m, struct call, request), -ESRCH);
+    struct call *c = container_of(m, struct call, request);
+    if (c->fiber)
+        hub_kill_again_close(m->hub, &c->killer);
+    answer(c, -ESRCH);
+}
+
+static void kill_callee(struct kill_again *k)
+{
+    grove_kill(container_of(k, struct call, killer)->fiber);
 }
 
 static void kill_arrives(struct hub *hub, struct hub_message *m)
 {
-    (void)hub;
     struct call *c = container_of(m, struct call, kill);
     hub_message_done(m);
     if (c->fiber)
-        grove_kill(c->fiber);
+        hub_kill_again_start(hub, &c->killer, kill_callee);
     call_unref(c);
 }
 

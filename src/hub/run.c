@@ -11,8 +11,8 @@
  * HUB_PASS_TIME: pace.c.
  *
  * The look queues what other threads have sent. The poll does not sleep while
- * something is due. Before one that sleeps, pooled stacks are trimmed, a
- * bounded number at a time.
+ * something is due. Before one that sleeps, the hub may spin for a while
+ * (spin.c), and pooled stacks are trimmed, a bounded number at a time.
  *
  * Everything here is called on the hub's thread: hub_next_slow in the fiber
  * that parks or ends, the rest in the loop fiber.
@@ -24,6 +24,7 @@
 #include "hub/hub.h"
 #include "hub/numbers.h"
 #include "hub/part.h"
+#include "hub/spin.h"
 
 /* Pooled stacks looked at before a poll that sleeps. */
 #define TRIM_STEP 64
@@ -157,8 +158,10 @@ static int poll_hosted(struct hub *hub, struct loop_events *events)
 static void poll_sleeping(struct hub *hub, int64_t timeout)
 {
     assert(run_queue_empty(&hub->queue) && !atomic_load(&hub->polling));
+    int64_t began = hub_spin_sleeps(hub);
     atomic_store(&hub->polling, true);
-    if (!hub->look(hub)) {
+    bool mail = hub->look(hub);
+    if (!mail) {
         struct loop_events events;
         fiber_thread_refresh(&hub->thread);
         hub_pace_reset(hub);
@@ -169,7 +172,8 @@ static void poll_sleeping(struct hub *hub, int64_t timeout)
         loop_dispatch(&hub->loop, &events, n);
     }
     atomic_store(&hub->polling, false);
-    hub->look(hub);
+    if (hub->look(hub) || mail)
+        hub_spin_slept(hub, began);
 }
 
 /* Before a poll that may sleep for timeout (-1: for ever): whether more is left
@@ -192,6 +196,9 @@ static void look_around(struct hub *hub)
     if (timeout == 0) {
         if (hub->loop.waits)
             loop_poll(&hub->loop, 0);
+    } else if (hub_spin(hub, timeout)) {
+        hub_watch_look(hub);
+        hub->look(hub);
     } else if (trim_stacks(hub, timeout)) {
         loop_poll(&hub->loop, 0); /* more to trim: come back */
     } else if (nothing_to_come(hub)) {

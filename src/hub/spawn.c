@@ -5,6 +5,7 @@
 
 #include "hub/clock.h"
 #include "hub/hub.h"
+#include "hub/sized.h"
 
 static void entry(void *arg)
 {
@@ -36,6 +37,12 @@ static inline struct grove_fiber *make(grove_fiber **out, unsigned shift,
         errno = ENOMEM;
         return NULL;
     }
+    if (unlikely(__atomic_load_n(&hub_inherits, __ATOMIC_RELAXED) != NULL) &&
+        hub_inherits(hub, f) < 0) {
+        hub_fiber_drop(hub, f);
+        errno = ENOMEM;
+        return NULL;
+    }
     f->fn = fn;
     f->value = arg;
     if (out) {
@@ -58,25 +65,36 @@ int grove_spawn(grove_fiber **out, void *(*fn)(void *), void *arg)
     return 0;
 }
 
-int grove_spawn_with(grove_fiber **out, const grove_attr *attr,
+int hub_take_attr(grove_attr *attr, const grove_attr *given)
+{
+    if (sized_take(attr, sizeof(*attr), SIZED_TO(grove_attr, drop), given) < 0)
+        return -EINVAL;
+    bool good = (!attr->stack_size || stack_shift(attr->stack_size)) &&
+                attr->delay >= 0;
+    return good ? 0 : -EINVAL;
+}
+
+int grove_spawn_with(grove_fiber **out, const grove_attr *given,
                      void *(*fn)(void *), void *arg)
 {
-    if (!attr)
+    if (!given)
         return grove_spawn(out, fn, arg);
-    unsigned shift =
-        attr->stack_size ? stack_shift(attr->stack_size) : hub_stack_shift();
-    if (!fn || !shift || attr->delay < 0)
+    grove_attr attr;
+    if (!fn || hub_take_attr(&attr, given) < 0)
         return -EINVAL;
+    unsigned shift =
+        attr.stack_size ? stack_shift(attr.stack_size) : hub_stack_shift();
     struct grove_fiber *f = make(out, shift, fn, arg);
     if (!f)
         return -errno;
-    if (attr->name)
-        fiber_set_name(&f->fiber, attr->name);
+    f->drop = attr.drop;
+    if (attr.name)
+        fiber_set_name(&f->fiber, attr.name);
     if (unlikely(f->hub->watched))
         hub_tell_spawn(f);
-    if (attr->delay) {
+    if (attr.delay) {
         f->timer.fn = on_delay;
-        timer_add(&f->hub->timers, &f->timer, hub_deadline(attr->delay));
+        timer_add(&f->hub->timers, &f->timer, hub_deadline(attr.delay));
     } else {
         run_queue_push(&f->hub->queue, &f->run);
     }

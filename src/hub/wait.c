@@ -22,7 +22,7 @@ static void on_deadline(struct timer *timer)
 
 /* The wait was ended by the deadline of a scope: by the innermost of those
  * that have it. */
-static void scope_expired(struct grove_fiber *f, int64_t deadline)
+void hub_scope_expired(struct grove_fiber *f, int64_t deadline)
 {
     for (struct grove_timeout *t = f->scope; t; t = t->outer) {
         assert(t->effective <= t->deadline);
@@ -30,14 +30,23 @@ static void scope_expired(struct grove_fiber *f, int64_t deadline)
             if (!t->expired)
                 f->expired = t;
             t->expired = true;
+            f->ending = GROVE_ENDED_BY_SCOPE;
+            f->ending_cause = t->cause;
             return;
         }
     }
 }
 
+static void killed(struct grove_fiber *f)
+{
+    f->ending = GROVE_ENDED_BY_KILL;
+    f->ending_cause = f->kill_cause;
+}
+
 void hub_wait_undo(struct grove_fiber *f, int r)
 {
     assert(f->state == FIBER_RUNNING && !f->waiting);
+    f->ending = GROVE_ENDED_NONE;
     if (r == -ECANCELED)
         f->cancelled = true;
     if (r == -ETIMEDOUT && f->expired)
@@ -46,9 +55,10 @@ void hub_wait_undo(struct grove_fiber *f, int r)
 
 bool hub_take_kill(struct grove_fiber *f)
 {
-    if (likely(!f->cancelled) || f->shields)
+    if (likely(!f->cancelled) || f->shield)
         return false;
     f->cancelled = false;
+    killed(f);
     return true;
 }
 
@@ -79,8 +89,12 @@ int hub_wait(struct hub *hub, int64_t deadline, const char *what, int fd)
     f->waiting = false;
     if (unlikely(r == -ETIMEDOUT)) {
         f->expired = NULL;
+        f->ending = GROVE_ENDED_BY_DEADLINE;
+        f->ending_cause = NULL;
         if (scoped)
-            scope_expired(f, deadline);
+            hub_scope_expired(f, deadline);
+    } else if (unlikely(r == -ECANCELED)) {
+        killed(f);
     }
     return r;
 }

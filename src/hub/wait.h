@@ -28,6 +28,10 @@ GROVE_HOST_API int hub_wait(struct hub *hub, int64_t deadline, const char *what,
  * same: a kill is told next time, a scope has not expired. */
 void hub_wait_undo(struct grove_fiber *f, int r);
 
+/* The current fiber's wait was ended by the deadline of a scope, which is that
+ * of the innermost of those that have it. */
+void hub_scope_expired(struct grove_fiber *f, int64_t deadline);
+
 /* Tells the current fiber of a kill, if there is one to be told now. */
 bool hub_take_kill(struct grove_fiber *f);
 
@@ -82,5 +86,27 @@ int hub_await_end(struct hub *hub, struct grove_fiber *f, int64_t deadline,
  * deadline has passed. */
 int hub_kill_rounds(struct hub *hub, int64_t deadline, void (*kill)(void *arg),
                     int (*wait)(void *arg, int64_t deadline), void *arg);
+
+/* The same for those that were killed a moment ago: begins with wait. */
+int hub_await_killed(struct hub *hub, int64_t deadline, void (*kill)(void *arg),
+                     int (*wait)(void *arg, int64_t deadline), void *arg);
+
+/* The same where nobody can wait: a timer. Zero at first. */
+struct kill_again {
+    struct timer timer;                 /* until the next kill */
+    int64_t pause;                      /* before it */
+    void (*kill)(struct kill_again *k); /* tells those that are left */
+};
+
+/* Make it one of hub's, and not any more: the room for its timer. 0 or -ENOMEM.
+ */
+int hub_kill_again_open(struct hub *hub);
+void hub_kill_again_close(struct hub *hub, struct kill_again *k);
+
+/* Calls kill(k) now, and after pauses that grow until it is stopped or closed,
+ * which must be before *k goes. On the hub's thread; kill may close it. */
+void hub_kill_again_start(struct hub *hub, struct kill_again *k,
+                          void (*kill)(struct kill_again *k));
+void hub_kill_again_stop(struct hub *hub, struct kill_again *k);
 
 #endif

@@ -21,8 +21,16 @@
 #include "hub/wait_shared.h"
 
 #include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "hub/list.h"
+#include "hub/mailbox.h"
 #include "hub/part.h"
 #include "hub/wait.h"
 
@@ -132,9 +140,55 @@ static void unheard(grove_post *post, bool forked)
         deliver(post);
 }
 
+_Atomic unsigned hub_helpers;
+
+/* How many threads the process has, but for those of the kernel's io_uring; 0:
+ * not known. */
+static unsigned count_threads(void)
+{
+    unsigned n = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    const struct dirent *entry;
+    if (!tasks)
+        return 0;
+    while ((entry = readdir(tasks))) {
+        char path[64], name[8] = "";
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof(path), "/proc/self/task/%.16s/comm",
+                 entry->d_name);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0) /* it has just ended */
+            continue;
+        ssize_t got = read(fd, name, sizeof(name) - 1);
+        close(fd);
+        n += got <= 0 || strncmp(name, "iou-", 4) != 0;
+    }
+    closedir(tasks);
+    return n;
+}
+
+/* Whether a thread that is not a helper may wake somebody. Whoever waits for a
+ * helper has a hold on the hub, so that this is asked only where nothing else
+ * is to come, and the system only where helpers may be the only other threads.
+ */
+static bool others_may_wake(const struct hub *hub)
+{
+    unsigned helpers = atomic_load(&hub_helpers);
+    if (hub_single_threaded())
+        return false;
+    if (helpers == 0 || !hub_list_is_alone(hub))
+        return true;
+    int error = errno;
+    unsigned threads = count_threads();
+    errno = error;
+    return threads == 0 || threads > 1 + helpers ||
+           atomic_load(&hub->posters) || hub_has_mail(hub);
+}
+
 static bool expects(const struct hub *hub)
 {
-    return hub->shared_waits && !hub_single_threaded();
+    return hub->shared_waits && others_may_wake(hub);
 }
 
 static void abandon(struct grove_fiber *f, void *arg)

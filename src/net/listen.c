@@ -6,10 +6,9 @@
 #include <unistd.h>
 
 #include "grove.h"
+#include "hub/sized.h"
 #include "net/address.h"
 #include "net/net.h"
-
-static const grove_listen_options defaults;
 
 /* Close what a call that fails has made; errno stays. Returns -1. */
 static int give_up(int fd)
@@ -110,10 +109,16 @@ static int bound_to_all(union address *address, int socktype,
 }
 
 static int make(const char *text, int socktype,
-                const grove_listen_options *options, int64_t deadline)
+                const grove_listen_options *given, int64_t deadline)
 {
     union address address;
     bool wildcard;
+    grove_listen_options taken = {0}, *options = &taken;
+    if (given && sized_take(options, sizeof(*options),
+                            SIZED_TO(grove_listen_options, mode), given) < 0) {
+        errno = EINVAL;
+        return -1;
+    }
     if (!hub_self())
         return -1;
     socklen_t size = address_of(text, socktype, deadline, &address, &wildcard);
@@ -128,13 +133,12 @@ static int make(const char *text, int socktype,
 int grove_listen_until(const char *address, const grove_listen_options *options,
                        int64_t deadline)
 {
-    if (!options)
-        options = &defaults;
     int fd = make(address, SOCK_STREAM, options, deadline);
     if (fd < 0)
         return -1;
+    int backlog = options ? options->backlog : 0;
     /* The system cuts it to what it allows. */
-    if (listen(fd, options->backlog ? options->backlog : 1 << 16) < 0)
+    if (listen(fd, backlog ? backlog : 1 << 16) < 0)
         return give_up(fd);
     return fd;
 }
@@ -147,7 +151,7 @@ int grove_listen(const char *address, const grove_listen_options *options)
 int grove_bind_udp_until(const char *address,
                          const grove_listen_options *options, int64_t deadline)
 {
-    return make(address, SOCK_DGRAM, options ? options : &defaults, deadline);
+    return make(address, SOCK_DGRAM, options, deadline);
 }
 
 int grove_bind_udp(const char *address, const grove_listen_options *options)

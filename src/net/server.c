@@ -15,10 +15,12 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/sized.h"
 #include "net/server.h"
 #include "net/tls_ops.h"
 
@@ -120,6 +122,32 @@ static bool is_full(const grove_server *server)
     return server->limit && server->stats.active >= server->limit;
 }
 
+/* Whose connection was made before the socket is closed would have it reset:
+ * they are served, as far as the limit allows. Who comes later than that is not
+ * waited for. */
+static void accept_rest(grove_server *server)
+{
+    struct tcp_info info = {.tcpi_unacked = 0};
+    socklen_t size = sizeof(info);
+    /* Of a socket that listens it is the length of its queue. */
+    unsigned n = ACCEPTS_A_TURN;
+    if (getsockopt(server->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0)
+        n = info.tcpi_unacked;
+    grove_shield shield;
+    grove_shield_begin(&shield);
+    while (n-- > 0 && !is_full(server)) {
+        struct sockaddr_storage peer;
+        socklen_t peer_size = sizeof(peer);
+        int fd = net_accept4(server->fd, (struct sockaddr *)&peer, &peer_size,
+                             SOCK_CLOEXEC, 0, NET_PARK);
+        if (fd < 0)
+            break;
+        server->stats.accepted++;
+        server_serve(server, fd, (struct sockaddr *)&peer, peer_size);
+    }
+    grove_shield_end(&shield);
+}
+
 static void *accept_all(void *arg)
 {
     grove_server *server = arg;
@@ -130,10 +158,21 @@ static void *accept_all(void *arg)
         if (n % ACCEPTS_A_TURN == 0)
             grove_yield();
     }
+    if (server->stopping && server->owned)
+        accept_rest(server);
     server->accepting = false;
     close_socket(server);
     server_unref(server);
     return NULL;
+}
+
+/* The acceptor is killed before its first turn. */
+static void never_accepts(void *arg)
+{
+    grove_server *server = arg;
+    server->accepting = false;
+    close_socket(server);
+    server_unref(server);
 }
 
 /* ---- starting -------------------------------------------------------------- */
@@ -177,10 +216,14 @@ static int adopt_tls(grove_server *server, grove_tls_context *context)
     return 0;
 }
 
-int grove_server_start_until(grove_server **out, const grove_server_attr *attr,
+int grove_server_start_until(grove_server **out, const grove_server_attr *given,
                              void (*serve)(grove_connection *c), void *arg,
                              int64_t deadline)
 {
+    grove_server_attr taken, *attr = &taken;
+    if (sized_take(attr, sizeof(*attr), SIZED_TO(grove_server_attr, delay),
+                   given) < 0)
+        return -EINVAL;
     if (!serve || attr->handshake_timeout < 0 ||
         (attr->stack_size && (attr->stack_size < GROVE_STACK_MIN ||
                               attr->stack_size > GROVE_STACK_MAX)))
@@ -200,7 +243,7 @@ int grove_server_start_until(grove_server **out, const grove_server_attr *attr,
     server->arg = arg;
     grove_event_set(&server->idle);
 
-    const grove_attr acceptor = {.name = "server"};
+    const grove_attr acceptor = {.name = "server", .drop = never_accepts};
     int r = attr->address ? open_socket(server, attr, deadline)
                           : adopt_socket(server, attr->fd);
     if (r == 0 && !attr->delay)
@@ -230,15 +273,14 @@ int grove_server_start(grove_server **out, const grove_server_attr *attr,
 /* Ask the acceptor to end. One that has not begun never will. */
 static void stop_accepting(grove_server *server)
 {
-    if (!server->accepting)
-        return;
     server->stopping = true;
-    grove_kill(server->acceptor);
-    if (grove_result(server->acceptor, NULL) != -EAGAIN) {
-        server->accepting = false;
-        close_socket(server);
-        server_unref(server);
-    }
+    if (server->accepting)
+        grove_kill(server->acceptor);
+}
+
+bool grove_server_is_stopping(const grove_server *server)
+{
+    return server->stopping;
 }
 
 static bool is_own_connection(const grove_server *server)
@@ -254,11 +296,12 @@ static bool is_own_connection(const grove_server *server)
 static int kill_all(grove_server *server)
 {
     int killed = (int)server->stats.active;
+    server->killing = true;
     for (;;) {
         struct server_connection *next;
         for (struct server_connection *c = server->first; c; c = next) {
             next = c->next;
-            server_kill(c);
+            grove_kill(c->fiber);
         }
         int64_t again = hub_deadline(KILL_AGAIN);
         int r = grove_event_wait_until(&server->idle, again);
@@ -279,6 +322,11 @@ int grove_server_stop_until(grove_server *server, int64_t deadline)
     grove_shield_begin(&shield);
     grove_join(server->acceptor, NULL);
     grove_shield_end(&shield);
+    for (struct server_connection *c = server->first; c; c = c->next)
+        server_disturb(c);
+    /* One that has swallowed the kill of a stop that was ended early. */
+    if (server->killing && server->stats.active)
+        return kill_all(server);
     int r = grove_event_wait_until(&server->idle, deadline);
     if (r == -ETIMEDOUT && grove_now() >= deadline)
         return kill_all(server);
@@ -330,8 +378,9 @@ int grove_server_port(const grove_server *server)
     return 0;
 }
 
-void grove_server_get_stats(const grove_server *server,
-                            grove_server_stats *stats)
+int grove_server_get_stats(const grove_server *server,
+                           grove_server_stats *stats)
 {
-    *stats = server->stats;
+    return sized_give(stats, &server->stats, sizeof(server->stats),
+                      SIZED_TO(grove_server_stats, active));
 }

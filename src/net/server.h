@@ -18,7 +18,8 @@ struct server_connection {
     grove_connection public; /* what the user's function is given */
     struct server_connection *next, *prev; /* accepted before it, after it */
     grove_fiber *fiber;                    /* a reference */
-    bool running; /* its fiber has begun: it cleans up by itself */
+    int socket;   /* its descriptor, also when a stream has it */
+    bool resting; /* it waits for a request: see grove_connection_rest */
     struct sockaddr_storage peer; /* last: only what is used is moved */
 };
 
@@ -26,7 +27,8 @@ struct grove_server {
     int fd;                 /* -1: closed */
     bool owned;             /* the server has opened it */
     bool accepting;         /* the acceptor has not ended */
-    bool stopping;          /* the acceptor has been asked to end */
+    bool stopping;          /* no more connections are wanted */
+    bool killing;           /* its connections have been killed */
     unsigned references;    /* the handle, the acceptor, each connection */
     size_t limit;           /* of connections at once; 0: none */
     size_t stack_size;      /* of their fibers; 0: the default */
@@ -49,8 +51,8 @@ struct grove_server {
  * 0 or -ENOMEM. */
 int server_serve(grove_server *server, int fd, const struct sockaddr *peer,
                  socklen_t peer_size);
-/* Kill its fiber. One that has not begun is done with here. */
-void server_kill(struct server_connection *c);
+/* The server stops: ends the wait of one that rests. */
+void server_disturb(struct server_connection *c);
 
 void server_unref(grove_server *server);
 

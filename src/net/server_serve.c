@@ -6,8 +6,8 @@
  *                    | killed     +---- failed ----------+
  *                    +-----------------------------------+
  *
- * It is in its server's list until it is closed. A fiber that is killed before
- * it has begun never runs: then whoever kills it closes it.
+ * It is in its server's list until it is closed, by its fiber, or, when that is
+ * killed before it has begun, by what is dropped then.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -57,7 +57,6 @@ static void finish(struct server_connection *c)
 /* Have `to` be what `from` was. */
 static void move(struct server_connection *to, struct server_connection *from)
 {
-    assert(!from->running);
     memcpy(to, from, offsetof(struct server_connection, peer));
     memcpy(&to->peer, &from->peer, from->public.peer_size);
     to->public.peer = (const struct sockaddr *)&to->peer;
@@ -98,7 +97,6 @@ static void *run(void *arg)
     struct server_connection c;
     move(&c, arg);
     free(arg);
-    c.running = true;
     if (begin_tls(&c))
         c.public.server->serve(&c.public);
     end_tls(&c);
@@ -106,12 +104,21 @@ static void *run(void *arg)
     return NULL;
 }
 
+/* The fiber is killed before its first turn. */
+static void never_runs(void *arg)
+{
+    finish(arg);
+    free(arg);
+}
+
 int server_serve(grove_server *server, int fd, const struct sockaddr *peer,
                  socklen_t peer_size)
 {
     assert(fd >= 0 && peer_size <= sizeof(struct sockaddr_storage));
     struct server_connection *c = malloc(sizeof(*c));
-    grove_attr attr = {.name = server->name, .stack_size = server->stack_size};
+    grove_attr attr = {.name = server->name,
+                       .stack_size = server->stack_size,
+                       .drop = never_runs};
     if (!c || grove_spawn_with(&c->fiber, &attr, run, c) < 0) {
         free(c);
         net_close(fd);
@@ -119,7 +126,8 @@ int server_serve(grove_server *server, int fd, const struct sockaddr *peer,
         return -ENOMEM;
     }
     memcpy(&c->peer, peer, peer_size);
-    c->running = false;
+    c->socket = fd;
+    c->resting = false;
     c->public = (grove_connection){
         .fd = fd,
         .peer_size = peer_size,
@@ -130,13 +138,36 @@ int server_serve(grove_server *server, int fd, const struct sockaddr *peer,
     return 0;
 }
 
-void server_kill(struct server_connection *c)
+/* ---- resting ------------------------------------------------------------------ */
+
+/* Whether there is nothing to be read, nor an end or error. */
+static bool is_silent(const struct server_connection *c)
 {
-    grove_kill(c->fiber);
-    if (c->running)
-        return;
-    finish(c);
-    free(c);
+    char byte;
+    int error = errno;
+    ssize_t n = recv(c->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    bool silent = n < 0 && errno == EAGAIN;
+    errno = error;
+    return silent;
+}
+
+/* One that is READY has something to read, or goes on for another reason. */
+void server_disturb(struct server_connection *c)
+{
+    struct grove_fiber *f = c->fiber;
+    if (c->resting && f->state == FIBER_PARKED && f->waiting && !f->shield &&
+        is_silent(c)) {
+        f->kill_cause = c->public.server;
+        hub_wake(f, -ECANCELED);
+    }
+}
+
+int grove_connection_rest(grove_connection *public, bool rest)
+{
+    struct server_connection *c =
+        container_of(public, struct server_connection, public);
+    c->resting = rest;
+    return rest && public->server->stopping && is_silent(c) ? -ESHUTDOWN : 0;
 }
 
 /* ---- reading and writing, with TLS or without ----------------------------- */

@@ -188,7 +188,7 @@ static int ended_before(struct hub *hub, int64_t deadline, const char *what)
     const struct grove_fiber *f = hub->current;
     if (f->scope && f->scope->effective < deadline)
         deadline = f->scope->effective;
-    if ((f->cancelled && !f->shields) ||
+    if ((f->cancelled && !f->shield) ||
         (deadline != GROVE_NEVER && deadline <= hub_clock()))
         return hub_wait(hub, deadline, what, -1);
     return 0;
@@ -209,7 +209,10 @@ static int submit_and_wait(struct hub *hub, struct offload_job *job,
         return r;
     struct waited w;
     link_mine(&w, job);
+    hub->holds++; /* a worker is no other thread that may wake somebody */
     r = wait_for(hub, job, deadline, what, outcome);
+    if (hub->holds) /* a fork may have let go since */
+        hub->holds--;
     unlink_mine(&w);
     if (r == 0 && job->state == OFFLOAD_LOST) {
         *outcome = GIVEN_UP;

@@ -27,15 +27,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "hub/sized.h"
 #include "net/net.h"
 #include "os/offload.h"
 #include "os/process.h"
+#include "sync/select.h"
 
 /* ---- starting ------------------------------------------------------------ */
 
 struct start {
     struct offload_job job; /* without drop: it stands on the caller's stack */
-    const grove_process_attr *attr; /* the caller's, or the defaults */
+    const grove_process_attr *attr; /* a copy of the caller's */
     char *const *argv;              /* the caller's: program and arguments */
     sigset_t mask; /* of the caller: workers block all signals */
     int child[3];  /* what becomes its descriptors; -1: inherited */
@@ -197,18 +199,21 @@ int grove_process_spawn_until(grove_process **out,
                               const grove_process_attr *attr,
                               char *const argv[], int64_t deadline)
 {
-    static const grove_process_attr defaults;
+    grove_process_attr taken = {0};
     struct hub *hub = hub_self();
     *out = NULL;
     if (!hub)
         return -errno;
     if (!argv || !argv[0])
         return -EINVAL;
+    if (attr && sized_take(&taken, sizeof(taken),
+                           SIZED_TO(grove_process_attr, new_group), attr) < 0)
+        return -EINVAL;
     struct grove_process *p = calloc(1, sizeof(*p));
     if (!p)
         return -ENOMEM;
     struct start s = {.job.run = run_start,
-                      .attr = attr ? attr : &defaults,
+                      .attr = &taken,
                       .argv = argv,
                       .child = {-1, -1, -1},
                       .ours = {-1, -1, -1},
@@ -305,6 +310,17 @@ int grove_process_kill(grove_process *p, int signum)
     return r;
 }
 
+/* The pidfd stays open as long as the handle. */
+static int end_fd(const struct grove_process *p)
+{
+    return p->pidfd;
+}
+
+__attribute__((constructor)) static void tell_select(void)
+{
+    select_process_fd = end_fd;
+}
+
 /* ---- the handle -------------------------------------------------------------- */
 
 pid_t grove_process_pid(const grove_process *p)
@@ -352,11 +368,17 @@ static void *see_off(void *arg)
     return NULL;
 }
 
+/* Killed before its first turn. The child is left to itself. */
+static void not_seen_off(void *arg)
+{
+    destroy(arg);
+}
+
 void grove_process_release(grove_process *p)
 {
     for (int i = 0; i < 3; i++)
         grove_process_close(p, i);
-    static const grove_attr attr = {.name = "reaper"};
+    static const grove_attr attr = {.name = "reaper", .drop = not_seen_off};
     if (reap(p) || grove_spawn_with(NULL, &attr, see_off, p) < 0)
         destroy(p);
 }

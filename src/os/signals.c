@@ -31,6 +31,7 @@
 #include "grove.h"
 #include "hub/part.h"
 #include "hub/wait.h"
+#include "sync/select.h"
 
 #define SIGNALS 64
 #define SLOTS 256 /* threads that wait for signals */
@@ -303,15 +304,6 @@ void grove_signals_close(grove_signals *s)
 
 /* ---- waiting ----------------------------------------------------------------- */
 
-static int take(grove_signals *s)
-{
-    int signum = __builtin_ctzll(s->pending) + 1;
-    s->pending &= s->pending - 1;
-    if (!s->pending)
-        grove_event_clear(&s->come);
-    return signum;
-}
-
 int grove_signals_wait_until(grove_signals *s, int64_t deadline)
 {
     struct hub *hub = hub_self();
@@ -325,7 +317,7 @@ int grove_signals_wait_until(grove_signals *s, int64_t deadline)
         if (r < 0)
             return r;
     }
-    return take(s);
+    return signals_take(s);
 }
 
 int grove_signals_wait(grove_signals *s)

@@ -248,6 +248,7 @@ static void *work(void *arg)
     pool.threads--;
     workers_unlock();
     pthread_cond_destroy(&self.wake);
+    atomic_fetch_sub(&hub_helpers, 1);
     return NULL;
 }
 
@@ -264,7 +265,10 @@ static int start_worker(void)
     pthread_attr_setstacksize(&attr, WORKER_STACK);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
+    atomic_fetch_add(&hub_helpers, 1);
     r = pthread_create(&thread, &attr, work, NULL);
+    if (r)
+        atomic_fetch_sub(&hub_helpers, 1);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&attr);
     return r;
@@ -314,6 +318,7 @@ static void in_child(void)
     pool.first = pool.last = NULL;
     pool.queued = 0;
     pool.threads = 0;
+    atomic_store(&hub_helpers, 0);
     pool.idle = NULL;
     pool.generation++;
     pthread_cond_init(&pool.done, NULL);

@@ -33,7 +33,8 @@ void grove_condition_broadcast(grove_condition *c)
     waiters_wake(all);
 }
 
-/* 0, or -ENOTRECOVERABLE when who holds it will never run again. */
+/* 0 or -EOWNERDEAD with it; -ENOTRECOVERABLE without, when it is of no use or
+ * who holds it will never run again. */
 static int lock_again(grove_mutex *m, unsigned depth)
 {
     grove_shield shield;
@@ -42,11 +43,11 @@ static int lock_again(grove_mutex *m, unsigned depth)
     while ((r = grove_mutex_lock(m)) == -EINTR)
         ;
     grove_shield_end(&shield);
-    if (r < 0)
+    if (r < 0 && r != -EOWNERDEAD)
         return -ENOTRECOVERABLE;
     assert(mutex_is_held(m) && m->depth == 0);
     m->depth = depth;
-    return 0;
+    return r;
 }
 
 int grove_condition_wait_until(grove_condition *c, grove_mutex *m,

@@ -9,10 +9,14 @@
  *      spawners that have not run since.
  *   2. Those who join are woken when it becomes 0.
  *   3. A closed group gets no new fibers, so killing it comes to an end.
+ *   4. Whoever waits for the ends of a killed group's fibers kills those that
+ *      are left, again and again; who waits already when it is killed is woken
+ *      to do so. So one that swallows its first kill holds up nobody for good.
  */
 #include <assert.h>
 #include <string.h>
 
+#include "hub/sized.h"
 #include "sync/turn.h"
 
 void grove_group_begin(grove_group *g, const grove_group_attr *attr)
@@ -20,8 +24,11 @@ void grove_group_begin(grove_group *g, const grove_group_attr *attr)
     memset(g, 0, sizeof(*g));
     links_init(&g->spawners);
     links_init(&g->joiners);
-    if (attr)
-        g->attr = *attr;
+    if (attr && sized_take(&g->attr, sizeof(g->attr),
+                           SIZED_TO(grove_group_attr, fiber), attr) < 0) {
+        g->closed = true;
+        g->error = -EINVAL;
+    }
 }
 
 size_t grove_group_count(const grove_group *g)
@@ -112,6 +119,8 @@ static void list_remove(grove_group *g, struct grove_fiber *f)
     assert(f->group == g && g->count > 0);
     assert(prev ? prev->member.next == f : g->first == f);
     assert(next ? next->member.prev == f : g->last == f);
+    if (g->victim == f)
+        g->victim = next;
     if (prev)
         prev->member.next = next;
     else
@@ -124,21 +133,31 @@ static void list_remove(grove_group *g, struct grove_fiber *f)
     g->count--;
 }
 
-/* Those that have not run end here and now. */
+/* Those that have not run end here and now, which calls out (grove_attr.drop):
+ * then others may end as well, or all be killed from within. */
 static void kill_members(void *arg)
 {
     grove_group *g = arg;
-    struct grove_fiber *f = g->first;
-    while (f) {
-        struct grove_fiber *next = f->member.next;
+    struct grove_fiber *f;
+    g->victim = g->first;
+    while ((f = g->victim)) {
+        g->victim = f->member.next;
         grove_kill(f);
-        f = next;
     }
+}
+
+/* Takes no more fibers; those who join kill from here on. */
+static void doom_group(grove_group *g)
+{
+    close_group(g);
+    g->killed = true;
+    while (turn_give(&g->joiners, 0))
+        ;
 }
 
 void grove_group_cancel(grove_group *g)
 {
-    close_group(g);
+    doom_group(g);
     kill_members(g);
 }
 
@@ -171,7 +190,7 @@ static int spawn(grove_group *g, grove_fiber **out, int (*fn)(void *),
 {
     struct grove_fiber *f;
     int r =
-        fn ? grove_spawn_with(&f, &g->attr.fiber, member_entry, arg) : -EINVAL;
+        fn ? grove_spawn_with(&f, g->attr.fiber, member_entry, arg) : -EINVAL;
     if (r < 0) {
         give_place(g);
         return r;
@@ -209,13 +228,28 @@ int grove_group_tryspawn(grove_group *g, grove_fiber **out, int (*fn)(void *),
 
 /* ---- join, kill, end ---------------------------------------------------------- */
 
-/* Until no place is taken. With nobody to wait for there may be no hub. */
+/* Until no place is taken. */
 static int await_all(void *arg, int64_t deadline)
 {
     grove_group *g = arg;
     int r = 0;
     while (g->taken && r == 0)
         r = turn_wait(hub_of_thread, &g->joiners, deadline, "group");
+    return r;
+}
+
+/* The same for a group that may be killed before or meanwhile. With nobody to
+ * wait for there may be no hub. */
+static int await_ends(grove_group *g, int64_t deadline)
+{
+    int r = 0;
+    if (!g->taken)
+        hub_turn_if_any();
+    while (g->taken && !g->killed && r == 0)
+        r = turn_wait(hub_of_thread, &g->joiners, deadline, "group");
+    if (g->taken && r == 0)
+        r = hub_await_killed(hub_of_thread, deadline, kill_members, await_all,
+                             g);
     return r;
 }
 
@@ -228,9 +262,7 @@ int grove_group_join_until(grove_group *g, int64_t deadline)
 {
     if (is_own_fiber(g))
         return -EDEADLK;
-    if (!g->taken)
-        hub_turn_if_any();
-    int r = await_all(g, deadline);
+    int r = await_ends(g, deadline);
     return r < 0 ? r : g->error;
 }
 
@@ -243,11 +275,8 @@ int grove_group_kill_until(grove_group *g, int64_t deadline)
 {
     if (is_own_fiber(g))
         return -EDEADLK;
-    close_group(g);
-    if (!g->taken)
-        return g->error;
-    int r =
-        hub_kill_rounds(hub_of_thread, deadline, kill_members, await_all, g);
+    grove_group_cancel(g);
+    int r = await_ends(g, deadline);
     return r < 0 ? r : g->error;
 }
 
@@ -270,7 +299,7 @@ int grove_group_end_until(grove_group *g, int64_t deadline)
 {
     if (is_own_fiber(g))
         return -EDEADLK;
-    int r = await_all(g, deadline);
+    int r = await_ends(g, deadline);
     kill_for_good(g);
     close_group(g);
     return r < 0 ? r : g->error;

@@ -28,8 +28,10 @@ struct locals {
 
 static _Atomic unsigned keys; /* handed out: 0 to keys - 1 */
 static void (*destructors[GROVE_LOCAL_MAX])(void *); /* NULL: none */
+static void *(*inheritors[GROVE_LOCAL_MAX])(void *); /* NULL: not inherited */
 
-int grove_local_create(grove_local *key, void (*destroy)(void *))
+static int create(grove_local *key, void (*destroy)(void *),
+                  void *(*inherit)(void *))
 {
     unsigned next = atomic_load(&keys);
     do {
@@ -37,8 +39,14 @@ int grove_local_create(grove_local *key, void (*destroy)(void *))
             return -EAGAIN;
     } while (!atomic_compare_exchange_weak(&keys, &next, next + 1));
     destructors[next] = destroy;
+    inheritors[next] = inherit;
     *key = next;
     return 0;
+}
+
+int grove_local_create(grove_local *key, void (*destroy)(void *))
+{
+    return create(key, destroy, NULL);
 }
 
 void *grove_local_get(grove_local key)
@@ -127,4 +135,51 @@ int grove_local_set(grove_local key, void *value)
     }
     l->values[key] = value;
     return 0;
+}
+
+/* ---- what is inherited --------------------------------------------------- */
+
+/* As grove_local_set of f, which is being made. */
+static int give(struct grove_fiber *f, grove_local key, void *value)
+{
+    if (!f->locals || key >= f->locals->capacity) {
+        int r = grow(f, key);
+        if (r < 0)
+            return r;
+    }
+    f->locals->values[key] = value;
+    return 0;
+}
+
+/* Room is made before a value is: then there is nothing to be taken back but
+ * what f has. */
+static int inherit_values(struct hub *hub, struct grove_fiber *f)
+{
+    const struct grove_fiber *parent = hub->current;
+    int r = 0;
+    /* What is called may set values, which moves the array. */
+    for (unsigned key = 0; parent->locals && key < parent->locals->capacity;
+         key++) {
+        void *value = parent->locals->values[key];
+        if (!value || !inheritors[key])
+            continue;
+        r = give(f, key, NULL);
+        if (r < 0)
+            break;
+        f->locals->values[key] = inheritors[key](value);
+    }
+    if (r < 0 && f->locals)
+        destroy_locals(f, &f->locals->end);
+    return r;
+}
+
+int grove_local_create_inherited(grove_local *key, void (*destroy)(void *),
+                                 void *(*inherit)(void *value))
+{
+    if (!inherit)
+        return -EINVAL;
+    int r = create(key, destroy, inherit);
+    if (r == 0)
+        __atomic_store_n(&hub_inherits, inherit_values, __ATOMIC_RELEASE);
+    return r;
 }

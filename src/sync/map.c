@@ -165,7 +165,7 @@ int grove_map_next(grove_map *m, size_t *index, int *result)
 int grove_map_end(grove_map *m)
 {
     int r = grove_group_kill(&m->group);
-    grove_group_end(&m->group);
+    grove_group_end(&m->group); /* kills on, if the first was ended early */
     while (turn_give(&m->fetchers, 0))
         ;
     return r;

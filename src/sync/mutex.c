@@ -5,10 +5,18 @@
  *     0        free
  *     fiber    held, nobody waits
  *     fiber|1  held; change it, and the queue, under the queue's lock only
+ *     ORPHAN   free, but who held it has ended without unlocking it
+ *     LOST     who got it after that did not put it in order
  *
- * While the bit is clear, locking and unlocking are one exchange each (plain
- * stores while the process has one thread). Unlocking with waiters makes the
- * first of them the owner before it runs, so that nobody overtakes it.
+ * A fiber is meant by its identity, not by its address, which another fiber has
+ * after it. While the bit is clear, locking and unlocking are one exchange each
+ * (plain stores while the process has one thread). Unlocking with waiters makes
+ * the first of them the owner before it runs, so that nobody overtakes it.
+ *
+ * What a fiber holds is a list from f->held, locked last first, which only its
+ * thread touches. At the fiber's end each goes to the first who waits, or
+ * becomes an ORPHAN. Who gets such a one holds it with the bit set until it
+ * says that all is in order, so that the usual paths need not look for that.
  */
 #include "sync/mutex.h"
 
@@ -16,10 +24,17 @@
 
 #include "sync/waiter.h"
 
-#define CONTENDED ((uintptr_t)1)
+#define CONTENDED ((uint64_t)1)
+#define ORPHAN ((uint64_t)2)
+#define LOST ((uint64_t)4)
+_Static_assert(LOST < FIBER_IDENTITIES, "these are no fiber's identity");
+
+/* What a waiter finds as its value when it was not just handed the mutex. */
+#define OWNER_DIED ((void *)1)
+#define IS_LOST ((void *)2)
 
 /* Changes m->owner from `from`; whether it was that. */
-static inline bool change_owner(grove_mutex *m, uintptr_t from, uintptr_t to)
+static inline bool change_owner(grove_mutex *m, uint64_t from, uint64_t to)
 {
     if (likely(hub_single_threaded())) {
         if (m->owner != from)
@@ -31,12 +46,12 @@ static inline bool change_owner(grove_mutex *m, uintptr_t from, uintptr_t to)
                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
-static inline uintptr_t owner_of(const grove_mutex *m)
+static inline uint64_t owner_of(const grove_mutex *m)
 {
     return __atomic_load_n(&m->owner, __ATOMIC_RELAXED);
 }
 
-static inline bool holds(const grove_mutex *m, uintptr_t self)
+static inline bool holds(const grove_mutex *m, uint64_t self)
 {
     return (owner_of(m) & ~CONTENDED) == self;
 }
@@ -44,7 +59,24 @@ static inline bool holds(const grove_mutex *m, uintptr_t self)
 bool mutex_is_held(const grove_mutex *m)
 {
     struct hub *hub = hub_of_thread;
-    return hub && holds(m, (uintptr_t)hub->current);
+    return hub && holds(m, hub->current->identity);
+}
+
+/* f has m: among what it holds. */
+static inline void hold(struct grove_fiber *f, grove_mutex *m)
+{
+    m->held = f->held;
+    f->held = m;
+}
+
+/* f is about to give m up. Usually it was locked last. */
+static inline void let_go(struct grove_fiber *f, grove_mutex *m)
+{
+    grove_mutex **at = &f->held;
+    while (*at && *at != m)
+        at = &(*at)->held;
+    if (*at)
+        *at = m->held;
 }
 
 void grove_mutex_init(grove_mutex *m)
@@ -59,7 +91,7 @@ void grove_mutex_init_recursive(grove_mutex *m)
 
 bool grove_mutex_is_locked(const grove_mutex *m)
 {
-    return owner_of(m) != 0;
+    return owner_of(m) >= FIBER_IDENTITIES;
 }
 
 static int lock_again(grove_mutex *m)
@@ -71,47 +103,89 @@ static int lock_again(grove_mutex *m)
     return 0;
 }
 
+static void set_owner(grove_mutex *m, uint64_t owner)
+{
+    assert(waiters_locked(&m->waiters));
+    __atomic_store_n(&m->owner, owner, __ATOMIC_RELEASE);
+}
+
 /* Under the queue's lock: takes it, or sees to it that its holder looks at the
- * queue. Whether it was taken. */
-static bool take_or_mark(grove_mutex *m, uintptr_t self)
+ * queue. 0, -EOWNERDEAD with it; -EBUSY, -ENOTRECOVERABLE. */
+static int take_or_mark(grove_mutex *m, uint64_t self)
 {
     assert(waiters_locked(&m->waiters) && !(self & CONTENDED));
     for (;;) {
-        uintptr_t owner = owner_of(m);
+        uint64_t owner = owner_of(m);
+        if (owner == LOST)
+            return -ENOTRECOVERABLE;
+        if (owner == ORPHAN) {
+            set_owner(m, self | CONTENDED);
+            m->inconsistent = true;
+            return -EOWNERDEAD;
+        }
         if (owner == 0) {
             if (change_owner(m, 0, self))
-                return true;
+                return 0;
         } else if ((owner & CONTENDED) ||
                    change_owner(m, owner, owner | CONTENDED)) {
-            return false;
+            return -EBUSY;
         }
     }
 }
 
+/* What a waiter that was woken has been given. */
+static int given(const struct waiter *w)
+{
+    return w->value == OWNER_DIED ? -EOWNERDEAD
+           : w->value == IS_LOST  ? -ENOTRECOVERABLE
+                                  : 0;
+}
+
 /* Not inlined, as unlock_slow: the usual path would save registers for it. */
 __attribute__((noinline)) static int lock_slow(grove_mutex *m, struct hub *hub,
-                                               uintptr_t self, int64_t deadline)
+                                               uint64_t self, int64_t deadline)
 {
     struct wait_in_queue w;
     wait_in_queue_init(&w, hub, &m->waiters, NULL);
     waiters_lock(&m->waiters);
-    if (take_or_mark(m, self)) {
-        waiters_unlock(&m->waiters);
-        return 0;
-    }
-    waiters_push(&m->waiters, &w.waiter);
+    int r = take_or_mark(m, self);
+    if (r == -EBUSY)
+        waiters_push(&m->waiters, &w.waiter);
     waiters_unlock(&m->waiters);
-    return waiter_wait(hub, &w, deadline, "mutex");
+    if (r == -EBUSY) {
+        r = waiter_wait(hub, &w, deadline, "mutex");
+        if (r == 0)
+            r = given(&w.waiter);
+    }
+    if (r == 0 || r == -EOWNERDEAD)
+        hold(hub->current, m);
+    return r;
+}
+
+/* It was not free. */
+__attribute__((noinline)) static int trylock_slow(grove_mutex *m,
+                                                  struct grove_fiber *self)
+{
+    int r = -EBUSY;
+    waiters_lock(&m->waiters);
+    if (owner_of(m) == ORPHAN || owner_of(m) == LOST)
+        r = take_or_mark(m, self->identity);
+    waiters_unlock(&m->waiters);
+    if (r == -EOWNERDEAD)
+        hold(self, m);
+    return r;
 }
 
 static inline int lock(grove_mutex *m, struct hub *hub, int64_t deadline)
 {
-    uintptr_t self = (uintptr_t)hub->current;
-    if (likely(change_owner(m, 0, self)))
+    struct grove_fiber *self = hub->current;
+    if (likely(change_owner(m, 0, self->identity))) {
+        hold(self, m);
         return 0;
-    if (holds(m, self))
+    }
+    if (holds(m, self->identity))
         return lock_again(m);
-    return lock_slow(m, hub, self, deadline);
+    return lock_slow(m, hub, self->identity, deadline);
 }
 
 /* The thread's first call, or others get their turn: before the mutex is taken,
@@ -144,49 +218,109 @@ int grove_mutex_trylock(grove_mutex *m)
     struct hub *hub = hub_self();
     if (unlikely(!hub))
         return -errno;
-    uintptr_t self = (uintptr_t)hub->current;
-    if (change_owner(m, 0, self))
+    struct grove_fiber *self = hub->current;
+    if (change_owner(m, 0, self->identity)) {
+        hold(self, m);
         return 0;
-    return holds(m, self) ? lock_again(m) : -EBUSY;
+    }
+    return holds(m, self->identity) ? lock_again(m) : trylock_slow(m, self);
 }
 
 /* Under the queue's lock: makes the first who waits the owner and returns it;
  * NULL when there is nobody, and then m is marked as such. */
-static struct waiter *hand_over(grove_mutex *m, uintptr_t self)
+static struct waiter *hand_over(grove_mutex *m, uint64_t self)
 {
-    assert(waiters_locked(&m->waiters) && holds(m, self));
+    assert(holds(m, self) && !m->inconsistent);
     struct waiter *w = waiters_take(&m->waiters);
-    uintptr_t heir = w ? (uintptr_t)w->wait->fiber : self;
+    uint64_t heir = w ? w->wait->fiber->identity : self;
     if (!waiters_empty(&m->waiters))
         heir |= CONTENDED;
-    __atomic_store_n(&m->owner, heir, __ATOMIC_RELEASE);
+    set_owner(m, heir);
     return w;
+}
+
+/* Under the queue's lock: nobody will have m any more. Those who wait. */
+static struct waiter *lose(grove_mutex *m)
+{
+    struct waiter *all = waiters_take_all(&m->waiters);
+    for (struct waiter *w = all; w; w = w->next)
+        w->value = IS_LOST;
+    set_owner(m, LOST);
+    return all;
 }
 
 /* The next to hold m may free it: so it is given away last, when the queue has
  * been let go of. */
-__attribute__((noinline)) static void unlock_slow(grove_mutex *m,
-                                                  uintptr_t self)
+__attribute__((noinline)) static void unlock_slow(grove_mutex *m, uint64_t self)
 {
     struct waiter *w;
+    bool lost;
     do {
         waiters_lock(&m->waiters);
-        w = hand_over(m, self);
+        lost = m->inconsistent;
+        w = lost ? lose(m) : hand_over(m, self);
+        if (w && !lost)
+            w->next = NULL;
         waiters_unlock(&m->waiters);
-    } while (!w && !change_owner(m, self, 0));
-    if (w)
-        waiter_wake(w);
+    } while (!w && !lost && !change_owner(m, self, 0));
+    waiters_wake(w);
 }
 
 int grove_mutex_unlock(grove_mutex *m)
 {
     struct hub *hub = hub_of_thread;
-    uintptr_t self = hub ? (uintptr_t)hub->current : 0;
-    if (unlikely(!hub || !holds(m, self)))
+    if (unlikely(!hub || !holds(m, hub->current->identity)))
         return -EPERM;
-    if (m->depth)
+    struct grove_fiber *self = hub->current;
+    if (m->depth) {
         m->depth--;
-    else if (unlikely(!change_owner(m, self, 0)))
-        unlock_slow(m, self);
+        return 0;
+    }
+    let_go(self, m);
+    if (unlikely(!change_owner(m, self->identity, 0)))
+        unlock_slow(m, self->identity);
     return 0;
+}
+
+/* ---- the end of a holder --------------------------------------------------- */
+
+int grove_mutex_consistent(grove_mutex *m)
+{
+    if (!mutex_is_held(m) || !m->inconsistent)
+        return -EINVAL;
+    m->inconsistent = false;
+    return 0;
+}
+
+/* m goes to the first who waits, who is told, or to who comes. */
+static void orphan(grove_mutex *m)
+{
+    waiters_lock(&m->waiters);
+    struct waiter *w = waiters_take(&m->waiters);
+    m->depth = 0;
+    m->inconsistent = w != NULL;
+    if (w)
+        w->value = OWNER_DIED;
+    set_owner(m, w ? w->wait->fiber->identity | CONTENDED : ORPHAN);
+    waiters_unlock(&m->waiters);
+    if (w)
+        waiter_wake(w);
+}
+
+/* A mutex that does not say that f holds it is none any more: the memory it was
+ * in, as that of a function that has returned, is used for something else, and
+ * so may what it points to be. */
+static void holder_ends(struct grove_fiber *f)
+{
+    grove_mutex *m, *next;
+    for (m = f->held; m && holds(m, f->identity); m = next) {
+        next = m->held;
+        orphan(m);
+    }
+    f->held = NULL;
+}
+
+__attribute__((constructor)) static void tell_hub(void)
+{
+    hub_holder_ends = holder_ends;
 }

@@ -41,7 +41,7 @@ static void start(grove_once *o, struct grove_fiber *runner)
 {
     assert(waiters_locked(&o->waiters) && o->state != DONE);
     set_state(o, RUNNING);
-    o->runner = (uintptr_t)runner;
+    o->runner = runner->identity;
 }
 
 /* Under the lock: it has failed. Who is to try next. */
@@ -89,7 +89,7 @@ int grove_once_run_until(grove_once *o, int (*fn)(void *), void *arg,
     wait_in_queue_init(&w, hub, &o->waiters, NULL);
     waiters_lock(&o->waiters);
     int state = o->state;
-    bool mine = o->runner == (uintptr_t)hub->current;
+    bool mine = o->runner == hub->current->identity;
     if (state == TO_DO)
         start(o, hub->current);
     else if (state == RUNNING && !mine)

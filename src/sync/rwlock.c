@@ -27,7 +27,7 @@ static void hold(grove_rwlock *l, const void *use, struct grove_fiber *f)
 {
     assert(f && compatible(l, use) && (!use || use == TO_WRITE));
     if (use == TO_WRITE)
-        l->writer = (uintptr_t)f;
+        l->writer = f->identity;
     else
         l->readers++;
 }
@@ -53,7 +53,7 @@ static struct waiter *serve(grove_waiters *q)
 /* Under the lock: 0 when it was had without waiting, -EBUSY, -EDEADLK. */
 static int take(grove_rwlock *l, const void *use, struct grove_fiber *self)
 {
-    if (l->writer == (uintptr_t)self)
+    if (l->writer == self->identity)
         return -EDEADLK;
     if (!waiters_empty(&l->waiters) || !compatible(l, use))
         return -EBUSY;
@@ -136,7 +136,7 @@ static int give_up(grove_rwlock *l)
     struct hub *hub = hub_of_thread;
     assert(waiters_locked(&l->waiters));
     if (l->writer) {
-        if (!hub || l->writer != (uintptr_t)hub->current)
+        if (!hub || l->writer != hub->current->identity)
             return -EPERM;
         l->writer = 0;
     } else {

@@ -12,16 +12,19 @@
  *
  * As everything is locked while the clauses are looked at and queued for,
  * nothing can come in between; as all waiters share one shared_wait, only one
- * clause is done. A descriptor's edge only says that something has changed:
- * then there is another round. A new kind of clause is a case in try_clause and
- * one in queue_of.
+ * clause is done. The end of a fiber of the same thread needs no lock, only a
+ * link; that of a process is a descriptor of its own; signals are an event. A
+ * descriptor's edge only says that something has changed: then there is another
+ * round. A new kind of clause is a case in try_clause and one in queue_of.
  */
 #include <assert.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 
+#include "hub/links.h"
 #include "sync/channel.h"
+#include "sync/select.h"
 
 /* What a clause needs while it is worked on. */
 struct clause_wait {
@@ -32,7 +35,10 @@ struct clause_wait {
     grove_waiters *queue;        /* NULL: the clause has none */
     int io_result;               /* of the edge: 0, or why it will not come */
     short revents;               /* of a descriptor, as poll(2) told */
+    grove_link link;             /* to a fiber's end, while it waits */
 };
+
+int (*select_process_fd)(const grove_process *p);
 
 /* A call of grove_select. */
 struct selection {
@@ -45,6 +51,8 @@ struct selection {
     unsigned *order;    /* in which clauses are tried */
     struct pollfd *fds; /* of the descriptors among the clauses, likewise */
     size_t fd_count;
+    bool fibers;  /* some are about the end of one */
+    bool outside; /* a signal may come from outside: it is no deadlock */
 };
 
 /* What a selection's arrays hold of each clause. */
@@ -55,14 +63,34 @@ struct clause_space {
     unsigned order;
 };
 
+/* A process that is known to have ended has none. */
 static bool is_descriptor(const grove_clause *c)
 {
-    return c->kind == GROVE_CLAUSE_READABLE || c->kind == GROVE_CLAUSE_WRITABLE;
+    return c->kind == GROVE_CLAUSE_READABLE ||
+           c->kind == GROVE_CLAUSE_WRITABLE ||
+           (c->kind == GROVE_CLAUSE_PROCESS &&
+            select_process_fd(c->process) >= 0);
+}
+
+static int fd_of(const grove_clause *c)
+{
+    return c->kind == GROVE_CLAUSE_PROCESS ? select_process_fd(c->process)
+                                           : c->fd;
 }
 
 static short events_of(const grove_clause *c)
 {
-    return c->kind == GROVE_CLAUSE_READABLE ? POLLIN : POLLOUT;
+    return c->kind == GROVE_CLAUSE_WRITABLE ? POLLOUT : POLLIN;
+}
+
+static bool is_of_channel(const grove_clause *c)
+{
+    return c->kind == GROVE_CLAUSE_SEND || c->kind == GROVE_CLAUSE_RECV;
+}
+
+static size_t units_of(const grove_clause *c)
+{
+    return c->units ? c->units : 1;
 }
 
 /* The lock of what clause c is about; NULL: it has none. */
@@ -76,6 +104,10 @@ static grove_waiters *lock_of(const grove_clause *c)
         return &c->event->waiters;
     case GROVE_CLAUSE_PROMISE:
         return &c->promise->waiters;
+    case GROVE_CLAUSE_SIGNAL:
+        return &c->signals->come.waiters;
+    case GROVE_CLAUSE_SEMAPHORE:
+        return &c->semaphore->waiters;
     default:
         return NULL;
     }
@@ -91,7 +123,9 @@ static bool is_valid(const grove_clause *c)
 {
     if (c->kind == GROVE_CLAUSE_SEND)
         return c->value || !c->channel->size;
-    return (unsigned)c->kind <= GROVE_CLAUSE_WRITABLE;
+    if (c->kind == GROVE_CLAUSE_FIBER)
+        return c->fiber != (hub_of_thread ? hub_of_thread->current : NULL);
+    return (unsigned)c->kind <= GROVE_CLAUSE_SEMAPHORE;
 }
 
 /* ---- locks ------------------------------------------------------------------- */
@@ -187,7 +221,7 @@ static int add_descriptors(struct selection *s, struct hub *hub)
         struct clause_wait *w = &s->waits[i];
         if (!is_descriptor(c))
             continue;
-        struct loop_fd *record = loop_fd(&hub->loop, c->fd);
+        struct loop_fd *record = loop_fd(&hub->loop, fd_of(c));
         int r = record ? loop_register(&hub->loop, record) : -errno;
         if (r < 0)
             return r;
@@ -196,7 +230,7 @@ static int add_descriptors(struct selection *s, struct hub *hub)
             continue;
         w->io.fn = on_edge;
         w->io.direction =
-            c->kind == GROVE_CLAUSE_READABLE ? LOOP_READ : LOOP_WRITE;
+            c->kind == GROVE_CLAUSE_WRITABLE ? LOOP_WRITE : LOOP_READ;
         w->stamp = loop_stamp(record);
         loop_wait_add(&hub->loop, record, &w->io);
     }
@@ -209,6 +243,41 @@ static void remove_descriptors(struct selection *s, struct hub *hub)
         return;
     for (size_t i = 0; i < s->n; i++)
         loop_wait_remove(&hub->loop, &s->waits[i].io);
+}
+
+/* ---- ends of fibers ------------------------------------------------------------ */
+
+static void on_end(grove_fiber *f, void *arg)
+{
+    struct clause_wait *w = arg;
+    (void)f;
+    if (hub_claim(&w->selection->wait, w))
+        hub_wake_shared(&w->selection->wait);
+}
+
+/* As a joiner's links: without a fiber, called where the fiber ends. */
+static void add_fibers(struct selection *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        const grove_clause *c = &s->clauses[i];
+        if (c->kind != GROVE_CLAUSE_FIBER)
+            continue;
+        assert(c->fiber->hub == hub_of_thread);
+        s->waits[i].link = (grove_link){.fn = on_end, .arg = &s->waits[i]};
+        hub_fiber_ref(c->fiber); /* it may be released while we wait */
+        links_append(&c->fiber->links, &s->waits[i].link);
+    }
+}
+
+static void remove_fibers(struct selection *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->clauses[i].kind != GROVE_CLAUSE_FIBER)
+            continue;
+        if (s->waits[i].link.next)
+            links_remove(&s->waits[i].link);
+        hub_fiber_unref(s->clauses[i].fiber);
+    }
 }
 
 /* ---- an attempt ----------------------------------------------------------------- */
@@ -237,6 +306,18 @@ static int try_clause(struct selection *s, size_t i, struct handover *h)
     case GROVE_CLAUSE_WRITABLE:
         if (s->waits[i].revents)
             r = s->waits[i].revents & POLLNVAL ? -EBADF : 0;
+        break;
+    case GROVE_CLAUSE_FIBER:
+        r = c->fiber->state == FIBER_ENDED ? 0 : -EAGAIN;
+        break;
+    case GROVE_CLAUSE_PROCESS:
+        r = !is_descriptor(c) || s->waits[i].revents ? 0 : -EAGAIN;
+        break;
+    case GROVE_CLAUSE_SIGNAL:
+        r = c->signals->pending ? 0 : -EAGAIN;
+        break;
+    case GROVE_CLAUSE_SEMAPHORE:
+        r = semaphore_take(c->semaphore, units_of(c)) ? 0 : -EAGAIN;
         break;
     case GROVE_CLAUSE_NONE:
         break;
@@ -276,20 +357,39 @@ static void push_all(struct selection *s)
             continue;
         assert(!w->waiter.queued);
         w->waiter.wait = &s->wait;
-        w->waiter.value = s->clauses[i].value;
+        w->waiter.value = s->clauses[i].kind == GROVE_CLAUSE_SEMAPHORE
+                              ? (void *)(uintptr_t)units_of(&s->clauses[i])
+                              : s->clauses[i].value;
         waiters_push(w->queue, &w->waiter);
+    }
+}
+
+/* Whom one that leaves a semaphore's queue may have held up, linked by next. */
+static void serve_others(grove_waiters *q, struct waiter **others)
+{
+    struct waiter *served = semaphore_serve(q);
+    while (served) {
+        struct waiter *next = served->next;
+        served->next = *others;
+        *others = served;
+        served = next;
     }
 }
 
 static void leave_all(struct selection *s)
 {
+    struct waiter *others = NULL;
     lock_all(s);
     for (size_t i = 0; i < s->n; i++) {
         struct clause_wait *w = &s->waits[i];
-        if (w->queue && w->waiter.queued)
-            waiters_remove(w->queue, &w->waiter);
+        if (!w->queue || !w->waiter.queued)
+            continue;
+        waiters_remove(w->queue, &w->waiter);
+        if (s->clauses[i].kind == GROVE_CLAUSE_SEMAPHORE)
+            serve_others(w->queue, &others);
     }
     unlock_all(s);
+    waiters_wake(others);
 }
 
 static void abandon(struct shared_wait *wait)
@@ -321,8 +421,14 @@ static ssize_t claimed_clause(struct selection *s)
     size_t i = (size_t)(w - s->waits);
     assert(i < s->n && w->selection == s && !w->waiter.queued);
     grove_clause *c = &s->clauses[i];
+    /* Somebody else may have taken it since. */
+    if (c->kind == GROVE_CLAUSE_SIGNAL) {
+        c->result = signals_take(c->signals);
+        return c->result ? (ssize_t)i : -EAGAIN;
+    }
     if (!is_descriptor(c)) {
-        c->result = w->waiter.value == channel_closed ? -EPIPE : 0;
+        bool closed = is_of_channel(c) && w->waiter.value == channel_closed;
+        c->result = closed ? -EPIPE : 0;
         return (ssize_t)i;
     }
     if (w->io_result == 0)
@@ -342,10 +448,17 @@ static ssize_t wait_unlocking(struct selection *s, struct hub *hub,
     push_all(s);
     unlock_all(s);
     int r = add_descriptors(s, hub);
+    if (s->fibers)
+        add_fibers(s);
+    hub->holds += s->outside;
     if (r == 0)
         r = hub_wait_shared(hub, &s->wait, deadline, "select");
     else
         r = hub_withdraw_shared(hub, &s->wait) ? r : 0;
+    if (s->outside && hub->holds) /* a fork may have let go since */
+        hub->holds--;
+    if (s->fibers)
+        remove_fibers(s);
     remove_descriptors(s, hub);
     leave_all(s);
     return r < 0 ? r : claimed_clause(s);
@@ -365,6 +478,8 @@ static ssize_t go_round(struct selection *s, struct hub *hub, int64_t deadline)
     if (r == -EAGAIN && hub)
         return wait_unlocking(s, hub, deadline);
     unlock_all(s);
+    if (r >= 0 && s->clauses[r].kind == GROVE_CLAUSE_SIGNAL)
+        s->clauses[r].result = signals_take(s->clauses[r].signals);
     if (r >= 0 && (h.to || h.peer))
         channel_hand_over(s->clauses[r].channel, &h);
     if (r == CHANNEL_SMALL) {
@@ -401,9 +516,11 @@ static int prepare(struct selection *s)
         grove_waiters *lock = lock_of(c);
         if (lock)
             add_lock(s, lock);
+        s->fibers |= c->kind == GROVE_CLAUSE_FIBER;
+        s->outside |= c->kind == GROVE_CLAUSE_SIGNAL;
         if (is_descriptor(c))
             s->fds[s->fd_count++] =
-                (struct pollfd){.fd = c->fd, .events = events_of(c)};
+                (struct pollfd){.fd = fd_of(c), .events = events_of(c)};
     }
     return 0;
 }
@@ -412,7 +529,7 @@ static int prepare(struct selection *s)
 static ssize_t find_negative(grove_clause *clauses, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (is_descriptor(&clauses[i]) && clauses[i].fd < 0) {
+        if (is_descriptor(&clauses[i]) && fd_of(&clauses[i]) < 0) {
             clauses[i].result = -EBADF;
             return (ssize_t)i;
         }

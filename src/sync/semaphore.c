@@ -5,7 +5,7 @@
  */
 #include <assert.h>
 
-#include "sync/waiter.h"
+#include "sync/select.h"
 
 void grove_semaphore_init(grove_semaphore *s, size_t units)
 {
@@ -22,8 +22,7 @@ static void set_units(grove_semaphore *s, size_t units)
     __atomic_store_n(&s->units, units, __ATOMIC_RELAXED);
 }
 
-/* Under the lock: gives those who wait what they need, as far as it goes. */
-static struct waiter *serve(grove_waiters *q)
+struct waiter *semaphore_serve(grove_waiters *q)
 {
     grove_semaphore *s = container_of(q, grove_semaphore, waiters);
     struct waiter *w, *first = NULL, **last = &first;
@@ -48,8 +47,7 @@ static bool has(const grove_semaphore *s, size_t n)
     return waiters_empty(&s->waiters) && n <= s->units;
 }
 
-/* Under the lock: whether n units were had without waiting. */
-static bool take(grove_semaphore *s, size_t n)
+bool semaphore_take(grove_semaphore *s, size_t n)
 {
     assert(waiters_locked(&s->waiters));
     if (!has(s, n))
@@ -61,7 +59,7 @@ static bool take(grove_semaphore *s, size_t n)
 int grove_semaphore_tryacquire(grove_semaphore *s, size_t n)
 {
     waiters_lock(&s->waiters);
-    bool taken = take(s, n);
+    bool taken = semaphore_take(s, n);
     waiters_unlock(&s->waiters);
     return taken ? 0 : -EAGAIN;
 }
@@ -87,9 +85,9 @@ int grove_semaphore_acquire_until(grove_semaphore *s, size_t n,
         return -errno;
     struct wait_in_queue w;
     wait_in_queue_init(&w, hub, &s->waiters, (void *)(uintptr_t)n);
-    w.left = serve;
+    w.left = semaphore_serve;
     waiters_lock(&s->waiters);
-    if (take(s, n)) {
+    if (semaphore_take(s, n)) {
         waiters_unlock(&s->waiters);
         return 0;
     }
@@ -110,7 +108,7 @@ int grove_semaphore_release(grove_semaphore *s, size_t n)
     bool fits = n <= SIZE_MAX - s->units;
     if (fits) {
         set_units(s, s->units + n);
-        served = serve(&s->waiters);
+        served = semaphore_serve(&s->waiters);
     }
     waiters_unlock(&s->waiters);
     waiters_wake(served);

@@ -72,6 +72,8 @@ static bool again(struct op *op, int r, int *broken)
 static int take(grove_tls *tls, grove_mutex *turn, int64_t deadline)
 {
     int r = grove_mutex_lock_until(turn, deadline);
+    if (r == -EOWNERDEAD) /* in the middle of a record: no use going on */
+        grove_mutex_unlock(turn);
     return r < 0 ? tls_fail_by_system(tls, -r) : 0;
 }
 

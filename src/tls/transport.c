@@ -209,6 +209,8 @@ static int fill_input(grove_tls *tls, int64_t deadline)
 static int flush_output(grove_tls *tls, int64_t deadline)
 {
     int r = grove_mutex_lock_until(&tls->flushing, deadline);
+    if (r == -EOWNERDEAD) /* how much was written is not known */
+        grove_mutex_unlock(&tls->flushing);
     if (r < 0)
         return r;
     if (tls->output && !tls->output_done) {

@@ -54,6 +54,33 @@ HELPER ssize_t make_connect(struct call *c)
                                      c->deadline);
 }
 
+/* EBADF where the descriptor was closed meanwhile, as of the other calls. */
+HELPER ssize_t make_poll_one(struct call *c)
+{
+    struct pollfd p = {.fd = c->fd, .events = POLLIN};
+    int n = grove_poll_until(&p, 1, c->deadline);
+    if (n == 1 && (p.revents & POLLNVAL)) {
+        errno = EBADF; /* poll's way to say it */
+        return -1;
+    }
+    return n;
+}
+
+HELPER ssize_t make_select_readable(struct call *c)
+{
+    grove_clause clause = {.kind = GROVE_CLAUSE_READABLE, .fd = c->fd};
+    ssize_t n = grove_select_until(&clause, 1, c->deadline);
+    int r = n < 0 ? (int)n : clause.result;
+    errno = -r;
+    return r == 0 ? 0 : -1;
+}
+
+HELPER ssize_t make_splice_in(struct call *c)
+{
+    return grove_splice_until(c->fd, NULL, c->flags, NULL, c->len, 0,
+                              c->deadline);
+}
+
 HELPER struct call io_call(ssize_t (*make)(struct call *), const char *name,
                            int fd, void *buf, size_t len)
 {

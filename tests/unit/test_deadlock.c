@@ -1,6 +1,8 @@
 /* Nothing is left that could wake anybody: who is told, and what is printed. */
 #include "unit.h"
 
+#include <pthread.h>
+
 #include "grove.h"
 #include "hub/hub.h"
 
@@ -74,6 +76,75 @@ static void every_wait_of_main_ends_so(void **state)
     unit_assert_exit(&child);
 }
 
+static void *work_a_while(void *arg)
+{
+    usleep(20000);
+    return arg;
+}
+
+static void *offload(void *event)
+{
+    void *value;
+    CHILD_CHECK(grove_offload(work_a_while, event, &value) == 0);
+    grove_event_set(value);
+    return NULL;
+}
+
+/* The workers of offloaded calls are threads, but wake nobody else. */
+static int a_deadlock_beside_workers(void)
+{
+    grove_event e = GROVE_EVENT_INIT;
+    grove_mutex m = GROVE_MUTEX_INIT;
+    grove_fiber *f;
+    for (int i = 0; i < 3; i++) {
+        grove_event_clear(&e);
+        CHILD_CHECK(grove_spawn(&f, offload, &e) == 0);
+        CHILD_CHECK(grove_event_wait(&e) == 0); /* while one is at work */
+        CHILD_CHECK(grove_join(f, NULL) == 0);
+        grove_release(f);
+        grove_event_clear(&e);
+        CHILD_CHECK(grove_event_wait(&e) == -EDEADLK);
+    }
+    CHILD_CHECK(grove_mutex_lock(&m) == 0);
+    CHILD_CHECK(grove_mutex_unlock(&m) == 0);
+    return 0;
+}
+
+static void workers_are_no_reason_to_wait(void **state)
+{
+    (void)state;
+    struct unit_child child;
+    unit_in_child(&child, a_deadlock_beside_workers);
+    unit_assert_exit(&child);
+}
+
+static void *set_late(void *event)
+{
+    usleep(20000);
+    grove_event_set(event);
+    return NULL;
+}
+
+/* A thread of the program's is, beside workers too. */
+static int no_deadlock_beside_a_thread(void)
+{
+    grove_event e = GROVE_EVENT_INIT;
+    pthread_t thread;
+    CHILD_CHECK(grove_offload(work_a_while, NULL, NULL) == 0);
+    CHILD_CHECK(pthread_create(&thread, NULL, set_late, &e) == 0);
+    CHILD_CHECK(grove_event_wait(&e) == 0);
+    pthread_join(thread, NULL);
+    return 0;
+}
+
+static void a_thread_is(void **state)
+{
+    (void)state;
+    struct unit_child child;
+    unit_in_child(&child, no_deadlock_beside_a_thread);
+    unit_assert_exit(&child);
+}
+
 static void a_deadline_is_no_deadlock(void **state)
 {
     (void)state;
@@ -96,6 +167,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(main_is_told_and_the_fibers_are_listed),
         cmocka_unit_test(every_wait_of_main_ends_so),
+        cmocka_unit_test(workers_are_no_reason_to_wait),
+        cmocka_unit_test(a_thread_is),
         cmocka_unit_test(a_deadline_is_no_deadlock),
     };
     if (UNIT_TSAN) /* all of it in forked processes */

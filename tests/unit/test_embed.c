@@ -203,7 +203,7 @@ static void *yield_much(void *arg)
 static void stats_tell_what_happened(void **state)
 {
     grove_hub *hub = grove_hub_self();
-    grove_stats before, now;
+    grove_stats before = {0}, now = {0};
     grove_event e = GROVE_EVENT_INIT;
     grove_fiber *fs[4];
     struct pair p = pair_of(TCP);

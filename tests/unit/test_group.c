@@ -78,7 +78,8 @@ static void a_handle_is_as_of_any_fiber(void **state)
 {
     grove_fiber *f;
     void *value;
-    grove_group_attr attr = {.fiber = {.name = "member", .stack_size = 65536}};
+    grove_attr fiber = {.name = "member", .stack_size = 65536};
+    grove_group_attr attr = {.fiber = &fiber};
     grove_group_begin(&group, &attr);
     assert_int_equal(grove_group_spawn(&group, NULL, NULL, NULL), -EINVAL);
     assert_int_equal(grove_group_spawn(&group, &f, at_gate, (void *)42), 0);
@@ -88,7 +89,7 @@ static void a_handle_is_as_of_any_fiber(void **state)
     assert_int_equal((intptr_t)value, 42);
     assert_int_equal(grove_group_end(&group), 0);
     grove_release(f);
-    attr.fiber.stack_size = 1;
+    fiber.stack_size = 1;
     grove_group_begin(&group, &attr);
     assert_int_equal(grove_group_spawn(&group, &f, at_gate, NULL), -EINVAL);
     assert_int_equal(grove_group_count(&group), 0);
@@ -300,6 +301,36 @@ static void a_killed_owner_leaves_nobody(void **state)
     }
 }
 
+/* Killing the group was ended early: its end, or a join, kills on. */
+static void a_killed_group_is_killed_until_its_end(void **state)
+{
+    for (int joined = 0; joined < 2; joined++) {
+        begin(0, false);
+        for (intptr_t i = 0; i < 3; i++)
+            assert_int_equal(
+                grove_group_spawn(&group, NULL, stubborn, (void *)(i + 1)), 0);
+        grove_yield();
+        assert_int_equal(grove_group_kill_until(&group, 0), -ETIMEDOUT);
+        assert_int_equal(grove_group_count(&group), 3);
+        if (joined)
+            assert_int_equal(grove_group_join(&group), 0);
+        assert_int_equal(grove_group_end(&group), 0);
+        assert_int_equal(ended, 3);
+        ended = 0;
+    }
+}
+
+/* Those who wait for the group's end already when it is killed kill on. */
+static void a_kill_reaches_those_who_join(void **state)
+{
+    begin(0, true);
+    assert_int_equal(grove_group_spawn(&group, NULL, stubborn, (void *)2), 0);
+    assert_int_equal(spawn(-EXDEV), 0);
+    grove_event_set(&gate);
+    assert_int_equal(grove_group_end(&group), -EXDEV);
+    assert_int_equal(ended, 2);
+}
+
 static void deadlines_and_scopes_end_a_group(void **state)
 {
     grove_timeout t;
@@ -445,7 +476,8 @@ static void a_spawn_that_fails_takes_no_place(void **state)
 {
     begin(1, false);
     grove_event_set(&gate);
-    group.attr.fiber.stack_size = 8 << 20; /* none is pooled */
+    const grove_attr large = {.stack_size = 8 << 20}; /* none is pooled */
+    group.attr.fiber = &large;
     int failed = 0;
     for (int nth = 1;; nth++) {
         fault_arm_for_good(MEMORY, nth, ENOMEM);
@@ -505,6 +537,8 @@ int main(void)
         TEST(a_kill_is_repeated_until_all_have_ended),
         TEST(a_member_may_cancel_the_group_but_not_end_it),
         TEST(a_killed_owner_leaves_nobody),
+        TEST(a_killed_group_is_killed_until_its_end),
+        TEST(a_kill_reaches_those_who_join),
         TEST(deadlines_and_scopes_end_a_group),
         TEST(a_deadlock_ends_a_group),
         TEST(no_place_is_lost),

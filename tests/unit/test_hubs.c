@@ -92,6 +92,38 @@ static void the_first_error_ends_the_others(void **state)
     assert_int_equal(cleaned, 3 + 2);
 }
 
+/* Swallows two kills, and so does the fiber that it leaves behind. */
+static void *swallow(void *arg)
+{
+    for (int told = 0; told < 3;)
+        told += grove_sleep(100 * GROVE_SECOND) == -ECANCELED;
+    killed++;
+    return arg;
+}
+
+static int one_fails_among_the_stubborn(const grove_crew *crew, void *arg)
+{
+    (void)arg;
+    grove_spawn(NULL, swallow, NULL);
+    grove_yield();
+    if (++ran == (int)crew->count)
+        grove_event_set(&all_sleep);
+    if (crew->index == 0) {
+        grove_event_wait(&all_sleep);
+        return -EXDEV;
+    }
+    swallow(NULL);
+    return 0;
+}
+
+static void those_who_swallow_a_kill_are_killed_again(void **state)
+{
+    (void)state;
+    reset();
+    assert_int_equal(grove_hubs(3, one_fails_among_the_stubborn, NULL), -EXDEV);
+    assert_int_equal(killed, 3 + 2);
+}
+
 static void a_deadline_ends_all(void **state)
 {
     (void)state;
@@ -121,6 +153,95 @@ static void a_kill_of_the_caller_reaches_all(void **state)
     assert_int_equal((intptr_t)value, -ECANCELED);
     assert_int_equal(killed, 6);
     assert_int_equal(cleaned, 6);
+}
+
+static _Atomic int served, cut;
+
+static void *serve_a_while(void *arg)
+{
+    int r = grove_sleep(20 * GROVE_MILLISECOND);
+    *(r == 0 ? &served : &cut) += 1;
+    grove_event_set(arg);
+    return NULL;
+}
+
+static void *idle(void *arg)
+{
+    if (grove_sleep(100 * GROVE_SECOND) == -ECANCELED)
+        killed++;
+    return arg;
+}
+
+/* Ends what it serves when it is killed; another fiber is left behind. */
+static int serve_until_killed(const grove_crew *crew, void *arg)
+{
+    grove_event done = GROVE_EVENT_INIT;
+    grove_shield shield;
+    (void)arg;
+    grove_spawn(NULL, serve_a_while, &done);
+    grove_spawn(NULL, idle, NULL);
+    grove_yield();
+    if (++ran == (int)crew->count)
+        grove_event_set(&all_sleep);
+    int r = grove_sleep(100 * GROVE_SECOND);
+    grove_shield_begin(&shield);
+    grove_event_wait(&done);
+    grove_shield_end(&shield);
+    return r;
+}
+
+static void *lead_servers(void *arg)
+{
+    (void)arg;
+    return (void *)(intptr_t)grove_hubs(3, serve_until_killed, NULL);
+}
+
+static void a_kill_of_the_caller_lets_functions_end_in_order(void **state)
+{
+    (void)state;
+    grove_fiber *f;
+    void *value;
+    reset();
+    served = cut = 0;
+    assert_int_equal(grove_spawn(&f, lead_servers, NULL), 0);
+    assert_int_equal(grove_event_wait(&all_sleep), 0);
+    grove_kill(f);
+    assert_int_equal(grove_join(f, &value), 0);
+    grove_release(f);
+    assert_int_equal((intptr_t)value, -ECANCELED);
+    assert_int_equal(served, 3);
+    assert_int_equal(cut, 0);
+    assert_int_equal(killed, 3); /* those that nobody waits for */
+}
+
+static int ignore_a_kill(const grove_crew *crew, void *arg)
+{
+    if (++ran == (int)crew->count)
+        grove_event_set(&all_sleep);
+    swallow(arg);
+    return 0;
+}
+
+static void *lead_the_stubborn(void *arg)
+{
+    (void)arg;
+    return (void *)(intptr_t)grove_hubs(2, ignore_a_kill, NULL);
+}
+
+static void a_second_kill_of_the_caller_kills_until_all_have_ended(void **state)
+{
+    (void)state;
+    grove_fiber *f;
+    reset();
+    assert_int_equal(grove_spawn(&f, lead_the_stubborn, NULL), 0);
+    assert_int_equal(grove_event_wait(&all_sleep), 0);
+    grove_kill(f);
+    assert_int_equal(grove_join_until(f, NULL, grove_now() + 20 * MS),
+                     -ETIMEDOUT);
+    grove_kill(f);
+    assert_int_equal(grove_join(f, NULL), 0);
+    grove_release(f);
+    assert_int_equal(killed, 2);
 }
 
 static int stop_all(const grove_crew *crew, void *arg)
@@ -320,8 +441,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_hub_runs_the_function),
         cmocka_unit_test(the_first_error_ends_the_others),
+        cmocka_unit_test(those_who_swallow_a_kill_are_killed_again),
         cmocka_unit_test(a_deadline_ends_all),
         cmocka_unit_test(a_kill_of_the_caller_reaches_all),
+        cmocka_unit_test(a_kill_of_the_caller_lets_functions_end_in_order),
+        cmocka_unit_test(
+            a_second_kill_of_the_caller_kills_until_all_have_ended),
         cmocka_unit_test(a_stop_is_no_error),
         cmocka_unit_test(fibers_that_are_left_are_waited_for),
         cmocka_unit_test(all_call_all),

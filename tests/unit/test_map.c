@@ -230,6 +230,47 @@ static void its_end_stops_the_rest(void **state)
     assert_int_equal(calls, 0);
 }
 
+/* Swallows as many kills as `wait` says. */
+static int stubborn(void *item, void *arg)
+{
+    struct item *i = item;
+    (void)arg;
+    calls++;
+    for (int told = 0; told <= i->wait;)
+        told += grove_sleep(HANG) == -ECANCELED;
+    i->told = -ECANCELED;
+    return 0;
+}
+
+static int end_result;
+
+static void *end_a_map(void *arg)
+{
+    grove_map m;
+    (void)arg;
+    assert(grove_map_begin(&m, items, N, sizeof(items[0]), 2, stubborn, NULL) ==
+           0);
+    grove_yield();
+    end_result = grove_map_end(&m);
+    assert(items[0].told == -ECANCELED && items[1].told == -ECANCELED);
+    return NULL;
+}
+
+static void a_caller_killed_in_its_end_waits_for_the_calls(void **state)
+{
+    grove_fiber *f;
+    items[0].wait = items[1].wait = 3;
+    assert_int_equal(grove_spawn(&f, end_a_map, NULL), 0);
+    for (int i = 0; i < 3; i++)
+        grove_yield();
+    assert_int_equal(calls, 2);
+    assert_int_equal(grove_kill(f), 0);
+    assert_int_equal(grove_join(f, NULL), 0);
+    assert_int_equal(end_result, -ECANCELED);
+    assert_int_equal(calls, 2);
+    grove_release(f);
+}
+
 /* ---- failures ------------------------------------------------------------------ */
 
 static void without_memory_nothing_is_called(void **state)
@@ -268,6 +309,7 @@ int main(void)
         TEST(results_come_as_they_finish),
         TEST(results_that_nobody_fetches_hold_up_calls),
         TEST(its_end_stops_the_rest),
+        TEST(a_caller_killed_in_its_end_waits_for_the_calls),
         TEST(without_memory_nothing_is_called),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,32 +123,6 @@ static void *wait_in_vain_there(void *arg)
 
 /* ---- closing ---------------------------------------------------------------- */
 
-static ssize_t make_poll(struct call *c)
-{
-    struct pollfd p = {.fd = c->fd, .events = POLLIN};
-    int n = grove_poll_until(&p, 1, c->deadline);
-    if (n == 1 && (p.revents & POLLNVAL)) {
-        errno = EBADF; /* poll's way to say it */
-        return -1;
-    }
-    return n;
-}
-
-static ssize_t make_select(struct call *c)
-{
-    grove_clause clause = {.kind = GROVE_CLAUSE_READABLE, .fd = c->fd};
-    ssize_t n = grove_select_until(&clause, 1, c->deadline);
-    int r = n < 0 ? (int)n : clause.result;
-    errno = -r;
-    return r == 0 ? 0 : -1;
-}
-
-static ssize_t make_splice(struct call *c)
-{
-    return grove_splice_until(c->fd, NULL, c->flags, NULL, c->len, 0,
-                              c->deadline);
-}
-
 /* The stranger takes the number at once. */
 static void expect_ebadf_there(struct call *c)
 {
@@ -177,9 +151,12 @@ static void closing_wakes_the_waiters_of_other_hubs(void **state)
         const char *name;
         ssize_t (*make)(struct call *);
         bool send;
-    } calls[] = {{"recv", make_recv, false},     {"read", make_read, false},
-                 {"poll", make_poll, false},     {"select", make_select, false},
-                 {"splice", make_splice, false}, {"send", make_send, true},
+    } calls[] = {{"recv", make_recv, false},
+                 {"read", make_read, false},
+                 {"poll", make_poll_one, false},
+                 {"select", make_select_readable, false},
+                 {"splice", make_splice_in, false},
+                 {"send", make_send, true},
                  {"write", make_write, true}};
     int ends[2];
     assert_int_equal(pipe(ends), 0);
@@ -188,7 +165,7 @@ static void closing_wakes_the_waiters_of_other_hubs(void **state)
         char buf[16] = "";
         struct call c = io_call(calls[i].make, calls[i].name,
                                 calls[i].send ? p.out : p.in, buf, 16);
-        if (c.make == make_splice)
+        if (c.make == make_splice_in)
             c.flags = ends[1];
         if (calls[i].send)
             fill(p.out);
@@ -515,7 +492,8 @@ static void succeed(const struct successor *next, enum past past,
     }
     snprintf(name, sizeof(name), "%s after %s, %s", next->name, pasts[past],
              elsewhere ? "on the other hub" : "here");
-    struct call c = io_call(make_select, name, number, buf, sizeof(buf));
+    struct call c =
+        io_call(make_select_readable, name, number, buf, sizeof(buf));
     start_on(elsewhere, &c);
     if (twin >= 0)
         assert_int_equal(write(peer, "old", 3), 3);

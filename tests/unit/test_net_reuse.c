@@ -89,34 +89,6 @@ static ssize_t reuse_read(struct call *c)
     return grove_read_until(c->fd, c->buf, c->len, c->deadline);
 }
 
-static ssize_t reuse_splice_in(struct call *c)
-{
-    return grove_splice_until(c->fd, NULL, c->flags, NULL, c->len, 0,
-                              c->deadline);
-}
-
-static ssize_t reuse_poll(struct call *c)
-{
-    struct pollfd p = {.fd = c->fd, .events = POLLIN};
-    int n = grove_poll_until(&p, 1, c->deadline);
-    if (n == 1 && (p.revents & POLLNVAL)) {
-        errno = EBADF; /* poll's way to say it */
-        return -1;
-    }
-    return n;
-}
-
-static ssize_t reuse_select(struct call *c)
-{
-    grove_clause clause = {.kind = GROVE_CLAUSE_READABLE, .fd = c->fd};
-    ssize_t n = grove_select_until(&clause, 1, c->deadline);
-    int r = n < 0 ? (int)n : clause.result;
-    if (r == 0)
-        return 1;
-    errno = -r;
-    return -1;
-}
-
 static ssize_t reuse_accept(struct call *c)
 {
     return grove_accept4_until(c->fd, NULL, NULL, 0, c->deadline);
@@ -203,10 +175,10 @@ static void readers_leave_the_stranger_alone(void **state)
     static const struct {
         const char *name;
         ssize_t (*make)(struct call *);
-    } calls[] = {{"recv", reuse_recv},       {"recvmsg", reuse_recvmsg},
-                 {"read", reuse_read},       {"recvfrom", reuse_recvfrom},
-                 {"poll", reuse_poll},       {"select", reuse_select},
-                 {"splice", reuse_splice_in}};
+    } calls[] = {{"recv", reuse_recv},      {"recvmsg", reuse_recvmsg},
+                 {"read", reuse_read},      {"recvfrom", reuse_recvfrom},
+                 {"poll", make_poll_one},   {"select", make_select_readable},
+                 {"splice", make_splice_in}};
     static const enum kind kinds[] = {UNIX_STREAM, TCP, UDP};
     int pipe_ends[2];
     assert_int_equal(pipe(pipe_ends), 0);
@@ -221,10 +193,10 @@ static void readers_leave_the_stranger_alone(void **state)
                              .fd = p.in,
                              .buf = buf,
                              .len = sizeof(buf)};
-            if (c.make == reuse_splice_in)
+            if (c.make == make_splice_in)
                 c.flags = pipe_ends[1];
-            if ((c.make == reuse_select && ending == BY_DEADLINE) ||
-                (c.make == reuse_splice_in && kind == UDP)) {
+            if ((c.make == make_select_readable && ending == BY_DEADLINE) ||
+                (c.make == make_splice_in && kind == UDP)) {
                 pair_close(p); /* a select does not try again: -ETIMEDOUT is as
                                   true; nothing is spliced from UDP */
                 continue;
@@ -300,7 +272,7 @@ static void splice_looks_at_both_ends(void **state)
     int ends[2];
     struct theft t;
     assert_int_equal(pipe(ends), 0);
-    struct call c = {.make = reuse_splice_in,
+    struct call c = {.make = make_splice_in,
                      .name = "splice",
                      .fd = ends[0],
                      .flags = q.out,

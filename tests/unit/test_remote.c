@@ -186,6 +186,7 @@ struct slow {
     grove_event begun;
     int waited; /* what the wait returned */
     bool ignores;
+    int swallows; /* so many kills */
 };
 
 static void *wait_long(void *arg)
@@ -195,6 +196,8 @@ static void *wait_long(void *arg)
     slow->waited = grove_sleep(100 * GROVE_SECOND);
     if (slow->ignores)
         grove_sleep(GROVE_MILLISECOND);
+    for (int told = 0; told < slow->swallows;)
+        told += grove_sleep(100 * GROVE_SECOND) == -ECANCELED;
     return arg;
 }
 
@@ -246,6 +249,22 @@ static void a_kill_ends_the_other_fiber(void **state)
     assert_int_equal(c.result, -ECANCELED);
     assert_ptr_equal(c.value, &c.slow);
     assert_int_equal(c.slow.waited, -ECANCELED);
+    end(&s);
+    grove_hub_release(s.hub);
+}
+
+static void one_that_swallows_kills_is_killed_until_it_ends(void **state)
+{
+    (void)state;
+    struct server s;
+    start(&s);
+    struct slow slow = {.begun = GROVE_EVENT_INIT, .swallows = 2};
+    void *value;
+    int64_t soon = grove_now() + 5 * GROVE_MILLISECOND;
+    assert_int_equal(
+        grove_hub_call_until(s.hub, wait_long, &slow, &value, soon),
+        -ETIMEDOUT);
+    assert_true(value == NULL || slow.waited == -ECANCELED);
     end(&s);
     grove_hub_release(s.hub);
 }
@@ -364,6 +383,7 @@ int main(void)
         cmocka_unit_test(a_call_brings_the_value),
         cmocka_unit_test(a_deadline_ends_the_other_fiber),
         cmocka_unit_test(a_kill_ends_the_other_fiber),
+        cmocka_unit_test(one_that_swallows_kills_is_killed_until_it_ends),
         cmocka_unit_test(a_kill_before_the_call_keeps_it_from_running),
         cmocka_unit_test(a_hub_ends_during_a_call),
         cmocka_unit_test(a_caller_ends_during_a_call),

@@ -418,6 +418,147 @@ static void many_clauses(void **state)
         assert_nobody_waits(&channels[i]);
 }
 
+/* ---- ends, signals, semaphores ------------------------------------------------ */
+
+static void *end_on(void *event)
+{
+    grove_event_wait(event);
+    return event;
+}
+
+static void the_end_of_a_fiber(void **state)
+{
+    grove_event go = GROVE_EVENT_INIT;
+    grove_fiber *f[2];
+    void *value;
+    (void)state;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(grove_spawn(&f[i], end_on, &go), 0);
+    grove_clause clauses[] = {
+        {.kind = GROVE_CLAUSE_FIBER, .fiber = f[0]},
+        {.kind = GROVE_CLAUSE_FIBER, .fiber = f[1]},
+    };
+    assert_int_equal(grove_tryselect(clauses, 2), -EAGAIN);
+    assert_int_equal(grove_select_until(clauses, 2, grove_now() + MS),
+                     -ETIMEDOUT);
+    assert_int_equal(f[0]->references, 2); /* its own, and the handle */
+    struct call c = select_call(clauses, 2);
+    start_parked(&c);
+    grove_kill(f[1]);
+    expect_result(&c, 1);
+    assert_int_equal(clauses[1].result, 0);
+    assert_int_equal(grove_result(f[1], &value), 0);
+    assert_int_equal(grove_tryselect(clauses, 2), 1); /* it has ended */
+    grove_event_set(&go);
+    assert_int_equal(grove_select(clauses, 1), 0);
+    grove_clause own = {.kind = GROVE_CLAUSE_FIBER, .fiber = grove_self()};
+    assert_int_equal(grove_select(&own, 1), -EINVAL);
+    for (int i = 0; i < 2; i++)
+        grove_release(f[i]);
+}
+
+static void the_end_of_a_process(void **state)
+{
+    char name[] = "cat";
+    char *const argv[] = {name, NULL};
+    const grove_process_attr attr = {.in = GROVE_IO_PIPE};
+    grove_process *p;
+    int status;
+    (void)state;
+    assert_int_equal(grove_process_spawn(&p, &attr, argv), 0);
+    grove_event never = GROVE_EVENT_INIT;
+    grove_clause clauses[] = {
+        happens(&never),
+        {.kind = GROVE_CLAUSE_PROCESS, .process = p},
+    };
+    assert_int_equal(grove_tryselect(clauses, 2), -EAGAIN);
+    struct call c = select_call(clauses, 2);
+    start_parked(&c);
+    grove_process_close(p, 0);
+    expect_result(&c, 1);
+    assert_int_equal(clauses[1].result, 0);
+    assert_int_equal(grove_process_wait_until(p, &status, 0), 0);
+    assert_int_equal(status, 0);
+    assert_int_equal(grove_tryselect(clauses, 2), 1); /* reaped, too */
+    grove_process_release(p);
+}
+
+static void a_signal(void **state)
+{
+    grove_signals s;
+    sigset_t set;
+    (void)state;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGUSR2);
+    assert_int_equal(grove_signals_open(&s, &set), 0);
+    grove_clause clause = {.kind = GROVE_CLAUSE_SIGNAL, .signals = &s};
+    assert_int_equal(grove_tryselect(&clause, 1), -EAGAIN);
+    /* Two that wait: each gets one. */
+    grove_clause other = clause;
+    struct call c[2] = {select_call(&clause, 1), select_call(&other, 1)};
+    start_parked(&c[0]);
+    start_parked(&c[1]);
+    raise(SIGUSR2);
+    for (int i = 0; i < 100 && !c[0].finished && !c[1].finished; i++)
+        assert_int_equal(grove_sleep(MS), 0);
+    assert_int_equal(c[0].finished + c[1].finished, 1);
+    raise(SIGUSR1);
+    expect_result(&c[0], 0);
+    expect_result(&c[1], 0);
+    assert_int_equal(clause.result + other.result, SIGUSR1 + SIGUSR2);
+    raise(SIGUSR1);
+    assert_int_equal(grove_select(&clause, 1), 0);
+    assert_int_equal(clause.result, SIGUSR1);
+    grove_signals_close(&s);
+}
+
+static ssize_t make_acquire(struct call *c)
+{
+    int r = grove_semaphore_acquire_until(c->more, c->len, c->deadline);
+    errno = -r;
+    return r < 0 ? -1 : 0;
+}
+
+static void a_semaphore(void **state)
+{
+    grove_semaphore s = GROVE_SEMAPHORE_INIT(1);
+    grove_event e = GROVE_EVENT_INIT;
+    (void)state;
+    grove_clause clauses[] = {
+        {.kind = GROVE_CLAUSE_SEMAPHORE, .semaphore = &s, .units = 2},
+        happens(&e),
+    };
+    assert_int_equal(grove_tryselect(clauses, 2), -EAGAIN);
+    struct call c = select_call(clauses, 2);
+    struct call after = {
+        .make = make_acquire, .name = "acquire", .more = &s, .len = 1};
+    start_parked(&c);
+    start_parked(&after); /* there is one, but not its turn */
+    assert_int_equal(grove_semaphore_release(&s, 1), 0);
+    expect_result(&c, 0);
+    assert_int_equal(grove_semaphore_units(&s), 0);
+    expect_parked(&after);
+    assert_int_equal(grove_semaphore_release(&s, 1), 0);
+    expect_result(&after, 0);
+    /* One that goes another way lets those through that it held up. */
+    assert_int_equal(grove_semaphore_release(&s, 1), 0);
+    c = select_call(clauses, 2);
+    after.finished = false;
+    start_parked(&c);
+    start_parked(&after);
+    grove_event_set(&e);
+    expect_result(&c, 1);
+    expect_result(&after, 0);
+    assert_int_equal(grove_semaphore_units(&s), 0);
+    assert_null(s.waiters.first);
+    /* One is what is taken by default. */
+    clauses[0].units = 0;
+    assert_int_equal(grove_semaphore_release(&s, 1), 0);
+    assert_int_equal(grove_tryselect(clauses, 1), 0);
+    assert_int_equal(grove_semaphore_units(&s), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -433,6 +574,10 @@ int main(void)
         cmocka_unit_test(whoever_is_first_decides),
         cmocka_unit_test(the_same_thing_twice),
         cmocka_unit_test(many_clauses),
+        cmocka_unit_test(the_end_of_a_fiber),
+        cmocka_unit_test(the_end_of_a_process),
+        cmocka_unit_test(a_signal),
+        cmocka_unit_test(a_semaphore),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

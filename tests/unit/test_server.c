@@ -73,7 +73,7 @@ static void expect_closed(int fd)
 
 static grove_server_stats stats_of(const grove_server *server)
 {
-    grove_server_stats stats;
+    grove_server_stats stats = {0};
     grove_server_get_stats(server, &stats);
     return stats;
 }
@@ -401,6 +401,133 @@ static void they_are_killed_again(void **state)
     grove_server_release(server);
 }
 
+/* The stop that killed them was ended early: the next one kills on. */
+static void a_stop_after_a_kill_kills_on(void **state)
+{
+    grove_server *server = start((grove_server_attr){0}, stubborn);
+    int fd = connect_to(server);
+    grove_timeout scope;
+    wait_active(server, 1);
+    grove_timeout_begin(&scope, grove_now() + MS);
+    assert_int_equal(grove_server_stop_until(server, 0), -ETIMEDOUT);
+    assert_int_equal(grove_timeout_end(&scope), -ETIMEDOUT);
+    assert_int_equal(grove_server_stop(server), 1);
+    assert_int_equal(counts.cancelled, 2);
+    grove_close(fd);
+    grove_server_release(server);
+}
+
+static void find_new(const grove_fiber_info *info, void *arg)
+{
+    grove_fiber **found = arg;
+    if (!*found && strcmp(info->state, "new") == 0)
+        *found = grove_retain(info->fiber);
+}
+
+/* Keeps the run queue from being empty, so that every yield is a turn. */
+static void *keep_turning(void *found)
+{
+    while (!*(grove_fiber **)found)
+        grove_yield();
+    return NULL;
+}
+
+/* By anybody, before its first turn: it is closed all the same. */
+static void a_connection_that_is_killed_unrun_is_closed(void **state)
+{
+    grove_server *server = start((grove_server_attr){0}, echo);
+    struct sockaddr_in addr = loopback();
+    addr.sin_port = htons((uint16_t)grove_server_port(server));
+    /* By the system's call: nobody runs meanwhile. */
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    grove_fiber *unrun = NULL;
+    grove_spawn(NULL, keep_turning, &unrun);
+    grove_yield(); /* the acceptor and the other have begun */
+    while (!unrun) {
+        grove_each_fiber(find_new, &unrun);
+        if (!unrun)
+            grove_yield();
+    }
+    assert_int_equal(stats_of(server).active, 1);
+    assert_int_equal(grove_kill(unrun), 0);
+    assert_int_equal(stats_of(server).active, 0);
+    char byte;
+    assert_int_equal(grove_recv(fd, &byte, 1, 0), 0);
+    grove_release(unrun);
+    assert_int_equal(grove_server_stop(server), 0);
+    grove_close(fd);
+    grove_server_release(server);
+}
+
+/* Answers byte by byte, and rests in between; 'w' waits for the gate first. */
+static grove_event gate;
+
+static void answer_and_rest(grove_connection *c)
+{
+    char byte;
+    while (grove_connection_rest(c, true) == 0 &&
+           grove_connection_read(c, &byte, 1) == 1) {
+        grove_connection_rest(c, false);
+        if (byte == 'w')
+            grove_event_wait(&gate);
+        if (grove_server_is_stopping(c->server))
+            byte = '!';
+        if (grove_connection_write(c, &byte, 1) != 1)
+            break;
+    }
+}
+
+static void expect_byte(int fd, char expected)
+{
+    char byte = 0;
+    ssize_t n = grove_recv_until(fd, &byte, 1, 0, grove_now() + HANG);
+    assert_int_equal(n, expected ? 1 : 0);
+    assert_int_equal(byte, expected);
+}
+
+/* One rests, one works, one has asked and was not read yet, one has connected
+ * and asked and was not accepted yet: only the first has nothing to come. */
+static void a_stop_answers_what_was_asked(void **state)
+{
+    grove_server *server = start((grove_server_attr){0}, answer_and_rest);
+    struct stop stop = {server, GROVE_NEVER};
+    struct call c = {.make = make_stop, .name = "stop", .more = &stop};
+    int fds[4];
+    grove_event_init(&gate);
+    for (int i = 0; i < 3; i++)
+        fds[i] = connect_to(server);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(send(fds[i], "a", 1, 0), 1);
+        expect_byte(fds[i], 'a');
+    }
+    assert_int_equal(send(fds[1], "w", 1, 0), 1);
+    while (grove_sleep(MS) == 0 && gate.waiters.first == NULL)
+        ;
+    struct sockaddr_in addr = loopback();
+    addr.sin_port = htons((uint16_t)grove_server_port(server));
+    /* By the system's calls: nobody runs meanwhile. */
+    fds[3] = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(fds[3], (struct sockaddr *)&addr, sizeof(addr)),
+                     0);
+    assert_int_equal(send(fds[2], "b", 1, 0), 1);
+    assert_int_equal(send(fds[3], "c", 1, 0), 1);
+    start_parked(&c);
+    expect_byte(fds[0], 0);
+    expect_byte(fds[2], '!');
+    expect_byte(fds[2], 0);
+    expect_byte(fds[3], '!');
+    expect_byte(fds[3], 0);
+    expect_parked(&c);
+    grove_event_set(&gate);
+    expect_byte(fds[1], '!');
+    expect_byte(fds[1], 0);
+    expect_result(&c, 0);
+    for (int i = 0; i < 4; i++)
+        grove_close(fds[i]);
+    grove_server_release(server);
+}
+
 static void stop_itself(grove_connection *c)
 {
     struct counts *mine = c->arg;
@@ -577,6 +704,9 @@ int main(void)
         cmocka_unit_test(stop_waits_for_those_there),
         cmocka_unit_test(at_the_deadline_they_are_killed),
         cmocka_unit_test(they_are_killed_again),
+        cmocka_unit_test(a_stop_after_a_kill_kills_on),
+        cmocka_unit_test(a_stop_answers_what_was_asked),
+        cmocka_unit_test(a_connection_that_is_killed_unrun_is_closed),
         cmocka_unit_test(a_connection_cannot_wait_for_itself),
         cmocka_unit_test(a_stop_that_ends_early_is_made_again),
         cmocka_unit_test(wait_has_a_deadline),

@@ -39,7 +39,7 @@ static bool answers(int fd)
 
 static grove_server_stats stats_of(const grove_server *server)
 {
-    grove_server_stats stats;
+    grove_server_stats stats = {0};
     grove_server_get_stats(server, &stats);
     return stats;
 }

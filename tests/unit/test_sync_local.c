@@ -141,9 +141,82 @@ static void keys_end(void **state)
     assert_null(grove_local_get(UINT32_MAX));
 }
 
+/* ---- inherited ------------------------------------------------------------- */
+
+static grove_local tracked;
+static int copies, destroyed;
+
+static void *copy(void *value)
+{
+    copies++;
+    return *(int *)value < 0 ? NULL : value;
+}
+
+static void count_destroyed(void *value)
+{
+    (void)value;
+    destroyed++;
+}
+
+static void *tell_mine(void *arg)
+{
+    *(void **)arg = grove_local_get(tracked);
+    return NULL;
+}
+
+static void *spawn_another(void *arg)
+{
+    grove_fiber *f;
+    grove_local_set(tracked, NULL); /* its own */
+    assert_int_equal(grove_spawn(&f, tell_mine, arg), 0);
+    grove_join(f, NULL);
+    grove_release(f);
+    return NULL;
+}
+
+static void values_are_inherited_on_request(void **state)
+{
+    int value = 1, none = -1;
+    void *seen = &seen;
+    grove_fiber *f;
+    (void)state;
+    assert_int_equal(
+        grove_local_create_inherited(&tracked, count_destroyed, NULL), -EINVAL);
+    assert_int_equal(
+        grove_local_create_inherited(&tracked, count_destroyed, copy), 0);
+    copies = destroyed = 0;
+    assert_int_equal(grove_local_set(tracked, &value), 0);
+    assert_int_equal(grove_spawn(&f, tell_mine, &seen), 0);
+    assert_int_equal(grove_join(f, NULL), 0);
+    grove_release(f);
+    assert_ptr_equal(seen, &value);
+    assert_int_equal(copies, 1);
+    assert_int_equal(destroyed, 1);
+    /* From the fiber that spawns, as it is then. */
+    assert_int_equal(grove_spawn(&f, spawn_another, &seen), 0);
+    assert_int_equal(grove_join(f, NULL), 0);
+    grove_release(f);
+    assert_null(seen);
+    assert_int_equal(copies, 2);
+    /* One that never runs gives it back. */
+    destroyed = 0;
+    assert_int_equal(grove_spawn(&f, tell_mine, &seen), 0);
+    assert_int_equal(grove_kill(f), 0);
+    assert_int_equal(destroyed, 1);
+    grove_release(f);
+    /* None is inherited. */
+    assert_int_equal(grove_local_set(tracked, &none), 0);
+    assert_int_equal(grove_spawn(&f, tell_mine, &seen), 0);
+    assert_int_equal(grove_join(f, NULL), 0);
+    grove_release(f);
+    assert_null(seen);
+    assert_int_equal(grove_local_set(tracked, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values_are_inherited_on_request),
         cmocka_unit_test(values_are_the_fibers_own),
         cmocka_unit_test(destructors_run_on_the_fiber),
         cmocka_unit_test(destructors_may_wait_and_set_values),

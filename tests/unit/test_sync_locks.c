@@ -141,10 +141,12 @@ static void a_recursive_mutex_is_given_up_wholly(void **state)
     assert_int_equal(mutex.owner, 0);
 }
 
-static void *lock_and_end(void *arg)
+static void *lock_and_wait(void *event)
 {
     grove_mutex_lock(&mutex);
-    return arg;
+    grove_event_wait(event);
+    grove_mutex_unlock(&mutex);
+    return event;
 }
 
 static int wait_in_vain(void)
@@ -156,11 +158,14 @@ static int wait_in_vain(void)
 static void a_mutex_that_nobody_unlocks_is_told_apart(void **state)
 {
     grove_fiber *f;
+    grove_event let_go = GROVE_EVENT_INIT;
     assert_int_equal(quietly(wait_in_vain), -EDEADLK);
     assert_int_equal(grove_mutex_unlock(&mutex), 0); /* held again */
-    assert_int_equal(grove_spawn(&f, lock_and_end, NULL), 0);
+    assert_int_equal(grove_spawn(&f, lock_and_wait, &let_go), 0);
     assert_int_equal(quietly(wait_in_vain), -ENOTRECOVERABLE);
     assert_int_equal(grove_mutex_unlock(&mutex), -EPERM);
+    grove_event_set(&let_go);
+    assert_int_equal(grove_join(f, NULL), 0);
     grove_release(f);
 }
 

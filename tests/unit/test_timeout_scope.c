@@ -142,6 +142,70 @@ static void scopes_belong_to_their_fiber(void **state)
     grove_release(ample);
 }
 
+/* ---- misuse ------------------------------------------------------------------ */
+
+static int end_the_outer_first(void)
+{
+    grove_timeout outer, inner;
+    grove_timeout_begin(&outer, GROVE_NEVER);
+    grove_timeout_begin(&inner, GROVE_NEVER);
+    grove_timeout_end(&outer);
+    return 0;
+}
+
+static int end_twice(void)
+{
+    grove_timeout t;
+    grove_timeout_begin(&t, GROVE_NEVER);
+    grove_timeout_end(&t);
+    grove_timeout_end(&t);
+    return 0;
+}
+
+static int end_the_outer_shield_first(void)
+{
+    grove_shield outer, inner;
+    grove_shield_begin(&outer);
+    grove_shield_begin(&inner);
+    grove_shield_end(&outer);
+    return 0;
+}
+
+static int end_a_shield_with_a_scope_in_it(void)
+{
+    grove_shield s;
+    grove_timeout t;
+    grove_shield_begin(&s);
+    grove_timeout_begin(&t, GROVE_NEVER);
+    grove_shield_end(&s);
+    return 0;
+}
+
+static void ends_out_of_order_are_told_at_once(void **state)
+{
+    static const struct {
+        int (*fn)(void);
+        const char *says;
+    } ways[] = {
+        {end_the_outer_first, "not the timeout scope that this fiber began"},
+        {end_twice, "not the timeout scope that this fiber began"},
+        {end_the_outer_shield_first, "not the region that this fiber began"},
+        {end_a_shield_with_a_scope_in_it, "scope begun in the region"},
+    };
+    (void)state;
+    if (UNIT_TSAN)
+        unit_skip(UNIT_TSAN_FORK);
+    for (size_t i = 0; i < UNIT_COUNT(ways); i++) {
+        struct unit_child child;
+        unit_in_child(&child, ways[i].fn);
+        check(unit_died_of(&child, SIGABRT), "%zu: %#x", i,
+              (unsigned)child.status);
+        check(strstr(child.text, ways[i].says) != NULL &&
+                  strstr(child.text, "fiber 1 \"main\"") != NULL,
+              "%s", child.text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +217,7 @@ int main(void)
         cmocka_unit_test(a_scope_can_be_used_again),
         cmocka_unit_test(every_wait_in_an_expired_scope_ends),
         cmocka_unit_test(scopes_belong_to_their_fiber),
+        cmocka_unit_test(ends_out_of_order_are_told_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

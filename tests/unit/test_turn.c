@@ -21,6 +21,10 @@ static grove_semaphore semaphore = GROVE_SEMAPHORE_INIT(1);
 static grove_rwlock rwlock = GROVE_RWLOCK_INIT;
 static grove_barrier barrier = GROVE_BARRIER_INIT(1);
 static grove_event set, never;
+static grove_promise promise = GROVE_PROMISE_INIT;
+static grove_once once = GROVE_ONCE_INIT;
+static grove_wait_group wait_group = GROVE_WAIT_GROUP_INIT;
+static grove_fiber *ended;
 static int file;
 
 static void on_channel(void)
@@ -75,6 +79,50 @@ static void on_file(void)
     assert_int_equal(grove_pread(file, &byte, 1, 0), 1);
 }
 
+static void on_promise(void)
+{
+    void *value;
+    assert_int_equal(grove_promise_get(&promise, &value), 0);
+}
+
+static int run_once(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static void on_once(void)
+{
+    assert_int_equal(grove_once_run(&once, run_once, NULL), 0);
+}
+
+static void on_wait_group(void)
+{
+    assert_int_equal(grove_wait_group_wait(&wait_group), 0);
+}
+
+static void on_join(void)
+{
+    assert_int_equal(grove_join(ended, NULL), 0);
+}
+
+static void on_join_all(void)
+{
+    assert_int_equal(grove_join_all(&ended, 1, 0), 1);
+}
+
+static void on_kill_all(void)
+{
+    assert_int_equal(grove_kill_all(&ended, 1), 0);
+}
+
+static void on_group(void)
+{
+    grove_group group;
+    grove_group_begin(&group, NULL);
+    assert_int_equal(grove_group_end(&group), 0);
+}
+
 static void on_past_deadlines(void)
 {
     assert_int_equal(grove_event_wait_until(&never, PAST), -ETIMEDOUT);
@@ -87,14 +135,31 @@ static void on_past_deadlines_of_a_select(void)
 }
 
 static void (*const primitives[])(void) = {
-    on_channel,        on_select,
-    on_mutex,          on_semaphore,
-    on_event,          on_rwlock,
-    on_barrier,        on_file,
-    on_past_deadlines, on_past_deadlines_of_a_select,
+    on_channel,
+    on_select,
+    on_mutex,
+    on_semaphore,
+    on_event,
+    on_rwlock,
+    on_barrier,
+    on_file,
+    on_promise,
+    on_once,
+    on_wait_group,
+    on_join,
+    on_join_all,
+    on_kill_all,
+    on_group,
+    on_past_deadlines,
+    on_past_deadlines_of_a_select,
 };
 
 enum { PRIMITIVES = sizeof(primitives) / sizeof(*primitives) };
+
+static void *end_at_once(void *arg)
+{
+    return arg;
+}
 
 static int make_primitives(void **state)
 {
@@ -103,6 +168,10 @@ static int make_primitives(void **state)
     file = mkstemp(path);
     unlink(path);
     grove_event_set(&set);
+    grove_promise_set(&promise, NULL);
+    if (grove_spawn(&ended, end_at_once, NULL) != 0 ||
+        grove_join(ended, NULL) != 0)
+        return -1;
     return file < 0 || write(file, "x", 1) != 1 ||
            grove_channel_create(&channel, sizeof(int), 4) != 0;
 }
@@ -111,6 +180,7 @@ static int end_primitives(void **state)
 {
     (void)state;
     grove_channel_release(channel);
+    grove_release(ended);
     return close(file);
 }
 
