@@ -60,9 +60,9 @@ typedef struct grove_hooks {
 
 /* Have the functions of *hooks, which is copied, called from now on, in place
  * of those set before; NULL: none. It holds for all threads: for the calling
- * one at once, for others from the next look of their hubs at what is due,
- * which a sleeping one takes before it runs anybody. From any thread. 0, or
- * -EINVAL for a size that cannot be. */
+ * one at once, for others within a few milliseconds of fibers' turns, and
+ * before a hub that sleeps runs anybody. From any thread. 0, or -EINVAL for a
+ * size that cannot be. */
 GROVE_API int grove_hooks_set(const grove_hooks *hooks);
 
 /* ---- Numbers of all hubs ------------------------------------------------- */
@@ -70,8 +70,8 @@ GROVE_API int grove_hooks_set(const grove_hooks *hooks);
 /* Delays are counted by their length in so many classes. */
 #define GROVE_DELAYS 32
 
-/* A hub, as it was when its thread last wrote its numbers down: about every
- * millisecond while fibers take turns, and, from the first time on that
+/* A hub, as it was when its thread last wrote its numbers down: every few
+ * milliseconds while fibers take turns, and, from the first time on that
  * somebody asks, before it sleeps. */
 typedef struct grove_hub_info {
     size_t size;    /* of this structure, as the library knows it */

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "hub/clock.h"
+#include "hub/hooks.h"
 #include "hub/mailbox.h"
 #include "hub/part.h"
 
@@ -125,6 +126,7 @@ void hub_numbers_tick(struct hub *hub)
 {
     struct numbers *n = hub_keeps(hub, offset);
     hub->numbers_due = hub->now + TICK;
+    hub_watch_look(hub); /* as often as this is often enough */
     hub_numbers_publish(hub, hub->now);
     if (run_queue_empty(&hub->queue) || run_queued(&n->stand_in))
         return;

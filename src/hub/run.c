@@ -188,7 +188,6 @@ static bool trim_stacks(struct hub *hub, int64_t timeout)
 
 static void look_around(struct hub *hub)
 {
-    hub_watch_look(hub);
     hub->look(hub);
     int64_t timeout = hub_sleep_limit(hub);
     if (hub->later == 0) /* a full pass: busy, it may be long till a sleep */
@@ -197,7 +196,6 @@ static void look_around(struct hub *hub)
         if (hub->loop.waits)
             loop_poll(&hub->loop, 0);
     } else if (hub_spin(hub, timeout)) {
-        hub_watch_look(hub);
         hub->look(hub);
     } else if (trim_stacks(hub, timeout)) {
         loop_poll(&hub->loop, 0); /* more to trim: come back */
