@@ -38,6 +38,7 @@
 #include <grove/fiber.h>
 #include <grove/file.h>
 #include <grove/group.h>
+#include <grove/http.h>
 #include <grove/hub.h>
 #include <grove/net.h>
 #include <grove/observe.h>
