@@ -63,6 +63,7 @@ struct hub {
     bool keep_stacks; /* when the thread ends: a host's objects point there */
     struct grove_fiber *loop_fiber; /* runs the loop, on a stack of its own */
     int64_t now;                    /* the clock when last looked at */
+    int64_t numbers_due;      /* when they are published next (numbers.c) */
     struct timer_heap timers; /* a claim is each fiber's, and the root's */
     uint64_t next_id;         /* of the fiber that is made next */
     uint64_t identity, identity_end; /* its next one, and the last before which
@@ -96,6 +97,7 @@ struct hub {
     struct loop loop;
     struct grove_fiber root; /* the thread's own stack */
     unsigned loop_fibers;    /* how many loop_fiber there have been */
+    uint64_t offloads;       /* jobs that its fibers gave to worker threads */
 
     /* ---- pace.c's */
     int later;             /* switches of this pass, once budget is used up */
