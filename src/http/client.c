@@ -152,6 +152,18 @@ int grove_http_dial(grove_http **out, const char *host, const char *service,
 
 /* ---- requests ---------------------------------------------------------------------- */
 
+/* A server closes what has waited for long enough, and says nothing before it
+ * is asked: 0, if it is so, or -EPIPE; then nothing was sent. */
+static int check_silence(grove_http *h)
+{
+    const char *at;
+    ssize_t n = grove_stream_peek_until(h->stream, 1, &at, 0);
+    if (n == -ETIMEDOUT)
+        return 0;
+    h->close |= n >= 0;
+    return n >= 0 ? -EPIPE : (int)n;
+}
+
 /* Have nothing of an earlier exchange in the way. */
 static int make_ready(grove_http *h, int64_t deadline)
 {
@@ -167,7 +179,7 @@ static int make_ready(grove_http *h, int64_t deadline)
         return -EPIPE;
     http_receive_end(h);
     h->sending = SEND_NOTHING;
-    return 0;
+    return check_silence(h);
 }
 
 /* RFC 9110, 8.6: of these methods a request without a body says nothing of
