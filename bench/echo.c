@@ -19,9 +19,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/perf_event.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -36,6 +33,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "servers.h"
 
 #define MESSAGE 64
 #define ROUNDS 41
@@ -51,35 +49,6 @@ struct server {
 };
 
 static int connections;
-
-/* ---- processors ------------------------------------------------------------ */
-
-/* Onto the i-th of the processors that this process may use. */
-static void pin(int i)
-{
-    static cpu_set_t all;
-    if (CPU_COUNT(&all) == 0)
-        sched_getaffinity(0, sizeof(all), &all);
-    i %= CPU_COUNT(&all);
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (CPU_ISSET(cpu, &all) && i-- == 0) {
-            cpu_set_t one;
-            CPU_ZERO(&one);
-            CPU_SET(cpu, &one);
-            sched_setaffinity(0, sizeof(one), &one);
-        }
-    }
-}
-
-/* Nanoseconds that process pid has run, all its threads. */
-static double cpu_time(pid_t pid)
-{
-    clockid_t clock;
-    struct timespec ts = {0, 0};
-    bench_check(clock_getcpuclockid(pid, &clock), "the server's clock");
-    clock_gettime(clock, &ts);
-    return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
-}
 
 /* ---- the server's process ---------------------------------------------------- */
 
@@ -111,7 +80,7 @@ static void start(struct server *server, const char *kind, const char *log)
         bench_check(errno, "fork");
     if (server->child == 0) {
         if (strcmp(kind, "hubs") != 0)
-            pin(0);
+            bench_pin(0);
         dup2(out[1], STDOUT_FILENO);
         exec_server(kind, log);
     }
@@ -134,29 +103,15 @@ static void stop(struct server *server)
 
 /* ---- the clients -------------------------------------------------------------- */
 
-static int connect_client(int port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int one = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 ||
-        connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0)
-        bench_check(errno, "connect");
-    return fd;
-}
-
 static void connect_all(struct server *server)
 {
     server->epoll = epoll_create1(EPOLL_CLOEXEC);
     server->clients = calloc((size_t)connections, sizeof(int));
     for (int i = 0; i < connections; i++) {
-        int fd = connect_client(server->port);
+        int fd = bench_connect(server->port);
         struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
-        if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
-            bench_check(errno, "epoll_ctl");
+        if (fd < 0 || epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+            bench_check(errno, "connect");
         server->clients[i] = fd;
     }
 }
@@ -201,9 +156,9 @@ static void make_requests(struct server *server, int count)
 static double turn(struct server *server)
 {
     int count = connections < 1000 ? 4000 : 10000;
-    double before = cpu_time(server->pid);
+    double before = bench_cpu_time(server->pid);
     make_requests(server, count);
-    return (cpu_time(server->pid) - before) / count / 1000;
+    return (bench_cpu_time(server->pid) - before) / count / 1000;
 }
 
 static void compare(const char *kind, const char *peer_kind, const char *format,
@@ -214,7 +169,7 @@ static void compare(const char *kind, const char *peer_kind, const char *format,
     double ratios[ROUNDS];
     start(&ours, kind, NULL);
     start(&peer, peer_kind, NULL);
-    pin(1);
+    bench_pin(1);
     connect_all(&ours);
     connect_all(&peer);
     turn(&ours);
@@ -254,7 +209,7 @@ static double counted_calls(const char *kind)
 {
     struct server server;
     start(&server, kind, NULL);
-    pin(1);
+    bench_pin(1);
     connect_all(&server);
     turn(&server);
     int counter = open_counter(server.pid);
@@ -294,7 +249,7 @@ static double calls_of(const char *kind, int requests)
     close(fd);
     struct server server;
     start(&server, kind, log);
-    pin(1);
+    bench_pin(1);
     connect_all(&server);
     make_requests(&server, requests);
     stop(&server);

@@ -15,7 +15,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -34,6 +33,7 @@
 
 #include "bench.h"
 #include "grove.h"
+#include "servers.h"
 
 #define MESSAGE 64
 #define BUFFER 1024
@@ -48,23 +48,6 @@ static void check(bool ok, const char *action)
 {
     if (!ok)
         bench_check(errno ? errno : EIO, action);
-}
-
-/* Onto the i-th of the processors that this process may use. */
-static void pin(int i)
-{
-    static cpu_set_t all;
-    if (CPU_COUNT(&all) == 0)
-        sched_getaffinity(0, sizeof(all), &all);
-    i %= CPU_COUNT(&all);
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (CPU_ISSET(cpu, &all) && i-- == 0) {
-            cpu_set_t one;
-            CPU_ZERO(&one);
-            CPU_SET(cpu, &one);
-            sched_setaffinity(0, sizeof(one), &one);
-        }
-    }
 }
 
 static char *pem_text(BIO *bio)
@@ -207,7 +190,7 @@ static void start(struct server *server, void (*run)(int fd))
     check(server->pid >= 0, "fork");
     if (server->pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        pin(0);
+        bench_pin(0);
         run(fd);
         _exit(1);
     }
@@ -233,25 +216,13 @@ static void connect_all(struct server *server)
     }
 }
 
-/* Nanoseconds that process pid has run. */
-static double cpu_time(pid_t pid)
-{
-    char path[64];
-    unsigned long long ns = 0;
-    snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)pid);
-    FILE *file = fopen(path, "re");
-    check(file && fscanf(file, "%llu", &ns) == 1, path);
-    fclose(file);
-    return (double)ns;
-}
-
 /* Microseconds a request. Each connection's next request follows its reply, as
  * they come round. */
 static double turn(struct server *server)
 {
     char message[MESSAGE] = "ping";
     int rounds = (REQUESTS + connections - 1) / connections;
-    double before = cpu_time(server->pid);
+    double before = bench_cpu_time(server->pid);
     for (int i = 0; i < connections; i++)
         check(SSL_write(server->clients[i], message, MESSAGE) == MESSAGE,
               "write");
@@ -263,7 +234,8 @@ static double turn(struct server *server)
                 check(SSL_write(ssl, message, MESSAGE) == MESSAGE, "write");
         }
     }
-    return (cpu_time(server->pid) - before) / (rounds * connections) / 1000;
+    return (bench_cpu_time(server->pid) - before) / (rounds * connections) /
+           1000;
 }
 
 int main(int argc, char **argv)
@@ -274,7 +246,7 @@ int main(int argc, char **argv)
     double times[ROUNDS], ratios[ROUNDS];
     start(&ours, run_grove);
     start(&peer, run_epoll);
-    pin(1);
+    bench_pin(1);
     connect_all(&ours);
     connect_all(&peer);
     turn(&ours);

@@ -41,6 +41,7 @@
 #include <grove/http.h>
 #include <grove/hub.h>
 #include <grove/net.h>
+#include <grove/observe.h>
 #include <grove/offload.h>
 #include <grove/process.h>
 #include <grove/select.h>

@@ -9,7 +9,9 @@
 #include <assert.h>
 
 #include "hub/clock.h"
+#include "hub/hooks.h"
 #include "hub/hub.h"
+#include "hub/numbers.h"
 
 /* Pooled stacks looked at before a sleep. */
 #define TRIM_STEP 64
@@ -38,10 +40,12 @@ int grove_hub_run_due(grove_hub *handle)
     if (hub->in_callback)
         return -EBUSY;
     atomic_store(&hub->polling, false);
+    hub_watch_look(hub);
     hub->look(hub);
     loop_poll(&hub->loop, 0);
     hub->now = hub_clock();
     timer_expire(&hub->timers, hub->now);
+    hub_numbers_look(hub);
     fiber_thread_refresh(&hub->thread);
     if (!run_queue_empty(&hub->queue))
         grove_yield();

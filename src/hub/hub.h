@@ -47,19 +47,23 @@ struct hub_part;
 
 struct hub {
     /* ---- running */
-    struct fiber_thread thread;    /* what a switch needs of the thread */
-    struct grove_fiber *current;   /* who is RUNNING */
-    struct run_queue queue;        /* what is due */
-    int budget;                    /* switches until the clock is read, to see
-                                      whether the pass goes on; 0 inside a
-                                      callback */
-    int calls;                     /* that could have waited, until the clock is
-                                      read; see hub_turn */
-    bool in_callback;              /* the loop fiber is inside a callback */
+    struct fiber_thread thread;  /* what a switch needs of the thread */
+    struct grove_fiber *current; /* who is RUNNING */
+    struct run_queue queue;      /* what is due */
+    int budget;                  /* switches until the clock is read, to see
+                                    whether the pass goes on; 0 inside a
+                                    callback */
+    int calls;                   /* that could have waited, before the one at
+                                    which the clock is read; see hub_turn */
+    bool in_callback;            /* the loop fiber is inside a callback */
+    bool watched; /* somebody is told of events: a budget is one switch, so that
+                     each goes by hub_next_slow; see hooks.h */
+    unsigned watch_seen; /* of whom there is to be told, when last looked at */
     const struct grove_host *host; /* NULL: none */
     bool keep_stacks; /* when the thread ends: a host's objects point there */
     struct grove_fiber *loop_fiber; /* runs the loop, on a stack of its own */
     int64_t now;                    /* the clock when last looked at */
+    int64_t numbers_due;      /* when they are published next (numbers.c) */
     struct timer_heap timers; /* a claim is each fiber's, and the root's */
     uint64_t next_id;         /* of the fiber that is made next */
     uint64_t identity, identity_end; /* its next one, and the last before which
@@ -93,6 +97,7 @@ struct hub {
     struct loop loop;
     struct grove_fiber root; /* the thread's own stack */
     unsigned loop_fibers;    /* how many loop_fiber there have been */
+    uint64_t offloads;       /* jobs that its fibers gave to worker threads */
 
     /* ---- pace.c's */
     int later;             /* switches of this pass, once budget is used up */
@@ -233,13 +238,14 @@ __attribute__((always_inline)) static inline void hub_yield(struct hub *hub)
 static inline void hub_pace_reset(struct hub *hub)
 {
     hub->strides.began = hub->call_pace.began = 0;
-    hub->strides.length = hub->call_pace.length = hub->calls = PACE_FIRST;
+    hub->strides.length = hub->call_pace.length = PACE_FIRST;
+    hub->calls = PACE_FIRST - 1;
 }
 
 /* Begins a pass; the clock was `now`, 0 if it was not read. */
 static inline void hub_pass_begin(struct hub *hub, int64_t now)
 {
-    int first = hub->strides.length;
+    int first = hub->watched ? 1 : hub->strides.length;
     assert(!hub->in_callback && first > 0 && first <= HUB_PASS);
     hub->switches += (uint64_t)(first - hub->budget);
     hub->budget = first;
@@ -247,11 +253,23 @@ static inline void hub_pass_begin(struct hub *hub, int64_t now)
     hub->pass_began = now;
 }
 
+/* From here on somebody is told of each switch: what was granted is taken back
+ * but for one. */
+static inline void hub_pass_narrow(struct hub *hub)
+{
+    assert(hub->watched && !hub->in_callback);
+    if (hub->budget <= 1)
+        return;
+    hub->later += hub->budget - 1;
+    hub->switches -= (uint64_t)hub->budget - 1;
+    hub->budget = 1;
+}
+
 /* Counts a call that could have waited: whether hub_turn_slow is to follow. */
 static inline bool hub_turn_due(struct hub *hub)
 {
     assert(hub == hub_of_thread);
-    return --hub->calls <= 0;
+    return --hub->calls < 0; /* one instruction, as <= 0 is not */
 }
 
 /* The same, and does it. */
@@ -268,6 +286,17 @@ static inline void hub_turn_if_any(void)
         hub_turn(hub_of_thread);
 }
 
+/* ---- who is told of events: hooks.c ----------------------------------------- */
+
+/* Only where hub->watched. By the current fiber: f was spawned; it will go on,
+ * its park returns result; f has ended and is not current. */
+GROVE_HOST_API void hub_tell_spawn(struct grove_fiber *f);
+GROVE_HOST_API void hub_tell_wake(struct grove_fiber *f, int result);
+GROVE_HOST_API void hub_tell_end(struct grove_fiber *f);
+/* The current fiber goes over to `next`, and its state says why. */
+GROVE_HOST_API void hub_tell_switch(struct hub *hub,
+                                    const struct grove_fiber *next);
+
 /* Make f READY if it is parked; its park returns result. Otherwise nothing. */
 static inline void hub_wake(struct grove_fiber *f, int result)
 {
@@ -277,6 +306,8 @@ static inline void hub_wake(struct grove_fiber *f, int result)
         return;
     f->state = FIBER_READY;
     f->wake_result = result;
+    if (unlikely(f->hub->watched))
+        hub_tell_wake(f, result);
     run_queue_push(&f->hub->queue, &f->run);
 }
 
@@ -290,6 +321,8 @@ hub_transfer(struct hub *hub, struct grove_fiber *from, struct grove_fiber *to)
     from->state = FIBER_PARKED;
     hub_assert_leaves(hub, from);
     hub_assert_next(hub, to);
+    if (unlikely(hub->watched))
+        hub_tell_switch(hub, to);
     to->wake_result = HUB_TRANSFERRED;
     hub->current = to;
     to->state = FIBER_RUNNING;
@@ -318,10 +351,14 @@ hub_fiber_end(struct hub *hub, struct grove_fiber *f, struct grove_fiber *next)
         hub_holder_ends(f);
     hub_fiber_gone(hub);
     f->state = FIBER_ENDED;
-    if (!next)
+    if (!next) {
         next = hub_next(hub);
-    else if (run_queued(&next->run))
-        run_queue_remove(&next->run);
+    } else {
+        if (run_queued(&next->run))
+            run_queue_remove(&next->run);
+        if (unlikely(hub->watched))
+            hub_tell_switch(hub, next);
+    }
     hub_assert_next(hub, next);
     hub->current = next;
     next->state = FIBER_RUNNING;

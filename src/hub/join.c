@@ -47,8 +47,11 @@ int grove_join_until(grove_fiber *f, void **value, int64_t deadline)
         *value = NULL;
     if (f == hub->current)
         return -EDEADLK;
-    if (f->state == FIBER_ENDED)
-        return grove_result(f, value);
+    if (f->state == FIBER_ENDED) {
+        int result = grove_result(f, value);
+        hub_turn(hub); /* its handle may be released meanwhile */
+        return result;
+    }
     hub_fiber_ref(f);
     int r = hub_await_end(hub, f, deadline, "join");
     if (f->state == FIBER_ENDED && r == 0)
@@ -97,8 +100,10 @@ ssize_t grove_join_all_until(grove_fiber *const *fs, size_t n, size_t count,
     if (count == 0)
         count = n;
     size_t ended = count_ended(fs, n);
-    if (ended >= count)
+    if (ended >= count) {
+        hub_turn(hub);
         return (ssize_t)ended;
+    }
     size_t others = 0; /* oneself does not end while one waits */
     for (size_t i = 0; i < n; i++)
         others += fs[i] != hub->current;

@@ -23,6 +23,8 @@ static void end_unrun(struct hub *hub, struct grove_fiber *f)
     timer_remove(&hub->timers, &f->timer);
     hub_drop_argument(f);
     hub_fiber_complete(hub, f, -ECANCELED);
+    if (unlikely(hub->watched))
+        hub_tell_end(f);
     hub_fiber_gone(hub);
     hub_fiber_unref(f);
 }
@@ -174,7 +176,9 @@ int grove_kill_all_until(grove_fiber *const *fs, size_t n, int64_t deadline)
     if (n == 0)
         return 0;
     assert(d.hub && fs[0]->hub == d.hub);
-    return hub_kill_rounds(d.hub, deadline, kill_each, await_each, &d);
+    int r = hub_kill_rounds(d.hub, deadline, kill_each, await_each, &d);
+    hub_turn(d.hub); /* all may have ended before */
+    return r;
 }
 
 int grove_kill_all(grove_fiber *const *fs, size_t n)

@@ -17,7 +17,8 @@
 __thread struct hub *hub_of_thread __attribute__((tls_model("initial-exec")));
 
 static _Atomic bool locked;
-static struct hub *hub_list; /* any of them; NULL: there is none */
+static struct hub *hub_list;  /* any of them; NULL: there is none */
+static _Atomic unsigned hubs; /* how many there are */
 /* While it was locked. */
 static void (*_Atomic asked)(struct hub *hub, void *arg);
 
@@ -74,6 +75,7 @@ void hub_list_each(void (*fn)(struct hub *hub, void *arg), void *arg)
 
 static void link_in(struct hub *hub)
 {
+    atomic_fetch_add(&hubs, 1);
     if (!hub_list)
         hub_list = hub->next_hub = hub->previous_hub = hub;
     hub->next_hub = hub_list;
@@ -96,6 +98,7 @@ void hub_list_remove(struct hub *hub)
     assert(hub->next_hub->previous_hub == hub);
     hub->previous_hub->next_hub = hub->next_hub;
     hub->next_hub->previous_hub = hub->previous_hub;
+    atomic_fetch_sub(&hubs, 1);
     if (hub_list == hub)
         hub_list = hub->next_hub == hub ? NULL : hub->next_hub;
     hub_list_unlock();
@@ -103,10 +106,9 @@ void hub_list_remove(struct hub *hub)
 
 bool hub_list_is_alone(const struct hub *hub)
 {
-    hub_list_lock();
-    bool alone = hub->next_hub == hub;
-    hub_list_unlock();
-    return alone;
+    assert(hub->next_hub);
+    (void)hub;
+    return atomic_load(&hubs) == 1;
 }
 
 static void declare_dead(struct hub *hub, void *arg)
@@ -119,6 +121,7 @@ void hub_list_forked(struct hub *survivor)
 {
     call_for_all(declare_dead, NULL);
     hub_list = NULL;
+    atomic_store(&hubs, 0);
     if (survivor) {
         survivor->dead = false;
         link_in(survivor);

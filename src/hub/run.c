@@ -11,8 +11,8 @@
  * HUB_PASS_TIME: pace.c.
  *
  * The look queues what other threads have sent. The poll does not sleep while
- * something is due. Before one that sleeps, pooled stacks are trimmed, a
- * bounded number at a time.
+ * something is due. Before one that sleeps, the hub may spin for a while
+ * (spin.c), and pooled stacks are trimmed, a bounded number at a time.
  *
  * Everything here is called on the hub's thread: hub_next_slow in the fiber
  * that parks or ends, the rest in the loop fiber.
@@ -20,8 +20,11 @@
 #include <assert.h>
 
 #include "hub/clock.h"
+#include "hub/hooks.h"
 #include "hub/hub.h"
+#include "hub/numbers.h"
 #include "hub/part.h"
+#include "hub/spin.h"
 
 /* Pooled stacks looked at before a poll that sleeps. */
 #define TRIM_STEP 64
@@ -42,7 +45,7 @@ static bool goes_on(struct hub *hub)
     return hub->budget > 0 || hub_pass_extend(hub);
 }
 
-struct grove_fiber *hub_next_slow(struct hub *hub)
+static struct grove_fiber *find_next(struct hub *hub)
 {
     assert(hub == hub_of_thread && hub->budget <= HUB_PASS);
     const struct run *first = hub->queue.ends.next;
@@ -63,6 +66,14 @@ struct grove_fiber *hub_next_slow(struct hub *hub)
     return hub->loop_fiber;
 }
 
+struct grove_fiber *hub_next_slow(struct hub *hub)
+{
+    struct grove_fiber *next = find_next(hub);
+    if (unlikely(hub->watched))
+        hub_tell_switch(hub, next);
+    return next;
+}
+
 static void call(struct hub *hub, struct run *run)
 {
     int budget = hub->budget;
@@ -76,6 +87,8 @@ static void call(struct hub *hub, struct run *run)
     hub->in_callback = false;
     hub->budget = budget;
     hub->switches += (uint64_t)budget;
+    if (unlikely(hub->watched))
+        hub_pass_narrow(hub);
 }
 
 /* From the loop fiber to f; returns when a parking fiber finds nobody else. */
@@ -83,6 +96,8 @@ static void give_way(struct hub *hub, struct grove_fiber *f)
 {
     struct grove_fiber *self = hub->loop_fiber;
     self->state = FIBER_PARKED;
+    if (unlikely(hub->watched))
+        hub_tell_switch(hub, f);
     hub_switch(hub, self, f);
 }
 
@@ -143,17 +158,22 @@ static int poll_hosted(struct hub *hub, struct loop_events *events)
 static void poll_sleeping(struct hub *hub, int64_t timeout)
 {
     assert(run_queue_empty(&hub->queue) && !atomic_load(&hub->polling));
+    int64_t began = hub_spin_sleeps(hub);
     atomic_store(&hub->polling, true);
-    if (!hub->look(hub)) {
+    bool mail = hub->look(hub);
+    if (!mail) {
         struct loop_events events;
         fiber_thread_refresh(&hub->thread);
         hub_pace_reset(hub);
+        hub_numbers_sleep(hub);
         int n = hub->host ? poll_hosted(hub, &events)
                           : loop_wait(&hub->loop, &events, timeout, NULL);
+        hub_watch_look(hub); /* it may have been long */
         loop_dispatch(&hub->loop, &events, n);
     }
     atomic_store(&hub->polling, false);
-    hub->look(hub);
+    if (hub->look(hub) || mail)
+        hub_spin_slept(hub, began);
 }
 
 /* Before a poll that may sleep for timeout (-1: for ever): whether more is left
@@ -175,6 +195,8 @@ static void look_around(struct hub *hub)
     if (timeout == 0) {
         if (hub->loop.waits)
             loop_poll(&hub->loop, 0);
+    } else if (hub_spin(hub, timeout)) {
+        hub->look(hub);
     } else if (trim_stacks(hub, timeout)) {
         loop_poll(&hub->loop, 0); /* more to trim: come back */
     } else if (nothing_to_come(hub)) {
@@ -190,6 +212,7 @@ static void look_around(struct hub *hub)
         hub->now = hub_clock_coarse(); /* only told to people: cheap will do */
         hub_pass_begin(hub, 0);
     }
+    hub_numbers_look(hub);
 }
 
 void hub_run(struct hub *hub)

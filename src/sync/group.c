@@ -243,6 +243,8 @@ static int await_all(void *arg, int64_t deadline)
 static int await_ends(grove_group *g, int64_t deadline)
 {
     int r = 0;
+    if (!g->taken)
+        hub_turn_if_any();
     while (g->taken && !g->killed && r == 0)
         r = turn_wait(hub_of_thread, &g->joiners, deadline, "group");
     if (g->taken && r == 0)
@@ -260,8 +262,6 @@ int grove_group_join_until(grove_group *g, int64_t deadline)
 {
     if (is_own_fiber(g))
         return -EDEADLK;
-    if (!g->taken)
-        hub_turn_if_any();
     int r = await_ends(g, deadline);
     return r < 0 ? r : g->error;
 }

@@ -32,7 +32,7 @@ def run(function, *arguments, environment=None):
         [sys.executable, __file__, function, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,  # a hang: a deep one takes a debug build a minute
         env={**os.environ, **(environment or {})},
     )
 

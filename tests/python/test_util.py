@@ -8,9 +8,15 @@ import traceback
 
 import grove
 import pytest
-from grove import _compat, _ident, _tblib, _threading, _tracer, _util, contextvars
+from grove import contextvars
 from grove._core import greenlet
+from grove.hubs import ident as _ident
 from grove.local import local
+from grove.monitoring import tracer as _tracer
+from grove.private import compat as _compat
+from grove.private import tblib as _tblib
+from grove.private import threading as _threading
+from grove.private import util as _util
 from grove.util import (
     GreenletTree,
     assert_switches,

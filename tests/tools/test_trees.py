@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,20 @@ def test_only_what_differs_is_changed(commands: Commands, tmp_path: Path):
     tree.configure({"tests": True, "python": "/p"})
     reconfigure = ["meson", "setup", "--reconfigure", str(tmp_path / "b"), str(ROOT)]
     assert commands == [[*reconfigure, "-Dtests=true"]]
+
+
+def test_nothing_is_run_where_all_is_built(commands: Commands, tmp_path: Path):
+    path = configured(tmp_path / "build")
+    (path / "build.ninja").write_text(
+        "rule copy\n  command = cp $in $out\nbuild made: copy source\n"
+    )
+    (path / "source").touch()
+    Tree(path, commands).build()
+    assert commands == [["ninja", "-C", str(path)]]
+    commands.clear()
+    subprocess.check_call(["ninja", "-C", path], stdout=subprocess.DEVNULL)
+    Tree(path, commands).build()
+    assert commands == []
 
 
 def test_records_are_brought_up_to_date_by_ninja(commands: Commands, tmp_path: Path):

@@ -7,8 +7,8 @@
 
 Nothing of the machine is changed but what is below PLACE. Commands in a root run
 in mount and process namespaces of their own: what is mounted for them vanishes
-with them, and so do processes they leave. The checkout is mounted at /src,
-read-only.
+with them, and so do processes they leave. They have a /dev of their own, in which
+nothing of the machine's can be removed. The checkout is mounted at /src, read-only.
 """
 
 import contextlib
@@ -37,7 +37,19 @@ root=$1 source=$2
 shift 2
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
-mount --rbind /dev "$root/dev"
+mount -t tmpfs -o mode=755 dev "$root/dev"
+for device in null zero full random urandom tty; do
+    : >"$root/dev/$device"
+    mount --bind "/dev/$device" "$root/dev/$device"
+done
+mkdir "$root/dev/pts" "$root/dev/shm"
+mount -t devpts -o newinstance,ptmxmode=666,mode=620 pts "$root/dev/pts"
+mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
+ln -s pts/ptmx "$root/dev/ptmx"
+ln -s /proc/self/fd "$root/dev/fd"
+ln -s /proc/self/fd/0 "$root/dev/stdin"
+ln -s /proc/self/fd/1 "$root/dev/stdout"
+ln -s /proc/self/fd/2 "$root/dev/stderr"
 mount -t tmpfs -o mode=1777 tmp "$root/tmp"
 mkdir -p "$root/src"
 mount --bind "$source" "$root/src"

@@ -216,9 +216,20 @@ class Tree:
         self.build(["build.ninja"])
 
     def build(self, targets: Iterable[str] = ()) -> None:
-        """Build targets, or everything."""
-        if self._run(["ninja", "-C", str(self.path), *targets], self._env) != 0:
+        """Build targets, or everything; nothing is said if all is built."""
+        command = ["ninja", "-C", str(self.path), *targets]
+        if self._is_done(command):
+            return
+        if self._run(command, self._env) != 0:
             raise TreeError(f"cannot build {shown(self.path)}")
+
+    @staticmethod
+    def _is_done(command: list[str]) -> bool:
+        """Would ninja find nothing to do?"""
+        asked = subprocess.run(
+            [*command, "-n"], cwd=ROOT, capture_output=True, text=True
+        )
+        return asked.returncode == 0 and "ninja: no work to do." in asked.stdout
 
     def targets_below(self, folders: Iterable[str]) -> list[str]:
         """The targets of some folders of the sources."""
