@@ -1,5 +1,6 @@
 /*
- * An HTTP/1.1 server of the files below a directory: GET and HEAD, keep-alive.
+ * An HTTP/1.1 server of the files below a directory: GET and HEAD, keep-alive,
+ * large files by sendfile.
  *
  *     $ http_static DIRECTORY [ADDRESS:PORT]
  *     listening on 127.0.0.1:4567
@@ -19,69 +20,35 @@
 
 #include "usage.h"
 
-#define HEAD_MAX 8192 /* bytes of a request's head */
-#define PATIENCE (30 * GROVE_SECOND)
+static int root; /* the directory's descriptor */
 
-struct request {
-    char method[8], path[1024];
-    bool keep_alive;
-};
-
-/* "%20" and the like, in place, up to a query. False: nonsense, or a 0 byte. */
-static bool decode(char *path)
+/* "%20" and the like, up to a query, into path. False: nonsense, a 0 byte, or
+ * too long. */
+static bool decode(char *path, size_t size, grove_http_text target)
 {
-    char *out = path;
-    for (const char *in = path; *in && *in != '?'; in++) {
-        unsigned byte = (unsigned char)*in;
-        int n = 0;
-        sscanf(in, "%%%2x%n", &byte, &n);
-        if (*in == '%' && (n != 3 || byte == 0))
+    size_t n = 0;
+    for (size_t i = 0; i < target.size && target.at[i] != '?'; i++) {
+        unsigned byte = (unsigned char)target.at[i];
+        char digits[3] = "";
+        if (byte == '%') {
+            if (target.size - i < 3)
+                return false;
+            memcpy(digits, target.at + i + 1, 2);
+            i += 2;
+            if (strspn(digits, "0123456789abcdefABCDEF") != 2 ||
+                sscanf(digits, "%x", &byte) != 1 || byte == 0)
+                return false;
+        }
+        if (n + 1 == size)
             return false;
-        in += n ? n - 1 : 0;
-        *out++ = (char)byte;
+        path[n++] = (char)byte;
     }
-    *out = 0;
+    path[n] = 0;
     return path[0] == '/';
 }
 
-/* The head of a request, which ends in an empty line. */
-static bool parse(const char *head, struct request *r)
-{
-    int end = 0, minor;
-    sscanf(head, "%7[A-Z] %1023[^ \r\n] HTTP/1.%1d\r\n%n", r->method, r->path,
-           &minor, &end);
-    r->keep_alive = end && minor >= 1;
-    for (const char *line = head; (line = strchr(line, '\n'));) {
-        /* A body, which nobody reads, would be taken for the next request. */
-        if (strncasecmp(++line, "connection: close", 17) == 0 ||
-            strncasecmp(line, "content-length:", 15) == 0 ||
-            strncasecmp(line, "transfer-encoding:", 18) == 0)
-            r->keep_alive = false;
-    }
-    return end && decode(r->path);
-}
-
-static bool send_all(grove_connection *c, const void *data, size_t len)
-{
-    int64_t deadline = grove_now() + PATIENCE;
-    return grove_connection_write_all_until(c, data, len, NULL, deadline) == 0;
-}
-
-/* Whether the connection goes on. */
-static bool reply(grove_connection *c, const struct request *r,
-                  const char *status, long long length)
-{
-    const char *then = r->keep_alive ? "keep-alive" : "close";
-    char head[256];
-    int n = snprintf(head, sizeof(head),
-                     "HTTP/1.1 %s\r\nContent-Length: %lld\r\n"
-                     "Connection: %s\r\n\r\n",
-                     status, length, then);
-    return send_all(c, head, (size_t)n) && r->keep_alive;
-}
-
 /* The file's descriptor, or -1; a directory's is index.html. */
-static int open_below(int root, const char *path)
+static int open_below(const char *path)
 {
     struct open_how how = {.flags = O_NONBLOCK, .resolve = RESOLVE_BENEATH};
     char name[1100];
@@ -90,50 +57,34 @@ static int open_below(int root, const char *path)
     return (int)syscall(SYS_openat2, root, name, &how, sizeof(how));
 }
 
-static bool answer(grove_connection *c, const struct request *r)
+static void answer(grove_http *h)
 {
-    bool head = strcmp(r->method, "HEAD") == 0;
-    if (!head && strcmp(r->method, "GET") != 0)
-        return reply(c, r, "405 Method Not Allowed", 0);
+    const grove_http_head *request = grove_http_received(h);
+    char path[1024];
     struct stat st = {0};
-    int fd = open_below((int)(intptr_t)c->arg, r->path);
-    bool found = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-    bool go_on = found ? reply(c, r, "200 OK", st.st_size)
-                       : reply(c, r, "404 Not Found", 0);
-    char buf[16384];
-    off_t left = found && !head ? st.st_size : 0;
-    for (ssize_t n; left > 0; left -= n) {
-        n = grove_read(fd, buf, left < 16384 ? (size_t)left : sizeof(buf));
-        if (n <= 0 || !send_all(c, buf, (size_t)n))
-            break;
+    if (!grove_http_equal(request->method, "GET") &&
+        !grove_http_equal(request->method, "HEAD")) {
+        grove_http_field allow = grove_http_field_of("Allow", "GET, HEAD");
+        grove_http_respond(h, 405, &allow, 1, NULL, 0);
+        return;
     }
-    close(fd);
-    return go_on && left == 0;
+    if (!decode(path, sizeof(path), request->target)) {
+        grove_http_respond(h, 400, NULL, 0, NULL, 0);
+        return;
+    }
+    int fd = open_below(path);
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        grove_http_respond(h, 404, NULL, 0, NULL, 0);
+    else if (grove_http_respond_begin(h, 200, NULL, 0, st.st_size) == 0 &&
+             grove_http_send_file(h, fd, 0, st.st_size) == 0)
+        grove_http_end(h);
+    if (fd >= 0)
+        close(fd);
 }
 
 static void serve(grove_connection *c)
 {
-    char buf[HEAD_MAX + 1];
-    size_t have = 0;
-    for (bool go_on = true; go_on;) {
-        struct request r = {.keep_alive = false};
-        buf[have] = 0;
-        char *end = strstr(buf, "\r\n\r\n");
-        if (!end) {
-            int64_t deadline = grove_now() + PATIENCE;
-            ssize_t n = grove_connection_read_until(c, buf + have,
-                                                    HEAD_MAX - have, deadline);
-            if (n <= 0) /* its end, an error, or too long a head */
-                return;
-            have += (size_t)n;
-            continue;
-        }
-        end[2] = 0; /* its last line is whole */
-        go_on =
-            parse(buf, &r) ? answer(c, &r) : reply(c, &r, "400 Bad Request", 0);
-        have -= (size_t)(end + 4 - buf);
-        memmove(buf, end + 4, have);
-    }
+    grove_http_serve(c, NULL, answer, NULL);
 }
 
 int main(int argc, char **argv)
@@ -143,12 +94,12 @@ int main(int argc, char **argv)
                 "files below a directory over HTTP.");
     grove_server_attr attr = {.address = argc > 2 ? argv[2] : "127.0.0.1:0"};
     grove_server *server;
-    intptr_t root = open(argv[1], O_PATH | O_DIRECTORY);
+    root = open(argv[1], O_PATH | O_DIRECTORY);
     if (root < 0) {
         fprintf(stderr, "http_static: %s: %s\n", argv[1], strerror(errno));
         usage_refuse();
     }
-    int r = grove_server_start(&server, &attr, serve, (void *)root);
+    int r = grove_server_start(&server, &attr, serve, NULL);
     if (r < 0) {
         fprintf(stderr, "http_static: %s: %s\n", attr.address, strerror(-r));
         usage_refuse();

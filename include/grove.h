@@ -38,8 +38,10 @@
 #include <grove/fiber.h>
 #include <grove/file.h>
 #include <grove/group.h>
+#include <grove/http.h>
 #include <grove/hub.h>
 #include <grove/net.h>
+#include <grove/observe.h>
 #include <grove/offload.h>
 #include <grove/process.h>
 #include <grove/select.h>

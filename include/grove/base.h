@@ -15,12 +15,15 @@ extern "C" {
 
 #if defined(__GNUC__)
 #define GROVE_API __attribute__((visibility("default")))
+/* A function that is in the header itself. */
+#define GROVE_INLINE static inline __attribute__((unused))
 /* Before what C99 has not, lest -Wpedantic warn of it. */
 #define GROVE_EXTENSION __extension__
 /* The function takes what printf takes; its arguments are counted from 1. */
 #define GROVE_FORMAT(text, first) __attribute__((format(printf, text, first)))
 #else
 #define GROVE_API
+#define GROVE_INLINE static inline
 #define GROVE_EXTENSION
 #define GROVE_FORMAT(text, first)
 #endif

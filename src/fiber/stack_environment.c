@@ -10,11 +10,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "fiber/log.h"
 #include "fiber/stack.h"
 #include "grove.h"
 
@@ -51,11 +51,10 @@ static size_t parse_size(const char *text)
 static void complain(const char *text, size_t smallest)
 {
     if (!atomic_flag_test_and_set(&complained))
-        fprintf(stderr,
-                "grove: GROVE_STACK_SIZE is \"%s\"; expected %zu to %zu bytes, "
-                "plain or with a unit (K, KB, KiB, M, MB, MiB); the default "
-                "is kept\n",
-                text, smallest, GROVE_STACK_MAX);
+        log_tell(GROVE_LOG_WARNING,
+                 "GROVE_STACK_SIZE is \"%s\"; expected %zu to %zu bytes, plain "
+                 "or with a unit (K, KB, KiB, M, MB, MiB); the default is kept",
+                 text, smallest, GROVE_STACK_MAX);
 }
 
 unsigned stack_shift_from_environment(size_t smallest)

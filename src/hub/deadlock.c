@@ -5,17 +5,10 @@
  */
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
+#include "fiber/log.h"
 #include "hub/dump.h"
 #include "hub/hub.h"
-
-static void say(const char *message)
-{
-    ssize_t n = write(STDERR_FILENO, message, strlen(message));
-    (void)n;
-}
 
 void hub_deadlock(struct hub *hub)
 {
@@ -24,11 +17,13 @@ void hub_deadlock(struct hub *hub)
         return;
     if (hub->root.state != FIBER_PARKED) {
         /* A fork in a fiber that has ended since: nobody is left in main. */
-        say("grove: every fiber waits for another, and none is in main\n");
+        log_tell(GROVE_LOG_FATAL,
+                 "every fiber waits for another, and none is in main");
         abort();
     }
-    say("grove: deadlock: every fiber of this thread waits, and nothing is "
-        "left that could wake one\n");
-    hub_dump(hub, STDERR_FILENO);
+    log_tell(GROVE_LOG_ERROR,
+             "deadlock: every fiber of this thread waits, and nothing is left "
+             "that could wake one");
+    hub_log_each(hub);
     hub_wake(&hub->root, -EDEADLK);
 }

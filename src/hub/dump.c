@@ -1,7 +1,7 @@
 /*
  * Telling where each fiber of a hub is: to a function, as lines to a
- * descriptor, and, with GROVE_DUMP=1 in the environment, on stderr by each hub
- * at its next pass after a SIGUSR2.
+ * descriptor, and, with GROVE_DUMP=1 in the environment, as a message of each
+ * hub at its next pass after a SIGUSR2.
  */
 #include "hub/dump.h"
 
@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "fiber/log.h"
 #include "hub/clock.h"
 #include "hub/list.h"
 #include "hub/part.h"
@@ -62,7 +63,8 @@ void hub_tell_each(struct hub *hub,
 }
 
 struct dump {
-    int fd;      /* written to */
+    void (*tell)(const char *line, int fd);
+    int fd;      /* that is told; -1: none is */
     int64_t now; /* waits are told up to here */
 };
 
@@ -77,15 +79,31 @@ static void dump_fiber(const grove_fiber_info *info, void *arg)
         snprintf(where, sizeof(where), " in %.40s%s for %.3f s", info->what, on,
                  (double)(d->now - info->since) / 1e9);
     }
-    int n = snprintf(line, sizeof(line), "fiber %" PRIu64 " \"%s\" %s%s\n",
-                     info->id, info->name, info->state, where);
-    ssize_t written = write(d->fd, line, (size_t)n);
-    (void)written;
+    snprintf(line, sizeof(line), "fiber %" PRIu64 " \"%s\" %s%s", info->id,
+             info->name, info->state, where);
+    d->tell(line, d->fd);
+}
+
+static void tell_descriptor(const char *line, int fd)
+{
+    dprintf(fd, "%s\n", line);
+}
+
+static void tell_log(const char *line, int fd)
+{
+    (void)fd;
+    log_tell(GROVE_LOG_DETAIL, "%s", line);
 }
 
 void hub_dump(struct hub *hub, int fd)
 {
-    struct dump d = {fd, hub_clock()};
+    struct dump d = {tell_descriptor, fd, hub_clock()};
+    hub_tell_each(hub, dump_fiber, &d);
+}
+
+void hub_log_each(struct hub *hub)
+{
+    struct dump d = {tell_log, -1, hub_clock()};
     hub_tell_each(hub, dump_fiber, &d);
 }
 
@@ -96,9 +114,8 @@ static size_t offset; /* of a grove_post: the request for a dump */
 static void dump_own(grove_post *post)
 {
     (void)post;
-    dprintf(STDERR_FILENO, "grove: fibers of thread %ld\n",
-            (long)syscall(SYS_gettid));
-    hub_dump(hub_of_thread, STDERR_FILENO);
+    log_tell(GROVE_LOG_INFO, "fibers of thread %ld", (long)syscall(SYS_gettid));
+    hub_log_each(hub_of_thread);
 }
 
 static int begin(struct hub *hub)

@@ -12,6 +12,9 @@ void hub_tell_each(struct hub *hub,
                    void *arg);
 void hub_dump(struct hub *hub, int fd);
 
+/* The lines of hub_dump as details of the message that was just told. */
+void hub_log_each(struct hub *hub);
+
 /* What people call f, as snprintf writes it. Async-signal-safe
  * (overflowed.c). */
 void hub_fiber_name(const struct grove_fiber *f, char *text, size_t size);

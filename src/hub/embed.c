@@ -9,6 +9,7 @@
 #include <assert.h>
 
 #include "hub/clock.h"
+#include "hub/hooks.h"
 #include "hub/hub.h"
 
 /* Pooled stacks looked at before a sleep. */
@@ -38,6 +39,7 @@ int grove_hub_run_due(grove_hub *handle)
     if (hub->in_callback)
         return -EBUSY;
     atomic_store(&hub->polling, false);
+    hub_watch_look(hub);
     hub->look(hub);
     loop_poll(&hub->loop, 0);
     hub->now = hub_clock();

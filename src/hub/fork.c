@@ -13,9 +13,8 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
+#include "fiber/log.h"
 #include "hub/hub.h"
 #include "hub/list.h"
 #include "hub/part.h"
@@ -69,10 +68,7 @@ static void renew_loop(struct hub *hub)
     int r = loop_renew(&hub->loop, has_ended, hub);
     if (r == 0)
         return;
-    static const char message[] =
-        "grove: no event loop for the forked process\n";
-    ssize_t n = write(STDERR_FILENO, message, sizeof(message) - 1);
-    (void)n;
+    log_tell(GROVE_LOG_FATAL, "no event loop for the forked process");
     abort();
 }
 

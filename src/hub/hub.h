@@ -47,15 +47,18 @@ struct hub_part;
 
 struct hub {
     /* ---- running */
-    struct fiber_thread thread;    /* what a switch needs of the thread */
-    struct grove_fiber *current;   /* who is RUNNING */
-    struct run_queue queue;        /* what is due */
-    int budget;                    /* switches until the clock is read, to see
-                                      whether the pass goes on; 0 inside a
-                                      callback */
-    int calls;                     /* that could have waited, before the one at
-                                      which the clock is read; see hub_turn */
-    bool in_callback;              /* the loop fiber is inside a callback */
+    struct fiber_thread thread;  /* what a switch needs of the thread */
+    struct grove_fiber *current; /* who is RUNNING */
+    struct run_queue queue;      /* what is due */
+    int budget;                  /* switches until the clock is read, to see
+                                    whether the pass goes on; 0 inside a
+                                    callback */
+    int calls;                   /* that could have waited, before the one at
+                                    which the clock is read; see hub_turn */
+    bool in_callback;            /* the loop fiber is inside a callback */
+    bool watched; /* somebody is told of events: a budget is one switch, so that
+                     each goes by hub_next_slow; see hooks.h */
+    unsigned watch_seen; /* of whom there is to be told, when last looked at */
     const struct grove_host *host; /* NULL: none */
     bool keep_stacks; /* when the thread ends: a host's objects point there */
     struct grove_fiber *loop_fiber; /* runs the loop, on a stack of its own */
@@ -240,12 +243,24 @@ static inline void hub_pace_reset(struct hub *hub)
 /* Begins a pass; the clock was `now`, 0 if it was not read. */
 static inline void hub_pass_begin(struct hub *hub, int64_t now)
 {
-    int first = hub->strides.length;
+    int first = hub->watched ? 1 : hub->strides.length;
     assert(!hub->in_callback && first > 0 && first <= HUB_PASS);
     hub->switches += (uint64_t)(first - hub->budget);
     hub->budget = first;
     hub->later = HUB_PASS - first;
     hub->pass_began = now;
+}
+
+/* From here on somebody is told of each switch: what was granted is taken back
+ * but for one. */
+static inline void hub_pass_narrow(struct hub *hub)
+{
+    assert(hub->watched && !hub->in_callback);
+    if (hub->budget <= 1)
+        return;
+    hub->later += hub->budget - 1;
+    hub->switches -= (uint64_t)hub->budget - 1;
+    hub->budget = 1;
 }
 
 /* Counts a call that could have waited: whether hub_turn_slow is to follow. */
@@ -269,6 +284,17 @@ static inline void hub_turn_if_any(void)
         hub_turn(hub_of_thread);
 }
 
+/* ---- who is told of events: hooks.c ----------------------------------------- */
+
+/* Only where hub->watched. By the current fiber: f was spawned; it will go on,
+ * its park returns result; f has ended and is not current. */
+GROVE_HOST_API void hub_tell_spawn(struct grove_fiber *f);
+GROVE_HOST_API void hub_tell_wake(struct grove_fiber *f, int result);
+GROVE_HOST_API void hub_tell_end(struct grove_fiber *f);
+/* The current fiber goes over to `next`, and its state says why. */
+GROVE_HOST_API void hub_tell_switch(struct hub *hub,
+                                    const struct grove_fiber *next);
+
 /* Make f READY if it is parked; its park returns result. Otherwise nothing. */
 static inline void hub_wake(struct grove_fiber *f, int result)
 {
@@ -278,6 +304,8 @@ static inline void hub_wake(struct grove_fiber *f, int result)
         return;
     f->state = FIBER_READY;
     f->wake_result = result;
+    if (unlikely(f->hub->watched))
+        hub_tell_wake(f, result);
     run_queue_push(&f->hub->queue, &f->run);
 }
 
@@ -291,6 +319,8 @@ hub_transfer(struct hub *hub, struct grove_fiber *from, struct grove_fiber *to)
     from->state = FIBER_PARKED;
     hub_assert_leaves(hub, from);
     hub_assert_next(hub, to);
+    if (unlikely(hub->watched))
+        hub_tell_switch(hub, to);
     to->wake_result = HUB_TRANSFERRED;
     hub->current = to;
     to->state = FIBER_RUNNING;
@@ -319,10 +349,14 @@ hub_fiber_end(struct hub *hub, struct grove_fiber *f, struct grove_fiber *next)
         hub_holder_ends(f);
     hub_fiber_gone(hub);
     f->state = FIBER_ENDED;
-    if (!next)
+    if (!next) {
         next = hub_next(hub);
-    else if (run_queued(&next->run))
-        run_queue_remove(&next->run);
+    } else {
+        if (run_queued(&next->run))
+            run_queue_remove(&next->run);
+        if (unlikely(hub->watched))
+            hub_tell_switch(hub, next);
+    }
     hub_assert_next(hub, next);
     hub->current = next;
     next->state = FIBER_RUNNING;

@@ -23,6 +23,8 @@ static void end_unrun(struct hub *hub, struct grove_fiber *f)
     timer_remove(&hub->timers, &f->timer);
     hub_drop_argument(f);
     hub_fiber_complete(hub, f, -ECANCELED);
+    if (unlikely(hub->watched))
+        hub_tell_end(f);
     hub_fiber_gone(hub);
     hub_fiber_unref(f);
 }

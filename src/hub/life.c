@@ -205,6 +205,8 @@ void hub_fiber_drop(struct hub *hub, struct grove_fiber *f)
     let_go_of_held(f, NULL);
     hub_fiber_gone(hub);
     f->state = FIBER_ENDED;
+    if (unlikely(hub->watched))
+        hub_tell_end(f);
     hub_fiber_unref(f);
 }
 

@@ -59,6 +59,8 @@ int pace_next(struct pace *p, int64_t now, uint64_t count, int64_t ns, int most)
 static void grant(struct hub *hub, int switches)
 {
     assert(hub->budget == 0 && hub->later >= 0);
+    if (hub->watched)
+        switches = 1;
     if (switches > hub->later)
         switches = hub->later;
     hub->later -= switches;

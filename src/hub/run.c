@@ -20,6 +20,7 @@
 #include <assert.h>
 
 #include "hub/clock.h"
+#include "hub/hooks.h"
 #include "hub/hub.h"
 #include "hub/part.h"
 #include "hub/spin.h"
@@ -43,7 +44,7 @@ static bool goes_on(struct hub *hub)
     return hub->budget > 0 || hub_pass_extend(hub);
 }
 
-struct grove_fiber *hub_next_slow(struct hub *hub)
+static struct grove_fiber *find_next(struct hub *hub)
 {
     assert(hub == hub_of_thread && hub->budget <= HUB_PASS);
     const struct run *first = hub->queue.ends.next;
@@ -64,6 +65,14 @@ struct grove_fiber *hub_next_slow(struct hub *hub)
     return hub->loop_fiber;
 }
 
+struct grove_fiber *hub_next_slow(struct hub *hub)
+{
+    struct grove_fiber *next = find_next(hub);
+    if (unlikely(hub->watched))
+        hub_tell_switch(hub, next);
+    return next;
+}
+
 static void call(struct hub *hub, struct run *run)
 {
     int budget = hub->budget;
@@ -77,6 +86,8 @@ static void call(struct hub *hub, struct run *run)
     hub->in_callback = false;
     hub->budget = budget;
     hub->switches += (uint64_t)budget;
+    if (unlikely(hub->watched))
+        hub_pass_narrow(hub);
 }
 
 /* From the loop fiber to f; returns when a parking fiber finds nobody else. */
@@ -84,6 +95,8 @@ static void give_way(struct hub *hub, struct grove_fiber *f)
 {
     struct grove_fiber *self = hub->loop_fiber;
     self->state = FIBER_PARKED;
+    if (unlikely(hub->watched))
+        hub_tell_switch(hub, f);
     hub_switch(hub, self, f);
 }
 
@@ -153,6 +166,7 @@ static void poll_sleeping(struct hub *hub, int64_t timeout)
         hub_pace_reset(hub);
         int n = hub->host ? poll_hosted(hub, &events)
                           : loop_wait(&hub->loop, &events, timeout, NULL);
+        hub_watch_look(hub); /* it may have been long */
         loop_dispatch(&hub->loop, &events, n);
     }
     atomic_store(&hub->polling, false);
@@ -172,6 +186,7 @@ static bool trim_stacks(struct hub *hub, int64_t timeout)
 
 static void look_around(struct hub *hub)
 {
+    hub_watch_look(hub);
     hub->look(hub);
     int64_t timeout = hub_sleep_limit(hub);
     if (hub->later == 0) /* a full pass: busy, it may be long till a sleep */

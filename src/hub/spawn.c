@@ -67,6 +67,8 @@ int grove_spawn(grove_fiber **out, void *(*fn)(void *), void *arg)
     struct grove_fiber *f = make(out, hub_stack_shift(), fn, arg);
     if (unlikely(!f))
         return -errno;
+    if (unlikely(f->hub->watched))
+        hub_tell_spawn(f);
     run_queue_push(&f->hub->queue, &f->run);
     return 0;
 }
@@ -96,6 +98,8 @@ int grove_spawn_with(grove_fiber **out, const grove_attr *given,
     f->drop = attr.drop;
     if (attr.name)
         fiber_set_name(&f->fiber, attr.name);
+    if (unlikely(f->hub->watched))
+        hub_tell_spawn(f);
     if (attr.delay) {
         f->timer.fn = on_delay;
         timer_add(&f->hub->timers, &f->timer, hub_deadline(attr.delay));

@@ -44,6 +44,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fiber/log.h"
+
 #define INTERRUPT UINT64_MAX /* the eventfd's event */
 #define GROUP 64             /* chunks a group */
 
@@ -550,10 +552,8 @@ static int wait_events(struct loop *loop, struct epoll_event *events,
  * event would ever come again, and the hub would spin. */
 static __attribute__((noreturn, cold)) void die_of_lost_epoll(void)
 {
-    static const char message[] =
-        "grove: the event loop's descriptor was closed by the program\n";
-    ssize_t n = write(STDERR_FILENO, message, sizeof(message) - 1);
-    (void)n;
+    log_tell(GROVE_LOG_FATAL,
+             "the event loop's descriptor was closed by the program");
     abort();
 }
 

@@ -22,6 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fiber/log.h"
+
 /* Files are looked at again after so long. */
 #define CHECK_EVERY GROVE_SECOND
 
@@ -147,10 +149,10 @@ static int init(void)
         return r;
     }
     if (r == -EINVAL)
-        fprintf(stderr,
-                "grove: GROVE_DNS_SERVERS is '%s': expected addresses with "
-                "optional ports, as 127.0.0.1:53,[::1]:53\n",
-                list);
+        log_tell(GROVE_LOG_WARNING,
+                 "GROVE_DNS_SERVERS is '%s': expected addresses with optional "
+                 "ports, as 127.0.0.1:53,[::1]:53",
+                 list);
     atomic_store(&initialised, true);
     return 0;
 }

@@ -18,13 +18,13 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/magic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "fiber/log.h"
 #include "grove.h"
 #include "net/net.h"
 #include "os/file.h"
@@ -104,10 +104,10 @@ static int engine_from_environment(void)
     if (wish && !strcmp(wish, "pool"))
         return FILE_POOL;
     if (wish && strcmp(wish, "uring") != 0)
-        fprintf(stderr,
-                "grove: GROVE_FILES is \"%s\"; expected uring or pool; using "
-                "uring where it works\n",
-                wish);
+        log_tell(GROVE_LOG_WARNING,
+                 "GROVE_FILES is \"%s\"; expected uring or pool; using uring "
+                 "where it works",
+                 wish);
     return FILE_URING;
 }
 

@@ -9,9 +9,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "fiber/log.h"
 #include "grove.h"
 
 #define CANNOT_START 125
@@ -102,8 +102,8 @@ int grove_main(int (*fn)(int argc, char **argv), int argc, char **argv)
     }
     grove_signals_close(&p.signals);
     if (r < 0) {
-        fprintf(stderr, "%s: cannot start: %s\n", argc > 0 ? argv[0] : "grove",
-                strerror(-r));
+        log_tell(GROVE_LOG_ERROR, "%s cannot start: %s",
+                 argc > 0 ? argv[0] : "the program", strerror(-r));
         return CANNOT_START;
     }
     return p.signum ? KILLED + p.signum : p.status;

@@ -35,8 +35,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
+
+#include "fiber/log.h"
 
 #define DEFAULT_MAX 64
 
@@ -100,10 +101,10 @@ static unsigned max_from_environment(void)
     if (!errno && isdigit((unsigned char)*wish) && !*end && n > 0 &&
         n <= GROVE_WORKERS_MAX)
         return (unsigned)n;
-    fprintf(stderr,
-            "grove: GROVE_WORKERS is \"%s\"; expected a number of threads "
-            "from 1 to %d; using %d\n",
-            wish, GROVE_WORKERS_MAX, DEFAULT_MAX);
+    log_tell(GROVE_LOG_WARNING,
+             "GROVE_WORKERS is \"%s\"; expected a number of threads from 1 to "
+             "%d; using %d",
+             wish, GROVE_WORKERS_MAX, DEFAULT_MAX);
     return DEFAULT_MAX;
 }
 

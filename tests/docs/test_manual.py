@@ -14,7 +14,8 @@ FULL_PAGES = [p for p in PAGES if not p.read_text().startswith(".so ")]
 
 
 def exported_symbols() -> list[str]:
-    libraries = [BUILD / "src" / f"{name}.so" for name in ("libgrove", "libgrove-tls")]
+    names = ["libgrove", "libgrove-tls", "libgrove-http"]
+    libraries = [BUILD / "src" / f"{name}.so" for name in names]
     listing = subprocess.check_output(
         ["nm", "-D", "--defined-only", *libraries], text=True
     )

@@ -54,6 +54,9 @@ def test_everything_is_there(prefix: Path):
         libdir / "libgrove-tls.so",
         libdir / "libgrove-tls.a",
         libdir / "pkgconfig/grove-tls.pc",
+        libdir / "libgrove-http.so",
+        libdir / "libgrove-http.a",
+        libdir / "pkgconfig/grove-http.pc",
     ]
     assert [path for path in wanted if not path.exists()] == []
 
@@ -128,6 +131,46 @@ def test_only_programs_with_tls_load_openssl(prefix: Path, tmp_path: Path):
     assert output == "made\n"
     assert "libssl" not in needed(libdir / "libgrove.so")
     assert "libssl" in needed(libdir / "libgrove-tls.so")
+
+
+HTTP_PROGRAM = """
+#include <grove.h>
+#include <stdio.h>
+int main(void)
+{
+    grove_http_url url;
+    if (grove_http_url_parse(&url, "http://a.test/") < 0)
+        return 1;
+    puts(url.host);
+}
+"""
+
+
+@pytest.mark.parametrize("static", [False, True], ids=["shared", "static"])
+def test_only_programs_with_http_have_llhttp(
+    prefix: Path, tmp_path: Path, static: bool
+):
+    libdir = prefix / "lib"
+    environment = {**os.environ, "PKG_CONFIG_PATH": str(libdir / "pkgconfig")}
+    command = ["pkg-config", "--cflags", "--libs", *(["--static"] if static else [])]
+    flags = subprocess.check_output(
+        [*command, "grove-http"], text=True, env=environment
+    ).split()
+    if static:
+        flags = [
+            str(libdir / f"lib{f[2:]}.a") if f.startswith("-lgrove") else f
+            for f in flags
+        ]
+    source, program = tmp_path / "program.c", tmp_path / "program"
+    source.write_text(HTTP_PROGRAM)
+    subprocess.check_call(["cc", source, "-o", program, *flags])
+    output = subprocess.check_output(
+        [program], text=True, env={**environment, "LD_LIBRARY_PATH": str(libdir)}
+    )
+    assert output == "a.test\n"
+    symbols = subprocess.check_output(["nm", libdir / "libgrove.so"], text=True)
+    assert "llhttp" not in symbols
+    assert "libssl" not in needed(libdir / "libgrove-http.so")
 
 
 def test_destdir_comes_before_the_prefix(prefix: Path, build: Path, tmp_path: Path):

@@ -10,8 +10,10 @@ from build_tree import BUILD, ROOT
 
 LIBRARY = BUILD / "src" / "libgrove.so.0"
 TLS_LIBRARY = BUILD / "src" / "libgrove-tls.so.0"
+HTTP_LIBRARY = BUILD / "src" / "libgrove-http.so.0"
 HEADERS = set((ROOT / "include" / "grove").glob("*.h"))
 TLS_HEADERS = {ROOT / "include" / "grove" / "tls.h"}
+HTTP_HEADERS = {ROOT / "include" / "grove" / "http.h"}
 
 
 def exported(library: Path = LIBRARY) -> dict[str, str]:
@@ -23,10 +25,11 @@ def exported(library: Path = LIBRARY) -> dict[str, str]:
 @pytest.mark.parametrize(
     "library, version, headers",
     [
-        (LIBRARY, "GROVE_0", HEADERS - TLS_HEADERS),
+        (LIBRARY, "GROVE_0", HEADERS - TLS_HEADERS - HTTP_HEADERS),
         (TLS_LIBRARY, "GROVE_TLS_0", TLS_HEADERS),
+        (HTTP_LIBRARY, "GROVE_HTTP_0", HTTP_HEADERS),
     ],
-    ids=["grove", "grove-tls"],
+    ids=["grove", "grove-tls", "grove-http"],
 )
 def test_public_symbols_are_the_headers(library: Path, version: str, headers: set[Path]):
     header = "\n".join(path.read_text() for path in headers)
@@ -35,8 +38,9 @@ def test_public_symbols_are_the_headers(library: Path, version: str, headers: se
     assert sorted(public) == sorted(declared)
 
 
-def test_the_tls_library_shows_no_more():
+def test_the_libraries_beside_it_show_no_more():
     assert set(exported(TLS_LIBRARY).values()) == {"GROVE_TLS_0"}
+    assert set(exported(HTTP_LIBRARY).values()) == {"GROVE_HTTP_0"}
 
 
 def test_private_symbols_are_marked_for_hosts():

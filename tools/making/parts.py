@@ -275,7 +275,7 @@ PARTS: dict[str, Part] = {
     ),
     "aarch64": CTests(
         "the portable C tests on aarch64, by emulation",
-        Build("aarch64", {**C_ONLY, "tls": False}, "tools/aarch64.ini"),
+        Build("aarch64", {**C_ONLY, "tls": False, "http": "disabled"}, "tools/aarch64.ini"),
     ),
     # The package; then whole programs; then what is written about it all.
     "python": PythonTests(

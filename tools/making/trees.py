@@ -52,6 +52,7 @@ PURPOSES: dict[str, Options] = {
         "tests": True,
         "man": True,
         "tls": True,
+        "http": "enabled",
         "event_loops": "enabled",
     },
 }

@@ -43,6 +43,8 @@ int greenlet_give_fiber(struct py_thread *t, PyGreenlet *self)
     }
     g->fiber->host = g;
     g->phase = GREEN_ACTIVE;
+    if (unlikely(t->hub->watched))
+        hub_tell_spawn(g->fiber);
     return 0;
 }
 

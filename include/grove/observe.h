@@ -1,0 +1,70 @@
+/*
+ * Watching the runtime from outside: its messages, and what its fibers do. Part
+ * of grove.h.
+ */
+#ifndef GROVE_OBSERVE_H
+#define GROVE_OBSERVE_H
+
+#include <grove/base.h>
+#include <grove/fiber.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Messages ------------------------------------------------------------ */
+
+typedef enum grove_log_level {
+    GROVE_LOG_FATAL,   /* the process is about to be aborted */
+    GROVE_LOG_ERROR,   /* something does not go on: a deadlock */
+    GROVE_LOG_WARNING, /* something is not as was asked for: a setting */
+    GROVE_LOG_INFO,    /* what was asked for: a list of fibers */
+    GROVE_LOG_DETAIL   /* a line more of the message before it */
+} grove_log_level;
+
+/* Have fn(level, text, arg) called with each message that the library would
+ * otherwise write on standard error; text is one line, without the end of a
+ * line and without "grove: " at its beginning. fn NULL: written there again.
+ * Called from any thread, at any time; so is fn, which must not call the
+ * runtime. The message of a stack overflow is written there all the same: it
+ * comes from a signal handler. */
+GROVE_API void grove_log_set(void (*fn)(grove_log_level level, const char *text,
+                                        void *arg),
+                             void *arg);
+
+/* ---- Events -------------------------------------------------------------- */
+
+/* Functions that are called where something happens to a fiber, each on the
+ * thread of its hub, the last argument being arg; those that are NULL are not.
+ * They must not wait, and must not call the runtime but for grove_id,
+ * grove_name and grove_now. For a fiber NULL stands for the hub itself, which
+ * polls and runs timers and posts. */
+typedef struct grove_hooks {
+    size_t size; /* sizeof(grove_hooks), or 0: see grove.h */
+    void *arg;
+    /* f was spawned, and will run later. */
+    void (*spawn)(grove_fiber *f, grove_fiber *by, void *arg);
+    /* f has ended, after who joined it was woken; its handle may be bad from
+     * here on. */
+    void (*end)(grove_fiber *f, void *arg);
+    /* from is left and to goes on. */
+    void (*switch_to)(grove_fiber *from, grove_fiber *to, void *arg);
+    /* f goes no further until it is woken: what it waits for, as of
+     * grove_fiber_info (NULL: it is not known), and the descriptor, or -1. */
+    void (*park)(grove_fiber *f, const char *what, int fd, void *arg);
+    /* f will go on, and what it waited in returns result; for descriptors,
+     * timers and other threads it is the hub that has woken it. */
+    void (*wake)(grove_fiber *f, grove_fiber *by, int result, void *arg);
+} grove_hooks;
+
+/* Have the functions of *hooks, which is copied, called from now on, in place
+ * of those set before; NULL: none. It holds for all threads: for the calling
+ * one at once, for others from the next look of their hubs at what is due,
+ * which a sleeping one takes before it runs anybody. From any thread. 0, or
+ * -EINVAL for a size that cannot be. */
+GROVE_API int grove_hooks_set(const grove_hooks *hooks);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

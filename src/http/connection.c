@@ -1,0 +1,84 @@
+/*
+ * One side of a connection: its birth and end, and what is known of it. On the
+ * stream's thread.
+ */
+#include <stdlib.h>
+
+#include "http/http.h"
+
+static int64_t or_seconds(int64_t given, int64_t seconds)
+{
+    return given ? given : seconds * GROVE_SECOND;
+}
+
+int64_t http_deadline(int64_t timeout)
+{
+    int64_t now = grove_now();
+    return timeout < GROVE_NEVER - now ? now + timeout : GROVE_NEVER;
+}
+
+void http_init(grove_http *h, grove_stream *stream, int kind,
+               const grove_http_attr *attr)
+{
+    static const grove_http_attr none;
+    if (!attr)
+        attr = &none;
+    memset(h, 0, offsetof(grove_http, parser));
+    parser_init(&h->parser, kind, &attr->limits);
+    h->stream = stream;
+    h->attr = (grove_http_attr){
+        .limits = h->parser.limits,
+        .idle_timeout = or_seconds(attr->idle_timeout, 60),
+        .head_timeout = or_seconds(attr->head_timeout, 15),
+        .read_timeout = or_seconds(attr->read_timeout, 30),
+        .write_timeout = or_seconds(attr->write_timeout, 30),
+    };
+    h->ended = true;
+}
+
+void http_end(grove_http *h)
+{
+    free((char *)h->saved);
+    free(h->host);
+    parser_end(&h->parser);
+}
+
+/* ---- what is known of it -------------------------------------------------------- */
+
+void *grove_http_arg(const grove_http *h)
+{
+    return h->arg;
+}
+
+grove_connection *grove_http_connection(const grove_http *h)
+{
+    return h->connection;
+}
+
+grove_stream *grove_http_stream(const grove_http *h)
+{
+    return h->stream;
+}
+
+bool grove_http_reusable(const grove_http *h)
+{
+    return !h->close && !h->taken && h->ended &&
+           (h->sending == SEND_DONE || h->sending == SEND_NOTHING) &&
+           h->parser.state != PARSER_REFUSED;
+}
+
+const char *grove_http_error(const grove_http *h)
+{
+    return h->parser.error;
+}
+
+const grove_http_head *grove_http_received(const grove_http *h)
+{
+    assert(h->receiving);
+    return &h->parser.head;
+}
+
+const grove_http_field *grove_http_trailers(const grove_http *h, size_t *count)
+{
+    return grove_http_parser_trailers(&h->parser, count);
+}

@@ -1,0 +1,338 @@
+/* grove_hooks_set: what is told of the fibers of a program, in its order. */
+#include "unit.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "hub/hub.h"
+#include "hub/wait.h"
+
+/* ---- what is told, as lines ------------------------------------------------- */
+
+struct trace {
+    char text[4096];
+    size_t length;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct trace *t,
+                                                      const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    size_t room = sizeof(t->text) - t->length;
+    int n = vsnprintf(t->text + t->length, room, format, args);
+    va_end(args);
+    assert_true(n >= 0 && (size_t)n < room);
+    t->length += (size_t)n;
+    errno = EDOM; /* which nobody must find in theirs */
+}
+
+static const char *name(const grove_fiber *f)
+{
+    return f ? grove_name(f) : "hub";
+}
+
+static void on_spawn(grove_fiber *f, grove_fiber *by, void *arg)
+{
+    add(arg, "%s spawned by %s\n", name(f), name(by));
+}
+
+static void on_end(grove_fiber *f, void *arg)
+{
+    add(arg, "%s ends\n", name(f));
+}
+
+static void on_switch(grove_fiber *from, grove_fiber *to, void *arg)
+{
+    add(arg, "%s -> %s\n", name(from), name(to));
+}
+
+static void on_park(grove_fiber *f, const char *what, int fd, void *arg)
+{
+    add(arg, "%s parks in %s %d\n", name(f), what ? what : "?", fd);
+}
+
+static void on_wake(grove_fiber *f, grove_fiber *by, int result, void *arg)
+{
+    add(arg, "%s woken by %s with %d\n", name(f), name(by), result);
+}
+
+static struct trace trace;
+
+static const grove_hooks hooks = {.size = sizeof(hooks),
+                                  .arg = &trace,
+                                  .spawn = on_spawn,
+                                  .end = on_end,
+                                  .switch_to = on_switch,
+                                  .park = on_park,
+                                  .wake = on_wake};
+
+static void begin(void)
+{
+    trace = (struct trace){.length = 0};
+    assert_int_equal(grove_hooks_set(&hooks), 0);
+}
+
+static void end_with(const char *expected)
+{
+    assert_int_equal(grove_hooks_set(NULL), 0);
+    assert_string_equal(trace.text, expected);
+}
+
+static grove_fiber *spawn(const char *called, void *(*fn)(void *), void *arg)
+{
+    grove_fiber *f;
+    grove_attr attr = {.name = called};
+    assert_int_equal(grove_spawn_with(&f, &attr, fn, arg), 0);
+    return f;
+}
+
+static void join(grove_fiber *f)
+{
+    assert_int_equal(grove_join(f, NULL), 0);
+    grove_release(f);
+}
+
+/* ---- the tests ---------------------------------------------------------------- */
+
+static void *wait_for(void *event)
+{
+    errno = ENOTTY;
+    assert_int_equal(grove_event_wait(event), 0);
+    assert_int_equal(errno, ENOTTY);
+    return NULL;
+}
+
+static void *set(void *event)
+{
+    grove_event_set(event);
+    grove_yield();
+    return NULL;
+}
+
+static void a_small_program_in_order(void **state)
+{
+    (void)state;
+    grove_event e = GROVE_EVENT_INIT;
+    begin();
+    grove_fiber *a = spawn("a", wait_for, &e);
+    grove_fiber *b = spawn("b", set, &e);
+    join(a);
+    join(b);
+    end_with("a spawned by main\n"
+             "b spawned by main\n"
+             "main parks in join -1\n"
+             "main -> a\n"
+             "a parks in event -1\n"
+             "a -> b\n"
+             "a woken by b with 0\n"
+             "b -> a\n"
+             "main woken by a with 0\n"
+             "a ends\n"
+             "a -> b\n"
+             "b ends\n"
+             "b -> main\n");
+}
+
+static void *read_byte(void *fd)
+{
+    char byte;
+    assert_int_equal(grove_read(*(int *)fd, &byte, 1), 1);
+    return NULL;
+}
+
+static void descriptors_and_timers_are_the_hubs(void **state)
+{
+    (void)state;
+    int ends[2];
+    char expected[512];
+    assert_int_equal(pipe(ends), 0);
+    begin();
+    grove_fiber *a = spawn("a", read_byte, &ends[0]);
+    assert_int_equal(grove_sleep(MS), 0);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    join(a);
+    snprintf(expected, sizeof(expected),
+             "a spawned by main\n"
+             "main parks in sleep -1\n"
+             "main -> a\n"
+             "a parks in read %d\n"
+             "a -> hub\n"
+             "main woken by hub with %d\n"
+             "hub -> main\n"
+             "main parks in join -1\n"
+             "main -> hub\n"
+             "a woken by hub with 0\n"
+             "hub -> a\n"
+             "main woken by a with 0\n"
+             "a ends\n"
+             "a -> main\n",
+             ends[0], -ETIMEDOUT);
+    end_with(expected);
+    assert_int_equal(grove_close(ends[0]), 0);
+    close(ends[1]);
+}
+
+static void *never(void *arg)
+{
+    assert_int_equal(grove_sleep_until(GROVE_NEVER), -ECANCELED);
+    return arg;
+}
+
+static void kills_before_and_after_the_first_turn(void **state)
+{
+    (void)state;
+    char expected[512];
+    begin();
+    grove_fiber *a = spawn("a", never, NULL);
+    assert_int_equal(grove_kill(a), 0);
+    grove_release(a);
+    grove_fiber *b = spawn("b", never, NULL);
+    grove_yield();
+    assert_int_equal(grove_kill(b), 0);
+    join(b);
+    snprintf(expected, sizeof(expected),
+             "a spawned by main\n"
+             "a ends\n"
+             "b spawned by main\n"
+             "main -> b\n"
+             "b parks in sleep -1\n"
+             "b -> main\n"
+             "b woken by main with %d\n"
+             "main parks in join -1\n"
+             "main -> b\n"
+             "main woken by b with 0\n"
+             "b ends\n"
+             "b -> main\n",
+             -ECANCELED);
+    end_with(expected);
+}
+
+/* Some are told, and none after that; and the budget of a pass, which is one
+ * switch meanwhile, adds up. */
+static uint64_t counted;
+
+static void count_switch(grove_fiber *from, grove_fiber *to, void *arg)
+{
+    (void)arg;
+    assert_ptr_not_equal(from, to);
+    counted++;
+}
+
+static void *yield_often(void *arg)
+{
+    for (int i = 0; i < 3 * HUB_PASS; i++)
+        grove_yield();
+    return arg;
+}
+
+static uint64_t switches(void)
+{
+    grove_stats stats = {0};
+    grove_hub_stats(grove_hub_self(), &stats);
+    return stats.switches;
+}
+
+static uint64_t run_two(void)
+{
+    uint64_t before = switches();
+    grove_fiber *a = spawn("a", yield_often, NULL);
+    grove_fiber *b = spawn("b", yield_often, NULL);
+    join(a);
+    join(b);
+    return switches() - before;
+}
+
+static void every_switch_is_told(void **state)
+{
+    (void)state;
+    const grove_hooks only = {.size = sizeof(only), .switch_to = count_switch};
+    uint64_t unwatched = run_two();
+    assert_true(unwatched >= 6 * HUB_PASS);
+    assert_int_equal(counted, 0);
+    assert_int_equal(grove_hooks_set(&only), 0);
+    uint64_t watched = run_two();
+    assert_int_equal(grove_hooks_set(NULL), 0);
+    uint64_t told = counted;
+    /* Those to the hub and back are told as well, and counted by nobody. */
+    assert_uint_in_range(watched, unwatched, unwatched + 2);
+    assert_uint_in_range(told, watched, watched + watched / 8);
+    run_two();
+    assert_int_equal(counted, told);
+}
+
+static void other_sizes(void **state)
+{
+    (void)state;
+    struct {
+        grove_hooks known;
+        void *more;
+    } later = {.known = {.size = sizeof(later)}};
+    assert_int_equal(grove_hooks_set(&later.known), 0);
+    later.more = &later;
+    assert_int_equal(grove_hooks_set(&later.known), -EINVAL);
+    const grove_hooks small = {.size = 8};
+    assert_int_equal(grove_hooks_set(&small), -EINVAL);
+    const grove_hooks unsaid = {.end = on_end, .arg = &trace};
+    trace = (struct trace){.length = 0};
+    assert_int_equal(grove_hooks_set(&unsaid), 0);
+    join(spawn("a", set, &(grove_event)GROVE_EVENT_INIT));
+    end_with("a ends\n");
+}
+
+/* ---- another thread's hub ------------------------------------------------------- */
+
+static _Atomic unsigned told_elsewhere;
+
+static void count_wake(grove_fiber *f, grove_fiber *by, int result, void *arg)
+{
+    (void)f;
+    (void)by;
+    (void)result;
+    if (pthread_equal(pthread_self(), *(pthread_t *)arg))
+        atomic_fetch_add(&told_elsewhere, 1);
+}
+
+struct sleeper {
+    grove_hub *_Atomic hub;
+    grove_event wake;
+};
+
+static void *sleep_there(void *arg)
+{
+    struct sleeper *s = arg;
+    atomic_store(&s->hub, grove_hub_self());
+    assert_int_equal(grove_event_wait(&s->wake), 0);
+    return NULL;
+}
+
+static void a_hub_that_sleeps_tells_of_its_first_wake(void **state)
+{
+    (void)state;
+    struct sleeper s = {.wake = GROVE_EVENT_INIT};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, sleep_there, &s), 0);
+    while (!atomic_load(&s.hub) ||
+           !atomic_load(&((struct hub *)atomic_load(&s.hub))->polling))
+        grove_sleep(MS);
+    const grove_hooks only = {
+        .size = sizeof(only), .arg = &thread, .wake = count_wake};
+    assert_int_equal(grove_hooks_set(&only), 0);
+    grove_event_set(&s.wake);
+    pthread_join(thread, NULL);
+    assert_int_equal(grove_hooks_set(NULL), 0);
+    assert_int_equal(atomic_load(&told_elsewhere), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_small_program_in_order),
+        cmocka_unit_test(descriptors_and_timers_are_the_hubs),
+        cmocka_unit_test(kills_before_and_after_the_first_turn),
+        cmocka_unit_test(every_switch_is_told),
+        cmocka_unit_test(other_sizes),
+        cmocka_unit_test(a_hub_that_sleeps_tells_of_its_first_wake),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
