@@ -19,7 +19,7 @@
 #define KEYS 4096
 #define VALUE 64
 #define REQUEST_MAX 160
-#define TURN 4000 /* batches of one request */
+#define TURN 2000 /* batches of one request */
 
 static size_t print_set(char *text, size_t key)
 {

@@ -22,8 +22,8 @@
 #include "bench.h"
 #include "servers.h"
 
-#define SMALL_TURN 4000 /* exchanges of a turn */
-#define LARGE_TURN 500
+#define SMALL_TURN 1000 /* exchanges of a turn */
+#define LARGE_TURN 200
 #define EVENTS 64
 
 static size_t size; /* bytes of an exchange, either way */

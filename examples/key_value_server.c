@@ -177,12 +177,26 @@ static bool is(const struct command *c, const char *name, size_t count)
            strncasecmp(c->words[0].at, name, strlen(name)) == 0;
 }
 
+/* "$<size>\r\n" in head's last bytes: where it begins. By hand, for printf
+ * took more of an answer's time than any other function. */
+static char *head_of(char head[static 24], size_t size)
+{
+    char *at = head + 22;
+    memcpy(at, "\r\n", 2);
+    do {
+        *--at = (char)('0' + size % 10);
+        size /= 10;
+    } while (size);
+    *--at = '$';
+    return at;
+}
+
 static int answer_value(grove_stream *s, const char *at, size_t size)
 {
-    char head[24];
-    int n = snprintf(head, sizeof(head), "$%zu\r\n", size);
-    struct iovec iov[] = {
-        {head, (size_t)n}, {(void *)at, size}, {(void *)"\r\n", 2}};
+    char head[24], *from = head_of(head, size);
+    struct iovec iov[] = {{from, (size_t)(head + sizeof(head) - from)},
+                          {(void *)at, size},
+                          {(void *)"\r\n", 2}};
     return grove_stream_writev(s, iov, 3);
 }
 

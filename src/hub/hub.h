@@ -53,8 +53,8 @@ struct hub {
     int budget;                  /* switches until the clock is read, to see
                                     whether the pass goes on; 0 inside a
                                     callback */
-    int calls;                   /* that could have waited, until the clock is
-                                    read; see hub_turn */
+    int calls;                   /* that could have waited, before the one at
+                                    which the clock is read; see hub_turn */
     bool in_callback;            /* the loop fiber is inside a callback */
     bool watched; /* somebody is told of events: a budget is one switch, so that
                      each goes by hub_next_slow; see hooks.h */
@@ -238,7 +238,8 @@ __attribute__((always_inline)) static inline void hub_yield(struct hub *hub)
 static inline void hub_pace_reset(struct hub *hub)
 {
     hub->strides.began = hub->call_pace.began = 0;
-    hub->strides.length = hub->call_pace.length = hub->calls = PACE_FIRST;
+    hub->strides.length = hub->call_pace.length = PACE_FIRST;
+    hub->calls = PACE_FIRST - 1;
 }
 
 /* Begins a pass; the clock was `now`, 0 if it was not read. */
@@ -268,7 +269,7 @@ static inline void hub_pass_narrow(struct hub *hub)
 static inline bool hub_turn_due(struct hub *hub)
 {
     assert(hub == hub_of_thread);
-    return --hub->calls <= 0;
+    return --hub->calls < 0; /* one instruction, as <= 0 is not */
 }
 
 /* The same, and does it. */

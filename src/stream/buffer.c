@@ -24,6 +24,8 @@
 
 _Static_assert(SMALLEST << (SIZES - 1) == LARGEST, "a list for each size");
 
+#define LONG_BITS (8 * (unsigned)sizeof(long))
+
 /* At most so many bytes of each size are kept. */
 #define KEPT ((size_t)1 << 20)
 
@@ -43,10 +45,10 @@ static unsigned list_of(size_t size)
 {
     if (size > LARGEST)
         return SIZES;
-    unsigned list = 0;
-    while (SMALLEST << list < size)
-        list++;
-    return list;
+    if (size <= SMALLEST)
+        return 0;
+    /* The bits of what is left above the smallest. */
+    return LONG_BITS - (unsigned)__builtin_clzl((size - 1) / SMALLEST);
 }
 
 static size_t memory_of(size_t size)
