@@ -19,9 +19,11 @@
 #define PAGES 1000            /* looked at, at most */
 #define PAGE_SIZE (256 << 10) /* of it, at most */
 #define PATIENCE (10 * GROVE_SECOND)
+
 struct url {
-    bool tls;
-    char host[256], port[16], path[1024], text[1400];
+    char site[300]; /* "http://host:port" */
+    char host[256];
+    char text[1400]; /* all of it */
 };
 
 static struct url pages[PAGES + 1]; /* all that are known, in order */
@@ -33,24 +35,18 @@ static grove_tls_context *tls_context;
 /* "http://host:port/path", or a path on the site of base. */
 static bool parse_url(struct url *u, const char *text, const struct url *base)
 {
-    const char *path = text;
-    char authority[300] = "";
-    if (base && text[0] == '/' && text[1] != '/') {
-        *u = *base;
-    } else {
-        u->tls = strncmp(text, "https://", 8) == 0;
-        if (!u->tls && strncmp(text, "http://", 7) != 0)
-            return false;
-        sscanf(text + 7 + u->tls, "%299[^/#?]", authority);
-        path = text + 7 + u->tls + strlen(authority);
-        strcpy(u->port, u->tls ? "443" : "80");
-        if (sscanf(authority, "%255[^:]:%15[0-9]", u->host, u->port) < 1)
-            return false;
-    }
-    snprintf(u->path, sizeof(u->path), "%s%.*s", *path == '/' ? "" : "/",
-             (int)strcspn(path, "#"), path);
-    snprintf(u->text, sizeof(u->text), "http%s://%s:%s%.1000s",
-             u->tls ? "s" : "", u->host, u->port, u->path);
+    grove_http_url parsed;
+    char whole[1400];
+    bool path = base && text[0] == '/' && text[1] != '/';
+    snprintf(whole, sizeof(whole), "%s%s", path ? base->site : "", text);
+    if (grove_http_url_parse(&parsed, whole) < 0)
+        return false;
+    strcpy(u->host, parsed.host);
+    snprintf(u->site, sizeof(u->site), "http%s://%s:%s", parsed.tls ? "s" : "",
+             parsed.host, parsed.port);
+    snprintf(u->text, sizeof(u->text), "%s%.*s", u->site,
+             (int)(parsed.target.size < 1000 ? parsed.target.size : 1000),
+             parsed.target.at);
     return true;
 }
 
@@ -74,62 +70,43 @@ static bool add(const char *link, const struct url *base)
     return is_new;
 }
 
-/* Ask for a page and read it all, ended by a 0 byte; whether it came. */
-static bool get(const struct url *u, int fd, grove_tls *tls, char *page)
+static void fetch(const struct url *u)
 {
-    int n = snprintf(page, PAGE_SIZE, "GET %s HTTP/1.0\r\nHost: %s:%s\r\n\r\n",
-                     u->path, u->host, u->port);
-    ssize_t got = 0, r = tls ? grove_tls_write(tls, page, (size_t)n)
-                             : grove_send(fd, page, (size_t)n, MSG_NOSIGNAL);
-    for (; r > 0 && got<PAGE_SIZE - 1; got += r> 0 ? r : 0) {
-        size_t room = (size_t)(PAGE_SIZE - 1 - got);
-        r = tls ? grove_tls_read(tls, page + got, room)
-                : grove_recv(fd, page + got, room, 0);
-    }
-    page[got] = '\0';
-    return r >= 0;
-}
-
-static void fetch(const struct url *u, char *page)
-{
+    static const grove_http_attr attr = {.limits.body_size = PAGE_SIZE};
+    grove_http_result page;
     char link[1024];
-    int links = 0, status = 0;
-    grove_tls *tls = NULL;
-    grove_timeout t;
-    grove_timeout_begin(&t, grove_now() + PATIENCE);
-    int fd = grove_dial(u->host, u->port);
-    if (fd < 0 ||
-        (u->tls && grove_tls_new(&tls, tls_context, fd, u->host) < 0) ||
-        !get(u, fd, tls, page) || sscanf(page, "HTTP/1.%*d %d", &status) != 1)
-        printf("---  %s %s  %s\n", strerror(errno),
-               tls ? grove_tls_error(tls) : "", u->text);
-    grove_timeout_end(&t);
-    grove_tls_free(tls);
-    if (fd >= 0)
-        grove_close(fd);
-    for (const char *at = page; status && (at = strstr(at, "href=\"")); at += 6)
+    int links = 0;
+    int r = grove_http_get_until(&page, u->text, tls_context, &attr,
+                                 grove_now() + PATIENCE);
+    if (r < 0) {
+        printf("---  %s  %s\n",
+               r == -EKEYREJECTED ? "nobody vouches for the certificate"
+                                  : strerror(-r),
+               u->text);
+        failed++;
+        return;
+    }
+    for (const char *at = page.body; (at = strstr(at, "href=\"")); at += 6)
         links += sscanf(at + 6, "%1023[^\"]", link) == 1 && add(link, u);
-    failed += status != 200;
-    if (status)
-        printf("%d  %d new links  %s\n", status, links, u->text);
+    failed += page.status != 200;
+    printf("%d  %d new links  %s\n", page.status, links, u->text);
+    grove_http_result_free(&page);
 }
 
 /* A fetcher: takes pages until there are none and nobody could find more. */
 static void *fetch_pages(void *arg)
 {
-    char *page = malloc(PAGE_SIZE);
-    while (page && (taken < known || busy > 0)) {
+    while (taken < known || busy > 0) {
         if (taken == known) {
             grove_event_clear(&news);
             grove_event_wait(&news);
             continue;
         }
         busy++;
-        fetch(&pages[taken++], page);
+        fetch(&pages[taken++]);
         if (--busy == 0)
             grove_event_set(&news);
     }
-    free(page);
     return NULL;
 }
 

@@ -1,12 +1,13 @@
 /*
- * Watching the runtime from outside: its messages, and what its fibers do. Part
- * of grove.h.
+ * Watching the runtime from outside: its messages, what its fibers do, and the
+ * numbers of its hubs. Part of grove.h.
  */
 #ifndef GROVE_OBSERVE_H
 #define GROVE_OBSERVE_H
 
 #include <grove/base.h>
 #include <grove/fiber.h>
+#include <grove/hub.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -59,10 +60,48 @@ typedef struct grove_hooks {
 
 /* Have the functions of *hooks, which is copied, called from now on, in place
  * of those set before; NULL: none. It holds for all threads: for the calling
- * one at once, for others from the next look of their hubs at what is due,
- * which a sleeping one takes before it runs anybody. From any thread. 0, or
- * -EINVAL for a size that cannot be. */
+ * one at once, for others within a few milliseconds of fibers' turns, and
+ * before a hub that sleeps runs anybody. From any thread. 0, or -EINVAL for a
+ * size that cannot be. */
 GROVE_API int grove_hooks_set(const grove_hooks *hooks);
+
+/* ---- Numbers of all hubs ------------------------------------------------- */
+
+/* Delays are counted by their length in so many classes. */
+#define GROVE_DELAYS 32
+
+/* A hub, as it was when its thread last wrote its numbers down: every few
+ * milliseconds while fibers take turns, and, from the first time on that
+ * somebody asks, before it sleeps. */
+typedef struct grove_hub_info {
+    size_t size;    /* of this structure, as the library knows it */
+    grove_hub *hub; /* good until the function returns; see grove_hub_retain */
+    long thread;    /* the number that the system has for its thread */
+    int64_t taken;  /* when, by grove_now */
+    bool asleep;    /* it waits for something to happen, or is about to */
+    /* Since the hub was made */
+    uint64_t switches; /* between fibers */
+    uint64_t spawned;  /* fibers */
+    uint64_t ended;    /* of them */
+    uint64_t polls;    /* system calls for events */
+    uint64_t posts;    /* callbacks from grove_hub_post that were called */
+    uint64_t offloads; /* what its fibers gave to worker threads */
+    /* Then */
+    uint64_t live;        /* fibers that had not ended */
+    uint64_t timers;      /* pending deadlines */
+    uint64_t descriptors; /* waits for a descriptor */
+    /* How long a fiber that could run waited for its turn, in nanoseconds: one
+     * sample a millisecond at most, while others were ready. delays[i] counts
+     * those below 1024 << i that are in no class before; the last, all others.
+     */
+    int64_t delay_longest;
+    uint64_t delays[GROVE_DELAYS];
+} grove_hub_info;
+
+/* Call fn(info, arg) for each hub of the process, on the calling thread, which
+ * may be any. fn may do what it likes. How many hubs there were, or -ENOMEM. */
+GROVE_API int grove_each_hub(void (*fn)(const grove_hub_info *info, void *arg),
+                             void *arg);
 
 #ifdef __cplusplus
 }

@@ -152,6 +152,18 @@ int grove_http_dial(grove_http **out, const char *host, const char *service,
 
 /* ---- requests ---------------------------------------------------------------------- */
 
+/* A server closes what has waited for long enough, and says nothing before it
+ * is asked: 0, if it is so, or -EPIPE; then nothing was sent. */
+static int check_silence(grove_http *h)
+{
+    const char *at;
+    ssize_t n = grove_stream_peek_until(h->stream, 1, &at, 0);
+    if (n == -ETIMEDOUT)
+        return 0;
+    h->close |= n >= 0;
+    return n >= 0 ? -EPIPE : (int)n;
+}
+
 /* Have nothing of an earlier exchange in the way. */
 static int make_ready(grove_http *h, int64_t deadline)
 {
@@ -167,7 +179,7 @@ static int make_ready(grove_http *h, int64_t deadline)
         return -EPIPE;
     http_receive_end(h);
     h->sending = SEND_NOTHING;
-    return 0;
+    return check_silence(h);
 }
 
 /* RFC 9110, 8.6: of these methods a request without a body says nothing of
@@ -176,6 +188,16 @@ static bool needs_length(const char *method)
 {
     return strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 ||
            strcmp(method, "PATCH") == 0;
+}
+
+/* Whether there is an Upgrade among them, which Connection has to name. */
+static bool asks_for_upgrade(const grove_http_field *fields, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (grove_http_equal_nocase(fields[i].name, "Upgrade"))
+            return true;
+    }
+    return false;
 }
 
 static int send_request(grove_http *h, const char *method,
@@ -200,6 +222,7 @@ static int send_request(grove_http *h, const char *method,
         .target = target,
         .length =
             length == 0 && !needs_length(method) ? GROVE_HTTP_UNTOLD : length,
+        .upgrade = asks_for_upgrade(fields, count),
         .fields = all,
         .field_count = count + 1,
     };

@@ -11,6 +11,7 @@
 #include "hub/clock.h"
 #include "hub/hooks.h"
 #include "hub/hub.h"
+#include "hub/numbers.h"
 
 /* Pooled stacks looked at before a sleep. */
 #define TRIM_STEP 64
@@ -44,6 +45,7 @@ int grove_hub_run_due(grove_hub *handle)
     loop_poll(&hub->loop, 0);
     hub->now = hub_clock();
     timer_expire(&hub->timers, hub->now);
+    hub_numbers_look(hub);
     fiber_thread_refresh(&hub->thread);
     if (!run_queue_empty(&hub->queue))
         grove_yield();

@@ -9,8 +9,8 @@
  * is watched is granted one switch at a time (pace.c), so that each is made by
  * hub_next_slow, which tests it.
  *
- *     grove_hooks_set --> common, hub_watch_sets --> each hub, at its next
- * look: its own copy, hub->watched
+ *     grove_hooks_set --> common, hub_watch_sets
+ *     hub_watch_look  --> of each hub: its own copy, hub->watched
  *
  * So a hub calls nobody without having looked, and what it calls cannot change
  * under it. `common` is guarded by the lock of the ring of hubs, which is never

@@ -9,7 +9,7 @@
 #include "hub/hub.h"
 
 /* How often functions were set, in steps, and how many tracers there are, up to
- * a step: what is asked once a pass is one sum. */
+ * a step: one sum is looked at. */
 #define WATCH_STEP 65536
 extern _Atomic unsigned hub_watch_sets __attribute__((visibility("hidden")));
 extern volatile unsigned short hub_watch_tracers
@@ -24,7 +24,8 @@ static inline unsigned hub_watch_now(void)
 /* That is not what the hub has seen. */
 void hub_watch_changed(struct hub *hub);
 
-/* Sees whether there are others to be told now; once a pass. */
+/* Sees whether there are others to be told now: every few milliseconds
+ * (numbers.c), and after a sleep. */
 static inline void hub_watch_look(struct hub *hub)
 {
     if (unlikely(hub_watch_now() != hub->watch_seen))

@@ -53,8 +53,8 @@ struct hub {
     int budget;                  /* switches until the clock is read, to see
                                     whether the pass goes on; 0 inside a
                                     callback */
-    int calls;                   /* that could have waited, until the clock is
-                                    read; see hub_turn */
+    int calls;                   /* that could have waited, before the one at
+                                    which the clock is read; see hub_turn */
     bool in_callback;            /* the loop fiber is inside a callback */
     bool watched; /* somebody is told of events: a budget is one switch, so that
                      each goes by hub_next_slow; see hooks.h */
@@ -63,6 +63,7 @@ struct hub {
     bool keep_stacks; /* when the thread ends: a host's objects point there */
     struct grove_fiber *loop_fiber; /* runs the loop, on a stack of its own */
     int64_t now;                    /* the clock when last looked at */
+    int64_t numbers_due;      /* when they are published next (numbers.c) */
     struct timer_heap timers; /* a claim is each fiber's, and the root's */
     uint64_t next_id;         /* of the fiber that is made next */
     uint64_t identity, identity_end; /* its next one, and the last before which
@@ -96,6 +97,7 @@ struct hub {
     struct loop loop;
     struct grove_fiber root; /* the thread's own stack */
     unsigned loop_fibers;    /* how many loop_fiber there have been */
+    uint64_t offloads;       /* jobs that its fibers gave to worker threads */
 
     /* ---- pace.c's */
     int later;             /* switches of this pass, once budget is used up */
@@ -236,7 +238,8 @@ __attribute__((always_inline)) static inline void hub_yield(struct hub *hub)
 static inline void hub_pace_reset(struct hub *hub)
 {
     hub->strides.began = hub->call_pace.began = 0;
-    hub->strides.length = hub->call_pace.length = hub->calls = PACE_FIRST;
+    hub->strides.length = hub->call_pace.length = PACE_FIRST;
+    hub->calls = PACE_FIRST - 1;
 }
 
 /* Begins a pass; the clock was `now`, 0 if it was not read. */
@@ -266,7 +269,7 @@ static inline void hub_pass_narrow(struct hub *hub)
 static inline bool hub_turn_due(struct hub *hub)
 {
     assert(hub == hub_of_thread);
-    return --hub->calls <= 0;
+    return --hub->calls < 0; /* one instruction, as <= 0 is not */
 }
 
 /* The same, and does it. */

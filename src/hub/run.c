@@ -22,6 +22,7 @@
 #include "hub/clock.h"
 #include "hub/hooks.h"
 #include "hub/hub.h"
+#include "hub/numbers.h"
 #include "hub/part.h"
 #include "hub/spin.h"
 
@@ -164,6 +165,7 @@ static void poll_sleeping(struct hub *hub, int64_t timeout)
         struct loop_events events;
         fiber_thread_refresh(&hub->thread);
         hub_pace_reset(hub);
+        hub_numbers_sleep(hub);
         int n = hub->host ? poll_hosted(hub, &events)
                           : loop_wait(&hub->loop, &events, timeout, NULL);
         hub_watch_look(hub); /* it may have been long */
@@ -186,7 +188,6 @@ static bool trim_stacks(struct hub *hub, int64_t timeout)
 
 static void look_around(struct hub *hub)
 {
-    hub_watch_look(hub);
     hub->look(hub);
     int64_t timeout = hub_sleep_limit(hub);
     if (hub->later == 0) /* a full pass: busy, it may be long till a sleep */
@@ -211,6 +212,7 @@ static void look_around(struct hub *hub)
         hub->now = hub_clock_coarse(); /* only told to people: cheap will do */
         hub_pass_begin(hub, 0);
     }
+    hub_numbers_look(hub);
 }
 
 void hub_run(struct hub *hub)

@@ -7,9 +7,9 @@
  * those in it with it: waits would go by what is there now. So that is no error
  * to be returned, but the end, in every build.
  */
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "fiber/log.h"
 #include "hub/hub.h"
 
 /* ---- timeout scopes ------------------------------------------------------ */
@@ -17,8 +17,8 @@
 __attribute__((noreturn)) static void misused(const struct grove_fiber *f,
                                               const char *what)
 {
-    fprintf(stderr, "grove: fiber %llu \"%s\": %s\n",
-            (unsigned long long)f->fiber.id, f->fiber.name, what);
+    log_tell(GROVE_LOG_FATAL, "fiber %llu \"%s\": %s",
+             (unsigned long long)f->fiber.id, f->fiber.name, what);
     abort();
 }
 

@@ -25,6 +25,17 @@ static void on_delay(struct timer *timer)
     run_queue_push(&f->hub->queue, &f->run);
 }
 
+/* What is passed on to f is. Otherwise f is gone, and errno set. Apart, so that
+ * spawning has fewer registers to save. */
+__attribute__((noinline)) static bool inherit(struct grove_fiber *f)
+{
+    if (hub_inherits(f->hub, f) == 0)
+        return true;
+    hub_fiber_drop(f->hub, f);
+    errno = ENOMEM;
+    return false;
+}
+
 /* What both spawns share; fn and shift are valid. NULL with errno. */
 static inline struct grove_fiber *make(grove_fiber **out, unsigned shift,
                                        void *(*fn)(void *), void *arg)
@@ -38,11 +49,8 @@ static inline struct grove_fiber *make(grove_fiber **out, unsigned shift,
         return NULL;
     }
     if (unlikely(__atomic_load_n(&hub_inherits, __ATOMIC_RELAXED) != NULL) &&
-        hub_inherits(hub, f) < 0) {
-        hub_fiber_drop(hub, f);
-        errno = ENOMEM;
+        !inherit(f))
         return NULL;
-    }
     f->fn = fn;
     f->value = arg;
     if (out) {

@@ -35,10 +35,10 @@
 #include <assert.h>
 #include <ctype.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "fiber/log.h"
 #include "hub/clock.h"
 #include "hub/list.h"
 #include "hub/mailbox.h"
@@ -262,10 +262,10 @@ static void read_environment(void)
         hub_spin_set_time((int64_t)us * GROVE_MICROSECOND);
         return;
     }
-    fprintf(stderr,
-            "grove: GROVE_SPIN is \"%s\"; expected microseconds from 0 to %d; "
-            "using %d\n",
-            wish, TIME_MOST, (int)(SPIN_TIME / GROVE_MICROSECOND));
+    log_tell(GROVE_LOG_WARNING,
+             "GROVE_SPIN is \"%s\"; expected microseconds from 0 to %d; using "
+             "%d",
+             wish, TIME_MOST, (int)(SPIN_TIME / GROVE_MICROSECOND));
 }
 
 /* The other threads' hubs are not there. */

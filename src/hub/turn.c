@@ -23,16 +23,17 @@ static bool timer_is_due(const struct hub *hub, int64_t now)
 void hub_turn_slow(struct hub *hub, bool yields)
 {
     struct pace *p = &hub->call_pace;
-    assert(hub == hub_of_thread && hub->calls <= 0);
+    assert(hub == hub_of_thread && hub->calls < 0);
     if (!may_switch(hub) ||
         (run_queue_empty(&hub->queue) && hub_awaits_nothing(hub))) {
-        hub->calls = HUB_CALLS;
+        hub->calls = HUB_CALLS - 1;
         p->began = 0;
         return;
     }
     int64_t now = hub_clock();
     hub->calls = pace_next(p, now, p->count + (uint64_t)p->length,
-                           HUB_CALLS_TIME, HUB_CALLS);
+                           HUB_CALLS_TIME, HUB_CALLS) -
+                 1;
     if (hub_pass_is_over(hub, now) || timer_is_due(hub, now))
         hub_pass_end(hub);
     else if (run_queue_empty(&hub->queue))

@@ -105,7 +105,7 @@ bool net_turn(struct net_op *op)
     if (op->mode == NET_PARK || likely(!hub_turn_due(op->hub)))
         return true;
     if (!net_may_wait(op)) {
-        op->hub->calls = 1; /* it is for the next that may */
+        op->hub->calls = 0; /* it is for the next that may */
         return true;
     }
     uint32_t closes = loop_closes(op->record->number);

@@ -232,6 +232,7 @@ int offload_wait(struct hub *hub, struct offload_job *job, int64_t deadline,
         job->run(job);
         return 0;
     }
+    hub->offloads++;
     enum outcome outcome;
     int r = submit_and_wait(hub, job, deadline, what, &outcome);
     assert(r < 0 || outcome == FINISHED);

@@ -106,6 +106,12 @@ ssize_t stream_leave(struct grove_stream *s, bool *turn, ssize_t r)
     return -EBADF;
 }
 
+int stream_let_others(struct grove_stream *s)
+{
+    hub_turn_slow(hub_of_thread, true);
+    return s->closed ? (int)stream_leave(s, &s->reading, 0) : 0;
+}
+
 static void close_now(struct grove_stream *s)
 {
     s->closed = true;

@@ -105,6 +105,24 @@ static inline int stream_enter(struct grove_stream *s, bool *turn)
     return 0;
 }
 
+/* The others run, and the call that reads goes on after them. 0 or -EBADF: one
+ * of them has closed the stream. */
+int stream_let_others(struct grove_stream *s);
+
+/* The same for a call that reads. With something in the buffer it may not have
+ * to wait, so the others run first if their time has come; not after it,
+ * because what it hands out may be the buffer's. (With nothing in it there is a
+ * receive; and who writes fills the other buffer, and there is a send.) */
+static inline int stream_enter_reading(struct grove_stream *s)
+{
+    struct hub *hub = hub_of_thread;
+    int r = stream_enter(s, &s->reading);
+    if (r == 0 && stream_buffer_count(&s->in) && likely(hub) &&
+        unlikely(hub_turn_due(hub)))
+        return stream_let_others(s);
+    return r;
+}
+
 /* Its end, with the result r; that of a stream closed meanwhile is -EBADF. */
 ssize_t stream_leave(struct grove_stream *s, bool *turn, ssize_t r);
 

@@ -70,7 +70,7 @@ static inline void hold(struct grove_fiber *f, grove_mutex *m)
 }
 
 /* f is about to give m up. Usually it was locked last. */
-static inline void let_go(struct grove_fiber *f, grove_mutex *m)
+static void let_go(struct grove_fiber *f, grove_mutex *m)
 {
     grove_mutex **at = &f->held;
     while (*at && *at != m)
@@ -266,19 +266,32 @@ __attribute__((noinline)) static void unlock_slow(grove_mutex *m, uint64_t self)
     waiters_wake(w);
 }
 
-int grove_mutex_unlock(grove_mutex *m)
+/* For all but the usual: self holds m, once, locked it last, and nobody waits.
+ */
+__attribute__((noinline)) static int unlock_any(grove_mutex *m,
+                                                struct grove_fiber *self)
 {
-    struct hub *hub = hub_of_thread;
-    if (unlikely(!hub || !holds(m, hub->current->identity)))
+    if (!self || !holds(m, self->identity))
         return -EPERM;
-    struct grove_fiber *self = hub->current;
     if (m->depth) {
         m->depth--;
         return 0;
     }
     let_go(self, m);
-    if (unlikely(!change_owner(m, self->identity, 0)))
+    if (!change_owner(m, self->identity, 0))
         unlock_slow(m, self->identity);
+    return 0;
+}
+
+int grove_mutex_unlock(grove_mutex *m)
+{
+    struct hub *hub = hub_of_thread;
+    struct grove_fiber *self = likely(hub) ? hub->current : NULL;
+    if (unlikely(!self || owner_of(m) != self->identity || m->depth ||
+                 self->held != m || !hub_single_threaded()))
+        return unlock_any(m, self);
+    self->held = m->held;
+    m->owner = 0;
     return 0;
 }
 

@@ -29,6 +29,15 @@ def test_switch_order():
     ]
 
 
+def test_watch():
+    lines = output_of("watch", 3).splitlines()
+    looks = "\n".join(lines).split("state     fibers")[1:]
+    assert len(looks) == 3
+    # The main thread's, and those of the two that work, with 11 fibers each.
+    assert len(re.findall(r"^ *\d+ \w+ +11 ", looks[-1], re.M)) == 2
+    assert re.search(r"^[1-9]\d* waits in channel send$", looks[-1], re.M)
+
+
 def test_join_value():
     assert output_of("join_value").splitlines() == [
         "6 * 7 = 42",

@@ -1,10 +1,13 @@
 """The example servers in C: HTTP, chat, TLS, and their clients."""
 
 import http.client
+import http.server
 import os
 import re
+import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -82,12 +85,13 @@ def test_http_static_refuses_what_is_not_below(http_port: int, path: str):
     "request_head, status",
     [
         ("nonsense", 400),
-        ("GET / HTTP/2.0", 400),
-        ("GET relative HTTP/1.1", 400),
-        ("GET /%zz HTTP/1.1", 400),
-        ("GET /%00 HTTP/1.1", 400),
-        ("GET /% HTTP/1.1", 400),
-        ("POST / HTTP/1.1\r\nContent-Length: 3", 405),
+        ("GET / HTTP/2.0\r\nHost: a", 505),
+        ("GET / HTTP/1.1", 400),
+        ("GET relative HTTP/1.1\r\nHost: a", 400),
+        ("GET /%zz HTTP/1.1\r\nHost: a", 400),
+        ("GET /%00 HTTP/1.1\r\nHost: a", 400),
+        ("GET /% HTTP/1.1\r\nHost: a", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3", 405),
     ],
 )
 def test_http_static_refuses_bad_requests(http_port: int, request_head: str, status: int):
@@ -98,17 +102,141 @@ def test_http_static_refuses_bad_requests(http_port: int, request_head: str, sta
 
 def test_http_static_answers_requests_sent_at_once(http_port: int):
     with socket.create_connection(("127.0.0.1", http_port), 20) as sock:
-        sock.sendall(b"GET /inner HTTP/1.1\r\n\r\n" * 3 + b"GET / HTTP/1.0\r\n\r\n")
+        head = b"GET /inner HTTP/1.1\r\nHost: a\r\n\r\n"
+        sock.sendall(head * 3 + b"GET / HTTP/1.0\r\n\r\n")
         got = b""
         while part := sock.recv(4096):
             got += part
         assert got.count(b"200 OK") == 4
     with socket.create_connection(("127.0.0.1", http_port), 20) as sock:
-        sock.sendall(b"x" * 10000)  # no head is so long
-        try:
-            assert sock.recv(10) == b""
-        except ConnectionResetError:
-            pass
+        sock.sendall(b"GET /" + b"x" * 10000)  # no target is so long
+        assert sock.recv(12) == b"HTTP/1.1 414"
+
+
+# ---- a reverse proxy ----------------------------------------------------------
+
+
+class _Behind(http.server.BaseHTTPRequestHandler):
+    """Says what it was asked, and by which connection."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+    def body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        got = b""
+        while size := int(self.rfile.readline(), 16):
+            got += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return got
+
+    def answer(self) -> None:
+        body = self.body()
+        self.send_response(200)
+        self.send_header("X-Method", self.command)
+        self.send_header("X-Host", self.headers["Host"])
+        self.send_header("X-Hop", str(self.headers.get("X-Hop")))
+        self.send_header("X-Port", str(self.client_address[1]))
+        if self.path == "/chunked":
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for at in range(0, len(body), 50000):
+                piece = body[at : at + 50000]
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            self.wfile.write(b"0\r\n\r\n")
+        elif self.path == "/close":
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(body)
+        else:
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+    do_GET = do_HEAD = do_POST = answer
+
+
+@pytest.fixture
+def behind() -> Iterator[http.server.ThreadingHTTPServer]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Behind)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def http_proxy(behind: http.server.ThreadingHTTPServer, start: Callable) -> int:
+    command = [C_EXAMPLES / "http_proxy", "127.0.0.1:0", "127.0.0.1"]
+    return port_of(
+        start([*command, str(behind.server_port)], stdout=subprocess.PIPE, text=True)
+    )
+
+
+LONG_BODY = bytes(range(256)) * 2000
+
+
+@pytest.mark.parametrize("body", [b"", b"short", LONG_BODY], ids=["none", "short", "long"])
+@pytest.mark.parametrize("path", ["/", "/chunked", "/close"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["counted", "chunked"])
+def test_http_proxy_passes_on(http_proxy: int, path: str, body: bytes, chunked: bool):
+    connection = http.client.HTTPConnection("127.0.0.1", http_proxy, timeout=20)
+    headers = {"X-Hop": "1", "Connection": "X-Hop"}
+    for _ in range(3):  # on one connection
+        connection.request(
+            "POST",
+            path,
+            body=iter([body[:7], body[7:]]) if chunked else body,
+            headers=headers,
+            encode_chunked=chunked,
+        )
+        sock = connection.sock
+        response = connection.getresponse()
+        assert (response.status, response.read()) == (200, body)
+        assert response.getheader("X-Method") == "POST"
+        assert response.getheader("X-Host").startswith("127.0.0.1:")
+        assert response.getheader("X-Hop") == "None"
+        assert connection.sock is sock is not None
+
+
+def test_http_proxy_keeps_its_connection(http_proxy: int):
+    ports = set()
+    for _ in range(5):
+        connection = http.client.HTTPConnection("127.0.0.1", http_proxy, timeout=20)
+        connection.request("HEAD", "/")
+        response = connection.getresponse()
+        assert response.getheader("Content-Length") == "0"
+        ports.add(response.getheader("X-Port"))
+        connection.close()
+    assert len(ports) == 1
+
+
+def test_http_proxy_by_curl(http_proxy: int, tmp_path: Path):
+    if not shutil.which("curl"):
+        pytest.skip("curl is another client: apt-get install curl")
+    (tmp_path / "body").write_bytes(LONG_BODY)
+    url = f"http://127.0.0.1:{http_proxy}/chunked"
+    for given in (["--data-binary", f"@{tmp_path}/body"], ["-H", "Transfer-Encoding: chunked"]):
+        body = ["--data-binary", f"@{tmp_path}/body"]
+        command = ["curl", "-sS", "--max-time", "20", *dict.fromkeys([*given, *body]), url]
+        assert subprocess.check_output([*command, url]) == LONG_BODY * 2
+
+
+def test_http_proxy_without_a_server(http_proxy: int, behind: http.server.ThreadingHTTPServer):
+    behind.shutdown()
+    behind.server_close()
+    connection = http.client.HTTPConnection("127.0.0.1", http_proxy, timeout=20)
+    connection.request("GET", "/")
+    response = connection.getresponse()
+    assert (response.status, response.read()) == (502, b"")
 
 
 # ---- chat ---------------------------------------------------------------------

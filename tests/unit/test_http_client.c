@@ -180,6 +180,31 @@ static void test_requests(void **state)
     client_end(&c);
 }
 
+/* A server that has closed a kept connection, or speaks unasked. */
+static void test_closed_meanwhile(void **state)
+{
+    static const char ok[] = R "200 OK\r\nContent-Length: 2\r\n\r\nok";
+    for (int speaks = 0; speaks < 2; speaks++) {
+        struct client c;
+        client_begin(&c, NULL);
+        assert_int_equal(get(&c, "GET"), 0);
+        hear(&c.peer, "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+        ask_for(&c.peer, ok);
+        assert_int_equal(grove_http_response(c.http), 0);
+        assert_int_equal(grove_http_skip(c.http, 2), 0);
+        assert_true(grove_http_reusable(c.http));
+        if (speaks)
+            ask_for(&c.peer, ok);
+        else
+            shutdown(c.peer.fd, SHUT_WR);
+        for (int i = 0; i < 3; i++)
+            grove_yield(); /* the hub looks for news */
+        assert_int_equal(get(&c, "GET"), -EPIPE);
+        assert_false(grove_http_reusable(c.http));
+        client_end(&c);
+    }
+}
+
 static void test_request_bodies(void **state)
 {
     struct client c;
@@ -486,6 +511,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_responses),
         cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_closed_meanwhile),
         cmocka_unit_test(test_request_bodies),
         cmocka_unit_test(test_wrong_requests),
         cmocka_unit_test(test_timeouts),

@@ -46,7 +46,7 @@ static int start(void **state)
     return grove_channel_recv(answers, &value);
 }
 
-static int stop(void **state)
+static int end_all(void **state)
 {
     (void)state;
     grove_channel_close(questions);
@@ -134,10 +134,8 @@ static void be_idle(int n)
 
 static void need_processors(void)
 {
-    if (CPU_COUNT(&all) < 2) {
-        print_message("hubs spin on two processors and more: run this there\n");
-        skip();
-    }
+    if (CPU_COUNT(&all) < 2)
+        unit_skip("hubs spin on two processors and more: run this there");
 }
 
 /* A trial is next, and its first spin: as many posts as that takes have come
@@ -253,7 +251,7 @@ static void on_one_processor(void **state)
 
 static void alone(void **state)
 {
-    stop(state);
+    end_all(state);
     expect_posts();
     be_idle(5);
     assert_int_equal(counted().soon, 0);
@@ -308,5 +306,5 @@ int main(void)
         cmocka_unit_test(alone),
     };
     int failed = cmocka_run_group_tests(without_hub, NULL, NULL);
-    return failed + cmocka_run_group_tests(tests, start, stop);
+    return failed + cmocka_run_group_tests(tests, start, end_all);
 }

@@ -29,7 +29,7 @@ static struct place start(void)
     return p;
 }
 
-static void stop(struct place *p)
+static void leave(struct place *p)
 {
     assert_int_equal(grove_server_stop_until(p->server, grove_now() + HANG), 0);
     grove_server_release(p->server);
@@ -52,7 +52,7 @@ static void a_stream_is_dialed(void **state)
     assert_int_equal(grove_stream_shutdown(stream), 0);
     assert_int_equal(grove_stream_read_line(stream, &line, NULL, 0), 0);
     assert_int_equal(grove_stream_close(stream), 0);
-    stop(&p);
+    leave(&p);
 }
 
 static int dialed(grove_tls_context *context, const char *service,
@@ -75,7 +75,7 @@ static void what_fails_leaves_nothing(void **state)
     assert_int_equal(dialed(usual_client, p.port, &bad), -EINVAL);
     assert_int_equal(dialed(usual_client, "no-service", NULL), -EINVAL);
     grove_tls_context_release(stranger);
-    stop(&p);
+    leave(&p);
 }
 
 /* Who accepts and says nothing. */

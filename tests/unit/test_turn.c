@@ -25,6 +25,7 @@ static grove_promise promise = GROVE_PROMISE_INIT;
 static grove_once once = GROVE_ONCE_INIT;
 static grove_wait_group wait_group = GROVE_WAIT_GROUP_INIT;
 static grove_fiber *ended;
+static grove_stream *stream;
 static int file;
 
 static void on_channel(void)
@@ -123,6 +124,12 @@ static void on_group(void)
     assert_int_equal(grove_group_end(&group), 0);
 }
 
+static void on_stream(void)
+{
+    const char *at;
+    assert_int_equal(grove_stream_peek(stream, 1, &at), 1);
+}
+
 static void on_past_deadlines(void)
 {
     assert_int_equal(grove_event_wait_until(&never, PAST), -ETIMEDOUT);
@@ -135,23 +142,12 @@ static void on_past_deadlines_of_a_select(void)
 }
 
 static void (*const primitives[])(void) = {
-    on_channel,
-    on_select,
-    on_mutex,
-    on_semaphore,
-    on_event,
-    on_rwlock,
-    on_barrier,
-    on_file,
-    on_promise,
-    on_once,
-    on_wait_group,
-    on_join,
-    on_join_all,
-    on_kill_all,
-    on_group,
-    on_past_deadlines,
-    on_past_deadlines_of_a_select,
+    on_channel,   on_select,         on_mutex,
+    on_semaphore, on_event,          on_rwlock,
+    on_barrier,   on_file,           on_promise,
+    on_once,      on_wait_group,     on_join,
+    on_join_all,  on_kill_all,       on_group,
+    on_stream,    on_past_deadlines, on_past_deadlines_of_a_select,
 };
 
 enum { PRIMITIVES = sizeof(primitives) / sizeof(*primitives) };
@@ -159,6 +155,18 @@ enum { PRIMITIVES = sizeof(primitives) / sizeof(*primitives) };
 static void *end_at_once(void *arg)
 {
     return arg;
+}
+
+/* With a byte to be read. */
+static grove_stream *new_stream(void)
+{
+    grove_stream *s;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    close(ends[1]);
+    assert_int_equal(grove_stream_new(&s, ends[0], NULL), 0);
+    return s;
 }
 
 static int make_primitives(void **state)
@@ -169,6 +177,7 @@ static int make_primitives(void **state)
     unlink(path);
     grove_event_set(&set);
     grove_promise_set(&promise, NULL);
+    stream = new_stream();
     if (grove_spawn(&ended, end_at_once, NULL) != 0 ||
         grove_join(ended, NULL) != 0)
         return -1;
@@ -181,6 +190,7 @@ static int end_primitives(void **state)
     (void)state;
     grove_channel_release(channel);
     grove_release(ended);
+    grove_stream_close(stream);
     return close(file);
 }
 
@@ -328,6 +338,33 @@ static void a_kill_in_a_turn_loses_nothing(void **state)
     grove_channel_release(numbers);
 }
 
+/* ---- closing ----------------------------------------------------------------- */
+
+static void *peek_until_closed(void *arg)
+{
+    const char *at;
+    ssize_t r;
+    while ((r = grove_stream_peek(arg, 1, &at)) == 1)
+        received++;
+    assert_int_equal(r, -EBADF);
+    return NULL;
+}
+
+/* The call in whose turn the stream was closed is told. */
+static void a_stream_may_be_closed_in_a_turn(void **state)
+{
+    (void)state;
+    grove_stream *s = new_stream();
+    grove_fiber *f;
+    received = 0;
+    assert_int_equal(grove_spawn(&f, peek_until_closed, s), 0);
+    grove_yield();
+    assert_true(received > 0);
+    assert_int_equal(grove_stream_close(s), 0);
+    assert_int_equal(grove_join(f, NULL), 0);
+    grove_release(f);
+}
+
 /* ---- a pass ------------------------------------------------------------------ */
 
 /* 100 us of work between two yields. */
@@ -365,6 +402,7 @@ int main(void)
         cmocka_unit_test(timers_are_late_by_two_countdowns),
         cmocka_unit_test(tries_give_none),
         cmocka_unit_test(a_kill_in_a_turn_loses_nothing),
+        cmocka_unit_test(a_stream_may_be_closed_in_a_turn),
         cmocka_unit_test(a_pass_of_slow_fibers_is_short),
     };
     return cmocka_run_group_tests(tests, make_primitives, end_primitives);
