@@ -463,7 +463,12 @@ def resp(*words: bytes) -> bytes:
 
 
 def receive(connection: socket.socket, size: int) -> bytes:
-    return connection.recv(size, socket.MSG_WAITALL)
+    """So many bytes. A socket with a timeout does not block, so that MSG_WAITALL
+    would return what there is."""
+    got = b""
+    while len(got) < size and (part := connection.recv(size - len(got))):
+        got += part
+    return got
 
 
 CONVERSATION = [
