@@ -293,7 +293,8 @@ GROVE_API int grove_http_respond_begin_until(grove_http *h, int status,
                                              size_t count, int64_t length,
                                              int64_t deadline);
 
-/* Send a client's request. -EBUSY: the last response was not read. */
+/* Send a client's request; one with a field Upgrade says so in Connection.
+ * -EBUSY: the last response was not read. */
 GROVE_API int grove_http_request(grove_http *h, const char *method,
                                  grove_http_text target,
                                  const grove_http_field *fields, size_t count,

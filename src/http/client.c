@@ -190,6 +190,16 @@ static bool needs_length(const char *method)
            strcmp(method, "PATCH") == 0;
 }
 
+/* Whether there is an Upgrade among them, which Connection has to name. */
+static bool asks_for_upgrade(const grove_http_field *fields, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (grove_http_equal_nocase(fields[i].name, "Upgrade"))
+            return true;
+    }
+    return false;
+}
+
 static int send_request(grove_http *h, const char *method,
                         grove_http_text target, const grove_http_field *fields,
                         size_t count, int64_t length, const void *body,
@@ -212,6 +222,7 @@ static int send_request(grove_http *h, const char *method,
         .target = target,
         .length =
             length == 0 && !needs_length(method) ? GROVE_HTTP_UNTOLD : length,
+        .upgrade = asks_for_upgrade(fields, count),
         .fields = all,
         .field_count = count + 1,
     };
