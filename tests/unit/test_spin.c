@@ -134,10 +134,8 @@ static void be_idle(int n)
 
 static void need_processors(void)
 {
-    if (CPU_COUNT(&all) < 2) {
-        print_message("hubs spin on two processors and more: run this there\n");
-        skip();
-    }
+    if (CPU_COUNT(&all) < 2)
+        unit_skip("hubs spin on two processors and more: run this there");
 }
 
 /* A trial is next, and its first spin: as many posts as that takes have come
