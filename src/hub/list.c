@@ -106,7 +106,7 @@ void hub_list_remove(struct hub *hub)
 
 bool hub_list_is_alone(const struct hub *hub)
 {
-    assert(hub->next_hub);
+    assert(hub == hub_of_thread);
     (void)hub;
     return atomic_load(&hubs) == 1;
 }
