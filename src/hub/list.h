@@ -9,7 +9,7 @@
 void hub_list_add(struct hub *hub);
 void hub_list_remove(struct hub *hub);
 
-/* Whether there is no other hub. */
+/* Whether there is no hub but the calling thread's, hub. */
 bool hub_list_is_alone(const struct hub *hub);
 
 /* While it is locked no hub comes or goes: around a fork. */
