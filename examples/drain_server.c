@@ -23,10 +23,6 @@
 
 #define PATIENCE (10 * GROVE_SECOND)
 
-/* The first hub finds a free port for all. */
-static char address[32];
-static grove_event listening = GROVE_EVENT_INIT;
-
 static int answer(grove_stream *stream, const char *line)
 {
     int r = grove_stream_write(stream, "working\n", 8);
@@ -58,44 +54,29 @@ static void serve(grove_connection *c)
     grove_stream_close(stream);
 }
 
-/* On each hub, which the kernel deals connections to. */
-static int run_hub(const grove_crew *crew, void *arg)
+static int run(int argc, char **argv)
 {
+    char address[32];
+    snprintf(address, sizeof(address), "127.0.0.1:%d",
+             usage_port(argc > 2 ? argv[2] : NULL));
     grove_server *server;
-    grove_server_attr attr = {.address = address, .reuse_port = true};
-    (void)arg;
-    if (crew->index > 0) {
-        int r = grove_event_wait(&listening);
-        if (r < 0)
-            return r;
-    }
+    grove_server_attr attr = {
+        .address = address,
+        .hubs = (unsigned)usage_number(argv[1], 1, 64),
+    };
     int r = grove_server_start(&server, &attr, serve, NULL);
-    if (r < 0)
-        return r;
-    if (crew->index == 0) {
-        int port = grove_server_port(server);
-        snprintf(address, sizeof(address), "127.0.0.1:%d", port);
-        grove_event_set(&listening);
-        printf("listening on %s\n", address);
-        fflush(stdout);
+    if (r < 0) {
+        fprintf(stderr, "drain_server: %s: %s\n", address, strerror(-r));
+        return 1;
     }
-    r = grove_server_wait(server); /* until the signal, as a rule */
+    printf("listening on 127.0.0.1:%d\n", grove_server_port(server));
+    fflush(stdout);
+    grove_server_wait(server); /* until the signal */
     int cut = grove_server_stop_until(server, grove_now() + PATIENCE);
     if (cut > 0)
         fprintf(stderr, "drain_server: %d connections were cut\n", cut);
     grove_server_release(server);
-    return r;
-}
-
-static int run(int argc, char **argv)
-{
-    unsigned hubs = (unsigned)usage_number(argv[1], 1, 64);
-    snprintf(address, sizeof(address), "127.0.0.1:%d",
-             usage_port(argc > 2 ? argv[2] : NULL));
-    int r = grove_hubs(hubs, run_hub, NULL);
-    if (r < 0 && r != -ECANCELED)
-        fprintf(stderr, "drain_server: %s: %s\n", address, strerror(-r));
-    return r < 0;
+    return 0;
 }
 
 int main(int argc, char **argv)

@@ -12,8 +12,14 @@
 extern "C" {
 #endif
 
-/* One thread's; for several threads a server each, with reuse_port. */
+/* On the thread that starts it, or dealt to several; see attr.hubs. Its calls
+ * are for any thread, but grove_server_release: for that one. */
 typedef struct grove_server grove_server;
+
+/* As many hubs as the processors that the thread may run on. */
+#define GROVE_HUBS_ALL (~0u)
+/* The most that a server can have. */
+#define GROVE_SERVER_HUBS_MAX 1024
 
 /* What a server's function is called with. */
 typedef struct grove_connection {
@@ -41,12 +47,16 @@ typedef struct grove_server_attr {
     int64_t handshake_timeout; /* nanoseconds; 0: 10 seconds */
     bool delay; /* small packets may wait for others; without this, connections
                    by TCP have TCP_NODELAY */
+    unsigned hubs; /* that serve: the caller's, and for each further one a
+                      thread of the server's; 0: 1. Each connection goes to the
+                      one that has the fewest */
 } grove_server_attr;
 
 /* Listen, and call serve in a fiber of its own for each connection, which is
- * closed after serve has returned. It waits only if the address is a name. 0,
- * or -EINVAL (no such address, the fd does not listen, tls is not a server's or
- * has no certificate), -ENOMEM, or as grove_listen says: -EADDRINUSE, -EACCES
+ * closed after serve has returned. It waits only if the address is a name, and
+ * for the threads of other hubs. 0, or -EINVAL (no such address, the fd does
+ * not listen, tls is not a server's or has no certificate, too many hubs),
+ * -ENOMEM, -EAGAIN (no thread), or as grove_listen says: -EADDRINUSE, -EACCES
  * ... */
 GROVE_API int grove_server_start(grove_server **out,
                                  const grove_server_attr *attr,
@@ -56,7 +66,8 @@ GROVE_API int grove_server_start_until(grove_server **out,
                                        void (*serve)(grove_connection *c),
                                        void *arg, int64_t deadline);
 
-/* Stop accepting, close the socket, and wait until all connections have ended:
+/* Stop accepting, close the socket, and wait until all connections have ended,
+ * and with them the server's threads and all of their fibers:
  * those whose clients had connected by then are served, those that rest end;
  * the twin kills those that are left at deadline, and waits for their end. How
  * many were killed; or -ECANCELED, -ETIMEDOUT (an enclosing scope), -EDEADLK
@@ -71,8 +82,8 @@ GROVE_API int grove_server_stop_until(grove_server *server, int64_t deadline);
 GROVE_API int grove_server_wait(grove_server *server);
 GROVE_API int grove_server_wait_until(grove_server *server, int64_t deadline);
 
-/* Give the handle back. It stops accepting; connections that are there go on to
- * their end. */
+/* Give the handle back, on the thread that has started the server. It stops
+ * accepting; connections that are there go on to their end. */
 GROVE_API void grove_server_release(grove_server *server);
 
 /* Whether it has been stopped: answers may say that no other follows. */
@@ -104,6 +115,14 @@ typedef struct grove_server_stats {
  * that cannot be. */
 GROVE_API int grove_server_get_stats(const grove_server *server,
                                      grove_server_stats *stats);
+
+/* How many hubs serve; the first is that of the server's start. */
+GROVE_API unsigned grove_server_hubs(const grove_server *server);
+/* What of these counts is one hub's; pauses are the first's. 0, or -EINVAL: a
+ * size that cannot be, or there is no such hub. */
+GROVE_API int grove_server_get_hub_stats(const grove_server *server,
+                                         unsigned hub,
+                                         grove_server_stats *stats);
 
 /* Read from and write to a connection, by TLS where it has that: grove_recv and
  * grove_send (without SIGPIPE), or grove_tls_read and grove_tls_write. */

@@ -33,6 +33,7 @@ typedef struct grove_stream grove_stream;
 
 /* Zero-initialised it means the defaults. */
 typedef struct grove_stream_attr {
+    size_t size;        /* sizeof(grove_stream_attr), or 0: see grove.h */
     size_t read_size;   /* of the buffer for reading, and so of the longest line
                            or view; 0: 16384 */
     size_t write_size;  /* of that for writing; 0: 16384 */
@@ -187,6 +188,7 @@ GROVE_API void grove_stream_free(grove_stream *stream);
 /* ---- What is known of it --------------------------------------------------- */
 
 typedef struct grove_stream_stats {
+    size_t size;       /* sizeof(grove_stream_stats), or 0: see grove.h */
     uint64_t received; /* bytes from the peer */
     uint64_t read;     /* of them, by the callers: less by what is buffered */
     uint64_t taken;    /* bytes from the callers, to be written */
@@ -194,8 +196,10 @@ typedef struct grove_stream_stats {
     size_t memory;     /* bytes of buffers that it has now */
 } grove_stream_stats;
 
-GROVE_API void grove_stream_get_stats(const grove_stream *stream,
-                                      grove_stream_stats *stats);
+/* Fill in *stats, which must be zero but for its size. 0, or -EINVAL for a size
+ * that cannot be. */
+GROVE_API int grove_stream_get_stats(const grove_stream *stream,
+                                     grove_stream_stats *stats);
 
 #ifdef __cplusplus
 }

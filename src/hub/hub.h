@@ -121,6 +121,9 @@ static inline struct hub *hub_self(void)
     return likely(hub != NULL) ? hub : hub_create();
 }
 
+/* How many processors this thread may run on: hubs.c. */
+unsigned hub_processors(void);
+
 /* ---- switching --------------------------------------------------------- */
 
 /* What holds before and after each switch, whichever way it is made; checked in

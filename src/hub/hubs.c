@@ -361,7 +361,7 @@ static int finish(struct team *t, int64_t deadline, bool stop)
     return r;
 }
 
-static unsigned allowed_processors(void)
+unsigned hub_processors(void)
 {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof(set), &set) == 0)
@@ -397,7 +397,7 @@ int grove_hubs_until(unsigned n, int (*fn)(const grove_crew *crew, void *arg),
     if (!hub)
         return -errno;
     if (n == 0)
-        n = allowed_processors();
+        n = hub_processors();
     struct team *t = new_team(hub, n, fn, arg);
     if (!t)
         return -ENOMEM;

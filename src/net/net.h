@@ -20,7 +20,7 @@
  *   iov.c         what is left of an iovec array after a part was done
  *   try.c         receiving and sending in two halves, a try and a wait
  *   all.c         sending and writing all or failing
- *   server.c      servers: see server.h
+ *   server*.c     servers: see server.h
  *
  * TLS is a library of its own on top: see tls/tls.h.
  *

@@ -44,12 +44,20 @@ static void close_socket(grove_server *server)
 
 void server_unref(grove_server *server)
 {
-    assert(server->references > 0);
+    assert(server->references > 0 && server->home == hub_of_thread);
     if (--server->references > 0)
         return;
     close_socket(server);
     if (server->acceptor)
         grove_release(server->acceptor);
+    if (server->leader)
+        grove_release(server->leader);
+    for (unsigned i = 0; i < server->hubs; i++) {
+        if (server->shares[i].hub)
+            hub_unref(server->shares[i].hub);
+    }
+    hub_part_remove(server->home, &server->part);
+    hub_unref(server->home);
     if (server->tls)
         tls_ops(server->tls)->release(server->tls);
     free(server);
@@ -57,10 +65,10 @@ void server_unref(grove_server *server)
 
 /* ---- accepting ------------------------------------------------------------ */
 
-/* Park until a connection has ended, or deadline. Whether to go on. */
+/* Park until a connection has ended since `changed` was cleared, or deadline.
+ * Whether to go on. */
 static bool wait_for_change(grove_server *server, int64_t deadline)
 {
-    grove_event_clear(&server->changed);
     return grove_event_wait_until(&server->changed, deadline) != -ECANCELED;
 }
 
@@ -68,7 +76,8 @@ static bool pause_accepting(grove_server *server)
 {
     int64_t pause = server->pause ? 2 * server->pause : PAUSE_MIN;
     server->pause = pause < PAUSE_MAX ? pause : PAUSE_MAX;
-    server->stats.paused++;
+    server->paused++;
+    grove_event_clear(&server->changed);
     return wait_for_change(server, hub_deadline(server->pause));
 }
 
@@ -110,7 +119,6 @@ static bool accept_one(grove_server *server)
                          SOCK_CLOEXEC, GROVE_NEVER, NET_PARK);
     if (fd < 0)
         return is_passing(server, errno);
-    server->stats.accepted++;
     if (server_serve(server, fd, (struct sockaddr *)&peer, size) < 0)
         return pause_accepting(server);
     server->pause = 0;
@@ -119,7 +127,23 @@ static bool accept_one(grove_server *server)
 
 static bool is_full(const grove_server *server)
 {
-    return server->limit && server->stats.active >= server->limit;
+    return server->limit && atomic_load(&server->active) >= server->limit;
+}
+
+/* Wait until it is not, as connections end on any hub. Whether to go on. */
+static bool wait_for_room(grove_server *server)
+{
+    grove_event_clear(&server->changed);
+    /* Who ends one later than this look finds the event clear. */
+    atomic_thread_fence(memory_order_seq_cst);
+    return !is_full(server) || wait_for_change(server, GROVE_NEVER);
+}
+
+/* Another hub was short of memory: the next one would be no better off. */
+static bool is_starved(grove_server *server)
+{
+    return atomic_load_explicit(&server->starved, memory_order_relaxed) &&
+           atomic_exchange(&server->starved, false);
 }
 
 /* Whose connection was made before the socket is closed would have it reset:
@@ -142,10 +166,17 @@ static void accept_rest(grove_server *server)
                              SOCK_CLOEXEC, 0, NET_PARK);
         if (fd < 0)
             break;
-        server->stats.accepted++;
         server_serve(server, fd, (struct sockaddr *)&peer, peer_size);
     }
     grove_shield_end(&shield);
+}
+
+static void end_accepting(grove_server *server)
+{
+    server->accepting = false;
+    close_socket(server);
+    server_close_hubs(server);
+    server_unref(server);
 }
 
 static void *accept_all(void *arg)
@@ -153,26 +184,22 @@ static void *accept_all(void *arg)
     grove_server *server = arg;
     bool go_on = true;
     for (unsigned n = 1; go_on && !server->stopping; n++) {
-        go_on = is_full(server) ? wait_for_change(server, GROVE_NEVER)
-                                : accept_one(server);
+        go_on = is_full(server)      ? wait_for_room(server)
+                : is_starved(server) ? pause_accepting(server)
+                                     : accept_one(server);
         if (n % ACCEPTS_A_TURN == 0)
             grove_yield();
     }
     if (server->stopping && server->owned)
         accept_rest(server);
-    server->accepting = false;
-    close_socket(server);
-    server_unref(server);
+    end_accepting(server);
     return NULL;
 }
 
 /* The acceptor is killed before its first turn. */
 static void never_accepts(void *arg)
 {
-    grove_server *server = arg;
-    server->accepting = false;
-    close_socket(server);
-    server_unref(server);
+    end_accepting(arg);
 }
 
 /* ---- starting -------------------------------------------------------------- */
@@ -216,21 +243,57 @@ static int adopt_tls(grove_server *server, grove_tls_context *context)
     return 0;
 }
 
-int grove_server_start_until(grove_server **out, const grove_server_attr *given,
-                             void (*serve)(grove_connection *c), void *arg,
-                             int64_t deadline)
+/* The thread ends: the other hubs serve those that they have, and end. */
+static void on_hub_end(struct hub_part *part)
 {
-    grove_server_attr taken, *attr = &taken;
-    if (sized_take(attr, sizeof(*attr), SIZED_TO(grove_server_attr, delay),
-                   given) < 0)
-        return -EINVAL;
-    if (!serve || attr->handshake_timeout < 0 ||
-        (attr->stack_size && (attr->stack_size < GROVE_STACK_MIN ||
-                              attr->stack_size > GROVE_STACK_MAX)))
-        return -EINVAL;
-    grove_server *server = calloc(1, sizeof(*server));
-    if (!server)
-        return -ENOMEM;
+    server_close_hubs(container_of(part, grove_server, part));
+}
+
+/* In the child no other thread is in an event's lock: it is a thing of the
+ * parent's. */
+static void set_after_fork(grove_event *e)
+{
+    if (e->waiters.lock)
+        grove_event_init(e);
+    grove_event_set(e);
+}
+
+/* Nothing goes on in the child but the connection that has forked, if it is one
+ * of this hub's. */
+static void forked(struct hub_part *part)
+{
+    grove_server *server = container_of(part, grove_server, part);
+    struct server_share *share = &server->shares[0];
+    struct server_connection *c = share->first;
+    while (c && c->fiber != server->home->current)
+        c = c->next;
+    share->first = c;
+    if (c)
+        c->next = c->prev = NULL;
+    atomic_store(&server->stopping, true);
+    server->accepting = false;
+    server->references = !server->released + (c != NULL);
+    for (unsigned i = 0; i < server->hubs; i++)
+        atomic_store(&server->shares[i].active, i == 0 && c);
+    atomic_store(&server->active, c != NULL);
+    set_after_fork(&server->changed);
+    set_after_fork(&server->idle);
+}
+
+static grove_server *new_server(const grove_server_attr *attr)
+{
+    struct hub *home = hub_self();
+    if (!home)
+        return NULL;
+    unsigned hubs = attr->hubs == GROVE_HUBS_ALL ? hub_processors()
+                    : attr->hubs                 ? attr->hubs
+                                                 : 1;
+    grove_server *server =
+        calloc(1, sizeof(*server) + hubs * sizeof(server->shares[0]));
+    if (!server) {
+        errno = ENOMEM;
+        return NULL;
+    }
     server->fd = -1;
     server->references = 1;
     server->limit = attr->limit;
@@ -239,25 +302,78 @@ int grove_server_start_until(grove_server **out, const grove_server_attr *given,
              attr->name ? attr->name : "connection");
     server->handshake_timeout =
         attr->handshake_timeout ? attr->handshake_timeout : HANDSHAKE_TIMEOUT;
-    server->serve = serve;
-    server->arg = arg;
-    grove_event_set(&server->idle);
+    server->hubs = hubs;
+    server->home = (struct hub *)grove_hub_retain((grove_hub *)home);
+    server->part.end = on_hub_end;
+    server->part.forked = forked;
+    hub_part_add(home, &server->part);
+    return server;
+}
 
-    const grove_attr acceptor = {.name = "server", .drop = never_accepts};
+static bool is_valid(const grove_server_attr *attr)
+{
+    return attr->handshake_timeout >= 0 &&
+           (!attr->stack_size || (attr->stack_size >= GROVE_STACK_MIN &&
+                                  attr->stack_size <= GROVE_STACK_MAX)) &&
+           (attr->hubs <= GROVE_SERVER_HUBS_MAX ||
+            attr->hubs == GROVE_HUBS_ALL);
+}
+
+/* 0 or a negative errno; then the socket is closed with the server. */
+static int listen_as(grove_server *server, const grove_server_attr *attr,
+                     int64_t deadline)
+{
     int r = attr->address ? open_socket(server, attr, deadline)
                           : adopt_socket(server, attr->fd);
-    if (r == 0 && !attr->delay)
+    if (r < 0)
+        return r;
+    if (!attr->delay)
         net_send_at_once(server->fd); /* what it accepts inherits that */
+    server->address_size = sizeof(server->address);
+    if (getsockname(server->fd, (struct sockaddr *)&server->address,
+                    &server->address_size) < 0)
+        return -errno;
+    return adopt_tls(server, attr->tls);
+}
+
+static int start_accepting(grove_server *server)
+{
+    const grove_attr attr = {.name = "server", .drop = never_accepts};
+    int r = grove_spawn_with(&server->acceptor, &attr, accept_all, server);
+    if (r == 0) {
+        server->references++;
+        server->accepting = true;
+    } else {
+        server_close_hubs(server);
+        server_await_hubs(server, GROVE_NEVER);
+    }
+    return r;
+}
+
+int grove_server_start_until(grove_server **out, const grove_server_attr *given,
+                             void (*serve)(grove_connection *c), void *arg,
+                             int64_t deadline)
+{
+    grove_server_attr taken, *attr = &taken;
+    if (sized_take(attr, sizeof(*attr), SIZED_TO(grove_server_attr, hubs),
+                   given) < 0)
+        return -EINVAL;
+    if (!serve || !is_valid(attr))
+        return -EINVAL;
+    grove_server *server = new_server(attr);
+    if (!server)
+        return -errno;
+    server->serve = serve;
+    server->arg = arg;
+    int r = listen_as(server, attr, deadline);
     if (r == 0)
-        r = adopt_tls(server, attr->tls);
+        r = server_open_hubs(server, deadline);
     if (r == 0)
-        r = grove_spawn_with(&server->acceptor, &acceptor, accept_all, server);
+        r = start_accepting(server);
     if (r < 0) {
         server_unref(server);
         return r;
     }
-    server->references++;
-    server->accepting = true;
     *out = server;
     return 0;
 }
@@ -285,26 +401,37 @@ bool grove_server_is_stopping(const grove_server *server)
 
 static bool is_own_connection(const grove_server *server)
 {
-    for (struct server_connection *c = server->first; c; c = c->next) {
-        if (c->fiber == grove_self())
-            return true;
+    const struct server_share *share = server_own_share(server);
+    struct server_connection *c = share ? share->first : NULL;
+    while (c && c->fiber != grove_self())
+        c = c->next;
+    return c;
+}
+
+/* Until there is no connection on any hub: 0, or as every wait. */
+static int wait_idle(grove_server *server, int64_t deadline)
+{
+    for (;;) {
+        grove_event_clear(&server->idle);
+        /* Who ends the last later than this look finds the event clear. */
+        atomic_thread_fence(memory_order_seq_cst);
+        if (atomic_load(&server->active) == 0)
+            return 0;
+        int r = grove_event_wait_until(&server->idle, deadline);
+        if (r < 0)
+            return r;
     }
-    return false;
 }
 
 /* Kill all; again and again, until they have ended. How many there were. */
 static int kill_all(grove_server *server)
 {
-    int killed = (int)server->stats.active;
+    int killed = (int)atomic_load(&server->active);
     server->killing = true;
     for (;;) {
-        struct server_connection *next;
-        for (struct server_connection *c = server->first; c; c = next) {
-            next = c->next;
-            grove_kill(c->fiber);
-        }
+        server_kill_all(server);
         int64_t again = hub_deadline(KILL_AGAIN);
-        int r = grove_event_wait_until(&server->idle, again);
+        int r = wait_idle(server, again);
         if (r == 0)
             return killed;
         if (r != -ETIMEDOUT || grove_now() < again)
@@ -312,25 +439,64 @@ static int kill_all(grove_server *server)
     }
 }
 
-int grove_server_stop_until(grove_server *server, int64_t deadline)
+/* How many connections were killed, or a negative errno. */
+static int end_connections(grove_server *server, int64_t deadline)
 {
-    if (is_own_connection(server))
-        return -EDEADLK;
+    server_disturb_all(server);
+    /* One that has swallowed the kill of a stop that was ended early. */
+    if (server->killing && atomic_load(&server->active))
+        return kill_all(server);
+    int r = wait_idle(server, deadline);
+    if (r == -ETIMEDOUT && grove_now() >= deadline)
+        return kill_all(server);
+    return r;
+}
+
+/* ---- calls of other threads: made at home ------------------------------------- */
+
+struct errand {
+    int (*fn)(grove_server *server, int64_t deadline); /* what is called */
+    grove_server *server;
+    int64_t deadline;
+};
+
+static void *run_errand(void *arg)
+{
+    const struct errand *e = arg;
+    return (void *)(intptr_t)e->fn(e->server, e->deadline);
+}
+
+static int call_at_home(int (*fn)(grove_server *server, int64_t deadline),
+                        grove_server *server, int64_t deadline)
+{
+    struct errand e = {fn, server, deadline};
+    void *value;
+    if (server->home == hub_of_thread)
+        return fn(server, deadline);
+    int r = grove_hub_call((grove_hub *)server->home, run_errand, &e, &value);
+    return r < 0 ? r : (int)(intptr_t)value;
+}
+
+static int stop(grove_server *server, int64_t deadline)
+{
     stop_accepting(server);
     /* It ends at once; a kill of the caller is told in the wait below. */
     grove_shield shield;
     grove_shield_begin(&shield);
     grove_join(server->acceptor, NULL);
     grove_shield_end(&shield);
-    for (struct server_connection *c = server->first; c; c = c->next)
-        server_disturb(c);
-    /* One that has swallowed the kill of a stop that was ended early. */
-    if (server->killing && server->stats.active)
-        return kill_all(server);
-    int r = grove_event_wait_until(&server->idle, deadline);
-    if (r == -ETIMEDOUT && grove_now() >= deadline)
-        return kill_all(server);
-    return r;
+    int killed = end_connections(server, deadline);
+    if (killed < 0)
+        return killed;
+    int r = server_await_hubs(server, deadline);
+    return r < 0 ? r : killed;
+}
+
+int grove_server_stop_until(grove_server *server, int64_t deadline)
+{
+    if (is_own_connection(server))
+        return -EDEADLK;
+    return call_at_home(stop, server, deadline);
 }
 
 int grove_server_stop(grove_server *server)
@@ -338,12 +504,17 @@ int grove_server_stop(grove_server *server)
     return grove_server_stop_until(server, GROVE_NEVER);
 }
 
-int grove_server_wait_until(grove_server *server, int64_t deadline)
+static int await_acceptor(grove_server *server, int64_t deadline)
 {
     int r = grove_join_until(server->acceptor, NULL, deadline);
     if (grove_result(server->acceptor, NULL) == -EAGAIN)
         return r;
     return server->error;
+}
+
+int grove_server_wait_until(grove_server *server, int64_t deadline)
+{
+    return call_at_home(await_acceptor, server, deadline);
 }
 
 int grove_server_wait(grove_server *server)
@@ -353,34 +524,75 @@ int grove_server_wait(grove_server *server)
 
 void grove_server_release(grove_server *server)
 {
+    assert(server->home == hub_of_thread && !server->released);
+    server->released = true;
     stop_accepting(server);
     server_unref(server);
 }
 
 /* ---- what is known of it ------------------------------------------------------ */
 
+/* As it was when the server began to listen: its socket is the home's. */
 int grove_server_address(const grove_server *server, struct sockaddr *addr,
                          socklen_t *size)
 {
-    return getsockname(server->fd, addr, size);
+    if (atomic_load(&server->fd) < 0) {
+        errno = EBADF;
+        return -1;
+    }
+    socklen_t whole = server->address_size;
+    memcpy(addr, &server->address, *size < whole ? *size : whole);
+    *size = whole;
+    return 0;
 }
 
 int grove_server_port(const grove_server *server)
 {
-    struct sockaddr_storage addr;
-    socklen_t size = sizeof(addr);
-    if (getsockname(server->fd, (struct sockaddr *)&addr, &size) < 0)
+    const struct sockaddr_storage *addr = &server->address;
+    if (atomic_load(&server->fd) < 0)
         return 0;
-    if (addr.ss_family == AF_INET)
-        return ntohs(((struct sockaddr_in *)&addr)->sin_port);
-    if (addr.ss_family == AF_INET6)
-        return ntohs(((struct sockaddr_in6 *)&addr)->sin6_port);
+    if (addr->ss_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)addr)->sin_port);
+    if (addr->ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)addr)->sin6_port);
     return 0;
+}
+
+unsigned grove_server_hubs(const grove_server *server)
+{
+    return server->hubs;
+}
+
+static void add_share(grove_server_stats *sum, const struct server_share *share)
+{
+    sum->accepted += atomic_load(&share->accepted);
+    sum->refused += atomic_load(&share->refused);
+    sum->failed += atomic_load(&share->failed);
+    sum->active += atomic_load(&share->active);
+}
+
+/* Those of the shares from first to before last. */
+static int give_stats(const grove_server *server, unsigned first, unsigned last,
+                      grove_server_stats *stats)
+{
+    grove_server_stats sum = {.paused =
+                                  first ? 0 : atomic_load(&server->paused)};
+    for (unsigned i = first; i < last; i++)
+        add_share(&sum, &server->shares[i]);
+    return sized_give(stats, &sum, sizeof(sum),
+                      SIZED_TO(grove_server_stats, active));
 }
 
 int grove_server_get_stats(const grove_server *server,
                            grove_server_stats *stats)
 {
-    return sized_give(stats, &server->stats, sizeof(server->stats),
-                      SIZED_TO(grove_server_stats, active));
+    return give_stats(server, 0, server->hubs, stats);
+}
+
+int grove_server_get_hub_stats(const grove_server *server, unsigned hub,
+                               grove_server_stats *stats)
+{
+    if (hub >= server->hubs)
+        return -EINVAL;
+    return give_stats(server, hub, hub + 1, stats);
 }

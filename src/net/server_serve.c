@@ -1,12 +1,13 @@
 /*
- * A connection of a server, from its acceptance to its end.
+ * A connection of a server, from its acceptance to its end, on the hub that it
+ * was dealt to.
  *
  *     accepted --> queued --> handshake --> served --> closed
  *                    |            |                      ^
  *                    | killed     +---- failed ----------+
  *                    +-----------------------------------+
  *
- * It is in its server's list until it is closed, by its fiber, or, when that is
+ * It is in its share's list until it is closed, by its fiber, or, when that is
  * killed before it has begun, by what is dropped then.
  */
 #include <assert.h>
@@ -19,39 +20,43 @@
 /* How long the end of TLS may take a peer that does not read. */
 #define FAREWELL GROVE_SECOND
 
-static void add(grove_server *server, struct server_connection *c)
+static void add(struct server_connection *c)
 {
-    assert(!server->first == !server->stats.active && server->references > 0);
+    struct server_share *share = c->share;
+    assert(share->hub == hub_of_thread);
     c->prev = NULL;
-    c->next = server->first;
+    c->next = share->first;
     if (c->next)
         c->next->prev = c;
-    server->first = c;
-    if (server->stats.active++ == 0)
-        grove_event_clear(&server->idle);
-    server->references++;
+    share->first = c;
+}
+
+/* The server's memory is kept by the home's connections, and for the others by
+ * who waits for their threads. */
+static bool is_at_home(const struct server_connection *c)
+{
+    return c->share == &c->share->server->shares[0];
 }
 
 /* Close it, and take it out of the list. */
 static void finish(struct server_connection *c)
 {
-    grove_server *server = c->public.server;
-    assert(c->prev ? c->prev->next == c : server->first == c);
+    struct server_share *share = c->share;
+    bool at_home = is_at_home(c);
+    assert(c->prev ? c->prev->next == c : share->first == c);
     assert(!c->next || c->next->prev == c);
-    assert(server->stats.active > 0);
     if (c->public.fd >= 0) /* or a stream has it */
         net_close(c->public.fd);
     if (c->prev)
         c->prev->next = c->next;
     else
-        server->first = c->next;
+        share->first = c->next;
     if (c->next)
         c->next->prev = c->prev;
-    if (--server->stats.active == 0)
-        grove_event_set(&server->idle);
-    grove_event_set(&server->changed);
     grove_release(c->fiber);
-    server_unref(server);
+    server_count_out(share);
+    if (at_home)
+        server_unref(share->server);
 }
 
 /* Have `to` be what `from` was. */
@@ -63,7 +68,7 @@ static void move(struct server_connection *to, struct server_connection *from)
     if (to->prev)
         to->prev->next = to;
     else
-        to->public.server->first = to;
+        to->share->first = to;
     if (to->next)
         to->next->prev = to;
 }
@@ -78,7 +83,7 @@ static bool begin_tls(struct server_connection *c)
         ops->handshake(c->public.tls,
                        hub_deadline(server->handshake_timeout)) == 0)
         return true;
-    server->stats.failed++;
+    atomic_fetch_add(&c->share->failed, 1);
     return false;
 }
 
@@ -111,21 +116,45 @@ static void never_runs(void *arg)
     free(arg);
 }
 
+void server_refuse(struct server_connection *c)
+{
+    struct server_share *share = c->share;
+    atomic_fetch_add(&share->refused, 1); /* before the peer is told */
+    net_close(c->socket);
+    free(c);
+    server_count_out(share);
+}
+
+int server_begin(struct server_connection *c)
+{
+    grove_server *server = c->share->server;
+    const grove_attr attr = {.name = server->name,
+                             .stack_size = server->stack_size,
+                             .drop = never_runs};
+    if (grove_spawn_with(&c->fiber, &attr, run, c) < 0) {
+        server_refuse(c);
+        return -ENOMEM;
+    }
+    add(c);
+    if (is_at_home(c))
+        server->references++;
+    return 0;
+}
+
 int server_serve(grove_server *server, int fd, const struct sockaddr *peer,
                  socklen_t peer_size)
 {
     assert(fd >= 0 && peer_size <= sizeof(struct sockaddr_storage));
+    struct server_share *share = server_choose(server);
+    atomic_fetch_add(&share->accepted, 1);
     struct server_connection *c = malloc(sizeof(*c));
-    grove_attr attr = {.name = server->name,
-                       .stack_size = server->stack_size,
-                       .drop = never_runs};
-    if (!c || grove_spawn_with(&c->fiber, &attr, run, c) < 0) {
-        free(c);
+    if (!c) {
         net_close(fd);
-        server->stats.refused++;
+        atomic_fetch_add(&share->refused, 1);
         return -ENOMEM;
     }
     memcpy(&c->peer, peer, peer_size);
+    c->share = share;
     c->socket = fd;
     c->resting = false;
     c->public = (grove_connection){
@@ -134,8 +163,13 @@ int server_serve(grove_server *server, int fd, const struct sockaddr *peer,
         .server = server,
         .arg = server->arg,
     };
-    add(server, c);
-    return 0;
+    server_count_in(share);
+    if (share->hub == server->home)
+        return server_begin(c);
+    if (server_deal(c) == 0)
+        return 0;
+    server_refuse(c);
+    return -ENOMEM;
 }
 
 /* ---- resting ------------------------------------------------------------------ */
@@ -152,13 +186,29 @@ static bool is_silent(const struct server_connection *c)
 }
 
 /* One that is READY has something to read, or goes on for another reason. */
-void server_disturb(struct server_connection *c)
+static void disturb(struct server_connection *c)
 {
     struct grove_fiber *f = c->fiber;
     if (c->resting && f->state == FIBER_PARKED && f->waiting && !f->shield &&
         is_silent(c)) {
         f->kill_cause = c->public.server;
         hub_wake(f, -ECANCELED);
+    }
+}
+
+void server_disturb(struct server_share *share)
+{
+    for (struct server_connection *c = share->first; c; c = c->next)
+        disturb(c);
+}
+
+/* Those that have not begun end at once, out of the list. */
+void server_kill(struct server_share *share)
+{
+    struct server_connection *next;
+    for (struct server_connection *c = share->first; c; c = next) {
+        next = c->next;
+        grove_kill(c->fiber);
     }
 }
 

@@ -11,9 +11,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "hub/sized.h"
 #include "stream/stream.h"
-
-static const grove_stream_attr defaults;
 
 #define SIZE_DEFAULT 16384
 
@@ -38,10 +37,13 @@ static int look_at(struct grove_stream *s)
 }
 
 int grove_stream_new_tls(grove_stream **out, grove_tls *tls, int fd,
-                         const grove_stream_attr *attr)
+                         const grove_stream_attr *given)
 {
-    if (!attr)
-        attr = &defaults;
+    grove_stream_attr taken = {0}, *attr = &taken;
+    if (given &&
+        sized_take(attr, sizeof(*attr),
+                   SIZED_TO(grove_stream_attr, no_auto_flush), given) < 0)
+        return -EINVAL;
     struct hub *hub = hub_self();
     if (!hub)
         return -errno;
@@ -171,10 +173,10 @@ grove_tls *grove_stream_tls(const grove_stream *stream)
     return stream->tls;
 }
 
-void grove_stream_get_stats(const grove_stream *stream,
-                            grove_stream_stats *stats)
+int grove_stream_get_stats(const grove_stream *stream,
+                           grove_stream_stats *stats)
 {
-    *stats = (grove_stream_stats){
+    const grove_stream_stats all = {
         .received = stream->received,
         .read = stream->received - stream_buffer_count(&stream->in),
         .taken = stream->taken,
@@ -182,4 +184,6 @@ void grove_stream_get_stats(const grove_stream *stream,
         .memory = stream_buffer_memory(&stream->in) +
                   stream_buffer_memory(&stream->out),
     };
+    return sized_give(stats, &all, sizeof(all),
+                      SIZED_TO(grove_stream_stats, memory));
 }

@@ -89,7 +89,10 @@ static void every_call_says_so(void **state)
     const grove_server_attr server_attr = {.size = 1};
     const grove_process_attr process_attr = {.size = 1};
     const grove_listen_options options = {.size = 1};
+    const grove_stream_attr stream_attr = {.size = 1};
     grove_stats stats = {.size = 1};
+    grove_stream_stats stream_stats = {.size = 1};
+    grove_stream *stream;
     grove_group group;
     grove_server *server;
     grove_process *process;
@@ -112,6 +115,11 @@ static void every_call_says_so(void **state)
     assert_int_equal(grove_listen("127.0.0.1:0", &options), -1);
     assert_int_equal(errno, EINVAL);
     assert_int_equal(grove_hub_stats(grove_hub_self(), &stats), -EINVAL);
+    int fd = dup(STDIN_FILENO);
+    assert_int_equal(grove_stream_new(&stream, fd, &stream_attr), -EINVAL);
+    assert_int_equal(grove_stream_new(&stream, fd, NULL), 0);
+    assert_int_equal(grove_stream_get_stats(stream, &stream_stats), -EINVAL);
+    grove_stream_free(stream);
 }
 
 int main(void)

@@ -205,7 +205,7 @@ static void read_large(enum kind kind)
     peer_send(&e, in, LARGE);
     expect_result(&c, 0);
     assert_memory_equal(in, out, LARGE);
-    grove_stream_stats stats;
+    grove_stream_stats stats = {.size = sizeof(stats)};
     grove_stream_get_stats(e.stream, &stats);
     assert_int_equal(stats.received, LARGE);
     assert_int_equal(stats.read, LARGE);
@@ -396,7 +396,7 @@ static void a_strangers_number_is_let_be(void **state)
 
 static size_t memory_of(const grove_stream *s)
 {
-    grove_stream_stats stats;
+    grove_stream_stats stats = {.size = sizeof(stats)};
     grove_stream_get_stats(s, &stats);
     return stats.memory;
 }
@@ -486,6 +486,8 @@ static void bad_arguments_are_refused(void **state)
     assert_int_equal(grove_stream_new(&s, p.in, NULL), -EPROTOTYPE);
     assert_int_equal(grove_stream_new(&s, q.in, &little), -EINVAL);
     assert_int_equal(grove_stream_new(&s, q.in, &much), -EINVAL);
+    const grove_stream_attr unsized = {.size = 1};
+    assert_int_equal(grove_stream_new(&s, q.in, &unsized), -EINVAL);
     grove_stream_free(NULL);
     pair_close(p);
     pair_close(q);

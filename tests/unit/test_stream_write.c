@@ -24,14 +24,14 @@ static char *bytes_of(size_t len)
 
 static uint64_t taken_by(const grove_stream *s)
 {
-    grove_stream_stats stats;
+    grove_stream_stats stats = {.size = sizeof(stats)};
     grove_stream_get_stats(s, &stats);
     return stats.taken;
 }
 
 static uint64_t unsent_of(const grove_stream *s)
 {
-    grove_stream_stats stats;
+    grove_stream_stats stats = {.size = sizeof(stats)};
     grove_stream_get_stats(s, &stats);
     return stats.taken - stats.sent;
 }
