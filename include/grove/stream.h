@@ -61,20 +61,6 @@ GROVE_API int grove_stream_new_connection(grove_stream **out,
                                           grove_connection *c,
                                           const grove_stream_attr *attr);
 
-/* A stream by TLS to service of host, as a client of context's: grove_dial, and
- * the handshake, by which the certificate is known to be host's. In the library
- * libgrove-tls. 0, or a negative errno of grove_dial (-ENXIO: no such host,
- * ...), grove_tls_new, grove_tls_handshake (-EKEYREJECTED ...) or
- * grove_stream_new. */
-GROVE_API int grove_dial_tls(grove_stream **out, grove_tls_context *context,
-                             const char *host, const char *service,
-                             const grove_stream_attr *attr);
-GROVE_API int grove_dial_tls_until(grove_stream **out,
-                                   grove_tls_context *context, const char *host,
-                                   const char *service,
-                                   const grove_stream_attr *attr,
-                                   int64_t deadline);
-
 /* What it runs over; they remain the stream's. NULL: without TLS. */
 GROVE_API int grove_stream_fd(const grove_stream *stream);
 GROVE_API grove_tls *grove_stream_tls(const grove_stream *stream);
