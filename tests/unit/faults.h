@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/epoll.h>
@@ -66,19 +67,28 @@ enum fault {
     FAULTS(FAULT_MASK)
 };
 
+/* Calls may be made by several threads at once. */
 static struct {
-    unsigned mask; /* of the functions that count */
-    int left;      /* calls until the one that fails; 0: not armed, or done */
-    int error;
-    bool for_good; /* and all after it */
-    bool hit;
+    _Atomic unsigned mask; /* of the functions that count */
+    _Atomic int
+        left; /* calls until the one that fails; 0: not armed, or done */
+    _Atomic int error;
+    _Atomic bool for_good; /* and all after it */
+    _Atomic bool hit;
 } fault;
 
 static bool fault_is_due(unsigned mask)
 {
-    if (!(fault.mask & mask) || fault.left == 0 || --fault.left > 0)
+    int left = fault.left;
+    if (!(fault.mask & mask))
         return false;
-    fault.left = fault.for_good;
+    do {
+        if (left == 0)
+            return false;
+    } while (!atomic_compare_exchange_weak(
+        &fault.left, &left, left > 1 ? left - 1 : fault.for_good));
+    if (left > 1)
+        return false;
     fault.hit = true;
     errno = fault.error;
     return true;
@@ -99,10 +109,10 @@ FAULTS(FAULT_WRAPPER)
 static void fault_arm(unsigned mask, int nth, int error)
 {
     fault.mask = mask;
-    fault.left = nth;
     fault.error = error;
     fault.for_good = false;
     fault.hit = false;
+    fault.left = nth;
 }
 
 /* The nth and all that follow it fail, until fault_disarm. */
