@@ -214,7 +214,8 @@ struct grove_stream_attr;
 /* A stream by TLS to service of host, as a client of context's: grove_dial, and
  * the handshake, by which the certificate is known to be host's. attr may be
  * NULL. 0, or a negative errno of grove_dial (-ENXIO: no such host, ...),
- * grove_tls_new, grove_tls_handshake (-EKEYREJECTED ...) or grove_stream_new. */
+ * grove_tls_new, grove_tls_handshake (-EKEYREJECTED ...) or grove_stream_new.
+ */
 GROVE_API int grove_dial_tls(struct grove_stream **out,
                              grove_tls_context *context, const char *host,
                              const char *service,

@@ -359,6 +359,7 @@ struct stack *stack_get_cold(struct stack_pool *pool, struct stack_class *class)
         class->kind = (enum stack_kind)(index / STACK_SHIFTS);
         class->spare = spare_of(pool, class);
         class->guard = guard_size_of(class);
+        pool->in_use |= UINT64_C(1) << index;
     }
     if (class->kind == STACK_HOSTED &&
         (size_t)1 << class->shift < 2 * STACK_HOST_AREA)
@@ -460,9 +461,9 @@ static void class_trim(struct stack_class *class, unsigned *max)
 
 bool stack_pool_trim(struct stack_pool *pool, unsigned max)
 {
-    struct stack_class *class = &pool->classes[0][0];
-    struct stack_class *end = class + STACK_KINDS * STACK_SHIFTS;
-    for (; class < end; class ++) {
+    for (uint64_t left = pool->in_use; left; left &= left - 1) {
+        struct stack_class *class =
+            &pool->classes[0][0] + __builtin_ctzll(left);
         if (class->fresh)
             class_trim(class, &max);
         if (class->fresh)

@@ -68,9 +68,12 @@ struct stack_class {
     enum stack_kind kind; /* set with shift */
 };
 
+_Static_assert(STACK_KINDS *STACK_SHIFTS <= 64, "a bit for each class");
+
 struct stack_pool {
     /* by kind and shift - STACK_SHIFT_MIN */
     struct stack_class classes[STACK_KINDS][STACK_SHIFTS];
+    uint64_t in_use;    /* a bit a class, by its index: it has had a slot */
     size_t record_size; /* bytes of the record that begins with struct stack */
     size_t hot_offset;  /* of what in it should begin a cache line */
     size_t spare;       /* the spare part of hosted slots, at

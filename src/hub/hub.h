@@ -76,8 +76,6 @@ struct hub {
                             go on when nothing else is left */
     size_t shared_waits; /* parked where another thread may wake them */
 
-    size_t fibers; /* not ended, the root and the loop fiber left out */
-
     /* ---- what hangs on it: part.h */
     const struct hub_fixture *const *fixtures; /* those every hub has */
     struct hub_part *parts;                    /* the others, newest first */
@@ -333,12 +331,17 @@ hub_transfer(struct hub *hub, struct grove_fiber *from, struct grove_fiber *to)
     hub_assert_back(hub, from);
 }
 
+/* How many have not ended, the root and the loop fiber left out. Each has a
+ * claim on a timer, and so they are counted. */
+static inline size_t hub_fibers(const struct hub *hub)
+{
+    return hub->timers.claims - hub->timers.others;
+}
+
 /* One of the hub's fibers is none any more: it will not wait again. */
 static inline void hub_fiber_gone(struct hub *hub)
 {
-    assert(hub->fibers > 0);
-    hub->fibers--;
-    timer_unclaim(&hub->timers);
+    timer_unclaim_for_fiber(&hub->timers);
 }
 
 /* The current fiber has ended: gives its stack back (when no handle is left)

@@ -54,15 +54,15 @@ int grove_hub_stats(const grove_hub *handle, grove_stats *stats)
     bool on_fiber =
         hub->current != &hub->root && hub->current != hub->loop_fiber;
     size_t running = on_fiber + count_due(hub);
-    assert(running <= hub->fibers);
+    assert(running <= hub_fibers(hub));
     /* Numbers begin at 1, the thread's own stack. */
     uint64_t spawned = hub->next_id - 2 - hub->loop_fibers;
     const grove_stats now = {
         .switches = hub->switches - (uint64_t)hub->budget,
         .spawned = spawned,
-        .ended = spawned - hub->fibers,
-        .live = hub->fibers,
-        .parked = hub->fibers - running,
+        .ended = spawned - hub_fibers(hub),
+        .live = hub_fibers(hub),
+        .parked = hub_fibers(hub) - running,
         .polls = hub->loop.polls,
         .posts = hub_posts(hub),
         .timers = hub->timers.count,

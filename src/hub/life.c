@@ -50,11 +50,11 @@ struct grove_fiber *hub_fiber_new(struct hub *hub, enum stack_kind kind,
      * before they run; a look is cheap against a stack from a slab. */
     if (unlikely(!class->fresh))
         fiber_thread_refresh(&hub->thread);
-    if (unlikely(timer_claim(&hub->timers) < 0))
+    if (unlikely(timer_claim_for_fiber(&hub->timers) < 0))
         return NULL;
     struct stack *stack = stack_get(&hub->stacks, class);
     if (unlikely(!stack)) {
-        timer_unclaim(&hub->timers);
+        timer_unclaim_for_fiber(&hub->timers);
         return NULL;
     }
     struct grove_fiber *f = (struct grove_fiber *)stack;
@@ -79,7 +79,6 @@ struct grove_fiber *hub_fiber_new(struct hub *hub, enum stack_kind kind,
     f->held = NULL;
     f->locals = NULL;
     f->group = NULL;
-    hub->fibers++;
     return f;
 }
 
@@ -198,7 +197,7 @@ void hub_fiber_complete(struct hub *hub, struct grove_fiber *f, int result)
 
 void hub_fiber_drop(struct hub *hub, struct grove_fiber *f)
 {
-    assert(f->hub == hub && f != hub->current && hub->fibers > 0);
+    assert(f->hub == hub && f != hub->current && hub_fibers(hub) > 0);
     if (run_queued(&f->run))
         run_queue_remove(&f->run);
     timer_remove(&hub->timers, &f->timer);

@@ -84,7 +84,7 @@ void hub_numbers_publish(struct hub *hub, int64_t clock)
     put(n, SWITCHES, hub->switches - (uint64_t)hub->budget);
     /* Numbers begin at 1, the thread's own stack. */
     put(n, SPAWNED, hub->next_id - 2 - hub->loop_fibers);
-    put(n, LIVE, hub->fibers);
+    put(n, LIVE, hub_fibers(hub));
     put(n, POLLS, hub->loop.polls);
     put(n, POSTS, hub_posts(hub));
     put(n, OFFLOADS, hub->offloads);

@@ -65,6 +65,7 @@ struct timer_heap {
     size_t directory;            /* chunks there is room for in ->chunks */
     size_t room;                 /* timers there is memory for */
     size_t claims;               /* of timers that may be added unasked */
+    size_t others;               /* of the claims those that are no fiber's */
     size_t count;                /* of those that are pending */
     size_t heaped;               /* of those, the ones that are in no run */
     uint32_t used;               /* slots that were ever given out */
@@ -77,8 +78,8 @@ struct timer_heap {
 /* Make room for one more. 0 or -ENOMEM. */
 GROVE_HOST_API int timer_grow(struct timer_heap *heap);
 
-/* One more timer may be pending than before. 0 or -ENOMEM. */
-static inline int timer_claim(struct timer_heap *heap)
+/* One more timer may be pending than before, a fiber's. 0 or -ENOMEM. */
+static inline int timer_claim_for_fiber(struct timer_heap *heap)
 {
     if (unlikely(heap->claims == heap->room) && timer_grow(heap) < 0)
         return -ENOMEM;
@@ -87,10 +88,25 @@ static inline int timer_claim(struct timer_heap *heap)
 }
 
 /* One fewer. */
+static inline void timer_unclaim_for_fiber(struct timer_heap *heap)
+{
+    assert(heap->claims > heap->count && heap->claims > heap->others);
+    heap->claims--;
+}
+
+/* The same for a timer that is no fiber's. */
+static inline int timer_claim(struct timer_heap *heap)
+{
+    int r = timer_claim_for_fiber(heap);
+    heap->others += r == 0;
+    return r;
+}
+
 static inline void timer_unclaim(struct timer_heap *heap)
 {
-    assert(heap->claims > heap->count);
-    heap->claims--;
+    assert(heap->others > 0);
+    heap->others--;
+    timer_unclaim_for_fiber(heap);
 }
 
 /* Gives back its memory. What is still pending never comes. */

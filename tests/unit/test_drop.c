@@ -34,7 +34,7 @@ static int reset(void **state)
 static int nothing_left(void **state)
 {
     (void)state;
-    return hub_self()->fibers == 0 ? 0 : -1;
+    return hub_fibers(hub_self()) == 0 ? 0 : -1;
 }
 
 static void one_that_runs_keeps_its_argument(void **state)

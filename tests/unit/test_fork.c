@@ -137,7 +137,7 @@ static void many_timers_and_waiters(void **state)
         alarm(UNIT_HANG);
         CHILD_CHECK(hub_self()->loop.waits == 0);
         CHILD_CHECK(hub_self()->timers.count == 0);
-        CHILD_CHECK(hub_self()->fibers == 0);
+        CHILD_CHECK(hub_fibers(hub_self()) == 0);
         CHILD_CHECK(grove_join_all(f, 2 * N, 0) == 2 * N);
         for (int i = 0; i < 20; i++)
             CHILD_CHECK(hub_works());

@@ -26,7 +26,8 @@ static int reset(void **state)
 static int nothing_left(void **state)
 {
     struct hub *hub = hub_self();
-    return hub->fibers == 0 && hub->timers.count == 0 && !hub->root.cancelled
+    return hub_fibers(hub) == 0 && hub->timers.count == 0 &&
+                   !hub->root.cancelled
                ? 0
                : -1;
 }

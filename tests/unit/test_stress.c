@@ -320,7 +320,7 @@ static void everything_at_once(void **state)
     }
     assert_int_equal(sum, sums);
     assert_true(sum > 0);
-    assert_int_equal(hub_self()->fibers, 0);
+    assert_int_equal(hub_fibers(hub_self()), 0);
     assert_int_equal(hub_self()->shared_waits, 0);
 }
 

@@ -35,8 +35,8 @@ static int acquire(Group *self, PyObject *blocking, PyObject *timeout)
     assert(!PyErr_Occurred() && (!self->limited || self->semaphore));
     if (!self->limited)
         return 0;
-    PyObject *got = PyObject_CallMethodObjArgs(self->semaphore, str_acquire,
-                                               blocking, timeout, NULL);
+    PyObject *args[] = {self->semaphore, blocking, timeout};
+    PyObject *got = PyObject_VectorcallMethod(str_acquire, args, 3, NULL);
     int r = got ? PyObject_IsTrue(got) : -1;
     Py_XDECREF(got);
     if (r == 0) {
