@@ -388,6 +388,8 @@ static bool is_queued(grove_waiters *q)
 static void the_child_of_a_fork_has_no_other_threads(void **state)
 {
     grove_fiber *f;
+    if (UNIT_TSAN)
+        unit_skip(UNIT_TSAN_FORK);
     grove_event_init(&gate);
     start_threads(threads, 1, wait_on_and_on);
     while (!is_queued(&gate.waiters))
