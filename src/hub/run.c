@@ -33,12 +33,6 @@
  * are likely to be wanted again, and only one is looked at. */
 #define TRIM_SLEEP (100 * GROVE_MICROSECOND)
 
-void run_queue_end(struct run *run)
-{
-    (void)run;
-    assert(!"the end of the run queue is nobody's callback");
-}
-
 /* Whether there may be another switch in this pass. */
 static bool goes_on(struct hub *hub)
 {
