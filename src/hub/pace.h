@@ -41,7 +41,7 @@ struct hub;
 
 /* A pass that has taken so long, in nanoseconds, ends though there are switches
  * left. A look costs a thousandth of it. */
-#define HUB_PASS_TIME 500000
+#define HUB_PASS_TIME 700000
 
 /* Calls that could have waited in a row, by whichever fibers, before who makes
  * the next lets the others run, at most; and the nanoseconds that they are to

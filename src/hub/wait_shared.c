@@ -182,8 +182,13 @@ static bool others_may_wake(const struct hub *hub)
     int error = errno;
     unsigned threads = count_threads();
     errno = error;
-    return threads == 0 || threads > 1 + helpers ||
-           atomic_load(&hub->posters) || hub_has_mail(hub);
+    if (threads == 0 || threads > 1 + helpers)
+        return true;
+    /* A helper that has woken somebody may not be done with that quite yet. It
+     * is no reason to sleep: nobody would look again. */
+    while (atomic_load(&hub->posters))
+        sched_yield();
+    return hub_has_mail(hub);
 }
 
 static bool expects(const struct hub *hub)
