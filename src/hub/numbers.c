@@ -134,6 +134,16 @@ void hub_numbers_tick(struct hub *hub)
     hub_queue(hub, &n->stand_in);
 }
 
+size_t hub_due(const struct hub *hub)
+{
+    const struct numbers *n = hub_keeps(hub, offset);
+    const struct run *ends = &hub->queue.ends;
+    size_t due = 0;
+    for (const struct run *run = ends->next; run != ends; run = run->next)
+        due += run != &n->stand_in;
+    return due;
+}
+
 /* ---- any thread: reading --------------------------------------------------------- */
 
 static void wake_up(grove_post *post)

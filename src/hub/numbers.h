@@ -30,6 +30,10 @@ static inline void hub_numbers_sleep(struct hub *hub)
         hub_numbers_publish(hub, hub->now);
 }
 
+/* How many are due, but for what stands among them to measure their delay. On
+ * the hub's thread. */
+GROVE_HOST_API size_t hub_due(const struct hub *hub);
+
 /* Somebody asks: from here on hubs publish before they sleep, and this one,
  * which may be sleeping, does so soon. Any thread, as for hub_numbers_read. */
 void hub_numbers_ask(struct hub *hub);

@@ -8,6 +8,7 @@
  * can answer for comes to handle_error, which users override and replace on the
  * instance: so it, and what it calls, are looked up as attributes.
  */
+#include "hub/numbers.h"
 #include "hub_object/private.h"
 
 #include <stddef.h>
@@ -206,7 +207,7 @@ static PyObject *join_now(struct py_thread *t)
     struct hub *hub = t->hub;
     if (wait_turn(t) < 0)
         return NULL;
-    return PyBool_FromLong(run_queue_empty(&hub->queue) &&
+    return PyBool_FromLong(hub_due(hub) == 0 &&
                            hub->timers.count + hub->loop.waits + hub->holds <=
                                hub->unref);
 }

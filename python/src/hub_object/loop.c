@@ -5,6 +5,7 @@
  *
  * On its own thread but for run_callback_threadsafe.
  */
+#include "hub/numbers.h"
 #include "hub_object/private.h"
 
 #include <time.h>
@@ -325,13 +326,7 @@ static PyObject *get_depth(PyObject *self, void *closure)
 static PyObject *get_pendingcnt(PyObject *self, void *closure)
 {
     struct py_thread *t = loop_thread(self);
-    long n = 0;
-    if (!t->dead) {
-        struct run *ends = &t->hub->queue.ends;
-        for (struct run *run = ends->next; run != ends; run = run->next)
-            n++;
-    }
-    return PyLong_FromLong(n);
+    return PyLong_FromSize_t(t->dead ? 0 : hub_due(t->hub));
 }
 
 static PyObject *get_activecnt(PyObject *self, void *closure)
