@@ -201,6 +201,9 @@ class Tree:
             self._meson([*setup, *as_arguments(options)])
             return
         options = self.options()
+        if not wanted.keys() <= options.keys():
+            self.refresh()  # the checkout has options that it had not then
+            options = self.options()
         changed = {k: v for k, v in wanted.items() if options.get(k) != v}
         if changed:
             say(f"{shown(self.path)} gets {' '.join(as_arguments(changed))}")
