@@ -107,7 +107,7 @@ static void wait_active(const grove_server *server, size_t n)
     assert_int_equal(stats_of(server).active, n);
 }
 
-static void stop(grove_server *server)
+static void end_server(grove_server *server)
 {
     assert_int_equal(grove_server_stop_until(server, grove_now() + HANG), 0);
     assert_int_equal(begun, ended);
@@ -165,7 +165,7 @@ static void dealt_evenly(const char *address)
     assert_int_equal(grove_server_get_hub_stats(server, HUBS, &stats), -EINVAL);
     for (int i = 0; i < CLIENTS; i++)
         close(fds[i]);
-    stop(server);
+    end_server(server);
     assert_int_equal(open_descriptors(), before);
 }
 
@@ -194,7 +194,7 @@ static void the_limit_is_of_all(void **state)
     }
     for (int i = 3; i < 9; i++)
         close(fds[i]);
-    stop(server);
+    end_server(server);
 }
 
 static void hubs_out_of_range(void **state)
@@ -209,7 +209,7 @@ static void hubs_out_of_range(void **state)
     int fd = connect_to(server);
     assert_true(answers(fd));
     close(fd);
-    stop(server);
+    end_server(server);
 }
 
 /* ---- stopping ------------------------------------------------------------------- */
@@ -277,7 +277,7 @@ static void those_that_rest_are_ended(void **state)
         fds[i] = connect_to(server);
         assert_true(answers(fds[i]));
     }
-    stop(server);
+    end_server(server);
     assert_int_equal(ended, CLIENTS);
     for (int i = 0; i < CLIENTS; i++)
         close(fds[i]);
@@ -365,7 +365,7 @@ static void no_connection_may_stop_it(void **state)
         assert_int_equal(r, -EDEADLK);
         close(fd);
     }
-    stop(server);
+    end_server(server);
     assert_int_equal(told, 1);
 }
 
@@ -450,7 +450,7 @@ static void memory_that_fails(void **state)
         refused += closed;
         for (int i = 0; i < 3; i++)
             close(fds[i]);
-        stop(server);
+        end_server(server);
     }
     assert_true(not_started > 0);
     assert_true(refused > 0);
@@ -490,7 +490,7 @@ static void forked(unsigned hubs)
         assert_true(answers(fds[i]));
         close(fds[i]);
     }
-    stop(server);
+    end_server(server);
 }
 
 static void a_child_does_not_serve(void **state)
