@@ -224,6 +224,8 @@ static int check_coding(grove_http_parser *p, const struct framing *f)
         return parser_refuse(p, 400, "both a length and a transfer coding");
     if (p->head.minor == 0)
         return parser_refuse(p, 400, "a transfer coding in HTTP/1.0");
+    if (f->coding->value.size == 0) /* llhttp 9 says so itself */
+        return parser_refuse(p, 400, "a transfer coding that is none");
     if (!grove_http_equal_nocase(f->coding->value, "chunked"))
         return parser_refuse(p, 501, "a transfer coding other than chunked");
     p->head.length = GROVE_HTTP_CHUNKED;
