@@ -58,13 +58,19 @@ static void watch_forks(void)
     pthread_atfork(hold, let_go, let_go);
 }
 
-void grove_log_set(void (*fn)(grove_log_level level, const char *text,
-                              void *arg),
-                   void *arg)
+/* Whoever takes it first sees to it that a fork does not find it taken. */
+static void take(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, watch_forks);
     hold();
+}
+
+void grove_log_set(void (*fn)(grove_log_level level, const char *text,
+                              void *arg),
+                   void *arg)
+{
+    take();
     listener =
         fn ? (struct listener){fn, arg} : (struct listener){write_line, NULL};
     let_go();
@@ -88,7 +94,7 @@ void log_tell(grove_log_level level, const char *format, ...)
     assert(n >= 0);
     (void)n;
     make_one_line(text);
-    hold();
+    take();
     struct listener to = listener;
     let_go();
     to.fn(level, text, to.arg);
