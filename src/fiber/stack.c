@@ -338,8 +338,12 @@ static size_t guard_size_of(const struct stack_class *class)
 {
     size_t slot = (size_t)1 << class->shift;
     size_t size = class->spare ? slot / 8 : slot / 4;
+    if (size > GUARD_MAX)
+        size = GUARD_MAX;
+    if (class->spare && size > class->spare)
+        size = class->spare;
     assert(size >= PAGE && size % PAGE == 0);
-    return size < GUARD_MAX ? size : GUARD_MAX;
+    return size;
 }
 
 struct stack *stack_get_cold(struct stack_pool *pool, struct stack_class *class)
