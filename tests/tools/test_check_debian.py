@@ -56,6 +56,12 @@ def test_without_an_archive_no_root_is_made(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_lists_that_mmdebstrap_leaves_out_are_fetched_first(tmp_path: Path):
+    (tmp_path / "trixie").mkdir()
+    with pytest.raises(CannotRun, match="archive cannot be reached: http://127.0.0.1:9"):
+        root_in(tmp_path).known_pythons()
+
+
 def test_two_do_not_use_one_root(tmp_path: Path):
     root = root_in(tmp_path)
     with open(tmp_path / "trixie.lock", "w") as lock:

@@ -162,14 +162,14 @@ class Root:
 
     def known_packages(self) -> set[str]:
         """The packages that the release has, as of when something was installed."""
-        if not any((self.path / "var/lib/apt/lists").glob("*Packages*")):
-            self._update()
+        self._require_lists()
         # Not `apt-cache pkgnames`, which has names that others merely mention.
         names = self.read(["sh", "-c", "apt-cache dumpavail | grep ^Package:"])
         return set(names.replace("Package:", "").split())
 
     def known_pythons(self) -> list[str]:
         """The release's default CPython, and newer ones: 3.13, for example."""
+        self._require_lists()
         shown = self.read(["apt-cache", "depends", "--important", "python3"])
         default = re.search(r"Depends: python3\.(\d+)$", shown, re.MULTILINE)
         if not default:
@@ -177,6 +177,11 @@ class Root:
         names = (re.fullmatch(r"python3\.(\d+)-dev", p) for p in self.known_packages())
         minors = sorted(int(name[1]) for name in names if name)
         return [f"3.{minor}" for minor in minors if minor >= int(default[1])]
+
+    def _require_lists(self) -> None:
+        """Fetch the lists of packages in a root that has none, as mmdebstrap leaves it."""
+        if not any((self.path / "var/lib/apt/lists").glob("*Packages*")):
+            self._update()
 
     def _update(self) -> None:
         """Fetch the lists of packages."""
