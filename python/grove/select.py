@@ -1,17 +1,23 @@
-"""The module select, with waits that let other greenlets run."""
+"""The module select, with waits that let other greenlets run.
+
+A call that does not want to wait gives the others a turn when nothing is ready,
+so that a loop inside a greenlet may ask again and again.
+"""
 
 import select as _stdlib
+import time as _time
 from collections.abc import Iterable
 from typing import Any
 
 from grove import _core
 from grove.stdlib.mirror import mirror
 
-__implements__ = ["select", "poll"]
+__implements__ = ["select", "poll", "epoll"]
 __extensions__: list[str] = []
 __imports__ = mirror(_stdlib, globals(), __implements__)
 __all__ = __implements__ + __imports__
 
+_std_epoll = _stdlib.epoll
 _READABLE = _stdlib.POLLIN | _stdlib.POLLHUP | _stdlib.POLLERR
 _WRITABLE = _stdlib.POLLOUT | _stdlib.POLLERR
 
@@ -93,3 +99,83 @@ class poll:
         """
         seconds = None if timeout is None or timeout < 0 else timeout / 1000
         return _core.poll(list(self._events.items()), seconds)
+
+
+class epoll:
+    """As select.epoll. gevent has none: it removes the standard one."""
+
+    def __init__(self, sizehint: int = -1, flags: int = 0) -> None:
+        self._epoll = _std_epoll(sizehint, flags)
+
+    @classmethod
+    def fromfd(cls, fd: int) -> "epoll":
+        """One for descriptor fd of an epoll instance, which it takes over."""
+        self = cls.__new__(cls)
+        self._epoll = _std_epoll.fromfd(fd)
+        return self
+
+    @property
+    def closed(self) -> bool:
+        """Whether close() was called."""
+        return self._epoll.closed
+
+    def close(self) -> None:
+        """Close it; whoever waits in poll gets OSError EBADF."""
+        if not self._epoll.closed:
+            _core.fd_closed(self._epoll.fileno())
+        self._epoll.close()
+
+    def fileno(self) -> int:
+        """Its descriptor; ValueError once it is closed."""
+        return self._epoll.fileno()
+
+    def register(
+        self,
+        fd: Any,
+        eventmask: int = _stdlib.EPOLLIN | _stdlib.EPOLLPRI | _stdlib.EPOLLOUT,
+    ) -> None:
+        """Look at fd, for the events of eventmask, from now on."""
+        self._epoll.register(fd, eventmask)
+
+    def modify(self, fd: Any, eventmask: int) -> None:
+        """Change what fd is looked at for; OSError ENOENT when it is not."""
+        self._epoll.modify(fd, eventmask)
+
+    def unregister(self, fd: Any) -> None:
+        """Look at fd no more; OSError ENOENT when it is not looked at."""
+        self._epoll.unregister(fd)
+
+    def poll(
+        self, timeout: float | None = None, maxevents: int = -1
+    ) -> list[tuple[int, int]]:
+        """The descriptors that are ready, with their events.
+
+        Args:
+            timeout: seconds; None or negative is for ever.
+            maxevents: how many at most; -1 is FD_SETSIZE - 1.
+        """
+        if maxevents < -1 or maxevents == 0:
+            raise ValueError(f"maxevents must be greater than 0, got {maxevents}")
+        if timeout is not None and timeout < 0:
+            timeout = None
+        deadline = None if timeout is None else _time.monotonic() + timeout
+        this = [(self._epoll.fileno(), _stdlib.POLLIN)]
+        # The instance itself can be polled. What it tells may be gone by the time
+        # it is asked, if two greenlets wait for one.
+        while ready := _core.poll(this, timeout):
+            if ready[0][1] & _stdlib.POLLNVAL:
+                raise OSError(9, "Bad file descriptor")
+            found = self._epoll.poll(0, maxevents)
+            if found or timeout == 0:
+                return found
+            if deadline is not None:
+                timeout = max(0.0, deadline - _time.monotonic())
+        return []
+
+    def __enter__(self) -> "epoll":
+        if self._epoll.closed:
+            raise ValueError("I/O operation on closed epoll object")
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()

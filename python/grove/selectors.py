@@ -12,10 +12,10 @@ __imports__ = mirror(_stdlib, globals(), __implements__)
 __all__ = __implements__ + __extensions__ + __imports__
 
 
-class GeventSelector(_stdlib.PollSelector):
-    """A selector whose waits let other greenlets run."""
+class GeventSelector(_stdlib.EpollSelector):
+    """The standard's best selector, whose waits let other greenlets run."""
 
-    _selector_cls = _select.poll
+    _selector_cls = _select.epoll
 
 
 DefaultSelector = GeventSelector
@@ -24,4 +24,5 @@ DefaultSelector = GeventSelector
 def _gevent_did_monkey_patch(target: Any) -> None:
     """The classes that are not replaced wait through what they hold."""
     target.PollSelector._selector_cls = _select.poll
+    target.EpollSelector._selector_cls = _select.epoll
     target.SelectSelector._select = staticmethod(_select.select)

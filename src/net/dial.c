@@ -168,7 +168,7 @@ static int finish(struct race *race, int fd, int socktype)
 /* Lets the attempts go on until one ends or `until`. 0, or an errno. */
 static int wait_for_any(struct race *race, int64_t until)
 {
-    int n = net_poll(race->fds, race->count, until);
+    int n = net_poll(race->fds, race->count, until, NET_POLL_STATE);
     return n < 0 ? errno : 0;
 }
 

@@ -97,8 +97,16 @@ GROVE_HOST_API int net_accept4(int fd, struct sockaddr *addr,
 GROVE_HOST_API int net_connect(int fd, const struct sockaddr *addr,
                                socklen_t addrlen, int64_t deadline,
                                enum net_mode mode);
+
+/* What a poll that has waited reports. */
+enum net_poll_for {
+    NET_POLL_STATE, /* what is ready when it returns, as poll(2) */
+    NET_POLL_EDGES  /* also what came while it waited and another has taken */
+};
+
 /* O_NONBLOCK is nothing to poll or close, so they have no mode. */
-GROVE_HOST_API int net_poll(struct pollfd *fds, nfds_t nfds, int64_t deadline);
+GROVE_HOST_API int net_poll(struct pollfd *fds, nfds_t nfds, int64_t deadline,
+                            enum net_poll_for what);
 GROVE_HOST_API int net_close(int fd);
 
 /* ---- all or fail: as grove_X_all_until, which see ------------------------- */

@@ -4,7 +4,8 @@
  * The kernel's poll, without a timeout, says what is ready. While it says
  * nothing the fiber waits for an edge on each descriptor, in the directions
  * that its events are about, and then asks again: an edge only means that
- * something has changed.
+ * something has changed. Who asks too late finds nothing, if another fiber has
+ * taken what came; for NET_POLL_EDGES what came is then reported as it came.
  */
 #include <stdlib.h>
 
@@ -20,12 +21,14 @@ struct poll_wait {
     struct grove_fiber *fiber; /* who polls */
     struct loop_stamp stamp;   /* of the descriptor, while it is waited for */
     bool closed;               /* the descriptor was, under it */
+    bool edge;                 /* its direction was ready */
 };
 
 static void wake_poller(struct loop_wait *wait, int result)
 {
     struct poll_wait *w = container_of(wait, struct poll_wait, wait);
     w->closed = result < 0;
+    w->edge = result == 0;
     hub_wake(w->fiber, 0);
 }
 
@@ -72,6 +75,7 @@ static int wait_any(struct hub *hub, const struct pollfd *fds, nfds_t nfds,
         waits[i].wait.back = NULL;
         waits[i].wait.fd = NULL;
         waits[i].closed = false;
+        waits[i].edge = false;
     }
     for (nfds_t i = 0; r == 0 && i < nfds; i++) {
         if (fds[i].fd >= 0)
@@ -105,8 +109,24 @@ static int report_closed(struct pollfd *fds, nfds_t nfds,
     return closed;
 }
 
+/* What came, though nothing is left of it: plain data and room alone, for an
+ * edge does not tell what else it was. How many. */
+static int report_edges(struct pollfd *fds, nfds_t nfds,
+                        const struct poll_wait *waits)
+{
+    int ready = 0;
+    for (nfds_t i = 0; i < nfds; i++) {
+        short came = (short)((waits[2 * i].edge ? POLLIN | POLLRDNORM : 0) |
+                             (waits[2 * i + 1].edge ? POLLOUT | POLLWRNORM : 0));
+        fds[i].revents = (short)(fds[i].events & came);
+        ready += fds[i].revents != 0;
+    }
+    return ready;
+}
+
 static int poll_waiting(struct hub *hub, struct pollfd *fds, nfds_t nfds,
-                        struct poll_wait *waits, int64_t deadline)
+                        struct poll_wait *waits, int64_t deadline,
+                        enum net_poll_for what)
 {
     for (;;) {
         const struct grove_timeout *scope = hub->current->scope;
@@ -119,6 +139,8 @@ static int poll_waiting(struct hub *hub, struct pollfd *fds, nfds_t nfds,
         int n = report_closed(fds, nfds, waits);
         if (n == 0)
             n = poll(fds, nfds, 0);
+        if (n == 0 && what == NET_POLL_EDGES)
+            n = report_edges(fds, nfds, waits);
         if (n != 0)
             return n;
         if (r == -ETIMEDOUT) {
@@ -128,7 +150,8 @@ static int poll_waiting(struct hub *hub, struct pollfd *fds, nfds_t nfds,
     }
 }
 
-int net_poll(struct pollfd *fds, nfds_t nfds, int64_t deadline)
+int net_poll(struct pollfd *fds, nfds_t nfds, int64_t deadline,
+             enum net_poll_for what)
 {
     int n = poll(fds, nfds, 0);
     if (n != 0)
@@ -143,7 +166,7 @@ int net_poll(struct pollfd *fds, nfds_t nfds, int64_t deadline)
         if (!waits)
             return -1;
     }
-    n = poll_waiting(hub, fds, nfds, waits, deadline);
+    n = poll_waiting(hub, fds, nfds, waits, deadline, what);
     if (waits != small) {
         int error = errno;
         free(waits);
@@ -159,11 +182,12 @@ int grove_poll(struct pollfd *fds, nfds_t nfds, int timeout)
         return poll(fds, nfds, 0);
     return net_poll(fds, nfds,
                     timeout < 0 ? GROVE_NEVER
-                                : hub_deadline(timeout * GROVE_MILLISECOND));
+                                : hub_deadline(timeout * GROVE_MILLISECOND),
+                    NET_POLL_STATE);
 }
 
 int grove_poll_until(struct pollfd *fds, nfds_t nfds, int64_t deadline)
 {
     hub_turn_if_any();
-    return net_poll(fds, nfds, deadline);
+    return net_poll(fds, nfds, deadline, NET_POLL_STATE);
 }

@@ -61,8 +61,8 @@ def test_patch_all_and_again():
         import grove, grove.socket, grove.select, grove.ssl
         assert socket.socket is grove.socket.socket
         assert select.select is grove.select.select
-        assert not hasattr(select, "epoll")
-        assert not hasattr(selectors, "EpollSelector")
+        assert select.epoll is grove.select.epoll
+        assert selectors.EpollSelector._selector_cls is select.epoll
         assert ssl.SSLContext is grove.ssl.SSLContext
         assert time.sleep is grove.sleep
         with warnings.catch_warnings():

@@ -8,7 +8,6 @@ are accepted with a warning.
 from collections.abc import Iterable
 
 from grove.patching.module import patch_by_name
-from grove.patching.originals import remove_item
 from grove.patching.warning import warn
 
 #: The flags of patch_all that change nothing though programs rely on them.
@@ -42,30 +41,19 @@ def patch_dns() -> bool:
 
 
 def patch_select(aggressive: bool = True) -> bool:
-    """Make select.select and select.poll cooperative, and selectors with them.
+    """Make the module select cooperative, and selectors with it.
 
     Args:
-        aggressive: remove select.epoll and the selector made of it, which are
-            not cooperative.
+        aggressive: remove what could not be made cooperative, as gevent does with
+            select.epoll; here it is, and on Linux there is nothing else.
     """
     done = patch_by_name("select")
-    if done and aggressive:
-        import select
-
-        for name in ("epoll", "kqueue", "kevent", "devpoll"):
-            remove_item(select, name)
     return patch_selectors(aggressive) and done
 
 
 def patch_selectors(aggressive: bool = True) -> bool:
-    """Make the module selectors cooperative."""
-    done = patch_by_name("selectors")
-    if done and aggressive:
-        import selectors
-
-        for name in ("EpollSelector", "KqueueSelector", "DevpollSelector"):
-            remove_item(selectors, name)
-    return done
+    """Make the module selectors cooperative. For aggressive see patch_select."""
+    return patch_by_name("selectors")
 
 
 def patch_ssl() -> bool:

@@ -13,12 +13,9 @@
 
 PyObject *call_closed_elsewhere;
 
-/* A greenlet whose calls never have to wait (its peer is quicker, or has hung
- * up and it does not mind) would starve the rest. Before the call, so that
- * nothing is lost when an exception comes meanwhile. 0, or -1 with that
- * exception. */
-static int give_turn(struct py_thread *t)
+int call_give_turn(const struct call *call)
 {
+    struct py_thread *t = call->thread;
     if (likely(!hub_turn_due(t->hub)))
         return 0;
     assert(t->tstate == state_current_tstate() && !PyErr_Occurred());
@@ -50,7 +47,7 @@ int call_begin(struct call *call, int fd, PyObject *timeout)
     if (call->blocking && !call->in_hub) {
         if (core_before_wait(call->thread) < 0)
             return -1;
-        return give_turn(call->thread);
+        return call_give_turn(call);
     }
     call->in_hub &= call->blocking;
     call->blocking = false;

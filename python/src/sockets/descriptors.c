@@ -60,17 +60,34 @@ static PyObject *fd_closed(PyObject *module, PyObject *arg)
     return told(arg, hub_closing);
 }
 
-/* poll(2) on behalf of a greenlet: how many are ready, 0 when the deadline
- * passed, -1 with an exception. */
-static int poll_until(struct call *call, struct pollfd *fds, size_t n)
+/* poll(2) for one who does not want to wait. Whoever asks again and again, as an
+ * event loop inside a greenlet does, starves nobody: it gives a turn when
+ * nothing is ready, and now and then when something is. */
+static int poll_at_once(const struct call *call, struct pollfd *fds, size_t n)
 {
-    assert(!PyErr_Occurred());
+    struct py_thread *t = call->thread;
+    bool in_hub = (PyObject *)t->current == t->hub_object;
+    if (!in_hub && (core_before_wait(t) < 0 || call_give_turn(call) < 0))
+        return -1;
     int ready = poll(fds, n, 0);
     if (ready < 0)
         return call_raise(call);
-    if (ready || !call->blocking)
-        return ready;
-    return (int)call_end(call, net_poll(fds, n, call->deadline));
+    if (ready == 0 && !in_hub && wait_turn(t) < 0)
+        return -1;
+    return ready;
+}
+
+/* poll(2) on behalf of a greenlet: how many are ready, 0 when the deadline
+ * passed, -1 with an exception. What came is reported even if somebody has
+ * taken it since, as gevent does: libraries read descriptors that stand for
+ * something else (ZeroMQ's ZMQ_FD) on behalf of all who wait for them. */
+static int poll_until(const struct call *call, struct pollfd *fds, size_t n)
+{
+    assert(!PyErr_Occurred());
+    if (!call->blocking)
+        return poll_at_once(call, fds, n);
+    return (int)call_end(call,
+                         net_poll(fds, n, call->deadline, NET_POLL_EDGES));
 }
 
 /* Raise exception, a class or an instance. */

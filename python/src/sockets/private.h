@@ -36,6 +36,13 @@ extern PyObject *call_closed_elsewhere;
  * what was thrown here. */
 int call_begin(struct call *call, int fd, PyObject *timeout);
 
+/* A greenlet whose calls never have to wait (its peer is quicker, or has hung
+ * up and it does not mind) would starve the rest: now and then they get a turn.
+ * Before the system call, so that nothing is lost when an exception comes
+ * meanwhile. call_begin does it for calls that may park. Not in the hub. 0, or
+ * -1 with what was thrown here. */
+int call_give_turn(const struct call *call);
+
 /* Raise TimeoutError: -1. */
 int call_raise_timeout(void);
 
