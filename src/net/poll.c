@@ -116,8 +116,9 @@ static int report_edges(struct pollfd *fds, nfds_t nfds,
 {
     int ready = 0;
     for (nfds_t i = 0; i < nfds; i++) {
-        short came = (short)((waits[2 * i].edge ? POLLIN | POLLRDNORM : 0) |
-                             (waits[2 * i + 1].edge ? POLLOUT | POLLWRNORM : 0));
+        short came =
+            (short)((waits[2 * i].edge ? POLLIN | POLLRDNORM : 0) |
+                    (waits[2 * i + 1].edge ? POLLOUT | POLLWRNORM : 0));
         fds[i].revents = (short)(fds[i].events & came);
         ready += fds[i].revents != 0;
     }

@@ -2,12 +2,13 @@
 
 import asyncio
 import selectors as stdlib
+import threading
 
 import pytest
 
 import grove
 from awaiting import HANG
-from grove import selectors, server
+from grove import event, selectors, server
 
 
 @pytest.fixture
@@ -56,3 +57,75 @@ def test_a_loop_and_a_server_of_greenlets(patched_asyncio):
         assert asking.get(timeout=HANG) == texts
     finally:
         echoing.stop()
+
+
+# ---- await greenlet ----------------------------------------------------------
+
+
+async def awaiting(greenlet):
+    return await greenlet
+
+
+@pytest.fixture
+def run(patched_asyncio):
+    """Run a coroutine to its end, in a greenlet of its own."""
+    return lambda coroutine: grove.spawn(asyncio.run, coroutine).get(timeout=HANG)
+
+
+def test_a_greenlet_that_goes_on(run):
+    gate = event.Event()
+    greenlet = grove.spawn(lambda: gate.wait() and "value")
+    grove.spawn(gate.set)
+    assert run(awaiting(greenlet)) == "value"
+
+
+def test_greenlets_that_have_ended(run):
+    ended, killed, failed = (grove.spawn(f) for f in (int, grove.sleep, "".index))
+    failed.args = ("x",)
+    killed.kill()
+    grove.joinall([ended, failed])
+    assert run(awaiting(ended)) == 0
+    assert isinstance(run(awaiting(killed)), grove.GreenletExit)
+    with pytest.raises(ValueError, match="substring not found"):
+        run(awaiting(failed))
+
+
+def test_several_await_one(run):
+    gate = event.Event()
+    greenlet = grove.spawn(gate.wait)
+
+    async def all_of_them():
+        asyncio.get_running_loop().call_soon(gate.set)
+        return await asyncio.gather(*(awaiting(greenlet) for _ in range(3)))
+
+    assert run(all_of_them()) == [True] * 3
+
+
+def test_who_is_cancelled_leaves_the_greenlet_alone(run):
+    gate = event.Event()
+    greenlet = grove.spawn(gate.wait)
+
+    async def give_up():
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(awaiting(greenlet), 0.001)
+
+    run(give_up())
+    assert not greenlet.ready() and not greenlet.has_links()
+    gate.set()
+    assert greenlet.get(timeout=HANG) is True
+
+
+def test_a_greenlet_of_another_thread(run):
+    gate = event.Event()
+    greenlet = grove.spawn(gate.wait)
+    awaited = []
+    thread = threading.Thread(
+        target=lambda: awaited.append(asyncio.run(awaiting(greenlet)))
+    )
+    thread.start()
+    while not greenlet.has_links():
+        grove.sleep(0)
+    gate.set()
+    while thread.is_alive():
+        grove.sleep(0)
+    assert awaited == [True]

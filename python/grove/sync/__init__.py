@@ -2,6 +2,7 @@
 
     linkable.py      the protocol of links, by name
     waiter.py        a Waiter of several values
+    awaited.py       await greenlet, in a coroutine of asyncio
     timer.py         Timeout.timer, made by the compiled Timeout
     queue_locks.py   the mutex and conditions of a Queue, for those who use them
     imap.py          the results of concurrent calls, as they come

@@ -255,6 +255,19 @@ static PyMethodDef class_methods[] = {
 
 static PyNumberMethods green_number = {.nb_bool = green_bool};
 
+/* await greenlet: asyncio's side of it is in Python, fetched when it is asked
+ * for, since asyncio takes longer to import than all of this package. */
+static PyObject *green_await(PyObject *self)
+{
+    PyObject *module = PyImport_ImportModule("grove.sync.awaited");
+    PyObject *iterator =
+        module ? PyObject_CallMethod(module, "awaited", "O", self) : NULL;
+    Py_XDECREF(module);
+    return iterator;
+}
+
+static PyAsyncMethods green_async = {.am_await = green_await};
+
 PyDoc_STRVAR(green_doc, "Greenlet(run=None, *args, **kwargs)\n--\n\n"
                         "A greenlet that the hub runs. Subclasses may override "
                         "_run instead of passing\n"
@@ -273,6 +286,7 @@ PyTypeObject Greenlet_Type = {
     .tp_dealloc = green_dealloc,
     .tp_repr = green_repr,
     .tp_as_number = &green_number,
+    .tp_as_async = &green_async,
     .tp_methods = class_methods,
     .tp_getset = green_getset,
 };

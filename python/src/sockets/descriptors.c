@@ -60,8 +60,8 @@ static PyObject *fd_closed(PyObject *module, PyObject *arg)
     return told(arg, hub_closing);
 }
 
-/* poll(2) for one who does not want to wait. Whoever asks again and again, as an
- * event loop inside a greenlet does, starves nobody: it gives a turn when
+/* poll(2) for one who does not want to wait. Whoever asks again and again, as
+ * an event loop inside a greenlet does, starves nobody: it gives a turn when
  * nothing is ready, and now and then when something is. */
 static int poll_at_once(const struct call *call, struct pollfd *fds, size_t n)
 {
