@@ -10,6 +10,13 @@ import grove
 import pytest
 from grove._greenlet import GreenletExit, getcurrent, gettrace, greenlet, settrace
 
+STALE_CODE = pytest.mark.skipif(
+    hasattr(sys, "gettotalrefcount") and (3, 12) <= sys.version_info < (3, 15),
+    reason="a debug build of CPython 3.12 to 3.14 asserts that code which runs is "
+    "prepared for what is traced now, and lets nobody prepare that of suspended "
+    "greenlets; 3.15 does, and release builds do not mind",
+)
+
 
 class Traced:
     """The events of a block, as (event, origin, target)."""
@@ -288,12 +295,7 @@ def test_sys_settrace_set_in_a_greenlet_is_the_threads():
     assert seen == ["traced_later", "traced_later"]
 
 
-@pytest.mark.skipif(
-    hasattr(sys, "gettotalrefcount") and (3, 12) <= sys.version_info < (3, 15),
-    reason="a debug build of CPython 3.12 to 3.14 asserts that code which runs is "
-    "prepared for what is traced now, and lets nobody prepare that of suspended "
-    "greenlets; 3.15 does, and release builds do not mind",
-)
+@STALE_CODE
 def test_sys_settrace_removed_in_a_greenlet():
     def tracer(frame, event, arg):
         seen.append(frame.f_code.co_name)
@@ -320,6 +322,7 @@ def test_sys_settrace_removed_in_a_greenlet():
     assert "removes" in seen and "not_traced" not in seen
 
 
+@STALE_CODE
 @pytest.mark.parametrize("how", ["settrace", "setprofile"])
 def test_tracing_begins_while_a_greenlet_is_suspended(how):
     """In another thread, which leaves the code that this one runs traced."""
