@@ -1,8 +1,7 @@
 /*
  * A child's life: it is started on a worker, since posix_spawn holds up its
- * thread until the program is loaded; waited for by its pidfd, which is ready
- * from its end on and can be waited for in any hub; and reaped, once, under the
- * handle's lock. SIGCHLD is not touched, and nobody else's children are.
+ * thread until the program is loaded; waited for by a descriptor (child.c) that
+ * is ready from its end on; and reaped, once, under the handle's lock.
  *
  * A handle that is given up before the child's end leaves the reaping to a
  * detached fiber of that hub, which does not keep the hub from ending or from
@@ -15,7 +14,7 @@
  *   1. What becomes one of the child's descriptors 0 to 2 has a higher number
  *      until then, so that giving out one does not overwrite another.
  *   2. The pid is used only before the child is reaped, under the lock: after
- *      that it may be another process's. There is a pidfd as long.
+ *      that it may be another process's. There is a descriptor as long.
  */
 #include <assert.h>
 #include <errno.h>
@@ -23,7 +22,6 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
-#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,12 +37,12 @@ struct start {
     struct offload_job job; /* without drop: it stands on the caller's stack */
     const grove_process_attr *attr; /* a copy of the caller's */
     char *const *argv;              /* the caller's: program and arguments */
-    sigset_t mask; /* of the caller: workers block all signals */
-    int child[3];  /* what becomes its descriptors; -1: inherited */
-    int ours[3];   /* our ends of pipes; -1: none */
-    pid_t pid;     /* of the child, once it is there */
-    int pidfd;     /* -1: it has ended, and nobody will know how */
-    int result;    /* 0, or the negative errno of what could not be done */
+    sigset_t mask;     /* of the caller: workers block all signals */
+    int child[3];      /* what becomes its descriptors; -1: inherited */
+    int ours[3];       /* our ends of pipes; -1: none */
+    struct child told; /* of the child, once it is there; without an end if
+                          it has, and nobody will know how */
+    int result;        /* 0, or the negative errno of what could not be done */
 };
 
 static void close_all(int fds[3])
@@ -144,7 +142,7 @@ static int set_attributes(posix_spawnattr_t *attr, const struct start *s)
 }
 
 /* As posix_spawnp: 0 or an errno. */
-static int spawn(struct start *s)
+static int spawn(struct start *s, pid_t *pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
@@ -158,7 +156,7 @@ static int spawn(struct start *s)
     if (r == 0)
         r = set_attributes(&attr, s);
     if (r == 0)
-        r = posix_spawnp(&s->pid, s->argv[0], &actions, &attr, s->argv,
+        r = posix_spawnp(pid, s->argv[0], &actions, &attr, s->argv,
                          s->attr->env ? s->attr->env : environ);
     posix_spawnattr_destroy(&attr);
 fail_actions:
@@ -169,26 +167,25 @@ fail_actions:
 static void run_start(struct offload_job *job)
 {
     struct start *s = container_of(job, struct start, job);
-    s->result = -spawn(s);
+    pid_t pid = 0;
+    s->result = -spawn(s, &pid);
     if (s->result < 0)
         return;
-    assert(s->pid > 0 && s->pidfd < 0);
-    s->pidfd = pidfd_open(s->pid, 0);
-    /* ESRCH: SIGCHLD is ignored, so that the system has reaped it already. */
-    if (s->pidfd >= 0 || errno == ESRCH)
+    s->result = child_open(&s->told, pid);
+    if (s->result == -ESRCH) /* SIGCHLD is ignored: it is reaped already */
+        s->result = 0;
+    if (s->result == 0)
         return;
     /* No descriptor to be had: better no child than one out of control. */
-    s->result = -errno;
-    kill(s->pid, SIGKILL);
-    waitpid(s->pid, NULL, 0);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
 }
 
 static void process_init(struct grove_process *p, const struct start *s)
 {
-    assert(s->result == 0 && s->pid > 0);
-    p->pid = s->pid;
-    p->pidfd = s->pidfd;
-    p->reaped = s->pidfd < 0;
+    assert(s->result == 0 && s->told.pid > 0);
+    p->child = s->told;
+    p->reaped = p->child.end < 0;
     p->result = p->reaped ? -ECHILD : 0;
     for (int i = 0; i < 3; i++)
         p->pipes[i] = s->ours[i];
@@ -216,8 +213,7 @@ int grove_process_spawn_until(grove_process **out,
                       .attr = &taken,
                       .argv = argv,
                       .child = {-1, -1, -1},
-                      .ours = {-1, -1, -1},
-                      .pidfd = -1};
+                      .ours = {-1, -1, -1}};
     pthread_sigmask(SIG_SETMASK, NULL, &s.mask);
     int r = s.attr->new_session && s.attr->new_group ? -EINVAL : open_ends(&s);
     if (r == 0)
@@ -259,18 +255,14 @@ static int status_of(const siginfo_t *info)
  * know. */
 static bool reap(struct grove_process *p)
 {
+    siginfo_t info;
     pthread_mutex_lock(&p->lock);
-    siginfo_t info = {.si_pid = 0};
-    assert(p->reaped || p->pidfd >= 0);
-    if (p->reaped) {
-    } else if (waitid((idtype_t)P_PIDFD, (id_t)p->pidfd, &info,
-                      WEXITED | WNOHANG) < 0) {
-        p->result = -errno;
-        p->reaped = true;
-    } else if (info.si_pid) {
+    int r = p->reaped ? 0 : child_reap(&p->child, &info);
+    if (r > 0)
         p->status = status_of(&info);
-        p->reaped = true;
-    }
+    if (r < 0)
+        p->result = r;
+    p->reaped |= r != 0;
     bool reaped = p->reaped;
     pthread_mutex_unlock(&p->lock);
     return reaped;
@@ -283,7 +275,7 @@ int grove_process_wait_until(grove_process *p, int *status, int64_t deadline)
         return -errno;
     hub_turn(hub);
     while (!reap(p)) {
-        int r = hub_wait_fd(hub, p->pidfd, LOOP_READ, deadline, "process");
+        int r = hub_wait_fd(hub, p->child.end, LOOP_READ, deadline, "process");
         if (r < 0)
             return r == -ENOSPC ? -ENOMEM : r;
         if (r == HUB_TRANSFERRED)
@@ -302,18 +294,15 @@ int grove_process_wait(grove_process *p, int *status)
 int grove_process_kill(grove_process *p, int signum)
 {
     pthread_mutex_lock(&p->lock);
-    int r = -ESRCH;
-    assert(p->reaped || p->pidfd >= 0);
-    if (!p->reaped)
-        r = pidfd_send_signal(p->pidfd, signum, NULL, 0) < 0 ? -errno : 0;
+    int r = p->reaped ? -ESRCH : child_signal(&p->child, signum);
     pthread_mutex_unlock(&p->lock);
     return r;
 }
 
-/* The pidfd stays open as long as the handle. */
+/* It stays open as long as the handle. */
 static int end_fd(const struct grove_process *p)
 {
-    return p->pidfd;
+    return p->child.end;
 }
 
 __attribute__((constructor)) static void tell_select(void)
@@ -325,7 +314,7 @@ __attribute__((constructor)) static void tell_select(void)
 
 pid_t grove_process_pid(const grove_process *p)
 {
-    return p->pid;
+    return p->child.pid;
 }
 
 int grove_process_fd(const grove_process *p, int number)
@@ -344,8 +333,8 @@ void grove_process_close(grove_process *p, int number)
 static void destroy(struct grove_process *p)
 {
     assert(p->pipes[0] < 0 && p->pipes[1] < 0 && p->pipes[2] < 0);
-    if (p->pidfd >= 0)
-        grove_close(p->pidfd);
+    if (p->child.end >= 0)
+        grove_close(p->child.end);
     pthread_mutex_destroy(&p->lock);
     free(p);
 }
@@ -358,7 +347,8 @@ static void *see_off(void *arg)
     struct hub *hub = hub_self();
     hub->unref++;
     while (!reap(p)) {
-        int r = hub_wait_fd(hub, p->pidfd, LOOP_READ, GROVE_NEVER, "process");
+        int r =
+            hub_wait_fd(hub, p->child.end, LOOP_READ, GROVE_NEVER, "process");
         if (r < 0 && r != -ECANCELED)
             break;
     }

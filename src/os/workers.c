@@ -24,7 +24,7 @@
  *      so the waiter's stack is there until the wake has arrived.
  *
  * The worker that went idle last is woken first, so that those in excess stay
- * idle and end. Workers block all signals: those are for the program's threads.
+ * idle and end.
  *
  * Any thread may call these.
  */
@@ -34,10 +34,10 @@
 #include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "fiber/log.h"
+#include "os/helper.h"
 
 #define DEFAULT_MAX 64
 
@@ -248,30 +248,8 @@ static void *work(void *arg)
     pool.threads--;
     workers_unlock();
     pthread_cond_destroy(&self.wake);
-    atomic_fetch_sub(&hub_helpers, 1);
+    helper_ends();
     return NULL;
-}
-
-/* A new worker, which is counted already. 0 or an errno. */
-static int start_worker(void)
-{
-    pthread_attr_t attr;
-    pthread_t thread;
-    sigset_t all, old;
-    int r = pthread_attr_init(&attr);
-    if (r)
-        return r;
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, WORKER_STACK);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    atomic_fetch_add(&hub_helpers, 1);
-    r = pthread_create(&thread, &attr, work, NULL);
-    if (r)
-        atomic_fetch_sub(&hub_helpers, 1);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    pthread_attr_destroy(&attr);
-    return r;
 }
 
 /* ---- jobs ---------------------------------------------------------------- */
@@ -296,7 +274,7 @@ int workers_submit(struct offload_job *job)
     }
     pool.threads++;
     workers_unlock();
-    int r = start_worker();
+    int r = helper_start(work, NULL, WORKER_STACK);
     if (likely(r == 0))
         return 0;
     workers_lock();
@@ -318,7 +296,6 @@ static void in_child(void)
     pool.first = pool.last = NULL;
     pool.queued = 0;
     pool.threads = 0;
-    atomic_store(&hub_helpers, 0);
     pool.idle = NULL;
     pool.generation++;
     pthread_cond_init(&pool.done, NULL);
@@ -357,7 +334,7 @@ static void catch_up(void)
         workers_unlock();
         if (!more)
             return;
-        if (start_worker() != 0) {
+        if (helper_start(work, NULL, WORKER_STACK) != 0) {
             workers_lock();
             pool.threads--;
             workers_unlock();

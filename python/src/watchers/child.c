@@ -1,38 +1,39 @@
 /*
  * loop.child(pid, trace=0, ref=True): a watcher of a child process that ends.
- * It reaps the child. A process descriptor tells of the end, so that SIGCHLD is
- * left alone, and no other child is touched; only for pid 0, any child, SIGCHLD
- * is watched. On the main thread's loop only, as in gevent.
+ * It reaps the child. A descriptor tells of the end (child.h), so that SIGCHLD
+ * is left alone, and no other child is touched; only for pid 0, any child,
+ * SIGCHLD is watched. On the main thread's loop only, as in gevent.
  */
 #include "watchers/signals.h"
 
+#include "os/child.h"
+
 #include <structmember.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 typedef struct ChildWatcher {
     Watcher base;
-    struct loop_wait wait;   /* for pidfd; back set: armed */
+    struct loop_wait wait;   /* for child.end; back set: armed */
     struct signal_link link; /* linked while active, if pid is 0 */
-    int pidfd;               /* ours to close; -1: none */
+    struct child child;      /* its end: ours to close; -1: none */
     int pid;                 /* the child; 0: any */
     int rpid;                /* the one that was reaped last; 0: none yet */
     int rstatus;             /* its status, as waitpid gives it */
 } ChildWatcher;
 
-static void forget_pidfd(ChildWatcher *c)
+static void forget_child(ChildWatcher *c)
 {
-    if (c->pidfd < 0)
+    if (c->child.end < 0)
         return;
     struct hub *hub = watcher_hub(&c->base);
     if (c->wait.back) {
         loop_wait_remove(&hub->loop, &c->wait);
         hub->unref--;
     }
-    hub_closing(c->pidfd);
-    close(c->pidfd);
-    c->pidfd = -1;
+    hub_closing(c->child.end);
+    close(c->child.end);
+    c->child.end = -1;
 }
 
 /* Whether a child has ended, which is reaped then. */
@@ -71,8 +72,8 @@ static void on_sigchld(struct signal_link *link)
 static int wait_for(ChildWatcher *c)
 {
     struct hub *hub = watcher_hub(&c->base);
-    assert(c->pidfd >= 0 && !c->wait.back);
-    struct loop_fd *record = loop_fd(&hub->loop, c->pidfd);
+    assert(c->child.end >= 0 && !c->wait.back);
+    struct loop_fd *record = loop_fd(&hub->loop, c->child.end);
     int r = record ? loop_register(&hub->loop, record) : -errno;
     if (r < 0) {
         errno = -r;
@@ -87,7 +88,7 @@ static int wait_for(ChildWatcher *c)
 static int child_arm(Watcher *w)
 {
     ChildWatcher *c = (ChildWatcher *)w;
-    if (c->pidfd >= 0 || c->rpid)
+    if (c->child.end >= 0 || c->rpid)
         return 0;
     if (c->pid == 0)
         return signal_watch(watcher_thread(w), SIGCHLD, &c->link);
@@ -100,8 +101,9 @@ static int child_arm(Watcher *w)
     }
     if (r != 0) /* it has ended, or is no child of ours: nothing will come */
         return 0;
-    c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
-    if (c->pidfd < 0) {
+    int opened = child_open(&c->child, c->pid);
+    if (opened < 0) {
+        errno = -opened;
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
     }
@@ -112,7 +114,7 @@ static void child_disarm(Watcher *w)
 {
     ChildWatcher *c = (ChildWatcher *)w;
     signal_unwatch(SIGCHLD, &c->link);
-    forget_pidfd(c);
+    forget_child(c);
 }
 
 /* For pid 0, several may have ended. */
@@ -159,7 +161,7 @@ static PyObject *child_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     c->pid = pid;
-    c->pidfd = -1;
+    c->child.end = -1;
     c->wait.direction = LOOP_READ;
     c->wait.fn = on_end;
     c->link.fn = on_sigchld;
