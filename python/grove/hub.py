@@ -2,7 +2,6 @@
 
 import sys
 import threading
-from _thread import get_ident as get_thread_ident
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -35,6 +34,8 @@ from grove.exceptions import (
 from grove.hubs.fork import fork
 from grove.hubs.hub import Hub
 from grove.hubs.signals import signal_handler as signal
+from grove.stdlib.natives import MAIN_THREAD_IDENT
+from grove.stdlib.natives import get_ident as get_thread_ident
 
 __all__ = [
     "GreenletExit",
@@ -53,8 +54,6 @@ __all__ = [
 # thread wakes no greenlets: one that waits for that gets LoopExit.
 with suppress(RuntimeError):  # it is ending already
     threading._register_atexit(thread_background, True)
-
-MAIN_THREAD_IDENT = threading.main_thread().ident
 
 
 _get_hub_noargs = get_hub

@@ -5,9 +5,9 @@ package's, which let other greenlets run while they wait. Do it first, before
 other modules have taken the old ones by `from socket import socket`.
 
 Of the parts that patch_all knows, those whose replacement is here do something:
-time, socket, dns, select and ssl. Builtins and contextvars need nothing:
-greenlets have contexts of their own. The flags os, thread, subprocess, signal,
-queue and sys are accepted and change nothing yet; their modules go on as they
+thread, queue, time, socket, dns, select and ssl. Builtins and contextvars need
+nothing: greenlets have contexts of their own. The flags os, subprocess, signal
+and sys are accepted and change nothing yet; their modules go on as they
 are, and a MonkeyPatchWarning says so.
 """
 
@@ -30,7 +30,6 @@ from grove.patching.parts import (
     patch_contextvars,
     patch_dns,
     patch_os,
-    patch_queue,
     patch_select,
     patch_selectors,
     patch_signal,
@@ -38,9 +37,9 @@ from grove.patching.parts import (
     patch_ssl,
     patch_subprocess,
     patch_sys,
-    patch_thread,
     patch_time,
 )
+from grove.patching.threads import patch_queue, patch_thread
 from grove.patching.warning import MonkeyPatchWarning
 from grove.patching.whole import patch_all
 

@@ -21,7 +21,7 @@ class GeventSelector(_stdlib.EpollSelector):
 DefaultSelector = GeventSelector
 
 
-def _gevent_did_monkey_patch(target: Any) -> None:
+def _gevent_did_monkey_patch(target: Any, items: list[str], warn: Any) -> None:
     """The classes that are not replaced wait through what they hold."""
     target.PollSelector._selector_cls = _select.poll
     target.EpollSelector._selector_cls = _select.epoll

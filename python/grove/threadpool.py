@@ -12,8 +12,6 @@ import itertools
 import os
 import threading
 import weakref
-from _thread import allocate_lock as _allocate_lock
-from _thread import get_ident as _get_ident
 from collections.abc import Callable
 from concurrent.futures.thread import BrokenThreadPool
 from typing import Any
@@ -23,6 +21,7 @@ from grove.event import AsyncResult, Event
 from grove.exceptions import InvalidThreadUseError
 from grove.lock import Semaphore
 from grove.pool import GroupMappingMixin
+from grove.stdlib import natives
 from grove.threads.workers import Workers
 
 __all__ = ["ThreadPool", "ThreadPoolExecutor", "ThreadResult"]
@@ -156,7 +155,7 @@ class ThreadPool(GroupMappingMixin):
         return self._workers.tasks
 
     def _check_thread(self) -> None:
-        if self.hub.thread_ident != _get_ident():
+        if self.hub.thread_ident != natives.get_ident():
             raise InvalidThreadUseError(
                 f"{self!r} is used on a thread other than its hub's"
             )
@@ -196,7 +195,7 @@ class ThreadPool(GroupMappingMixin):
         self._idle.wait()
 
     def _apply_immediately(self) -> bool:
-        return self.hub.thread_ident != _get_ident()
+        return self.hub.thread_ident != natives.get_ident()
 
     def _apply_async_use_greenlet(self) -> bool:
         return True  # spawn() gives no Greenlet
@@ -233,7 +232,7 @@ class _Signal:
     can set."""
 
     def __init__(self) -> None:
-        self._lock = _allocate_lock()
+        self._lock = natives.RLock()
         self._flag = False
         self._waiting: list[ThreadResult] = []
 
@@ -289,6 +288,8 @@ class _FutureProxy(concurrent.futures.Future):
 
     def __init__(self) -> None:
         super().__init__()
+        # Native threads hold it, and none of them waits while it does.
+        self._condition = threading.Condition(natives.RLock())
         self._waiters = _Waiters()
         self._signal = _Signal()
         self._links: list[tuple[Callable, ThreadResult]] = []
@@ -407,7 +408,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
     ) -> None:
         """As concurrent.futures.ThreadPoolExecutor."""
         super().__init__(max_workers, thread_name_prefix, initializer, initargs)
-        self._native_lock = _allocate_lock()
+        self._native_lock = natives.RLock()
         # The threads must not keep the executor: when it goes, they end.
         executor = weakref.ref(self)
         prefix, number = self._thread_name_prefix, itertools.count()
@@ -474,7 +475,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         self.shutdown(wait=False)
 
     def _on_fork(self) -> None:
-        self._native_lock = _allocate_lock()
+        self._native_lock = natives.RLock()
         self._native.reset()
 
 

@@ -44,8 +44,12 @@ NAMES = {
         GeventWillPatchAllEvent GeventDidPatchAllEvent
         GeventDidPatchBuiltinModulesEvent DoNotPatch
         notify_and_call_entry_points""",
-    "thread": "",
-    "threading": "",
+    "thread": """allocate_lock get_ident exit LockType stack_size start_new_thread
+        _local error TIMEOUT_MAX allocate exit_thread interrupt_main start_new
+        get_native_id RLock""",
+    "threading": """local _start_new_thread _allocate_lock Lock RLock get_ident
+        _get_ident _sleep _DummyThread Thread Timer _set_sentinel _CRLock
+        main_native_thread getcurrent""",
     "time": "sleep",
     "socket": """create_connection socket SocketType fromfd socketpair getaddrinfo
         gethostbyname gethostbyname_ex gethostbyaddr getnameinfo getfqdn
@@ -101,6 +105,8 @@ MEMBERS = {
     "lock.DummySemaphore": "locked ready acquire release wait rawlink unlink",
     "lock.RLock": """acquire release locked _is_owned _release_save
         _acquire_restore __enter__ __exit__""",
+    "thread.LockType": """acquire release locked acquire_lock release_lock
+        locked_lock counter rawlink wait _at_fork_reinit __enter__ __exit__""",
     "queue.SimpleQueue": """put get peek put_nowait get_nowait peek_nowait qsize
         __len__ empty full copy maxsize __iter__ __next__ __class_getitem__ _put
         _get _peek _create_queue queue hub""",
@@ -128,8 +134,7 @@ MEMBERS = {
 
 #: Modules that later parts of the package bring.
 LATER = set(
-    """thread threading subprocess os signal builtins fileobject resolver
-    backdoor""".split()
+    "subprocess os signal builtins fileobject resolver backdoor".split()
 )
 
 

@@ -197,15 +197,16 @@ def test_hub_is_that_of_who_waited_first():
     assert event.hub is None
 
 
-def test_at_fork_reinit_forgets_who_waits():
-    event = Event()
-    waiter = grove.spawn(event.wait, 0.05)
-    event.rawlink(print)
+def test_at_fork_reinit_keeps_who_waits_as_with_gevent():
+    event, called = Event(), []
+    waiter = grove.spawn(event.wait, 60)
+    event.rawlink(called.append)
     grove.sleep(0)
     event._at_fork_reinit()
-    assert event.linkcount() == 0
+    assert event.linkcount() == 2
     event.set()
-    assert waiter.get(timeout=60) is False
+    assert waiter.get(timeout=60) is True
+    assert called == [event]
 
 
 # ---- event, result

@@ -78,7 +78,7 @@ def test_patch_all_and_again():
 
 
 #: Flags of patch_all whose modules have no replacement yet.
-UNPATCHED = ["os", "thread", "subprocess", "signal", "queue"]
+UNPATCHED = ["os", "subprocess", "signal"]
 
 
 def warnings_of(call):
@@ -99,7 +99,7 @@ def test_plain_patch_all_names_what_stays_as_it_is():
     [(category, file, line, message)] = warnings_of("monkey.patch_all()")
     assert category == "MonkeyPatchWarning"
     assert (file, line) == ("<string>", "6")  # of who calls it
-    assert message.startswith("not patched: os, thread, subprocess, signal, queue.")
+    assert message.startswith("not patched: os, subprocess, signal.")
 
 
 @pytest.mark.parametrize("flag", [*UNPATCHED, "sys"])
@@ -127,8 +127,8 @@ def test_no_warning_without_them():
 def test_what_warns_changes_nothing():
     """The list of what warns is not longer than it must be, nor shorter."""
     run(f"""
-        import os, queue, signal, subprocess, sys, threading, _thread
-        modules = [os, queue, signal, subprocess, sys, threading, _thread]
+        import os, signal, subprocess, sys
+        modules = [os, signal, subprocess, sys]
         before = [dict(vars(module)) for module in modules]
         from grove import monkey
         from grove.patching.parts import NOT_PATCHED
@@ -162,11 +162,15 @@ def test_events_in_order():
         assert names[0] == "GeventWillPatchAllEvent"
         assert names[-2:] == [
             "GeventDidPatchBuiltinModulesEvent", "GeventDidPatchAllEvent"]
-        assert names[1:-2] == [
-            "GeventWillPatchModuleEvent", "GeventDidPatchModuleEvent"
-        ] * (len(names[1:-2]) // 2)
-        modules = [e.module_name for e in seen[1:-2:2]]
-        assert modules == ["time", "socket", "select", "selectors", "ssl"]
+        will, did = "GeventWillPatchModuleEvent", "GeventDidPatchModuleEvent"
+        # Threads are patched once both modules are.
+        assert names[1:5] == [will, will, did, did]
+        assert names[5:-2] == [will, did] * (len(names[5:-2]) // 2)
+        modules = [e.module_name for e in seen[1:-2]]
+        assert modules == [
+            "_thread", "threading", "thread", "threading", *["time"] * 2,
+            *["socket"] * 2, *["select"] * 2, *["selectors"] * 2, *["ssl"] * 2,
+            *["queue"] * 2], modules
         assert seen[0].patch_all_kwargs == {"extra": 1}
         assert seen[0].will_patch_module("socket")
         assert not seen[0].will_patch_module("sys")

@@ -7,7 +7,6 @@ import os
 import sys
 import warnings
 import weakref
-from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +21,7 @@ from grove.events import (
 )
 from grove.monitoring.tracer import GreenletTracer
 from grove.settings.config import config
+from grove.stdlib.natives import allocate_lock, start_new_thread
 
 __all__ = ["PeriodicMonitoringThread"]
 

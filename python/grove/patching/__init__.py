@@ -4,6 +4,9 @@
     originals.py   what was replaced, and replacing a name
     module.py      replacing the names of one module
     parts.py       the standard modules, one by one
+    threads.py     those of threads and queues
+    existing_locks.py    locks that there are when threads are patched
+    running_threads.py   threads that run then, at the end and at a fork
     whole.py       patch_all
     command.py     python -m grove.monkey
 

@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from grove import events
-from grove.patching.originals import patch_item
+from grove.patching.originals import get_original, patch_item, remove_item
 from grove.patching.warning import warn
 
 __all__ = ["patch_by_name", "patch_module"]
@@ -17,6 +17,37 @@ class _BadImplements(AttributeError):
 
     def __init__(self, module: ModuleType) -> None:
         super().__init__(f"module {module.__name__} has no list __implements__")
+
+
+class _Request:
+    """What a source module's _gevent_do_monkey_patch(request) is given, if it has
+    one: then that does the patching."""
+
+    get_original = staticmethod(get_original)
+
+    def __init__(
+        self,
+        target_module: ModuleType,
+        source_module: ModuleType,
+        items: list[str],
+        patch_kwargs: dict[str, Any],
+    ) -> None:
+        self.target_module = target_module
+        self.source_module = source_module
+        self.items = items
+        self.patch_kwargs = patch_kwargs
+
+    def default_patch_items(self) -> None:
+        """Replace the names, as is done without a function of the module's own."""
+        for item in self.items:
+            patch_item(self.target_module, item, getattr(self.source_module, item))
+
+    def remove_item(self, target_module: ModuleType | str, *items: str) -> None:
+        """Delete names of a module, by default of the one that is patched."""
+        if isinstance(target_module, str):
+            target_module, items = self.target_module, (target_module, *items)
+        for item in items:
+            remove_item(target_module, item)
 
 
 def patch_module(
@@ -55,10 +86,12 @@ def patch_module(
             )
     except events.DoNotPatch:
         return False
-    for item in items:
-        patch_item(target_module, item, getattr(source_module, item))
+    request = _Request(target_module, source_module, items, _patch_kwargs or {})
+    getattr(source_module, "_gevent_do_monkey_patch", _Request.default_patch_items)(
+        request
+    )
     if _call_hooks:
-        _hook(source_module, target_module, "_gevent_did_monkey_patch", None)
+        _hook(source_module, target_module, "_gevent_did_monkey_patch", items)
     if _notify_did_subscribers:
         events.notify_and_call_entry_points(
             events.GeventDidPatchModuleEvent(name, source_module, target_module)
@@ -67,20 +100,23 @@ def patch_module(
 
 
 def _hook(
-    source: ModuleType, target: ModuleType, name: str, items: list[str] | None
+    source: ModuleType, target: ModuleType, name: str, items: list[str]
 ) -> None:
     """Call the source module's own hook of that name, if it has one."""
     hook = getattr(source, name, None)
-    if hook is None:
-        return
-    if items is None:
-        hook(target)
-    else:
+    if hook is not None:
         hook(target, items, warn)
 
 
-def patch_by_name(name: str, items: Iterable[str] | None = None) -> bool:
-    """Patch standard module `name` by grove.name."""
+def patch_by_name(
+    name: str, items: Iterable[str] | None = None, told: bool = True
+) -> bool:
+    """Patch standard module `name` by grove.name.
+
+    Args:
+        items: the names; None: all that grove.name implements.
+        told: whether listeners learn at once that it was done.
+    """
     source = importlib.import_module(f"grove.{name}")
     target = importlib.import_module(getattr(source, "__target__", name))
-    return patch_module(target, source, items)
+    return patch_module(target, source, items, _notify_did_subscribers=told)

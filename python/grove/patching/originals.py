@@ -57,10 +57,9 @@ def get_original(mod_name: str | Iterable[str], item_name: str | Iterable[str]) 
 
 
 def patch_item(module: ModuleType, attr: str, newitem: Any) -> None:
-    """Make module.attr newitem, keeping the first original in `saved`."""
+    """Make module.attr newitem, keeping the first original in `saved`, even if
+    that is what it stays."""
     old = getattr(module, attr, _MISSING)
-    if old is newitem:
-        return
     if old is not _MISSING:
         saved.setdefault(module.__name__, {}).setdefault(attr, old)
     setattr(module, attr, newitem)

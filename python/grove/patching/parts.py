@@ -11,7 +11,7 @@ from grove.patching.module import patch_by_name
 from grove.patching.warning import warn
 
 #: The flags of patch_all that change nothing though programs rely on them.
-NOT_PATCHED = ("os", "thread", "sys", "subprocess", "signal", "queue")
+NOT_PATCHED = ("os", "sys", "subprocess", "signal")
 
 
 def patch_time() -> bool:
@@ -79,17 +79,6 @@ def patch_os() -> None:
     warn_of(["os"])
 
 
-def patch_thread(
-    threading: bool = True,
-    _threading_local: bool = True,
-    Event: bool = True,
-    logging: bool = True,
-    existing_locks: bool = True,
-) -> None:
-    """Nothing yet: threads and their locks stay native."""
-    warn_of(["thread"])
-
-
 def patch_subprocess() -> None:
     """Nothing yet: waiting for a child process blocks the thread."""
     warn_of(["subprocess"])
@@ -98,11 +87,6 @@ def patch_subprocess() -> None:
 def patch_signal() -> None:
     """Nothing yet: signal handlers run where Python runs them."""
     warn_of(["signal"])
-
-
-def patch_queue() -> None:
-    """Nothing yet: the module queue stays native."""
-    warn_of(["queue"])
 
 
 def patch_sys(stdin: bool = True, stdout: bool = True, stderr: bool = True) -> None:

@@ -4,7 +4,7 @@ import importlib
 from typing import Any
 
 from grove import events
-from grove.patching import parts
+from grove.patching import parts, threads
 from grove.patching.warning import warn
 
 __all__ = ["patch_all"]
@@ -68,6 +68,8 @@ def patch_all(
     if ssl:
         # The standard ssl derives its classes from the socket it finds.
         importlib.import_module("grove.ssl")
+    if thread:
+        threads.patch_thread(Event=Event)
     if time:
         parts.patch_time()
     if socket:
@@ -80,6 +82,8 @@ def patch_all(
         parts.patch_builtins()
     if contextvars:
         parts.patch_contextvars()
+    if queue:
+        threads.patch_queue()
     events.notify_and_call_entry_points(
         events.GeventDidPatchBuiltinModulesEvent(arguments, kwargs)
     )

@@ -1,9 +1,9 @@
 """Native threads and what they need, whatever was patched."""
 
-from _queue import Empty as EmptyTimeout
-from _queue import SimpleQueue as Queue
-from _thread import allocate_lock as Lock
-from _thread import get_ident as get_thread_ident
-from _thread import start_new_thread
+from grove.stdlib.natives import Empty as EmptyTimeout
+from grove.stdlib.natives import SimpleQueue as Queue
+from grove.stdlib.natives import allocate_lock as Lock
+from grove.stdlib.natives import get_ident as get_thread_ident
+from grove.stdlib.natives import start_new_thread
 
 __all__ = ["EmptyTimeout", "Lock", "Queue", "get_thread_ident", "start_new_thread"]

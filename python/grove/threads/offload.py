@@ -5,19 +5,16 @@ MAX_THREADS threads are started; further calls queue. Threads that have had
 nothing to do for IDLE_SECONDS end.
 """
 
-import _thread
 import os
-from _queue import Empty, SimpleQueue
 from collections.abc import Callable
 from typing import Any
 
 from grove import _core
+from grove.stdlib import natives
+from grove.stdlib.natives import Empty, SimpleQueue
 
 MAX_THREADS = 10
 IDLE_SECONDS = 5.0
-
-# The real one, whatever is patched later.
-_start_new_thread = _thread.start_new_thread
 
 
 class _Job:
@@ -33,7 +30,7 @@ class _Job:
         self.eventfd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         # Held while eventfd is written to or closed: the caller may be gone
         # (killed, timed out) and the number another file's.
-        self.lock = _thread.allocate_lock()
+        self.lock = natives.RLock()
 
     def run(self) -> None:
         try:
@@ -59,7 +56,7 @@ class _Workers:
 
     def reset(self) -> None:
         """As new: the threads of a forked child's parent are not its own."""
-        self.lock = _thread.allocate_lock()
+        self.lock = natives.RLock()
         self.jobs: SimpleQueue[_Job] = SimpleQueue()
         self.threads = 0
         self.unfinished = 0
@@ -72,7 +69,7 @@ class _Workers:
         self.jobs.put(job)
         if needed:
             try:
-                _start_new_thread(self._work, ())
+                natives.start_new_thread(self._work, ())
             except RuntimeError:
                 with self.lock:
                     self.threads -= 1

@@ -4,17 +4,14 @@ Nothing here waits in a greenlet, and everything may be called on any thread.
 The threads, their lock and their queue are the real ones whatever is patched.
 """
 
-import _thread
 import sys
 import threading
-from _queue import Empty, SimpleQueue
 from collections.abc import Callable
 from typing import Any
 
 from grove._core import thread_background
-
-_start_new_thread = _thread.start_new_thread
-_allocate_lock = _thread.allocate_lock
+from grove.stdlib import natives
+from grove.stdlib.natives import Empty, SimpleQueue
 
 #: A call and what is told of its end: (function, args, kwargs, result), where
 #: result has set() and handle_error(). None: the thread that gets it ends.
@@ -23,7 +20,7 @@ Task = tuple[Callable, tuple, dict, Any] | None
 
 def _forget_thread() -> None:
     """The Thread object that current_thread() made for this thread goes."""
-    ident = _thread.get_ident()
+    ident = natives.get_ident()
     if isinstance(threading._active.get(ident), threading._DummyThread):
         threading._active.pop(ident, None)
 
@@ -52,7 +49,8 @@ class Workers:
 
     def reset(self) -> None:
         """As new: a forked child has none of its parent's threads."""
-        self.lock = _allocate_lock()
+        # A finaliser that ends the threads may run while it is held.
+        self.lock = natives.RLock()
         self.tasks: SimpleQueue[Task] = SimpleQueue()
         #: Threads there are.
         self.size = 0
@@ -111,7 +109,7 @@ class Workers:
     def _start_one(self) -> None:
         self.size += 1
         try:
-            _start_new_thread(self._work, ())
+            natives.start_new_thread(self._work, ())
         except RuntimeError:
             self.size -= 1
             raise

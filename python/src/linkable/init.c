@@ -21,8 +21,8 @@ static struct raw_hooks hooks = {
 int linkable_init(PyObject *module)
 {
     static int (*const parts[])(PyObject *) = {
-        linkable_object_init, loop_exit_init, event_init,
-        async_result_init,    semaphore_init, rlock_init};
+        linkable_object_init, loop_exit_init, event_init, async_result_init,
+        semaphore_init,       lock_init,      rlock_init};
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         if (parts[i](module) < 0)
             return -1;

@@ -5,7 +5,7 @@
  *   lists.c      waiting and waking
  *   loop_exit.c  LoopExit or not: whether another thread could wake somebody
  *   object.c     AbstractLinkable; event.c, async_result.c, semaphore.c,
- *                rlock.c, those made of it
+ *                lock.c, those made of it; rlock.c
  *   init.c       the room's part of the module
  *
  * A waiter is a part of whatever waits: of the C frame of a function that parks

@@ -267,14 +267,18 @@ static void drop_all(Linkable *self)
     }
 }
 
-static PyObject *at_fork_reinit(PyObject *o, PyObject *none)
+void linkable_object_forget_hub(Linkable *self)
 {
-    Linkable *self = (Linkable *)o;
-    drop_all(self);
     if (self->home) {
         thread_unref(self->home);
         self->home = NULL;
     }
+}
+
+/* Those that wait stay: greenlets live on in a forked child. */
+static PyObject *at_fork_reinit(PyObject *self, PyObject *none)
+{
+    linkable_object_forget_hub((Linkable *)self);
     Py_RETURN_NONE;
 }
 
@@ -438,8 +442,7 @@ static PyMethodDef linkable_methods[] = {
      "If this is ready, wake all that wait and have the links called."},
     {"_notify_links", (PyCFunction)(void (*)(void))notify_links, METH_FASTCALL,
      "Wake all that wait and have the links called."},
-    {"_at_fork_reinit", at_fork_reinit, METH_NOARGS,
-     "Forget who waits and the hub."},
+    {"_at_fork_reinit", at_fork_reinit, METH_NOARGS, "Forget the hub."},
     {NULL}};
 
 static PyGetSetDef linkable_getset[] = {

@@ -49,6 +49,9 @@ static inline void linkable_object_settle(Linkable *self, struct py_thread *t)
     }
 }
 
+/* In a forked child: it has no hub. */
+void linkable_object_forget_hub(Linkable *self);
+
 /* It has become ready: wake who waits and have the links called. */
 static inline void linkable_object_notify(Linkable *self)
 {
@@ -62,6 +65,7 @@ int linkable_object_init(PyObject *module); /* object.c */
 int event_init(PyObject *module);
 int async_result_init(PyObject *module);
 int semaphore_init(PyObject *module);
+int lock_init(PyObject *module);
 int rlock_init(PyObject *module);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * RLock: a lock that the greenlet that holds it may take again. Its owner is a
- * greenlet, of whatever thread.
+ * greenlet, of whatever thread. And the RLock of the module threading, which is
+ * the same with that module's arguments.
  */
 #include "linkable/semaphore.h"
 
@@ -12,6 +13,11 @@ typedef struct RLock {
                          Never NULL */
     PyObject *owner;  /* owned: the greenlet that holds it; NULL: nobody */
     Py_ssize_t count; /* how often it has taken it */
+    /* Who held it when _at_fork_reinit() unlocked it, and how often: a greenlet
+     * lives on in the forked child, and will release it. Compared, never looked
+     * at; NULL: nobody. */
+    const void *forgiven;
+    Py_ssize_t forgiven_count;
     PyObject *weakrefs;
 } RLock;
 
@@ -57,29 +63,60 @@ static void rlock_dealloc(PyObject *o)
     Py_TYPE(o)->tp_free(o);
 }
 
-/* The current greenlet; borrowed. NULL with an exception. */
 static PyObject *myself(void)
 {
-    struct py_thread *t = thread_self();
-    return t ? (PyObject *)t->current : NULL;
+    struct py_thread *t = linkable_thread();
+    return likely(t && t->current) ? (PyObject *)t->current : lock_asker();
 }
 
-static int acquire(RLock *self, bool blocking, PyObject *timeout)
+static Semaphore *block_of(RLock *self)
+{
+    return (Semaphore *)self->block;
+}
+
+static void taken(RLock *self, PyObject *me)
+{
+    assert(!self->owner);
+    self->owner = Py_NewRef(me);
+    self->count = 1;
+}
+
+/* Without waiting: 1, 0 when another greenlet holds it, -1 with an exception.
+ */
+static inline int acquire_free(RLock *self)
 {
     PyObject *me = myself();
-    if (!me)
+    if (unlikely(!me))
         return -1;
     if (self->owner == me) {
         self->count++;
         return 1;
     }
-    int r = semaphore_acquire((Semaphore *)self->block, blocking, timeout);
+    if (block_of(self)->counter <= 0)
+        return 0;
+    block_of(self)->counter--;
+    taken(self, me);
+    return 1;
+}
+
+/* What semaphore_acquire or lock_acquire said of the block. */
+static int acquired(RLock *self, int r)
+{
     assert((r < 0) == (PyErr_Occurred() != NULL));
     if (r > 0) {
-        Py_XSETREF(self->owner, Py_NewRef(me));
-        self->count = 1;
+        PyObject *me = myself();
+        assert(me != NULL);
+        taken(self, me);
     }
     return r;
+}
+
+static int acquire(RLock *self, bool blocking, PyObject *timeout)
+{
+    int r = acquire_free(self);
+    return r ? r
+             : acquired(self,
+                        semaphore_acquire(block_of(self), blocking, timeout));
 }
 
 /* -1 is how threading.RLock spells None. */
@@ -93,11 +130,19 @@ static bool is_minus_one(PyObject *timeout)
     return seconds == -1;
 }
 
+static PyObject *rlock_enter(PyObject *self, PyObject *none)
+{
+    int r = acquire((RLock *)self, true, Py_None);
+    return r < 0 ? NULL : PyBool_FromLong(r);
+}
+
 static PyObject *rlock_acquire(PyObject *self, PyObject *const *args,
                                Py_ssize_t n, PyObject *names)
 {
     static const char *const keywords[] = {"blocking", "timeout", NULL};
     PyObject *given[] = {Py_True, Py_None};
+    if (likely(n == 0 && !names))
+        return rlock_enter(self, NULL);
     if (arguments("acquire", args, n, names, keywords, 0, given) < 0)
         return NULL;
     int blocking = PyObject_IsTrue(given[0]);
@@ -106,21 +151,30 @@ static PyObject *rlock_acquire(PyObject *self, PyObject *const *args,
     return r < 0 ? NULL : PyBool_FromLong(r);
 }
 
+/* It is not me who holds it. 0 if I did before a fork; -1 with RuntimeError. */
+static int refuse_release(RLock *self, PyObject *me)
+{
+    if (self->forgiven == me && self->forgiven_count > 0) {
+        self->forgiven_count--;
+        return 0;
+    }
+    PyErr_Format(PyExc_RuntimeError,
+                 "cannot release un-acquired lock. Owner: %R Current: %R",
+                 self->owner ? self->owner : Py_None, me);
+    return -1;
+}
+
 static int release(RLock *self)
 {
     PyObject *me = myself();
-    if (!me)
+    if (unlikely(!me))
         return -1;
-    if (self->owner != me) {
-        PyErr_Format(PyExc_RuntimeError,
-                     "cannot release un-acquired lock. Owner: %R Current: %R",
-                     self->owner ? self->owner : Py_None, me);
-        return -1;
-    }
+    if (unlikely(self->owner != me))
+        return refuse_release(self, me);
     if (--self->count == 0) {
         PyObject *owner = self->owner;
         self->owner = NULL;
-        semaphore_release((Semaphore *)self->block);
+        semaphore_release(block_of(self));
         Py_DECREF(owner);
     }
     return 0;
@@ -131,12 +185,6 @@ static PyObject *rlock_release(PyObject *self, PyObject *none)
     if (release((RLock *)self) < 0)
         return NULL;
     Py_RETURN_NONE;
-}
-
-static PyObject *rlock_enter(PyObject *self, PyObject *none)
-{
-    int r = acquire((RLock *)self, true, Py_None);
-    return r < 0 ? NULL : PyBool_FromLong(r);
 }
 
 static PyObject *rlock_exit(PyObject *self, PyObject *const *args, Py_ssize_t n)
@@ -161,13 +209,17 @@ static PyObject *rlock_is_owned(PyObject *self, PyObject *none)
 static PyObject *rlock_release_save(PyObject *o, PyObject *none)
 {
     RLock *self = (RLock *)o;
+    if (self->count == 0) {
+        PyErr_SetString(PyExc_RuntimeError, "cannot release un-acquired lock");
+        return NULL;
+    }
     PyObject *state =
         Py_BuildValue("nO", self->count, self->owner ? self->owner : Py_None);
     if (!state)
         return NULL;
     self->count = 0;
     Py_CLEAR(self->owner);
-    semaphore_release((Semaphore *)self->block);
+    semaphore_release(block_of(self));
     return state;
 }
 
@@ -185,7 +237,7 @@ static PyObject *rlock_acquire_restore(PyObject *o, PyObject *state)
     if (!PyArg_ParseTuple(state, "nO:_acquire_restore", &count, &owner))
         return NULL;
     Py_INCREF(owner);
-    if (semaphore_acquire((Semaphore *)self->block, true, Py_None) < 0) {
+    if (semaphore_acquire(block_of(self), true, Py_None) < 0) {
         Py_DECREF(owner);
         return NULL;
     }
@@ -196,16 +248,25 @@ static PyObject *rlock_acquire_restore(PyObject *o, PyObject *state)
     Py_RETURN_NONE;
 }
 
-/* In a forked child: as new. */
+/* How often the current greenlet has taken it. */
+static PyObject *rlock_recursion_count(PyObject *o, PyObject *none)
+{
+    RLock *self = (RLock *)o;
+    PyObject *me = myself();
+    return me ? PyLong_FromSsize_t(self->owner == me ? self->count : 0) : NULL;
+}
+
+/* In a forked child: unlocked. */
 static PyObject *rlock_at_fork_reinit(PyObject *o, PyObject *none)
 {
     RLock *self = (RLock *)o;
-    PyObject *block = PyObject_CallNoArgs((PyObject *)&Semaphore_Type);
-    if (!block)
-        return NULL;
-    Py_SETREF(self->block, block);
+    if (self->owner) {
+        self->forgiven = self->owner;
+        self->forgiven_count = self->count;
+    }
     self->count = 0;
     Py_CLEAR(self->owner);
+    semaphore_at_fork_reinit(block_of(self));
     Py_RETURN_NONE;
 }
 
@@ -233,8 +294,10 @@ static PyMethodDef rlock_methods[] = {
      "Release it, however often it was acquired; for _acquire_restore()."},
     {"_acquire_restore", rlock_acquire_restore, METH_O,
      "Acquire it as often as it was."},
+    {"_recursion_count", rlock_recursion_count, METH_NOARGS,
+     "How often the current greenlet has acquired it."},
     {"_at_fork_reinit", rlock_at_fork_reinit, METH_NOARGS,
-     "As new, in a forked child."},
+     "Unlocked, in a forked child."},
     {NULL}};
 
 static PyMemberDef rlock_members[] = {
@@ -261,7 +324,76 @@ static PyTypeObject RLock_Type = {
     .tp_members = rlock_members,
 };
 
+/* ---- threading.RLock ------------------------------------------------------ */
+
+static PyObject *thread_rlock_new(PyTypeObject *type, PyObject *args,
+                                  PyObject *kwargs)
+{
+    if (PyTuple_GET_SIZE(args) || (kwargs && PyDict_GET_SIZE(kwargs))) {
+        PyErr_SetString(PyExc_TypeError, "RLock() takes no arguments");
+        return NULL;
+    }
+    return rlock_new(type, args, NULL);
+}
+
+static PyObject *thread_rlock_acquire(PyObject *o, PyObject *const *args,
+                                      Py_ssize_t n, PyObject *names)
+{
+    RLock *self = (RLock *)o;
+    if (likely(n == 0 && !names))
+        return rlock_enter(o, NULL);
+    static const char *const keywords[] = {"blocking", "timeout", NULL};
+    PyObject *given[] = {Py_True, Py_None};
+    if (arguments("acquire", args, n, names, keywords, 0, given) < 0)
+        return NULL;
+    int blocking = PyObject_IsTrue(given[0]);
+    if (blocking < 0 || lock_timeout(blocking, &given[1]) < 0)
+        return NULL;
+    int r = acquire_free(self);
+    if (r == 0)
+        r = acquired(self, lock_acquire(block_of(self), args, n, names));
+    return r < 0 ? NULL : PyBool_FromLong(r);
+}
+
+static PyObject *thread_rlock_repr(PyObject *o)
+{
+    RLock *self = (RLock *)o;
+    return PyUnicode_FromFormat("<%s %s object owner=%zu count=%zd at %p>",
+                                self->owner ? "locked" : "unlocked",
+                                Py_TYPE(o)->tp_name, (size_t)self->owner,
+                                self->count, o);
+}
+
+static PyMethodDef thread_rlock_methods[] = {
+    {"acquire", (PyCFunction)(void (*)(void))thread_rlock_acquire,
+     METH_FASTCALL | METH_KEYWORDS,
+     "acquire(blocking=True, timeout=-1): take it, True; False when it does "
+     "not become free in time. -1 is for ever."},
+    {NULL}};
+
+static PyTypeObject ThreadRLock_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.thread.RLock",
+    .tp_doc = "RLock()\n--\n\n"
+              "What threading.RLock() returns: a lock that the greenlet that "
+              "holds it may take\nagain.",
+    .tp_basicsize = sizeof(RLock),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_base = &RLock_Type,
+    .tp_new = thread_rlock_new,
+    .tp_traverse = rlock_traverse,
+    .tp_clear = rlock_clear,
+    .tp_dealloc = rlock_dealloc,
+    .tp_repr = thread_rlock_repr,
+    .tp_methods = thread_rlock_methods,
+};
+
 int rlock_init(PyObject *module)
 {
-    return module_add_type(module, &RLock_Type);
+    if (module_add_type(module, &RLock_Type) < 0)
+        return -1;
+    /* The module has an RLock already. */
+    if (PyType_Ready(&ThreadRLock_Type) < 0)
+        return -1;
+    return PyModule_AddObjectRef(module, "ThreadRLock",
+                                 (PyObject *)&ThreadRLock_Type);
 }

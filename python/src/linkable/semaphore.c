@@ -73,6 +73,7 @@ void semaphore_release(Semaphore *self)
     struct linkable_waiter *first = linkable_first(&self->base.list);
     struct taker *taker = first ? taker_of(first) : NULL;
     assert(self->counter >= 0 && self->takers >= 0);
+    self->tried = false;
     if (taker && taker->missed && self->counter <= 0) {
         assert(!taker->granted);
         taker->granted = true;
@@ -180,8 +181,7 @@ int semaphore_acquire(Semaphore *self, bool blocking, PyObject *timeout)
 
 /* ---- the object ---------------------------------------------------------- */
 
-static PyObject *semaphore_new(PyTypeObject *type, PyObject *args,
-                               PyObject *kwargs)
+PyObject *semaphore_object_new(PyTypeObject *type)
 {
     Semaphore *self = (Semaphore *)linkable_object_new(type);
     if (self) {
@@ -189,6 +189,12 @@ static PyObject *semaphore_new(PyTypeObject *type, PyObject *args,
         self->counter = self->initial = 1;
     }
     return (PyObject *)self;
+}
+
+static PyObject *semaphore_new(PyTypeObject *type, PyObject *args,
+                               PyObject *kwargs)
+{
+    return semaphore_object_new(type);
 }
 
 static int semaphore_init_object(PyObject *o, PyObject *args, PyObject *kwargs)
@@ -332,6 +338,20 @@ static PyObject *semaphore_notify_links(PyObject *self, PyObject *const *args,
     Py_RETURN_NONE;
 }
 
+void semaphore_at_fork_reinit(Semaphore *self)
+{
+    linkable_object_forget_hub(&self->base);
+    if (self->counter < self->initial)
+        self->counter = self->initial;
+    pass_on(self);
+}
+
+static PyObject *at_fork_reinit(PyObject *self, PyObject *none)
+{
+    semaphore_at_fork_reinit((Semaphore *)self);
+    Py_RETURN_NONE;
+}
+
 static PyObject *semaphore_repr(PyObject *o)
 {
     Semaphore *self = (Semaphore *)o;
@@ -384,6 +404,8 @@ static PyMethodDef semaphore_methods[] = {
      "Wake as many as the counter allows."},
     {"_notify_links", (PyCFunction)(void (*)(void))semaphore_notify_links,
      METH_FASTCALL, "Wake as many as the counter allows."},
+    {"_at_fork_reinit", at_fork_reinit, METH_NOARGS,
+     "As many to take as at first, in a forked child."},
     {"__enter__", semaphore_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))semaphore_exit, METH_FASTCALL,
      NULL},

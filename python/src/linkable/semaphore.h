@@ -14,6 +14,8 @@ typedef struct Semaphore {
                                    run yet */
     Py_ssize_t initial;         /* a BoundedSemaphore's most */
     uint64_t next_place;        /* of the taker that comes next */
+    bool tried; /* a lock's: somebody has found it taken and did not wait, since
+                   it was last released */
 } Semaphore;
 
 extern PyTypeObject Semaphore_Type;
@@ -25,5 +27,28 @@ int semaphore_acquire(Semaphore *self, bool blocking, PyObject *timeout);
 
 /* Give one back. */
 void semaphore_release(Semaphore *self);
+
+/* For tp_new: a new object of a subclass, with one to take. NULL with
+ * MemoryError. */
+PyObject *semaphore_object_new(PyTypeObject *type);
+
+/* In a forked child: as many to take as at first. Greenlets that wait live on
+ * there, and get their turn. */
+void semaphore_at_fork_reinit(Semaphore *self);
+
+/* ---- what locks have in common; lock.c ------------------------------------- */
+
+/* acquire(blocking=True, timeout=-1) of a lock of the module _thread, which is
+ * or has self: 1, 0 when it was not free in time, or -1 with an exception. */
+int lock_acquire(Semaphore *self, PyObject *const *args, Py_ssize_t n,
+                 PyObject *names);
+
+/* Check the argument timeout of such a lock: -1 with an exception; else
+ * *timeout is as semaphore_acquire takes it. */
+int lock_timeout(bool blocking, PyObject **timeout);
+
+/* The current greenlet, as an owner of locks; borrowed. NULL with an
+ * exception. */
+PyObject *lock_asker(void);
 
 #endif
