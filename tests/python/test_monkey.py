@@ -78,7 +78,7 @@ def test_patch_all_and_again():
 
 
 #: Flags of patch_all whose modules have no replacement yet.
-UNPATCHED = ["os", "thread", "subprocess", "signal", "queue"]
+UNPATCHED = ["thread", "queue"]
 
 
 def warnings_of(call):
@@ -99,7 +99,7 @@ def test_plain_patch_all_names_what_stays_as_it_is():
     [(category, file, line, message)] = warnings_of("monkey.patch_all()")
     assert category == "MonkeyPatchWarning"
     assert (file, line) == ("<string>", "6")  # of who calls it
-    assert message.startswith("not patched: os, thread, subprocess, signal, queue.")
+    assert message.startswith("not patched: thread, queue.")
 
 
 @pytest.mark.parametrize("flag", [*UNPATCHED, "sys"])
@@ -120,15 +120,17 @@ def test_parts_that_change_nothing_warn(flag):
 def test_no_warning_without_them():
     others = ", ".join(f"{name}=False" for name in UNPATCHED)
     assert warnings_of(f"assert monkey.patch_all({others})") == []
-    for part in "time socket dns select selectors ssl builtins contextvars".split():
+    for part in (
+        "time socket dns select selectors ssl builtins contextvars os subprocess signal"
+    ).split():
         assert warnings_of(f"monkey.patch_{part}()") == []
 
 
 def test_what_warns_changes_nothing():
     """The list of what warns is not longer than it must be, nor shorter."""
     run(f"""
-        import os, queue, signal, subprocess, sys, threading, _thread
-        modules = [os, queue, signal, subprocess, sys, threading, _thread]
+        import queue, sys, threading, _thread
+        modules = [queue, sys, threading, _thread]
         before = [dict(vars(module)) for module in modules]
         from grove import monkey
         from grove.patching.parts import NOT_PATCHED
@@ -166,7 +168,9 @@ def test_events_in_order():
             "GeventWillPatchModuleEvent", "GeventDidPatchModuleEvent"
         ] * (len(names[1:-2]) // 2)
         modules = [e.module_name for e in seen[1:-2:2]]
-        assert modules == ["time", "socket", "select", "selectors", "ssl"]
+        assert modules == [
+            "os", "time", "socket", "select", "selectors", "ssl", "subprocess",
+            "signal"]
         assert seen[0].patch_all_kwargs == {"extra": 1}
         assert seen[0].will_patch_module("socket")
         assert not seen[0].will_patch_module("sys")

@@ -3,9 +3,10 @@ its hub, with a fresh loop, and the greenlets of the forking thread."""
 
 import os
 
-__all__ = ["fork"]
+__all__ = ["fork", "forkpty"]
 
 _fork = os.fork
+_forkpty = os.forkpty
 
 
 def fork() -> int:
@@ -15,3 +16,11 @@ def fork() -> int:
     pool of threads of its hub is fresh.
     """
     return _fork()
+
+
+def forkpty() -> tuple[int, int]:
+    """os.forkpty(): as fork, with a new terminal for the child.
+
+    Returns the child's number and the descriptor of the terminal's other end.
+    """
+    return _forkpty()

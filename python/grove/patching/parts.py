@@ -11,7 +11,7 @@ from grove.patching.module import patch_by_name
 from grove.patching.warning import warn
 
 #: The flags of patch_all that change nothing though programs rely on them.
-NOT_PATCHED = ("os", "thread", "sys", "subprocess", "signal", "queue")
+NOT_PATCHED = ("thread", "sys", "queue")
 
 
 def patch_time() -> bool:
@@ -61,6 +61,21 @@ def patch_ssl() -> bool:
     return patch_by_name("ssl")
 
 
+def patch_os() -> bool:
+    """Make os.read, os.write and waiting for children cooperative."""
+    return patch_by_name("os")
+
+
+def patch_subprocess() -> bool:
+    """Make the module subprocess cooperative."""
+    return patch_by_name("subprocess")
+
+
+def patch_signal() -> bool:
+    """Let a handler of SIGCHLD wait."""
+    return patch_by_name("signal")
+
+
 # ---- what changes nothing --------------------------------------------------
 
 
@@ -74,11 +89,6 @@ def warn_of(parts: Iterable[str]) -> None:
     )
 
 
-def patch_os() -> None:
-    """Nothing yet: os.fork is safe as it is, os.waitpid blocks the thread."""
-    warn_of(["os"])
-
-
 def patch_thread(
     threading: bool = True,
     _threading_local: bool = True,
@@ -88,16 +98,6 @@ def patch_thread(
 ) -> None:
     """Nothing yet: threads and their locks stay native."""
     warn_of(["thread"])
-
-
-def patch_subprocess() -> None:
-    """Nothing yet: waiting for a child process blocks the thread."""
-    warn_of(["subprocess"])
-
-
-def patch_signal() -> None:
-    """Nothing yet: signal handlers run where Python runs them."""
-    warn_of(["signal"])
 
 
 def patch_queue() -> None:
