@@ -257,3 +257,13 @@ def waitid(idtype: int, id: int, options: int, /) -> Any:
         else:
             await_any(idtype, id, options)
     return found
+
+
+# ---- patching --------------------------------------------------------------------
+
+
+def _gevent_did_monkey_patch(target: Any) -> None:
+    """multiprocessing waits in these functions, and in semaphores."""
+    from grove.processes.workers import patch_imported
+
+    patch_imported(read, write, close)
