@@ -391,9 +391,15 @@ class socket:
         return self._closed
 
     def detach(self) -> int:
-        """Give up the descriptor, which stays open, and return it."""
+        """Give up the descriptor, which stays open, and return it.
+
+        Without a time-out it blocks from then on, as a standard socket's does.
+        """
         self._closed = True
-        return self._sock.detach()
+        fd = self._sock.detach()
+        if self.timeout is None and fd >= 0:
+            os.set_blocking(fd, True)
+        return fd
 
     def dup(self) -> "socket":
         """Another socket for the same connection."""

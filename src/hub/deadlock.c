@@ -4,6 +4,7 @@
  * with -EDEADLK, after a list of who waits for what. Called by the loop.
  */
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include "fiber/log.h"
@@ -13,6 +14,11 @@
 void hub_deadlock(struct hub *hub)
 {
     assert(hub->current == hub->loop_fiber && run_queue_empty(&hub->queue));
+    if (hub->survivor && hub->survivor->state == FIBER_PARKED) {
+        /* The one that a host would tell, in main, is stranded. */
+        hub_wake(hub->survivor, -EDEADLK);
+        return;
+    }
     if (hub->host && hub->host->deadlock(hub))
         return;
     if (hub->root.state != FIBER_PARKED) {

@@ -23,8 +23,8 @@
 
 static const char *state_name(const struct grove_fiber *f)
 {
-    static const char *const names[] = {"new", "ready", "running", "parked",
-                                        "ended"};
+    static const char *const names[] = {"new",    "ready", "running",
+                                        "parked", "ended", "stranded"};
     return names[f->state];
 }
 

@@ -7,7 +7,12 @@
  * child: whatever they waited in (an event, a list of the user's) may still
  * point there, and finds a fiber that has ended. A host's fibers stay as they
  * are, since the host's objects refer to them; they and the thread's own stack
- * go on waiting for what they waited for, timers and descriptors included.
+ * go on waiting for what they waited for, timers and descriptors included. But
+ * where the host has said so (forks_alone) only the calling fiber does: the
+ * others are stranded, and nothing that they or the host waited for comes, as
+ * if they had been native threads. That is for children that do other work in
+ * the place of the program, such as a pool's workers.
+ *
  * Hubs of other threads do not exist in the child; their memory stays, unused.
  */
 #include <assert.h>
@@ -63,13 +68,47 @@ static bool has_ended(struct loop_wait *wait, void *arg)
     return stack && ((struct grove_fiber *)stack)->state == FIBER_ENDED;
 }
 
+static bool is_everybody(struct loop_wait *wait, void *arg)
+{
+    (void)wait;
+    (void)arg;
+    return true;
+}
+
 static void renew_loop(struct hub *hub)
 {
-    int r = loop_renew(&hub->loop, has_ended, hub);
+    int r = loop_renew(&hub->loop, hub->forks_alone ? is_everybody : has_ended,
+                       hub);
     if (r == 0)
         return;
     log_tell(GROVE_LOG_FATAL, "no event loop for the forked process");
     abort();
+}
+
+static void strand(struct grove_fiber *f, void *arg)
+{
+    const struct hub *hub = arg;
+    if (f == hub->current)
+        return;
+    assert(!run_queued(&f->run) && !timer_pending(&f->timer));
+    f->state = FIBER_STRANDED;
+    f->waiting = false;
+}
+
+/* All but the current fiber, after those of C have been ended. Nothing is due
+ * and nothing is to come afterwards; what the watchers and timers of the host
+ * refer to stays, as the stranded do. */
+static void strand_all(struct hub *hub)
+{
+    hub->forks_alone = false;
+    hub->survivor = hub->current;
+    while (!run_queue_empty(&hub->queue))
+        run_queue_remove(hub->queue.ends.next);
+    timer_remove_all(&hub->timers);
+    hub_each(hub, strand, hub);
+    strand(&hub->root, hub);
+    hub->unref = 0;
+    hub->shared_waits = 0;
 }
 
 /* The mailbox has been emptied: nothing of the parent's will wake anybody. */
@@ -83,6 +122,8 @@ static void forked(struct hub *hub)
     hub_each(hub, collect, &v);
     renew_loop(hub);
     end_victims(hub, &v);
+    if (hub->forks_alone)
+        strand_all(hub);
 }
 
 static void in_child(void)

@@ -87,8 +87,12 @@ struct hub {
     _Atomic unsigned posters;    /* other threads that are about to post or in
                                     the middle of it */
     _Atomic unsigned references; /* the thread's, and of grove_hub_retain */
-    bool dead;   /* in a forked child: its thread is not there */
-    bool ending; /* its thread ends: nobody runs any more */
+    bool dead;        /* in a forked child: its thread is not there */
+    bool forks_alone; /* a host's: a child has none of its fibers but the one
+                         that forks; false again in the child */
+    struct grove_fiber *survivor; /* in such a child: that one; NULL: in all
+                                     other processes */
+    bool ending;                  /* its thread ends: nobody runs any more */
     struct hub *next_hub, *previous_hub; /* the ring of all; see list.c */
 
     struct stack_pool stacks;

@@ -58,6 +58,7 @@ int grove_kill_for(grove_fiber *f, const void *cause)
         break;
     case FIBER_READY:
     case FIBER_RUNNING:
+    case FIBER_STRANDED:
         break;
     }
     f->cancelled = true;

@@ -31,7 +31,9 @@ enum fiber_state {
     FIBER_READY,   /* queued, to go on where it stopped */
     FIBER_RUNNING, /* hub->current */
     FIBER_PARKED,  /* not queued, until it is woken */
-    FIBER_ENDED    /* its function has returned, or it never runs */
+    FIBER_ENDED,   /* its function has returned, or it never runs */
+    FIBER_STRANDED /* a host's, in a child whose fork was to keep one: nothing
+                      wakes it, and only a host's transfer makes it run */
 };
 
 /* What a fiber waits for, as grove_dump tells it. */

@@ -417,6 +417,14 @@ int64_t timer_first(const struct timer_heap *heap)
     return e ? e->deadline : GROVE_NEVER;
 }
 
+void timer_remove_all(struct timer_heap *heap)
+{
+    const struct timer_entry *e;
+    while ((e = earliest_timer(heap)))
+        timer_remove(heap, *timer_of(heap, slot_of(e)));
+    assert(heap->count == 0);
+}
+
 size_t timer_expire(struct timer_heap *heap, int64_t now)
 {
     size_t n = 0;

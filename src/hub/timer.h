@@ -116,6 +116,9 @@ GROVE_HOST_API void timer_add(struct timer_heap *heap, struct timer *timer,
                               int64_t deadline);
 GROVE_HOST_API void timer_remove(struct timer_heap *heap, struct timer *timer);
 
+/* Removes all. */
+void timer_remove_all(struct timer_heap *heap);
+
 static inline bool timer_pending(const struct timer *timer)
 {
     return timer->slot != 0;

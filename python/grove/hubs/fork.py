@@ -2,16 +2,44 @@
 its hub, with a fresh loop, and the greenlets of the forking thread."""
 
 import os
+import sys
 
-__all__ = ["fork"]
+from grove._core import forks_alone
+
+__all__ = ["fork", "forkpty"]
 
 _fork = os.fork
+_forkpty = os.forkpty
+
+
+#: Modules whose children work in the program's place and never return from where
+#: they were forked: greenlets that went on there would do their work twice.
+_FOR_WORKERS = frozenset(("multiprocessing.popen_fork", "billiard.popen_fork"))
 
 
 def fork() -> int:
     """os.fork(): 0 in the child, the child's number in the parent.
 
     Raises OSError. The child's greenlets wait on for what they waited for; the
-    pool of threads of its hub is fresh.
+    pool of threads of its hub is fresh. Only a worker of multiprocessing has no
+    greenlets but its own, as it has no threads but its own.
     """
+    if sys._getframe(1).f_globals.get("__name__") in _FOR_WORKERS:
+        return _fork_worker()
     return _fork()
+
+
+def _fork_worker() -> int:
+    forks_alone(True)
+    try:
+        return _fork()
+    finally:
+        forks_alone(False)
+
+
+def forkpty() -> tuple[int, int]:
+    """os.forkpty(): as fork, with a new terminal for the child.
+
+    Returns the child's number and the descriptor of the terminal's other end.
+    """
+    return _forkpty()

@@ -11,7 +11,7 @@ from grove.patching.module import patch_by_name
 from grove.patching.warning import warn
 
 #: The flags of patch_all that change nothing though programs rely on them.
-NOT_PATCHED = ("os", "sys", "subprocess", "signal")
+NOT_PATCHED = ("sys",)
 
 
 def patch_time() -> bool:
@@ -61,6 +61,21 @@ def patch_ssl() -> bool:
     return patch_by_name("ssl")
 
 
+def patch_os() -> bool:
+    """Make os.read, os.write and waiting for children cooperative."""
+    return patch_by_name("os")
+
+
+def patch_subprocess() -> bool:
+    """Make the module subprocess cooperative."""
+    return patch_by_name("subprocess")
+
+
+def patch_signal() -> bool:
+    """Let a handler of SIGCHLD wait."""
+    return patch_by_name("signal")
+
+
 # ---- what changes nothing --------------------------------------------------
 
 
@@ -72,21 +87,6 @@ def warn_of(parts: Iterable[str]) -> None:
         f"not patched: {', '.join(parts)}. Grove cannot replace them yet: what waits "
         f"in them makes all greenlets wait. patch_all({flags}) does not warn."
     )
-
-
-def patch_os() -> None:
-    """Nothing yet: os.fork is safe as it is, os.waitpid blocks the thread."""
-    warn_of(["os"])
-
-
-def patch_subprocess() -> None:
-    """Nothing yet: waiting for a child process blocks the thread."""
-    warn_of(["subprocess"])
-
-
-def patch_signal() -> None:
-    """Nothing yet: signal handlers run where Python runs them."""
-    warn_of(["signal"])
 
 
 def patch_sys(stdin: bool = True, stdout: bool = True, stderr: bool = True) -> None:

@@ -68,6 +68,8 @@ def patch_all(
     if ssl:
         # The standard ssl derives its classes from the socket it finds.
         importlib.import_module("grove.ssl")
+    if os:
+        parts.patch_os()
     if thread:
         threads.patch_thread(Event=Event)
     if time:
@@ -78,10 +80,14 @@ def patch_all(
         parts.patch_select(aggressive=aggressive)
     if ssl:
         parts.patch_ssl()
+    if subprocess:
+        parts.patch_subprocess()
     if builtins:
         parts.patch_builtins()
     if contextvars:
         parts.patch_contextvars()
+    if signal:
+        parts.patch_signal()
     if queue:
         threads.patch_queue()
     events.notify_and_call_entry_points(

@@ -120,7 +120,22 @@ static PyObject *set_default_hub_class(PyObject *module, PyObject *type)
     Py_RETURN_NONE;
 }
 
+/* A thread without a hub has no greenlets but the one that forks. */
+static PyObject *forks_alone(PyObject *module, PyObject *flag)
+{
+    int alone = PyObject_IsTrue(flag);
+    if (alone < 0)
+        return NULL;
+    if (hub_of_thread)
+        hub_of_thread->forks_alone = alone;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
+    {"forks_alone", forks_alone, METH_O,
+     "forks_alone(flag): whether the child of the calling thread's next fork "
+     "has\n"
+     "no greenlets but the one that forks, as it has no threads."},
     {"get_hub", get_hub, METH_NOARGS,
      "The calling thread's Hub, made now if it has none."},
     {"_get_hub", get_hub_if_any, METH_NOARGS,

@@ -7,5 +7,5 @@ int sockets_init(PyObject *module)
 {
     if (call_init(module) < 0 || transfer_init(module) < 0)
         return -1;
-    return descriptors_init(module);
+    return descriptors_init(module) < 0 ? -1 : files_init(module);
 }

@@ -80,5 +80,6 @@ static inline int call_flags(const struct call *call, int flags)
 int call_init(PyObject *module);
 int transfer_init(PyObject *module);
 int descriptors_init(PyObject *module);
+int files_init(PyObject *module);
 
 #endif

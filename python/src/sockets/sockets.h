@@ -6,6 +6,7 @@
  *   call.c         a call on a descriptor: begun, waiting, ended
  *   transfer.c     receiving and sending
  *   descriptors.c  waiting for anybody's descriptors
+ *   files.c        reading and writing descriptors of every kind
  *   init.c         the room's part of the module
  */
 #ifndef GROVE_PYTHON_SOCKETS_H

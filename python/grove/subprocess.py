@@ -1,0 +1,142 @@
+"""The module subprocess, whose waits let other greenlets run.
+
+Popen is the standard class: processes are started by the standard library's own
+compiled part. What is ours is the waiting, in any thread's hub: for a child's end
+by a process descriptor, and for its pipes. SIGCHLD is not used, and a child that
+the program reaps by itself has the return code that the standard library gives it.
+"""
+
+import io
+import subprocess as _stdlib
+from collections.abc import Callable
+from math import inf
+from time import monotonic as _monotonic
+from types import SimpleNamespace
+from typing import Any
+
+from grove import _core
+from grove.event import AsyncResult
+from grove.files.opening import open_file
+from grove.hub import linkproxy
+from grove.processes.waiting import await_end, has_greenlets
+from grove.selectors import GeventSelector
+from grove.stdlib.mirror import mirror
+from grove.stdlib.rebind import rebound
+
+__implements__ = [
+    "Popen",
+    "call",
+    "check_call",
+    "check_output",
+    "run",
+    "getoutput",
+    "getstatusoutput",
+]
+__extensions__: list[str] = []
+__imports__ = mirror(_stdlib, globals(), __implements__)
+__all__ = [*__implements__, *(n for n in _stdlib.__all__ if n in __imports__)]
+
+_StdPopen = _stdlib.Popen
+
+#: What the standard class's own methods find by these names.
+_popen_names = {
+    **vars(_stdlib),
+    "io": SimpleNamespace(
+        open=open_file, TextIOWrapper=io.TextIOWrapper, text_encoding=io.text_encoding
+    ),
+    "_PopenSelector": GeventSelector,
+}
+
+#: Between two looks at a child that has ended and is being reaped, in seconds.
+_REAPING_PAUSE = 0.001
+
+
+class Popen(_StdPopen):
+    """As the standard class.
+
+    Args:
+        threadpool: accepted and not used, as gevent's.
+    """
+
+    def __init__(self, *args: Any, threadpool: Any = None, **kwargs: Any) -> None:
+        self._result: Any = None
+        _init(self, *args, **kwargs)
+
+    _communicate = rebound(_StdPopen._communicate, _popen_names)  # type: ignore[attr-defined]
+
+    # Its end.
+
+    def _wait(self, timeout: float | None) -> int | None:
+        if self.returncode is None and timeout is None and not has_greenlets():
+            return super()._wait(timeout=None)  # type: ignore[misc]
+        deadline = None if timeout is None else _monotonic() + timeout
+        while self._internal_poll() is None:  # type: ignore[attr-defined]
+            left = None if deadline is None else max(deadline - _monotonic(), 0.0)
+            if not await_end(self.pid, left):
+                # It may have ended with the time.
+                if self._internal_poll() is not None:  # type: ignore[attr-defined]
+                    break
+                raise _stdlib.TimeoutExpired(self.args, timeout)  # type: ignore[arg-type]
+            if self._internal_poll() is None:  # type: ignore[attr-defined]
+                _core.sleep(_REAPING_PAUSE)  # another thread is at it
+        return self.returncode
+
+    def wait(self, timeout: float | None = None, _raise_exc: bool = True) -> Any:
+        """Wait for its end; the return code.
+
+        Args:
+            timeout: seconds, after which TimeoutExpired is raised.
+            _raise_exc: False: None is returned instead.
+        """
+        try:
+            return super().wait(timeout)
+        except _stdlib.TimeoutExpired:
+            if _raise_exc:
+                raise
+            return None
+
+    def communicate(
+        self, input: Any = None, timeout: float | None = None
+    ) -> tuple[Any, Any]:
+        """Send input, read all output and wait for the end.
+
+        What was read before TimeoutExpired, or any other exception that comes
+        meanwhile, the next call returns too.
+        """
+        if timeout is None and (self.stdin or self.stdout or self.stderr):
+            # The standard class's short way for a single pipe keeps nothing.
+            timeout = inf
+        return super().communicate(input, timeout)
+
+    def _remaining_time(self, endtime: float | None) -> float | None:
+        if endtime == inf:
+            return None
+        return super()._remaining_time(endtime)  # type: ignore[misc]
+
+    # As gevent has it.
+
+    @property
+    def result(self) -> AsyncResult:
+        """The return code, once the process has ended."""
+        if self._result is None:
+            self._result = AsyncResult()
+            _core.spawn_raw(self._tell_result)
+        return self._result
+
+    def _tell_result(self) -> None:
+        self._result.set(self._wait(None))
+
+    def rawlink(self, callback: Callable[["Popen"], object]) -> None:
+        """Have the hub call callback(self) when the process has ended."""
+        self.result.rawlink(linkproxy(callback, self))
+
+    link = rawlink
+
+
+_init = rebound(_StdPopen.__init__, _popen_names)
+
+# ---- functions of the standard module, on the class above ------------------
+
+for _name in __implements__[1:]:
+    globals()[_name] = rebound(getattr(_stdlib, _name), globals())
+del _name
