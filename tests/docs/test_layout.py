@@ -13,7 +13,15 @@ UNIT_TESTS = sorted((ROOT / "tests" / "unit").glob("test_*.c"))
 HEADERS = [ROOT / "include" / "grove.h", *(ROOT / "include" / "grove").glob("*.h")]
 
 
+#: Whose layout the sources have; other versions lay out some things otherwise.
+CLANG_FORMAT = 14
+
+
 def test_clang_format_changes_nothing():
+    told = subprocess.check_output(["clang-format", "--version"], text=True)
+    version = int(re.search(r"version (\d+)", told)[1])
+    if version != CLANG_FORMAT:
+        pytest.skip(f"the layout is clang-format {CLANG_FORMAT}'s, and this is {version}")
     check = subprocess.run(
         [ROOT / "tools" / "format", "--check"], capture_output=True, text=True
     )

@@ -87,10 +87,10 @@ def machine_mirror() -> str:
 
 def is_mounted_below(path: Path) -> bool:
     """Is anything mounted there, so that removing it would remove that?"""
-    prefix = os.path.realpath(path)
+    prefix = os.path.realpath(path).rstrip("/")
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         point = line.split()[4].encode().decode("unicode_escape")
-        if point == prefix or point.startswith(prefix + "/"):
+        if point.rstrip("/") == prefix or point.startswith(prefix + "/"):
             return True
     return False
 
