@@ -1,6 +1,6 @@
 /*
  * What valgrind, AddressSanitizer and ThreadSanitizer must be told of stacks
- * and switches. Compiled in by -Dvalgrind=true and by -Db_sanitize; otherwise
+ * and switches. Compiled in where valgrind's headers are, and by -Db_sanitize; else
  * every function here is empty.
  */
 #ifndef GROVE_FIBER_ANNOTATE_H

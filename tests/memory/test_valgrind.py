@@ -1,6 +1,6 @@
 """The raw greenlet under valgrind, which knows of its stacks: no error.
 
-The build is one with -Dvalgrind=true.
+The build is one with -Dmemcheck=enabled.
 """
 
 import os

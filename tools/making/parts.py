@@ -273,7 +273,7 @@ PARTS: dict[str, Part] = {
     ),
     "valgrind": CTests(
         "the C tests under valgrind",
-        Build("valgrind", {**C_ONLY, "valgrind": "enabled"}),
+        Build("valgrind", {**C_ONLY, "memcheck": "enabled"}),
         ["--setup", "valgrind"],
     ),
     "ucontext": CTests(
@@ -303,7 +303,7 @@ PARTS: dict[str, Part] = {
         "tests/memory",
         needs=["python"],
         build=Build(
-            "memory", {**PYTHON_ONLY, "python": "/usr/bin/python3", "valgrind": "enabled"}
+            "memory", {**PYTHON_ONLY, "python": "/usr/bin/python3", "memcheck": "enabled"}
         ),
     ),
     "e2e": PythonTests(
