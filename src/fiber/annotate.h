@@ -1,7 +1,7 @@
 /*
  * What valgrind, AddressSanitizer and ThreadSanitizer must be told of stacks
- * and switches. Compiled in where valgrind's headers are, and by -Db_sanitize; else
- * every function here is empty.
+ * and switches. Compiled in where valgrind's headers are, and by -Db_sanitize;
+ * otherwise every function here is empty.
  */
 #ifndef GROVE_FIBER_ANNOTATE_H
 #define GROVE_FIBER_ANNOTATE_H
