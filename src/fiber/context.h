@@ -22,6 +22,7 @@
 #ifndef GROVE_FIBER_CONTEXT_H
 #define GROVE_FIBER_CONTEXT_H
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -58,8 +59,40 @@ _Static_assert(sizeof(struct context) == 32, "known to the assembly");
 
 /* Make c start entry(arg) on the stack that ends (exclusively) at top. entry
  * must not return. */
+#if defined(GROVE_CONTEXT_UCONTEXT)
 void context_make(struct context *c, void *stack_low, void *top,
                   void (*entry)(void *), void *arg);
+#else
+extern void grove_context_start(void) __attribute__((visibility("hidden")));
+
+/* The stack of a new context, top down: two zero words (the end of the frame
+ * chain, for unwinders that go by frame pointers), then what
+ * grove_context_start pops. */
+static inline void context_make(struct context *c, void *stack_low, void *top,
+                                void (*entry)(void *), void *arg)
+{
+    (void)stack_low;
+    void **sp = (void **)((uintptr_t)top & ~(uintptr_t)15);
+    assert((char *)stack_low < (char *)sp);
+    *--sp = NULL;
+    *--sp = NULL;
+    *--sp = (void *)(uintptr_t)entry;
+    *--sp = arg;
+    assert((uintptr_t)sp % 16 == 0); /* as the ABI has it at a call */
+    c->sp = sp;
+    void *start = (void *)(uintptr_t)grove_context_start;
+#if defined(__x86_64__)
+    c->bp = NULL;
+    c->ip = start;
+    c->mxcsr = 0x1f80; /* what the ABI has a process start with: to read the */
+    c->fpucw = 0x037f; /* creator's would cost a third of a spawn */
+#else
+    c->fp = NULL;
+    c->pc = start;
+    c->fpcr = 0;
+#endif
+}
+#endif
 
 /* Where a parked context's stack stands, for prefetching; may be NULL. */
 static inline void *context_sp(const struct context *c)

@@ -1,5 +1,5 @@
 /*
- * Birth of fibers, and the little that a switch needs to know of its thread.
+ * The little that a switch needs to know of its thread, and fibers' names.
  * Everything here is called on the thread that owns the fiber.
  */
 #include "fiber/fiber.h"
@@ -74,18 +74,6 @@ void fiber_adopt_thread(struct fiber *f)
 {
     memset(f, 0, sizeof(*f));
     annotate_birth(&f->annotation, NULL, NULL);
-}
-
-void fiber_make(struct fiber *f, uint64_t id, void (*entry)(void *), void *arg)
-{
-    char *low = f->stack.base + 4096;
-    assert(f->stack.live && low < (char *)f);
-    f->saved_errno = 0;
-    f->eh_saved = 0;
-    f->id = id;
-    f->name[0] = '\0';
-    annotate_birth(&f->annotation, low, f);
-    context_make(&f->context, low, f, entry, arg);
 }
 
 void fiber_set_name(struct fiber *f, const char *name)

@@ -81,8 +81,18 @@ void fiber_adopt_thread(struct fiber *f);
 
 /* Make f, whose stack part is set, start entry(arg) when first switched to.
  * entry must end in fiber_leave. */
-GROVE_HOST_API void fiber_make(struct fiber *f, uint64_t id,
-                               void (*entry)(void *), void *arg);
+static inline void fiber_make(struct fiber *f, uint64_t id,
+                              void (*entry)(void *), void *arg)
+{
+    char *low = f->stack.base + 4096;
+    assert(f->stack.live && low < (char *)f);
+    f->saved_errno = 0;
+    f->eh_saved = 0;
+    f->id = id;
+    f->name[0] = '\0';
+    annotate_birth(&f->annotation, low, f);
+    context_make(&f->context, low, f, entry, arg);
+}
 
 /* To be called first by entry. */
 static inline void fiber_started(struct fiber_thread *t, struct fiber *f)

@@ -170,19 +170,26 @@ stack_class_of(struct stack_pool *pool, enum stack_kind kind, unsigned shift)
     return &pool->classes[kind][shift - STACK_SHIFT_MIN];
 }
 
-/* A stack of the class: its record, whose bytes behind struct stack are what
- * the last user left (zero when new). */
-static inline struct stack *stack_get(struct stack_pool *pool,
-                                      struct stack_class *class)
+/* The stack of the class that was put there last; NULL: there is none. */
+static inline struct stack *stack_get_pooled(struct stack_class *class)
 {
     struct stack *stack = class->fresh;
     if (unlikely(!stack))
-        return stack_get_cold(pool, class);
+        return NULL;
     assert(!stack->live && stack->class == class && class->fresh_count > 0);
     class->fresh = stack->next;
     class->fresh_count--;
     stack->live = true;
     return stack;
+}
+
+/* A stack of the class: its record, whose bytes behind struct stack are what
+ * the last user left (zero when new). */
+static inline struct stack *stack_get(struct stack_pool *pool,
+                                      struct stack_class *class)
+{
+    struct stack *stack = stack_get_pooled(class);
+    return likely(stack != NULL) ? stack : stack_get_cold(pool, class);
 }
 
 /* Back to the pool. May be called while standing on the stack, if nothing that

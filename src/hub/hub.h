@@ -396,9 +396,18 @@ int64_t hub_sleep_limit(struct hub *hub);
 /* Nothing is due and nothing is to come: somebody is told (deadlock.c). */
 void hub_deadlock(struct hub *hub);
 
-/* log2 of the stack that fibers get for which no size is asked; any thread
+/* log2 of the stack that fibers get for which no size is asked (and where it is
+ * kept, 0 as long as the environment was not read); any thread
  * (stack_default.c). */
-unsigned hub_stack_shift(void);
+extern _Atomic unsigned hub_default_shift __attribute__((visibility("hidden")));
+unsigned hub_stack_shift_first(void);
+
+static inline unsigned hub_stack_shift(void)
+{
+    unsigned shift =
+        atomic_load_explicit(&hub_default_shift, memory_order_relaxed);
+    return likely(shift != 0) ? shift : hub_stack_shift_first();
+}
 
 /* ---- its life: hub.c ------------------------------------------------------ */
 

@@ -13,6 +13,7 @@
 #include "hub/life.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "hub/hub.h"
 #include "hub/links.h"
@@ -42,43 +43,54 @@ uint64_t hub_new_identity(struct hub *hub)
     return identity;
 }
 
+/* A stack of class, of which none is pooled. */
+__attribute__((noinline)) static struct stack *
+get_cold(struct hub *hub, struct stack_class *class)
+{
+    /* A program that loads C++ code and then spawns fibers for it comes by here
+     * before they run; a look is cheap against a stack from a slab. */
+    fiber_thread_refresh(&hub->thread);
+    return stack_get_cold(&hub->stacks, class);
+}
+
+/* Members from at_end to before fn, which follow each other, are 0 or NULL. */
+static inline void clear_members(struct grove_fiber *f)
+{
+    size_t begin = offsetof(struct grove_fiber, at_end);
+    size_t end = offsetof(struct grove_fiber, fn);
+    memset((char *)f + begin, 0, end - begin);
+}
+
 struct grove_fiber *hub_fiber_new(struct hub *hub, enum stack_kind kind,
                                   unsigned shift, void (*entry)(void *))
 {
     struct stack_class *class = stack_class_of(&hub->stacks, kind, shift);
-    /* A program that loads C++ code and then spawns fibers for it comes by here
-     * before they run; a look is cheap against a stack from a slab. */
-    if (unlikely(!class->fresh))
-        fiber_thread_refresh(&hub->thread);
     if (unlikely(timer_claim_for_fiber(&hub->timers) < 0))
         return NULL;
-    struct stack *stack = stack_get(&hub->stacks, class);
-    if (unlikely(!stack)) {
+    struct stack *stack = stack_get_pooled(class);
+    if (unlikely(!stack) && !(stack = get_cold(hub, class))) {
         timer_unclaim_for_fiber(&hub->timers);
         return NULL;
     }
     struct grove_fiber *f = (struct grove_fiber *)stack;
     assert(hub->current && hub->current->hub == hub);
     fiber_make(&f->fiber, hub->next_id++, entry, f);
-    f->run = (struct run){0};
+    f->run.next = NULL;
+    f->run.call = NULL;
+    f->run.birth = NULL;
     f->hub = hub;
     f->state = FIBER_NEW;
     f->cancelled = false;
     f->waiting = false;
     f->ending = GROVE_ENDED_NONE;
     f->references = 1;
-    f->host = NULL;
-    f->drop = NULL;
-    f->scope = NULL;
-    f->timer.slot = 0;
-    f->shared = NULL;
-    f->shield = NULL;
-    f->at_end = NULL;
-    links_init(&f->links);
     f->identity = hub_new_identity(hub);
+    f->host = NULL;
+    f->scope = NULL;
     f->held = NULL;
-    f->locals = NULL;
-    f->group = NULL;
+    clear_members(f);
+    f->timer.slot = 0;
+    links_init(&f->links);
     return f;
 }
 
@@ -171,7 +183,7 @@ void hub_drop_argument(struct grove_fiber *f)
         f->at_end->kind->run(f, f->at_end);
 }
 
-static void call_links(struct hub *hub, struct grove_fiber *f)
+void hub_call_links(struct hub *hub, struct grove_fiber *f)
 {
     grove_link *link;
     while ((link = f->links.next) != &f->links) {
@@ -182,17 +194,6 @@ static void call_links(struct hub *hub, struct grove_fiber *f)
         else
             hub_link_due(hub, link);
     }
-}
-
-void hub_fiber_complete(struct hub *hub, struct grove_fiber *f, int result)
-{
-    assert(!run_queued(&f->run) && !timer_pending(&f->timer) && !f->at_end);
-    if (unlikely(f->held != NULL))
-        hub_holder_ends(f);
-    f->state = FIBER_ENDED;
-    f->result = result;
-    if (!links_empty(&f->links))
-        call_links(hub, f);
 }
 
 void hub_fiber_drop(struct hub *hub, struct grove_fiber *f)

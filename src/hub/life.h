@@ -69,6 +69,9 @@ struct fiber_end_kind {
     void (*forget)(struct grove_fiber *f, struct fiber_end *end);
 };
 
+/* In the order of use: two cache lines, which begin inside ->fiber, have what
+ * switches, waking and locking touch, the third what else a fiber is born with,
+ * the fourth what a wait has. */
 struct grove_fiber {
     struct fiber fiber; /* first: the record of its stack */
     struct run run;     /* its place in the run queue */
@@ -79,33 +82,35 @@ struct grove_fiber {
     bool waiting;       /* parked by hub_wait: reason is set, a kill wakes it */
     uint8_t ending;     /* enum grove_ending: of its last wait that was ended
                            early */
-    uint32_t references;         /* handles, and one while it has not ended */
-    void *host;                  /* the host's object; NULL: a fiber of C */
+    uint32_t references; /* handles, and one while it has not ended */
+    int result;          /* once ended: 0, or -ECANCELED when it never ran */
+    uint64_t identity;   /* what it is known by where it may be gone: of all
+                            fibers of the process its alone, and a multiple of
+                            FIBER_IDENTITIES; an address is used again */
+    void *host;          /* the host's object; NULL: a fiber of C */
     struct grove_timeout *scope; /* innermost; NULL: none */
-    void *(*fn)(void *);         /* what it was spawned for */
-    void (*drop)(void *arg); /* takes the argument back if fn is not entered;
-                                NULL: nobody need */
-    void *value;             /* the argument until it runs, then fn's value */
-    int result;         /* once ended: 0, or -ECANCELED when it never ran */
+    struct grove_mutex *held;    /* locked last of those it holds: mutex.c */
+    /* the third: nothing at birth, up to fn, all at once */
+    struct fiber_end *at_end;    /* what it has to do at its end, in order */
+    struct shared_wait *shared;  /* the one it is parked in; NULL: none */
+    struct grove_shield *shield; /* the innermost region that holds back a kill;
+                                    NULL: none */
+    void (*drop)(void *arg);   /* takes the argument back if fn is not entered;
+                                  NULL: nobody need */
+    struct locals *locals;     /* sync/local.c's; NULL: it has none */
+    struct grove_group *group; /* that owns it; NULL: none, or it has ended */
+    void *(*fn)(void *);       /* what it was spawned for */
+    void *value;               /* the argument until it runs, then fn's value */
+    /* the fourth */
     struct timer timer; /* of its present wait, or of its delayed start */
-    struct wait_reason reason;     /* of the last wait; see waiting */
+    struct wait_reason reason; /* of the last wait; see waiting */
+    grove_link links; /* the ends of the ring of those to be called, in order,
+                         when it has ended */
     const void *kill_cause;        /* of the last kill; see cancelled */
     const void *ending_cause;      /* see ending */
     struct grove_timeout *expired; /* the scope that the last wait to time out
                                       marked as expired; NULL: none */
-    struct shared_wait *shared;    /* the one it is parked in; NULL: none */
-    struct grove_shield *shield;   /* the innermost region that holds back a
-                                      kill; NULL: none */
-    struct fiber_end *at_end; /* what it has to do at its end, first to last */
-    grove_link links;  /* the ends of the ring of those to be called, in order,
-                          when it has ended */
-    uint64_t identity; /* what it is known by where it may be gone: of all
-                          fibers of the process its alone, and a multiple of
-                          FIBER_IDENTITIES; an address is used again */
-    struct grove_mutex *held;  /* locked last of those it holds: sync/mutex.c */
-    struct locals *locals;     /* sync/local.c's; NULL: it has none */
-    struct grove_group *group; /* that owns it; NULL: none, or it has ended */
-    struct group_member member; /* its place in that group */
+    struct group_member member;    /* its place in its group */
 };
 
 /* Identities are multiples of this, from it on: there is room for flags in them
@@ -172,8 +177,22 @@ uint64_t hub_new_identity(struct hub *hub);
  * it has inherited. */
 void hub_drop_argument(struct grove_fiber *f);
 
-/* f has ended with result: wakes joiners, queues links. */
-void hub_fiber_complete(struct hub *hub, struct grove_fiber *f, int result);
+/* Calls those who want to know that f has ended: wakes joiners, queues links.
+ */
+void hub_call_links(struct hub *hub, struct grove_fiber *f);
+
+/* f has ended with result. */
+static inline void hub_fiber_complete(struct hub *hub, struct grove_fiber *f,
+                                      int result)
+{
+    assert(!run_queued(&f->run) && !timer_pending(&f->timer) && !f->at_end);
+    if (unlikely(f->held != NULL))
+        hub_holder_ends(f);
+    f->state = FIBER_ENDED;
+    f->result = result;
+    if (f->links.next != &f->links)
+        hub_call_links(hub, f);
+}
 
 /* Drop a fiber that is suspended and never to run again (a host's). */
 GROVE_HOST_API void hub_fiber_drop(struct hub *hub, struct grove_fiber *f);

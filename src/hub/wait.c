@@ -6,13 +6,19 @@
 
 #include <assert.h>
 
-int hub_park(struct hub *hub)
+__attribute__((always_inline)) static inline int park(struct hub *hub,
+                                                      struct grove_fiber *f)
 {
-    struct grove_fiber *f = hub->current;
-    assert(hub == hub_of_thread && f->state == FIBER_RUNNING);
+    assert(hub == hub_of_thread && hub->current == f);
+    assert(f->state == FIBER_RUNNING);
     f->state = FIBER_PARKED;
     hub_switch(hub, f, hub_next(hub));
     return f->wake_result;
+}
+
+int hub_park(struct hub *hub)
+{
+    return park(hub, hub->current);
 }
 
 static void on_deadline(struct timer *timer)
@@ -62,6 +68,17 @@ bool hub_take_kill(struct grove_fiber *f)
     return true;
 }
 
+/* f is going to be woken at deadline, if that is yet to come: whether it is. */
+__attribute__((noinline)) static bool
+set_timer(struct hub *hub, struct grove_fiber *f, int64_t deadline)
+{
+    if (deadline <= hub_clock())
+        return false;
+    f->timer.fn = on_deadline;
+    timer_add(&hub->timers, &f->timer, deadline);
+    return true;
+}
+
 int hub_wait(struct hub *hub, int64_t deadline, const char *what, int fd)
 {
     struct grove_fiber *f = hub->current;
@@ -74,17 +91,14 @@ int hub_wait(struct hub *hub, int64_t deadline, const char *what, int fd)
     f->reason = (struct wait_reason){what, fd, hub->now};
     f->waiting = true;
     int r;
-    if (deadline == GROVE_NEVER) {
-        r = hub_park(hub);
-    } else if (deadline <= hub_clock()) {
+    if (deadline == GROVE_NEVER || set_timer(hub, f, deadline)) {
+        r = park(hub, f);
+        if (timer_pending(&f->timer))
+            timer_remove(&hub->timers, &f->timer);
+    } else {
         r = -ETIMEDOUT;
         f->waiting = false; /* it runs: a kill in its turn is told next time */
         hub_turn(hub);      /* who asks over and over must let the others run */
-    } else {
-        f->timer.fn = on_deadline;
-        timer_add(&hub->timers, &f->timer, deadline);
-        r = hub_park(hub);
-        timer_remove(&hub->timers, &f->timer);
     }
     f->waiting = false;
     if (unlikely(r == -ETIMEDOUT)) {

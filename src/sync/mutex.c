@@ -62,6 +62,20 @@ bool mutex_is_held(const grove_mutex *m)
     return hub && holds(m, hub->current->identity);
 }
 
+/* The usual way of taking m: it is free, and self, which holds nothing else and
+ * is alone in the process with its thread, takes it. Whether that was so. What
+ * is stored here is not what was loaded: a lock that follows an unlock would
+ * wait for that word to come through memory twice. */
+static inline bool lock_quickly(grove_mutex *m, struct grove_fiber *self)
+{
+    if (unlikely(!hub_single_threaded() || m->owner || self->held))
+        return false;
+    m->owner = self->identity;
+    m->held = NULL;
+    self->held = m;
+    return true;
+}
+
 /* f has m: among what it holds. */
 static inline void hold(struct grove_fiber *f, grove_mutex *m)
 {
@@ -109,9 +123,18 @@ static void set_owner(grove_mutex *m, uint64_t owner)
     __atomic_store_n(&m->owner, owner, __ATOMIC_RELEASE);
 }
 
-/* Under the queue's lock: takes it, or sees to it that its holder looks at the
- * queue. 0, -EOWNERDEAD with it; -EBUSY, -ENOTRECOVERABLE. */
-static int take_or_mark(grove_mutex *m, uint64_t self)
+/* Under the queue's lock: if a fiber holds it, sees to it that it looks at the
+ * queue. Whether one does. */
+static inline bool mark(grove_mutex *m)
+{
+    uint64_t owner = owner_of(m);
+    assert(waiters_locked(&m->waiters));
+    return owner >= FIBER_IDENTITIES &&
+           ((owner & CONTENDED) || change_owner(m, owner, owner | CONTENDED));
+}
+
+/* The same, or takes it. 0, -EOWNERDEAD with it; -EBUSY, -ENOTRECOVERABLE. */
+__attribute__((noinline)) static int take_or_mark(grove_mutex *m, uint64_t self)
 {
     assert(waiters_locked(&m->waiters) && !(self & CONTENDED));
     for (;;) {
@@ -123,22 +146,19 @@ static int take_or_mark(grove_mutex *m, uint64_t self)
             m->inconsistent = true;
             return -EOWNERDEAD;
         }
-        if (owner == 0) {
-            if (change_owner(m, 0, self))
-                return 0;
-        } else if ((owner & CONTENDED) ||
-                   change_owner(m, owner, owner | CONTENDED)) {
+        if (owner == 0 && change_owner(m, 0, self))
+            return 0;
+        if (mark(m))
             return -EBUSY;
-        }
     }
 }
 
 /* What a waiter that was woken has been given. */
-static int given(const struct waiter *w)
+static inline int given(const struct waiter *w)
 {
-    return w->value == OWNER_DIED ? -EOWNERDEAD
-           : w->value == IS_LOST  ? -ENOTRECOVERABLE
-                                  : 0;
+    if (likely(!w->value))
+        return 0;
+    return w->value == OWNER_DIED ? -EOWNERDEAD : -ENOTRECOVERABLE;
 }
 
 /* Not inlined, as unlock_slow: the usual path would save registers for it. */
@@ -148,16 +168,16 @@ __attribute__((noinline)) static int lock_slow(grove_mutex *m, struct hub *hub,
     struct wait_in_queue w;
     wait_in_queue_init(&w, hub, &m->waiters, NULL);
     waiters_lock(&m->waiters);
-    int r = take_or_mark(m, self);
-    if (r == -EBUSY)
+    int r = likely(mark(m)) ? -EBUSY : take_or_mark(m, self);
+    if (likely(r == -EBUSY))
         waiters_push(&m->waiters, &w.waiter);
     waiters_unlock(&m->waiters);
-    if (r == -EBUSY) {
+    if (likely(r == -EBUSY)) {
         r = waiter_wait(hub, &w, deadline, "mutex");
-        if (r == 0)
+        if (likely(r == 0))
             r = given(&w.waiter);
     }
-    if (r == 0 || r == -EOWNERDEAD)
+    if (likely(r == 0) || r == -EOWNERDEAD)
         hold(hub->current, m);
     return r;
 }
@@ -176,7 +196,9 @@ __attribute__((noinline)) static int trylock_slow(grove_mutex *m,
     return r;
 }
 
-static inline int lock(grove_mutex *m, struct hub *hub, int64_t deadline)
+/* For all but the usual. */
+__attribute__((noinline)) static int lock_any(grove_mutex *m, struct hub *hub,
+                                              int64_t deadline)
 {
     struct grove_fiber *self = hub->current;
     if (likely(change_owner(m, 0, self->identity))) {
@@ -197,20 +219,26 @@ lock_after_turn(grove_mutex *m, struct hub *hub, int64_t deadline)
         hub_turn_slow(hub, owner_of(m) == 0);
     else if (!(hub = hub_create()))
         return -errno;
-    return lock(m, hub, deadline);
+    return lock_any(m, hub, deadline);
 }
 
-int grove_mutex_lock_until(grove_mutex *m, int64_t deadline)
+static inline int lock(grove_mutex *m, int64_t deadline)
 {
     struct hub *hub = hub_of_thread;
     if (unlikely(!hub || hub_turn_due(hub)))
         return lock_after_turn(m, hub, deadline);
-    return lock(m, hub, deadline);
+    return likely(lock_quickly(m, hub->current)) ? 0
+                                                 : lock_any(m, hub, deadline);
 }
 
 int grove_mutex_lock(grove_mutex *m)
 {
-    return grove_mutex_lock_until(m, GROVE_NEVER);
+    return lock(m, GROVE_NEVER);
+}
+
+int grove_mutex_lock_until(grove_mutex *m, int64_t deadline)
+{
+    return lock(m, deadline);
 }
 
 int grove_mutex_trylock(grove_mutex *m)
@@ -249,48 +277,63 @@ static struct waiter *lose(grove_mutex *m)
     return all;
 }
 
-/* The next to hold m may free it: so it is given away last, when the queue has
- * been let go of. */
-__attribute__((noinline)) static void unlock_slow(grove_mutex *m, uint64_t self)
+/* Unlocking what nobody has put in order. */
+__attribute__((noinline)) static void unlock_lost(grove_mutex *m)
 {
-    struct waiter *w;
-    bool lost;
-    do {
-        waiters_lock(&m->waiters);
-        lost = m->inconsistent;
-        w = lost ? lose(m) : hand_over(m, self);
-        if (w && !lost)
-            w->next = NULL;
-        waiters_unlock(&m->waiters);
-    } while (!w && !lost && !change_owner(m, self, 0));
-    waiters_wake(w);
+    waiters_lock(&m->waiters);
+    struct waiter *all = lose(m);
+    waiters_unlock(&m->waiters);
+    waiters_wake(all);
 }
 
-/* For all but the usual: self holds m, once, locked it last, and nobody waits.
- */
+/* The next to hold m may free it: so it is given away last, when the queue has
+ * been let go of. 0. */
+__attribute__((noinline)) static int unlock_slow(grove_mutex *m, uint64_t self)
+{
+    struct waiter *w;
+    if (unlikely(m->inconsistent)) {
+        unlock_lost(m);
+        return 0;
+    }
+    do {
+        waiters_lock(&m->waiters);
+        w = hand_over(m, self);
+        waiters_unlock(&m->waiters);
+    } while (unlikely(!w) && !change_owner(m, self, 0));
+    if (likely(w != NULL))
+        waiter_wake(w);
+    return 0;
+}
+
+/* For all but the usual. */
 __attribute__((noinline)) static int unlock_any(grove_mutex *m,
                                                 struct grove_fiber *self)
 {
-    if (!self || !holds(m, self->identity))
+    if (unlikely(!holds(m, self->identity)))
         return -EPERM;
     if (m->depth) {
         m->depth--;
         return 0;
     }
-    let_go(self, m);
-    if (!change_owner(m, self->identity, 0))
-        unlock_slow(m, self->identity);
-    return 0;
+    if (likely(self->held == m))
+        self->held = m->held;
+    else
+        let_go(self, m);
+    return change_owner(m, self->identity, 0) ? 0
+                                              : unlock_slow(m, self->identity);
 }
 
+/* The usual way is that of lock_quickly, backwards. */
 int grove_mutex_unlock(grove_mutex *m)
 {
     struct hub *hub = hub_of_thread;
-    struct grove_fiber *self = likely(hub) ? hub->current : NULL;
-    if (unlikely(!self || owner_of(m) != self->identity || m->depth ||
-                 self->held != m || !hub_single_threaded()))
+    if (unlikely(!hub))
+        return -EPERM;
+    struct grove_fiber *self = hub->current;
+    if (unlikely(!hub_single_threaded() || m->owner != self->identity ||
+                 self->held != m || ((uintptr_t)m->held | m->depth)))
         return unlock_any(m, self);
-    self->held = m->held;
+    self->held = NULL;
     m->owner = 0;
     return 0;
 }

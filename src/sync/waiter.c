@@ -130,13 +130,3 @@ void wait_in_queue_abandon(struct shared_wait *wait)
 {
     waiter_leave(container_of(wait, struct wait_in_queue, wait));
 }
-
-int waiter_wait(struct hub *hub, struct wait_in_queue *w, int64_t deadline,
-                const char *what)
-{
-    int r = hub_wait_shared(hub, &w->wait, deadline, what);
-    if (unlikely(r < 0))
-        waiter_leave(w);
-    assert(r <= 0 && !w->waiter.queued);
-    return r;
-}

@@ -172,7 +172,14 @@ static inline void wait_in_queue_init(struct wait_in_queue *w, struct hub *hub,
 /* Waits, after w->waiter was pushed and the queue unlocked. 0 once it was taken
  * and woken; otherwise -ECANCELED, -ETIMEDOUT, -EDEADLK, -EINTR, and it is out
  * of the queue. */
-int waiter_wait(struct hub *hub, struct wait_in_queue *w, int64_t deadline,
-                const char *what);
+static inline int waiter_wait(struct hub *hub, struct wait_in_queue *w,
+                              int64_t deadline, const char *what)
+{
+    int r = hub_wait_shared(hub, &w->wait, deadline, what);
+    if (unlikely(r < 0))
+        waiter_leave(w);
+    assert(r <= 0 && !w->waiter.queued);
+    return r;
+}
 
 #endif
