@@ -100,9 +100,9 @@ struct grove_fiber {
     uint64_t identity; /* what it is known by where it may be gone: of all
                           fibers of the process its alone, and a multiple of
                           FIBER_IDENTITIES; an address is used again */
-    struct grove_mutex *held;  /* locked last of those it holds: sync/mutex.c */
-    struct locals *locals;     /* sync/local.c's; NULL: it has none */
-    struct grove_group *group; /* that owns it; NULL: none, or it has ended */
+    struct grove_hold *held;    /* locked last of those it holds: sync/held.c */
+    struct locals *locals;      /* sync/local.c's; NULL: it has none */
+    struct grove_group *group;  /* that owns it; NULL: none, or it has ended */
     struct group_member member; /* its place in that group */
 };
 
@@ -156,7 +156,7 @@ void hub_run_at_end(struct grove_fiber *f);
 void hub_forget_at_end(struct grove_fiber *f);
 
 /* f ends, or its thread does, holding what f->held says: sets that to NULL.
- * sync/mutex.c's, set before anything is held. On f's thread. */
+ * sync/held.c's, set before anything is held. On f's thread. */
 extern GROVE_HOST_API void (*hub_holder_ends)(struct grove_fiber *f);
 
 /* The values of hub's current fiber that f, which it spawns, inherits: 0, or

@@ -5,7 +5,7 @@
  *     0        free
  *     fiber    held, nobody waits
  *     fiber|1  held; change it, and the queue, under the queue's lock only
- *     ORPHAN   free, but who held it has ended without unlocking it
+ *     ORPHAN   free, but who held it has ended without unlocking it (held.c)
  *     LOST     who got it after that did not put it in order
  *
  * A fiber is meant by its identity, not by its address, which another fiber has
@@ -13,70 +13,42 @@
  * (plain stores while the process has one thread). Unlocking with waiters makes
  * the first of them the owner before it runs, so that nobody overtakes it.
  *
- * What a fiber holds is a list from f->held, locked last first, which only its
- * thread touches. At the fiber's end each goes to the first who waits, or
- * becomes an ORPHAN. Who gets such a one holds it with the bit set until it
- * says that all is in order, so that the usual paths need not look for that.
+ * Who gets an ORPHAN holds it with the bit set until it says that all is
+ * in order, so that the usual paths need not look for that.
  */
 #include "sync/mutex.h"
 
 #include <assert.h>
 
-#include "sync/waiter.h"
+#include "sync/held.h"
 
-#define CONTENDED ((uint64_t)1)
-#define ORPHAN ((uint64_t)2)
-#define LOST ((uint64_t)4)
-_Static_assert(LOST < FIBER_IDENTITIES, "these are no fiber's identity");
-
-/* What a waiter finds as its value when it was not just handed the mutex. */
-#define OWNER_DIED ((void *)1)
-#define IS_LOST ((void *)2)
-
-/* Changes m->owner from `from`; whether it was that. */
+/* Changes m's word from `from`; whether it was that. */
 static inline bool change_owner(grove_mutex *m, uint64_t from, uint64_t to)
 {
     if (likely(hub_single_threaded())) {
-        if (m->owner != from)
+        if (m->hold.owner != from)
             return false;
-        m->owner = to;
+        m->hold.owner = to;
         return true;
     }
-    return __atomic_compare_exchange_n(&m->owner, &from, to, false,
+    return __atomic_compare_exchange_n(&m->hold.owner, &from, to, false,
                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 static inline uint64_t owner_of(const grove_mutex *m)
 {
-    return __atomic_load_n(&m->owner, __ATOMIC_RELAXED);
+    return held_owner(&m->hold);
 }
 
 static inline bool holds(const grove_mutex *m, uint64_t self)
 {
-    return (owner_of(m) & ~CONTENDED) == self;
+    return (owner_of(m) & ~HELD_CONTENDED) == self;
 }
 
 bool mutex_is_held(const grove_mutex *m)
 {
     struct hub *hub = hub_of_thread;
     return hub && holds(m, hub->current->identity);
-}
-
-/* f has m: among what it holds. */
-static inline void hold(struct grove_fiber *f, grove_mutex *m)
-{
-    m->held = f->held;
-    f->held = m;
-}
-
-/* f is about to give m up. Usually it was locked last. */
-static void let_go(struct grove_fiber *f, grove_mutex *m)
-{
-    grove_mutex **at = &f->held;
-    while (*at && *at != m)
-        at = &(*at)->held;
-    if (*at)
-        *at = m->held;
 }
 
 void grove_mutex_init(grove_mutex *m)
@@ -106,39 +78,31 @@ static int lock_again(grove_mutex *m)
 static void set_owner(grove_mutex *m, uint64_t owner)
 {
     assert(waiters_locked(&m->waiters));
-    __atomic_store_n(&m->owner, owner, __ATOMIC_RELEASE);
+    __atomic_store_n(&m->hold.owner, owner, __ATOMIC_RELEASE);
 }
 
 /* Under the queue's lock: takes it, or sees to it that its holder looks at the
  * queue. 0, -EOWNERDEAD with it; -EBUSY, -ENOTRECOVERABLE. */
 static int take_or_mark(grove_mutex *m, uint64_t self)
 {
-    assert(waiters_locked(&m->waiters) && !(self & CONTENDED));
+    assert(waiters_locked(&m->waiters) && !(self & HELD_CONTENDED));
     for (;;) {
         uint64_t owner = owner_of(m);
-        if (owner == LOST)
+        if (owner == HELD_LOST)
             return -ENOTRECOVERABLE;
-        if (owner == ORPHAN) {
-            set_owner(m, self | CONTENDED);
+        if (owner == HELD_ORPHAN) {
+            set_owner(m, self | HELD_CONTENDED);
             m->inconsistent = true;
             return -EOWNERDEAD;
         }
         if (owner == 0) {
             if (change_owner(m, 0, self))
                 return 0;
-        } else if ((owner & CONTENDED) ||
-                   change_owner(m, owner, owner | CONTENDED)) {
+        } else if ((owner & HELD_CONTENDED) ||
+                   change_owner(m, owner, owner | HELD_CONTENDED)) {
             return -EBUSY;
         }
     }
-}
-
-/* What a waiter that was woken has been given. */
-static int given(const struct waiter *w)
-{
-    return w->value == OWNER_DIED ? -EOWNERDEAD
-           : w->value == IS_LOST  ? -ENOTRECOVERABLE
-                                  : 0;
 }
 
 /* Not inlined, as unlock_slow: the usual path would save registers for it. */
@@ -155,10 +119,10 @@ __attribute__((noinline)) static int lock_slow(grove_mutex *m, struct hub *hub,
     if (r == -EBUSY) {
         r = waiter_wait(hub, &w, deadline, "mutex");
         if (r == 0)
-            r = given(&w.waiter);
+            r = held_given(&w.waiter);
     }
     if (r == 0 || r == -EOWNERDEAD)
-        hold(hub->current, m);
+        held_add(hub->current, &m->hold);
     return r;
 }
 
@@ -168,11 +132,11 @@ __attribute__((noinline)) static int trylock_slow(grove_mutex *m,
 {
     int r = -EBUSY;
     waiters_lock(&m->waiters);
-    if (owner_of(m) == ORPHAN || owner_of(m) == LOST)
+    if (owner_of(m) == HELD_ORPHAN || owner_of(m) == HELD_LOST)
         r = take_or_mark(m, self->identity);
     waiters_unlock(&m->waiters);
     if (r == -EOWNERDEAD)
-        hold(self, m);
+        held_add(self, &m->hold);
     return r;
 }
 
@@ -180,7 +144,7 @@ static inline int lock(grove_mutex *m, struct hub *hub, int64_t deadline)
 {
     struct grove_fiber *self = hub->current;
     if (likely(change_owner(m, 0, self->identity))) {
-        hold(self, m);
+        held_add(self, &m->hold);
         return 0;
     }
     if (holds(m, self->identity))
@@ -220,7 +184,7 @@ int grove_mutex_trylock(grove_mutex *m)
         return -errno;
     struct grove_fiber *self = hub->current;
     if (change_owner(m, 0, self->identity)) {
-        hold(self, m);
+        held_add(self, &m->hold);
         return 0;
     }
     return holds(m, self->identity) ? lock_again(m) : trylock_slow(m, self);
@@ -234,7 +198,7 @@ static struct waiter *hand_over(grove_mutex *m, uint64_t self)
     struct waiter *w = waiters_take(&m->waiters);
     uint64_t heir = w ? w->wait->fiber->identity : self;
     if (!waiters_empty(&m->waiters))
-        heir |= CONTENDED;
+        heir |= HELD_CONTENDED;
     set_owner(m, heir);
     return w;
 }
@@ -242,11 +206,8 @@ static struct waiter *hand_over(grove_mutex *m, uint64_t self)
 /* Under the queue's lock: nobody will have m any more. Those who wait. */
 static struct waiter *lose(grove_mutex *m)
 {
-    struct waiter *all = waiters_take_all(&m->waiters);
-    for (struct waiter *w = all; w; w = w->next)
-        w->value = IS_LOST;
-    set_owner(m, LOST);
-    return all;
+    set_owner(m, HELD_LOST);
+    return held_lost(&m->waiters);
 }
 
 /* The next to hold m may free it: so it is given away last, when the queue has
@@ -277,7 +238,7 @@ __attribute__((noinline)) static int unlock_any(grove_mutex *m,
         m->depth--;
         return 0;
     }
-    let_go(self, m);
+    held_remove(self, &m->hold);
     if (!change_owner(m, self->identity, 0))
         unlock_slow(m, self->identity);
     return 0;
@@ -288,10 +249,10 @@ int grove_mutex_unlock(grove_mutex *m)
     struct hub *hub = hub_of_thread;
     struct grove_fiber *self = likely(hub) ? hub->current : NULL;
     if (unlikely(!self || owner_of(m) != self->identity || m->depth ||
-                 self->held != m || !hub_single_threaded()))
+                 self->held != &m->hold || !hub_single_threaded()))
         return unlock_any(m, self);
-    self->held = m->held;
-    m->owner = 0;
+    self->held = m->hold.below;
+    m->hold.owner = 0;
     return 0;
 }
 
@@ -305,35 +266,16 @@ int grove_mutex_consistent(grove_mutex *m)
     return 0;
 }
 
-/* m goes to the first who waits, who is told, or to who comes. */
-static void orphan(grove_mutex *m)
+void mutex_orphan(grove_mutex *m)
 {
     waiters_lock(&m->waiters);
     struct waiter *w = waiters_take(&m->waiters);
     m->depth = 0;
     m->inconsistent = w != NULL;
     if (w)
-        w->value = OWNER_DIED;
-    set_owner(m, w ? w->wait->fiber->identity | CONTENDED : ORPHAN);
+        w->value = HELD_OWNER_DIED;
+    set_owner(m, w ? w->wait->fiber->identity | HELD_CONTENDED : HELD_ORPHAN);
     waiters_unlock(&m->waiters);
     if (w)
         waiter_wake(w);
-}
-
-/* A mutex that does not say that f holds it is none any more: the memory it was
- * in, as that of a function that has returned, is used for something else, and
- * so may what it points to be. */
-static void holder_ends(struct grove_fiber *f)
-{
-    grove_mutex *m, *next;
-    for (m = f->held; m && holds(m, f->identity); m = next) {
-        next = m->held;
-        orphan(m);
-    }
-    f->held = NULL;
-}
-
-__attribute__((constructor)) static void tell_hub(void)
-{
-    hub_holder_ends = holder_ends;
 }
