@@ -36,6 +36,17 @@ void http_init(grove_http *h, grove_stream *stream, int kind,
     h->ended = true;
 }
 
+bool http_is_last(const grove_http *h)
+{
+    grove_connection *c = h->connection;
+    if (!c || !grove_server_is_stopping(c->server) ||
+        grove_stream_buffered(h->stream) > h->held)
+        return false;
+    bool last = grove_connection_rest(c, true) < 0;
+    grove_connection_rest(c, false);
+    return last;
+}
+
 void http_end(grove_http *h)
 {
     free((char *)h->saved);

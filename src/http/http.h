@@ -165,6 +165,9 @@ void http_init(grove_http *h, grove_stream *stream, int kind,
 void http_end(grove_http *h);
 /* The deadline of a call now. */
 int64_t http_deadline(int64_t timeout);
+/* Whether the server that the connection is of stops, and nothing of another
+ * request has come: the answer to this one is the last. */
+bool http_is_last(const grove_http *h);
 
 /* receive.c */
 

@@ -2,8 +2,8 @@
  * A server's answers. On the stream's thread; all may park.
  *
  * What the connection comes to is decided when the answer's head is written:
- * it is kept if the peer lets it, and if what the peer has not sent yet of its
- * request can be read past.
+ * it is kept if the peer lets it, unless its server stops, and if what the peer
+ * has not sent yet of its request can be read past.
  */
 #include <stdlib.h>
 
@@ -22,7 +22,7 @@ static grove_http_start begin(grove_http *h, int status,
                               int64_t length)
 {
     const grove_http_head *request = &h->parser.head;
-    h->close |= !request->keep_alive;
+    h->close |= !request->keep_alive || http_is_last(h);
     /* A body that was not asked for yet will not come, or may. */
     if (request->expects_continue && !h->promised && !h->ended)
         h->close = true;
