@@ -480,7 +480,7 @@ static int unlock_mutex(void)
 
 static void mutex_give(void)
 {
-    play(mutex.hold.owner & ~(uint64_t)1, unlock_mutex);
+    play(mutex.hold.owner, unlock_mutex);
 }
 
 static size_t mutex_kept(void)
@@ -506,7 +506,9 @@ static void rwlock_reset(void)
 
 static int rwlock_wait(struct party *p, int64_t deadline)
 {
-    return grove_rwlock_wrlock_until(&rwlock, deadline);
+    int r = grove_rwlock_wrlock_until(&rwlock, deadline);
+    p->fiber->held = NULL; /* as with a mutex */
+    return r;
 }
 
 static int unlock_rwlock(void)
