@@ -1,17 +1,18 @@
 """The standard modules, one by one.
 
-Of some nothing is replaced: of sys, builtins and contextvars because nothing has
-to be, of those in NOT_PATCHED because what would replace them is not there. They
-are accepted with a warning.
+Of some nothing is replaced: of builtins and contextvars because nothing has to be,
+of those in NOT_PATCHED because what would replace them is not there. They are
+accepted with a warning.
 """
 
 from collections.abc import Iterable
 
 from grove.patching.module import patch_by_name
+from grove.patching.originals import patch_item
 from grove.patching.warning import warn
 
 #: The flags of patch_all that change nothing though programs rely on them.
-NOT_PATCHED = ("thread", "sys", "queue")
+NOT_PATCHED = ("thread", "queue")
 
 
 def patch_time() -> bool:
@@ -71,6 +72,21 @@ def patch_subprocess() -> bool:
     return patch_by_name("subprocess")
 
 
+def patch_sys(stdin: bool = True, stdout: bool = True, stderr: bool = True) -> None:
+    """Let other greenlets run while one waits for a standard stream.
+
+    A stream without a descriptor stays as it is. (gevent's does nothing in
+    Python 3.)
+    """
+    import sys
+
+    from grove.files.standard import standard_stream
+
+    wanted = (("stdin", stdin), ("stdout", stdout), ("stderr", stderr))
+    for name in (name for name, is_wanted in wanted if is_wanted):
+        patch_item(sys, name, standard_stream(name))
+
+
 def patch_signal() -> bool:
     """Let a handler of SIGCHLD wait."""
     return patch_by_name("signal")
@@ -103,11 +119,6 @@ def patch_thread(
 def patch_queue() -> None:
     """Nothing yet: the module queue stays native."""
     warn_of(["queue"])
-
-
-def patch_sys(stdin: bool = True, stdout: bool = True, stderr: bool = True) -> None:
-    """Nothing: the standard streams are never replaced."""
-    warn_of(["sys"])
 
 
 def patch_builtins() -> None:

@@ -72,6 +72,8 @@ def patch_all(
         parts.patch_os()
     if time:
         parts.patch_time()
+    if sys:
+        parts.patch_sys()
     if socket:
         parts.patch_socket(dns=dns, aggressive=aggressive)
     if select:
