@@ -66,7 +66,7 @@ NAMES = {
         make_nonblocking posix_spawn posix_spawnp""",
     "signal": "signal getsignal",
     "builtins": "",
-    "fileobject": "",
+    "fileobject": "FileObject FileObjectPosix FileObjectThread FileObjectBlock",
     "resolver": "",
     "baseserver": "BaseServer parse_address",
     "server": "StreamServer DatagramServer",
@@ -137,7 +137,7 @@ MEMBERS = {
 }
 
 #: Modules that later parts of the package bring.
-LATER = {"builtins", "fileobject", "resolver", "backdoor"}
+LATER = {"builtins", "resolver", "backdoor"}
 
 
 def module_of(name):
