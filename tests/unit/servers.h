@@ -10,6 +10,17 @@
 
 #include "grove.h"
 
+/* What a server does: says lines back, by a stream. */
+HELPER void echo_lines(grove_connection *c)
+{
+    grove_stream *stream;
+    char *line;
+    assert_int_equal(grove_stream_new_connection(&stream, c, NULL), 0);
+    while (grove_stream_read_line(stream, &line, NULL, 0) > 0)
+        grove_stream_printf(stream, "%s\n", line);
+    grove_stream_close(stream);
+}
+
 /* Connects fd, a socket of the server's family. */
 HELPER void connect_socket(int fd, const grove_server *server)
 {
