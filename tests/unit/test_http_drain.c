@@ -1,6 +1,7 @@
 /* A server of HTTP stops: who is idle ends, who has asked is answered. */
 #include "fiber_calls.h"
 #include "http_served.h"
+#include "servers.h"
 
 #define A "Host: a\r\n\r\n"
 #define ASKED "GET / HTTP/1.1\r\n" A
@@ -36,14 +37,10 @@ static ssize_t make_stop(struct call *c)
     return grove_server_stop_until(c->more, grove_now() + 3 * HANG);
 }
 
-static struct served connect_to(grove_server *server)
+/* A client of the server's. */
+static struct served client_of(const grove_server *server)
 {
-    struct sockaddr_in to = loopback();
-    to.sin_port = htons((uint16_t)grove_server_port(server));
-    struct served s = {.fd = grove_socket(AF_INET, SOCK_STREAM, 0)};
-    assert_int_equal(grove_connect(s.fd, (struct sockaddr *)&to, sizeof(to)),
-                     0);
-    return s;
+    return (struct served){.fd = connect_to(server)};
 }
 
 static grove_server *start(unsigned hubs)
@@ -66,7 +63,7 @@ static void requests_are_answered_and_nothing_is_waited_for(void **state)
     struct served s[CLIENTS];
     struct call c = {.make = make_stop, .name = "stop", .more = server};
     for (int i = 0; i < CLIENTS; i++) {
-        s[i] = connect_to(server);
+        s[i] = client_of(server);
         if (i == FRESH)
             continue;
         ask_for(&s[i], ASKED);
@@ -101,7 +98,7 @@ static void requests_are_answered_and_nothing_is_waited_for(void **state)
 static void a_handler_may_be_killed(void **state)
 {
     grove_server *server = start(1);
-    struct served s = connect_to(server);
+    struct served s = client_of(server);
     ask_for(&s, "POST / HTTP/1.1\r\n" A);
     while (waiting < 1)
         grove_yield();
@@ -116,7 +113,7 @@ static void on_several_hubs(void **state)
     grove_server *server = start(2);
     struct served s[6];
     for (int i = 0; i < 6; i++) {
-        s[i] = connect_to(server);
+        s[i] = client_of(server);
         ask_for(&s[i], ASKED);
         hear(&s[i], KEPT);
     }
