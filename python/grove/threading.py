@@ -18,9 +18,9 @@ from grove.thread import (
     RLock,
     _make_thread_handle,
     _spawn,
+    _start_joinable,
     _ThreadHandle,
     get_ident,
-    start_joinable_thread,
 )
 from grove.thread import LockType as Lock
 from grove.thread import allocate_lock as _allocate_lock
@@ -109,8 +109,8 @@ def _start_joinable_thread(
     function: Any, handle: _ThreadHandle | None = None, daemon: bool = True
 ) -> _ThreadHandle:
     """_thread.start_joinable_thread, for Threads."""
-    handle = start_joinable_thread(function, handle, daemon)
-    _note(function, handle._greenlet)
+    handle, greenlet = _start_joinable(function, handle, daemon)
+    _note(function, greenlet)
     return handle
 
 
