@@ -67,8 +67,7 @@ int grove_http_respond_begin_until(grove_http *h, int status,
     if (r < 0)
         return r;
     http_send_begin(h, start.length < GROVE_HTTP_TO_CLOSE ? 0 : start.length);
-    if (h->sending != SEND_DONE &&
-        grove_http_equal(h->parser.head.method, "HEAD"))
+    if (h->sending != SEND_DONE && http_is(h->parser.head.method, "HEAD"))
         h->sending = SEND_DROPPED;
     return 0;
 }
@@ -89,7 +88,7 @@ int grove_http_respond_until(grove_http *h, int status,
     if (r < 0)
         return r;
     grove_http_start start = begin(h, status, fields, count, (int64_t)size);
-    if (grove_http_equal(h->parser.head.method, "HEAD"))
+    if (http_is(h->parser.head.method, "HEAD"))
         size = 0;
     r = http_send_head(h, &start, body, size, deadline);
     if (r < 0)
@@ -117,7 +116,7 @@ int grove_http_upgrade_until(grove_http *h, const grove_http_field *fields,
         return -EINVAL;
     if (h->sending != SEND_NOTHING)
         return -EALREADY;
-    bool tunnel = grove_http_equal(h->parser.head.method, "CONNECT");
+    bool tunnel = http_is(h->parser.head.method, "CONNECT");
     grove_http_start start = {
         .status = tunnel ? 200 : 101,
         .length = GROVE_HTTP_UNTOLD,
