@@ -193,7 +193,7 @@ def test_standard_library_on_patched_sockets():
                 asleep.append(self)
                 most.append(len(asleep))
                 while max(most) < 10:
-                    time.sleep(0.001)
+                    time.sleep(0.001)  # patched: that others run is the test
                 asleep.remove(self)
                 self.send_response(200)
                 self.end_headers()
