@@ -182,3 +182,16 @@ class _DummyThread(_stdlib._DummyThread):
                 del active[ident]
 
         _when_ended(getcurrent(), forget)
+
+    if hasattr(_stdlib._DummyThread, "_after_fork"):
+
+        def _after_fork(self, new_ident: int | None = None) -> None:
+            """In a forked child, where it may become a main thread, of that
+            class: what was this class's it takes with it."""
+            kept = {
+                name: getattr(self, name)
+                for name, value in vars(_DummyThread).items()
+                if not callable(value) and not name.startswith("__")
+            }
+            vars(self).update(kept)
+            super()._after_fork(new_ident)

@@ -746,8 +746,11 @@ def test_forks_from_greenlets():
         """)
 
 
-def test_threads_live_on_in_a_child():
-    lines = run("""
+@pytest.mark.parametrize("known", [False, True])
+def test_threads_live_on_in_a_child(known):
+    lines = run(f"""
+        known = {known}"""
+        """
         import os, sys, threading, grove
         gate = threading.Event()
         def waits():
@@ -758,8 +761,11 @@ def test_threads_live_on_in_a_child():
         t = threading.Thread(target=waits, name="waits")
         t.start()
         def forks():
+            if known:
+                threading.current_thread()
             pid = os.fork()
             if pid == 0:
+                repr(threading.current_thread())
                 assert threading.main_thread().ident == main, threading.main_thread()
                 assert t.is_alive() and t in threading.enumerate()
                 gate.set()

@@ -5,6 +5,7 @@ import functools
 import os
 import sys
 import threading
+import time
 from typing import Any
 
 from grove import thread as green_thread
@@ -62,11 +63,16 @@ def _take_over_main(main: Any) -> None:
 # ---- native threads ---------------------------------------------------------
 
 
+#: Seconds between two looks at a thread that cannot be waited for.
+_POLL = 0.01
+
+
 class _NativeEnd:
     """The end of a native thread, for greenlets: another one waits for it."""
 
-    def __init__(self, wait: Any) -> None:
+    def __init__(self, wait: Any, is_over: Any) -> None:
         self._wait = wait
+        self._is_over = is_over
         self._event = Event()
         self._watched = False
 
@@ -74,11 +80,20 @@ class _NativeEnd:
         self._wait()
         self._event.set()
 
-    def wait(self, timeout: float | None) -> bool:
+    def wait(self, timeout: float | None) -> None:
         if not self._watched:
+            try:
+                natives.start_new_thread(self._watch, ())
+            except RuntimeError:  # none can be started: the interpreter ends
+                self._poll(timeout)
+                return
             self._watched = True
-            natives.start_new_thread(self._watch, ())
-        return self._event.wait(timeout)
+        self._event.wait(timeout)
+
+    def _poll(self, timeout: float | None) -> None:
+        end = None if timeout is None else time.monotonic() + timeout
+        while not self._is_over() and (end is None or time.monotonic() < end):
+            sleep(_POLL)
 
 
 class _NativeHandle:
@@ -86,7 +101,7 @@ class _NativeHandle:
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
-        self._end = _NativeEnd(handle.join)
+        self._end = _NativeEnd(handle.join, handle.is_done)
 
     @property
     def ident(self) -> int:
@@ -111,7 +126,7 @@ def _make_joinable(thread: Any) -> None:
     elif thread._tstate_lock is not None:
         native = thread._wait_for_tstate_lock
         thread._wait_for_tstate_lock = functools.partial(
-            _wait_for_thread, native, _NativeEnd(native)
+            _wait_for_thread, native, _NativeEnd(native, lambda: not thread.is_alive())
         )
 
 
