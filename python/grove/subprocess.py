@@ -81,6 +81,10 @@ class Popen(_StdPopen):
                 _core.sleep(_REAPING_PAUSE)  # another thread is at it
         return self.returncode
 
+    def _handle_exitstatus(self, sts: int, *names: Any) -> None:
+        super()._handle_exitstatus(sts, *names)  # type: ignore[misc]
+        _core.child_ended(self.pid, sts)
+
     def wait(self, timeout: float | None = None, _raise_exc: bool = True) -> Any:
         """Wait for its end; the return code.
 
