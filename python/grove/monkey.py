@@ -4,8 +4,8 @@
 package's, which let other greenlets run while they wait. Do it first, before
 other modules have taken the old ones by `from socket import socket`.
 
-Builtins and contextvars are among the parts that patch_all knows, and need nothing:
-greenlets have contexts of their own.
+Of the parts that patch_all knows, builtins and contextvars need nothing: greenlets
+have contexts of their own.
 """
 
 from importlib import import_module

@@ -289,7 +289,7 @@ def _await_id(idtype: int, id: int, options: int) -> Any:
 # ---- patching --------------------------------------------------------------------
 
 
-def _gevent_did_monkey_patch(target: Any, items: list[str], warn: Any) -> None:
+def _gevent_did_monkey_patch(target: Any, items: Any, warn: Any) -> None:
     """multiprocessing waits in these functions, and in semaphores."""
     from grove.processes.workers import patch_imported
 

@@ -1,5 +1,6 @@
-"""The standard modules, one by one. Of builtins and contextvars nothing is replaced,
-because nothing has to be.
+"""The standard modules, one by one.
+
+Of builtins and contextvars nothing is replaced, because nothing has to be.
 """
 
 from grove.patching.module import patch_by_name
@@ -83,7 +84,7 @@ def patch_signal() -> bool:
     return patch_by_name("signal")
 
 
-# ---- what changes nothing --------------------------------------------------
+# ---- what changes nothing ----------------------------------------------------
 
 
 def patch_builtins() -> None:

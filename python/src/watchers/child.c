@@ -4,7 +4,7 @@
  * is left alone, and no other child is touched; only for pid 0, any child,
  * SIGCHLD is watched. On the main thread's loop only, as in gevent.
  *
- *     its end, SIGCHLD -----> reap --> child_ended --> all that watch it
+ *     its end, SIGCHLD --> reap --> child_ended --> all that watch it
  *     os.waitpid and subprocess of ours, after reaping -----^
  *
  * A status is there to be had once: whoever gets it tells all active watchers,
