@@ -177,14 +177,21 @@ static ssize_t result(grove_http *h, ssize_t n)
     return n;
 }
 
+/* What is here needs no call of the stream's: one that gives the others a turn,
+ * if the stream is still ours. 0, -EBADF or -EBUSY. */
+static int let_others(grove_http *h)
+{
+    return h->taken ? 0 : grove_stream_skip_until(h->stream, 0, NULL, 0);
+}
+
 /* Have something in h->rest: 1; 0 at the end. */
 static ssize_t refill(grove_http *h, int64_t deadline)
 {
     assert(h->receiving);
-    if (h->rest.size > 0)
-        return 1;
-    if (h->ended)
-        return 0;
+    if (h->rest.size > 0 || h->ended) {
+        int r = let_others(h);
+        return r < 0 ? r : h->rest.size > 0;
+    }
     if (h->parser.state == PARSER_REFUSED)
         return -EPROTO;
     int r = invite(h, deadline);

@@ -118,13 +118,20 @@ static int write_counted(grove_http *h, const void *buf, size_t len,
     return 0;
 }
 
+/* Nothing is written: a call of the stream's that gives the others a turn. */
+static int let_others(grove_http *h)
+{
+    return h->taken ? 0 : write_with(h, NULL, 0, 0);
+}
+
 int grove_http_write_until(grove_http *h, const void *buf, size_t len,
                            int64_t deadline)
 {
     struct iovec iov = {(void *)buf, len};
     if (len == 0)
-        return h->sending == SEND_NOTHING || h->sending == SEND_BROKEN ? -EPIPE
-                                                                       : 0;
+        return h->sending == SEND_NOTHING || h->sending == SEND_BROKEN
+                   ? -EPIPE
+                   : let_others(h);
     switch (h->sending) {
     case SEND_LENGTH:
         return write_counted(h, buf, len, deadline);
@@ -133,7 +140,7 @@ int grove_http_write_until(grove_http *h, const void *buf, size_t len,
     case SEND_TO_CLOSE:
         return write_with(h, &iov, 1, deadline);
     case SEND_DROPPED:
-        return 0;
+        return let_others(h);
     case SEND_DONE:
         return h->to_send >= 0 ? -EMSGSIZE : -EPIPE;
     default:

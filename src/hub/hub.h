@@ -56,6 +56,8 @@ struct hub {
     int calls;                   /* that could have waited, before the one at
                                     which the clock is read; see hub_turn */
     bool in_callback;            /* the loop fiber is inside a callback */
+    bool owes_turn; /* who made the last call of a countdown was about to wait,
+                       and was to let others run by that; see hub_turn_slow */
     bool watched; /* somebody is told of events: a budget is one switch, so that
                      each goes by hub_next_slow; see hooks.h */
     unsigned watch_seen; /* of whom there is to be told, when last looked at */

@@ -96,4 +96,9 @@ int hub_turn_found(void);
  * that. */
 GROVE_HOST_API void hub_turn_slow(struct hub *hub, bool yields);
 
+/* A wait whose deadline has passed, so that it does not park: who asks over and
+ * over must let the others run. What such a call was to give by its wait is
+ * given now; or more than was owed, if another has waited since. */
+void hub_turn_in_vain(struct hub *hub);
+
 #endif

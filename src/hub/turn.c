@@ -40,6 +40,20 @@ void hub_turn_slow(struct hub *hub, bool yields)
         return;
     if (yields)
         hub_yield(hub);
+    else
+        hub->owes_turn = true;
+}
+
+void hub_turn_in_vain(struct hub *hub)
+{
+    assert(hub == hub_of_thread);
+    if (!hub->owes_turn) {
+        hub_turn(hub);
+        return;
+    }
+    hub->owes_turn = false;
+    if (may_switch(hub))
+        hub_yield(hub);
 }
 
 int hub_turn_found(void)

@@ -102,7 +102,7 @@ int hub_wait(struct hub *hub, int64_t deadline, const char *what, int fd)
     } else {
         r = -ETIMEDOUT;
         f->waiting = false; /* it runs: a kill in its turn is told next time */
-        hub_turn(hub);      /* who asks over and over must let the others run */
+        hub_turn_in_vain(hub);
     }
     f->waiting = false;
     if (unlikely(r == -ETIMEDOUT)) {

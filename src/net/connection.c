@@ -113,6 +113,10 @@ int net_connect(int fd, const struct sockaddr *addr, socklen_t addrlen,
                         .no_wait = true};
     if (!net_begin(&op, fd))
         return -1;
+    op.no_wait = false;
+    if (!net_turn(&op))
+        return -1;
+    op.no_wait = true;
     /* A socket that connects is new as a rule: what is known of its number may
      * be of a file that was closed behind our back. */
     hub_adopt(fd);

@@ -239,7 +239,6 @@ static int by_name(struct request *q, struct addrinfo **result)
     struct dns *dns = q->hub ? dns_of(q->hub) : NULL;
     if (!dns)
         return dns_wait_error(-errno);
-    hub_turn(q->hub); /* it may be answered without a question */
     if (dns_config_of(dns)->libc || !is_plain(q->node) ||
         (q->hints.ai_flags & AI_CANONIDN))
         return dns_libc_getaddrinfo(q->hub, q->node, q->service, &q->hints,
@@ -265,6 +264,7 @@ int grove_getaddrinfo_until(const char *node, const char *service,
                             const struct addrinfo *hints,
                             struct addrinfo **result, int64_t deadline)
 {
+    hub_turn_if_any(); /* it may be answered without a question */
     if (!node || (hints && (hints->ai_flags & AI_NUMERICHOST)))
         return getaddrinfo(node, service, hints, result);
     struct request q = {.node = node,

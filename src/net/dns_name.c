@@ -62,7 +62,6 @@ static int by_address(const struct sockaddr *addr, socklen_t addrlen,
     struct dns *dns = hub ? dns_of(hub) : NULL;
     if (!dns)
         return dns_wait_error(-errno);
-    hub_turn(hub);
     if (dns_config_of(dns)->libc || (flags & LIBC_FLAGS))
         return dns_libc_getnameinfo(hub, addr, addrlen, host, hostlen, service,
                                     servicelen, flags, deadline);
@@ -87,6 +86,7 @@ int grove_getnameinfo_until(const struct sockaddr *addr, socklen_t addrlen,
 {
     bool named = host && hostlen && addr && addrlen >= sizeof(sa_family_t) &&
                  (addr->sa_family == AF_INET || addr->sa_family == AF_INET6);
+    hub_turn_if_any();
     /* libc refuses NI_NAMEREQD with NI_NUMERICHOST. */
     if (!named || (flags & NI_NUMERICHOST))
         return getnameinfo(addr, addrlen, host, hostlen, service, servicelen,

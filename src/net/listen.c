@@ -119,8 +119,10 @@ static int make(const char *text, int socktype,
         errno = EINVAL;
         return -1;
     }
-    if (!hub_self())
+    struct hub *hub = hub_self();
+    if (!hub)
         return -1;
+    hub_turn(hub); /* a name may have to be looked up */
     socklen_t size = address_of(text, socktype, deadline, &address, &wildcard);
     if (size == ADDRESS_NONE)
         return -1;

@@ -98,9 +98,12 @@ static mode_t kind_of(int fd)
 static bool prepare(struct net_op *op, int fd)
 {
     op->no_wait = true; /* what the hints say is of no use yet */
-    bool ok = net_begin(op, fd);
-    op->no_wait = false;
-    return ok;
+    return net_begin(op, fd);
+}
+
+static bool flags_say_no_wait(const struct transfer *t)
+{
+    return t->flags & SPLICE_F_NONBLOCK;
 }
 
 static bool transfer_begin(struct transfer *t, int in, int out,
@@ -116,7 +119,10 @@ static bool transfer_begin(struct transfer *t, int in, int out,
     t->in_is_file = S_ISREG(t->in_kind);
     t->in_closes = loop_closes(in);
     t->out_closes = loop_closes(out);
-    return prepare(&t->in, in) && prepare(&t->out, out) && both_are_open(t);
+    if (!prepare(&t->in, in) || !prepare(&t->out, out))
+        return false;
+    t->in.no_wait = t->out.no_wait = flags_say_no_wait(t);
+    return net_turn(&t->out) && both_are_open(t);
 }
 
 /* Move up to count bytes. */
@@ -164,8 +170,6 @@ ssize_t grove_splice_until(int in, off_t *in_offset, int out, off_t *out_offset,
                          .splice = true};
     if (!transfer_begin(&t, in, out, deadline, "splice"))
         return -1;
-    if (flags & SPLICE_F_NONBLOCK)
-        t.in.no_wait = t.out.no_wait = true;
     return transfer(&t, count);
 }
 

@@ -120,8 +120,10 @@ ssize_t net_readv(int fd, const struct iovec *iov, int count, int64_t deadline,
         return -1;
     }
     /* Nothing waits for no bytes, and recv would take a datagram for it. */
-    if (v.left == 0)
+    if (v.left == 0) {
+        hub_turn_if_any();
         return readv(fd, iov, count);
+    }
     if (!net_begin(&op, fd))
         return -1;
     ssize_t n;

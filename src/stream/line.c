@@ -84,7 +84,7 @@ int grove_stream_read_to_until(grove_stream *s, const void *delimiter,
     const struct end end = {delimiter, size, limit ? limit : SIZE_MAX};
     if (size == 0)
         return -EINVAL;
-    int r = stream_enter_reading(s);
+    int r = stream_enter_in_turn(s, &s->reading);
     if (r < 0)
         return r;
     return (int)stream_leave(s, &s->reading,
@@ -119,7 +119,7 @@ static int read_line(struct grove_stream *s, char **line, size_t *len,
 int grove_stream_read_line_until(grove_stream *s, char **line, size_t *len,
                                  size_t limit, int64_t deadline)
 {
-    int r = stream_enter_reading(s);
+    int r = stream_enter_in_turn(s, &s->reading);
     if (r < 0)
         return r;
     r = read_line(s, line, len, limit ? limit : SIZE_MAX, deadline);

@@ -47,7 +47,7 @@ static ssize_t read_some(struct grove_stream *s, void *buf, size_t len,
 ssize_t grove_stream_read_until(grove_stream *s, void *buf, size_t len,
                                 int64_t deadline)
 {
-    int r = stream_enter_reading(s);
+    int r = stream_enter_in_turn(s, &s->reading);
     if (r < 0)
         return r;
     return stream_leave(s, &s->reading, read_some(s, buf, len, deadline));
@@ -78,7 +78,7 @@ static int read_exactly(struct grove_stream *s, char *buf, size_t len,
                         size_t *done, int64_t deadline)
 {
     size_t n = 0;
-    int r = stream_enter_reading(s);
+    int r = stream_enter_in_turn(s, &s->reading);
     if (r == 0)
         r = (int)stream_leave(s, &s->reading,
                               read_all(s, buf, len, &n, deadline));
@@ -130,7 +130,7 @@ static ssize_t wait_for_count(struct grove_stream *s, size_t min,
 ssize_t grove_stream_peek_until(grove_stream *s, size_t min, const char **at,
                                 int64_t deadline)
 {
-    int r = stream_enter_reading(s);
+    int r = stream_enter_in_turn(s, &s->reading);
     if (r < 0)
         return r;
     return stream_leave(s, &s->reading, wait_for_count(s, min, at, deadline));

@@ -89,7 +89,7 @@ int grove_stream_new_connection(grove_stream **out, grove_connection *c,
 static void free_unless_used(struct grove_stream *s)
 {
     assert(s->closed);
-    if (s->reading || s->writing)
+    if (s->reading || s->writing || s->guests)
         return;
     if (s->tls)
         tls_ops_of(s->tls)->free(s->tls);
@@ -110,8 +110,14 @@ ssize_t stream_leave(struct grove_stream *s, bool *turn, ssize_t r)
 
 int stream_let_others(struct grove_stream *s)
 {
+    s->guests++;
     hub_turn_slow(hub_of_thread, true);
-    return s->closed ? (int)stream_leave(s, &s->reading, 0) : 0;
+    assert(s->guests > 0);
+    s->guests--;
+    if (likely(!s->closed))
+        return 0;
+    free_unless_used(s);
+    return -EBADF;
 }
 
 static void close_now(struct grove_stream *s)

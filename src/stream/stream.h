@@ -21,7 +21,8 @@
  *      taken and not sent; an error changes neither by more than it tells.
  *   2. One fiber at a time is in a call that reads (`reading`), one in a call
  *      that writes (`writing`); one may be both, to flush before it waits.
- *   3. A closed stream is freed by the last fiber that leaves it.
+ *   3. A closed stream is freed by the last fiber that leaves it, guests
+ *      included.
  *   4. Nothing is done to fd once its number was closed (`closes`).
  *
  * All on the thread that has made the stream.
@@ -84,6 +85,7 @@ struct grove_stream {
     bool reading;      /* a fiber is in a call that reads */
     bool writing;      /* a fiber is in a call that writes */
     bool closed;       /* or being closed: nobody enters any more */
+    unsigned guests;   /* fibers that let others run before they enter */
 };
 
 /* Whether fd still is what the stream was made over. */
@@ -105,22 +107,23 @@ static inline int stream_enter(struct grove_stream *s, bool *turn)
     return 0;
 }
 
-/* The others run, and the call that reads goes on after them. 0 or -EBADF: one
- * of them has closed the stream. */
+/* The others run, and then the call begins. 0 or -EBADF: one of them has closed
+ * the stream. */
 int stream_let_others(struct grove_stream *s);
 
-/* The same for a call that reads. With something in the buffer it may not have
- * to wait, so the others run first if their time has come; not after it,
- * because what it hands out may be the buffer's. (With nothing in it there is a
- * receive; and who writes fills the other buffer, and there is a send.) */
-static inline int stream_enter_reading(struct grove_stream *s)
+/* The same for a call that could have to wait, and may not: the others run
+ * first if their time has come. Not after it, because what it hands out may be
+ * the buffer's; and before it has its turn at the stream, for they may want to
+ * read and write, too. */
+static inline int stream_enter_in_turn(struct grove_stream *s, bool *turn)
 {
     struct hub *hub = hub_of_thread;
-    int r = stream_enter(s, &s->reading);
-    if (r == 0 && stream_buffer_count(&s->in) && likely(hub) &&
-        unlikely(hub_turn_due(hub)))
-        return stream_let_others(s);
-    return r;
+    if (likely(hub) && unlikely(hub_turn_due(hub))) {
+        int r = stream_let_others(s);
+        if (r < 0)
+            return r;
+    }
+    return stream_enter(s, turn);
 }
 
 /* Its end, with the result r; that of a stream closed meanwhile is -EBADF. */

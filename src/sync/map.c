@@ -137,13 +137,18 @@ static void fetch(grove_map *m, size_t *index, int *result)
     hub_wake(worker, 0);
 }
 
+static bool is_over(const grove_map *m)
+{
+    return m->fetched == m->n || m->group.closed;
+}
+
 int grove_map_next_until(grove_map *m, size_t *index, int *result,
                          int64_t deadline)
 {
-    if (m->finished.next != &m->finished)
+    if (m->finished.next != &m->finished || is_over(m))
         hub_turn_if_any();
     while (m->finished.next == &m->finished) {
-        if (m->fetched == m->n || m->group.closed)
+        if (is_over(m))
             return 0;
         int r = turn_wait(hub_of_thread, &m->fetchers, deadline, "map");
         if (r < 0)

@@ -175,13 +175,20 @@ __attribute__((noinline)) static int lock_any(grove_mutex *m, struct hub *hub,
     return lock_slow(m, hub, self->identity, deadline);
 }
 
+/* Whether locking it does not wait: nobody else holds it. */
+static bool is_had_at_once(const grove_mutex *m, uint64_t self)
+{
+    uint64_t owner = owner_of(m);
+    return owner == 0 || owner == ORPHAN || owner == LOST || holds(m, self);
+}
+
 /* The thread's first call, or others get their turn: before the mutex is taken,
  * which they may want, too. */
 __attribute__((noinline)) static int
 lock_after_turn(grove_mutex *m, struct hub *hub, int64_t deadline)
 {
     if (hub)
-        hub_turn_slow(hub, owner_of(m) == 0);
+        hub_turn_slow(hub, is_had_at_once(m, hub->current->identity));
     else if (!(hub = hub_create()))
         return -errno;
     return lock_any(m, hub, deadline);

@@ -74,7 +74,10 @@ static int run(grove_once *o, int (*fn)(void *), void *arg)
     }
     waiters_unlock(&o->waiters);
     waiters_wake(woken);
-    return r < 0 ? r : 0;
+    if (r >= 0)
+        return 0;
+    hub_turn_if_any(); /* for who tries over and over */
+    return r;
 }
 
 int grove_once_run_until(grove_once *o, int (*fn)(void *), void *arg,

@@ -4,6 +4,8 @@
  */
 #include "http_served.h"
 
+#include <fcntl.h>
+
 #define R "HTTP/1.1 "
 
 struct client {
@@ -506,9 +508,48 @@ static void test_get(void **state)
         -ECONNREFUSED);
 }
 
+/* ---- turns ---------------------------------------------------------------------- */
+
+enum { WRITES = 20000 };
+
+static bool written;
+
+static void *write_chunks(void *http)
+{
+    for (int i = 0; i < WRITES; i++)
+        assert_int_equal(grove_http_write(http, "x", 1), 0);
+    written = true;
+    return NULL;
+}
+
+/* Who writes what is taken at once lets the others run now and then. */
+static void a_body_that_is_taken_at_once_lets_others_run(void **state)
+{
+    (void)state;
+    grove_stream *null;
+    grove_http *http;
+    grove_fiber *writer;
+    int turns = 0;
+    assert_int_equal(grove_stream_new(&null, open("/dev/null", O_RDWR), NULL),
+                     0);
+    assert_int_equal(grove_http_client(&http, null, "a.test", NULL), 0);
+    assert_int_equal(grove_http_request_begin(http, "POST",
+                                              grove_http_text_of("/"), NULL, 0,
+                                              GROVE_HTTP_CHUNKED),
+                     0);
+    assert_int_equal(grove_spawn(&writer, write_chunks, http), 0);
+    for (; !written; turns++)
+        grove_yield();
+    assert_true(turns >= WRITES / 256);
+    grove_join(writer, NULL);
+    grove_release(writer);
+    grove_http_close(http);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_body_that_is_taken_at_once_lets_others_run),
         cmocka_unit_test(test_responses),
         cmocka_unit_test(test_requests),
         cmocka_unit_test(test_closed_meanwhile),

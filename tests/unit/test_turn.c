@@ -5,14 +5,17 @@
  */
 #include "unit.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netdb.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "grove.h"
 #include "hub/hub.h"
 #include "stopped_clock.h"
 
-enum { OPERATIONS = 20000, PAST = 1 };
+enum { OPERATIONS = 20000, SLOW_OPERATIONS = 2000, PAST = 1 };
 
 /* ---- what is saturated ------------------------------------------------------- */
 
@@ -27,6 +30,14 @@ static grove_once once = GROVE_ONCE_INIT;
 static grove_wait_group wait_group = GROVE_WAIT_GROUP_INIT;
 static grove_fiber *ended;
 static grove_stream *stream;
+static grove_stream *null; /* takes all, at once */
+static grove_mutex recursive = GROVE_MUTEX_RECURSIVE_INIT;
+static grove_semaphore no_units = GROVE_SEMAPHORE_INIT(0);
+static grove_rwlock read_locked = GROVE_RWLOCK_INIT;
+static grove_once never_done = GROVE_ONCE_INIT;
+static grove_map map;
+static char refused[8]; /* a port at which nobody listens */
+static int at_its_end;  /* a pipe that nobody writes to */
 static int file;
 
 static void on_channel(void)
@@ -142,16 +153,170 @@ static void on_past_deadlines_of_a_select(void)
     assert_int_equal(grove_select_until(&clause, 1, PAST), -ETIMEDOUT);
 }
 
+/* The second finds it locked, by itself. */
+static void on_recursive_mutex(void)
+{
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(grove_mutex_lock(&recursive), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(grove_mutex_unlock(&recursive), 0);
+}
+
+/* Those who are about to wait owe the turn to their wait, and do not wait. */
+static void on_semaphore_without_units(void)
+{
+    assert_int_equal(grove_semaphore_acquire_until(&no_units, 1, PAST),
+                     -ETIMEDOUT);
+}
+
+static void on_rwlock_of_a_reader(void)
+{
+    assert_int_equal(grove_rwlock_wrlock_until(&read_locked, PAST), -ETIMEDOUT);
+}
+
+static int fail_once(void *arg)
+{
+    (void)arg;
+    return -EIO;
+}
+
+static void on_once_that_fails(void)
+{
+    assert_int_equal(grove_once_run(&never_done, fail_once, NULL), -EIO);
+}
+
+static int fail_of(void *item, void *arg)
+{
+    (void)item;
+    return fail_once(arg);
+}
+
+static void on_map_at_its_end(void)
+{
+    assert_int_equal(grove_map_next(&map, NULL, NULL), 0);
+}
+
+static void on_stream_write(void)
+{
+    assert_int_equal(grove_stream_write(null, "x", 1), 0);
+}
+
+static void on_stream_printf(void)
+{
+    assert_int_equal(grove_stream_printf(null, "%d", 1), 0);
+}
+
+static void on_stream_flush(void)
+{
+    assert_int_equal(grove_stream_flush(null), 0);
+}
+
+static void on_stream_end(void)
+{
+    char byte;
+    assert_int_equal(grove_stream_read(null, &byte, 1), 0);
+    assert_int_equal(grove_stream_read(null, &byte, 0), 0);
+}
+
+static void on_read_of_nothing(void)
+{
+    assert_int_equal(grove_read(file, NULL, 0), 0);
+}
+
+static void on_splice_at_the_end(void)
+{
+    assert_int_equal(grove_splice(at_its_end, NULL, file, NULL, 1, 0), 0);
+}
+
+static void on_sendfile(void)
+{
+    off_t offset = 0;
+    assert_int_equal(grove_sendfile(grove_stream_fd(null), file, &offset, 1),
+                     1);
+}
+
+static void on_numeric_host(void)
+{
+    struct addrinfo *found;
+    assert_int_equal(grove_getaddrinfo("127.0.0.1", "80", NULL, &found), 0);
+    grove_freeaddrinfo(found);
+}
+
+static void on_numeric_name(void)
+{
+    const struct sockaddr_in in = {.sin_family = AF_INET};
+    char host[64];
+    assert_int_equal(grove_getnameinfo((const struct sockaddr *)&in, sizeof(in),
+                                       host, sizeof(host), NULL, 0,
+                                       NI_NUMERICHOST),
+                     0);
+}
+
+static void on_listen(void)
+{
+    int fd = grove_listen("127.0.0.1:0", NULL);
+    assert_true(fd >= 0);
+    grove_close(fd);
+}
+
+static void on_dial_refused(void)
+{
+    assert_int_equal(grove_dial("127.0.0.1", refused), -1);
+    assert_int_equal(errno, ECONNREFUSED);
+}
+
+static void on_dial_unix_refused(void)
+{
+    assert_int_equal(grove_dial_unix("/nonexistent"), -1);
+    assert_int_equal(errno, ENOENT);
+}
+
 static void (*const primitives[])(void) = {
-    on_channel,   on_select,         on_mutex,
-    on_semaphore, on_event,          on_rwlock,
-    on_barrier,   on_file,           on_promise,
-    on_once,      on_wait_group,     on_join,
-    on_join_all,  on_kill_all,       on_group,
-    on_stream,    on_past_deadlines, on_past_deadlines_of_a_select,
+    on_channel,
+    on_select,
+    on_mutex,
+    on_semaphore,
+    on_event,
+    on_rwlock,
+    on_barrier,
+    on_file,
+    on_promise,
+    on_once,
+    on_wait_group,
+    on_join,
+    on_join_all,
+    on_kill_all,
+    on_group,
+    on_stream,
+    on_past_deadlines,
+    on_past_deadlines_of_a_select,
+    on_recursive_mutex,
+    on_semaphore_without_units,
+    on_rwlock_of_a_reader,
+    on_once_that_fails,
+    on_map_at_its_end,
+    on_stream_write,
+    on_stream_printf,
+    on_stream_flush,
+    on_stream_end,
+    on_read_of_nothing,
+    on_splice_at_the_end,
+    on_sendfile,
+    on_numeric_host,
+    on_numeric_name,
+    /* of which SLOW_OPERATIONS are enough: */
+    on_listen,
+    on_dial_refused,
+    on_dial_unix_refused,
 };
 
-enum { PRIMITIVES = sizeof(primitives) / sizeof(*primitives) };
+enum { PRIMITIVES = sizeof(primitives) / sizeof(*primitives), SLOW = 3 };
+
+static int operations_of(void (*const *primitive)(void))
+{
+    return primitive - primitives < PRIMITIVES - SLOW ? OPERATIONS
+                                                      : SLOW_OPERATIONS;
+}
 
 static void *end_at_once(void *arg)
 {
@@ -170,6 +335,35 @@ static grove_stream *new_stream(void)
     return s;
 }
 
+/* A port that a socket has which does not listen. */
+static int refusing_port(void)
+{
+    int fd = grove_bind_udp("127.0.0.1:0", NULL);
+    struct sockaddr_in in;
+    socklen_t size = sizeof(in);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &size), 0);
+    int tcp = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(tcp, (struct sockaddr *)&in, size), 0);
+    snprintf(refused, sizeof(refused), "%d", ntohs(in.sin_port));
+    grove_close(fd);
+    return tcp;
+}
+
+static int bound;
+
+static void make_what_is_at_its_end(void)
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    close(ends[1]);
+    at_its_end = ends[0];
+    assert_int_equal(grove_stream_new(&null, open("/dev/null", O_RDWR), NULL),
+                     0);
+    assert_int_equal(grove_rwlock_rdlock(&read_locked), 0);
+    assert_int_equal(grove_map_begin(&map, NULL, 0, 1, 1, fail_of, NULL), 0);
+    bound = refusing_port();
+}
+
 static int make_primitives(void **state)
 {
     (void)state;
@@ -179,6 +373,7 @@ static int make_primitives(void **state)
     grove_event_set(&set);
     grove_promise_set(&promise, NULL);
     stream = new_stream();
+    make_what_is_at_its_end();
     if (grove_spawn(&ended, end_at_once, NULL) != 0 ||
         grove_join(ended, NULL) != 0)
         return -1;
@@ -192,7 +387,10 @@ static int end_primitives(void **state)
     grove_channel_release(channel);
     grove_release(ended);
     grove_stream_close(stream);
-    return close(file);
+    grove_stream_close(null);
+    grove_map_end(&map);
+    assert_int_equal(grove_rwlock_unlock(&read_locked), 0);
+    return close(at_its_end) || close(bound) || close(file);
 }
 
 /* ---- turns ------------------------------------------------------------------- */
@@ -205,9 +403,9 @@ static bool has_run; /* the timer's fiber */
 
 static void *saturate(void *arg)
 {
-    void (*operate)(void) = *(void (**)(void))arg;
-    for (int i = 0; i < OPERATIONS; i++)
-        operate();
+    void (*const *operate)(void) = arg;
+    for (int i = operations_of(operate); i > 0; i--)
+        (*operate)();
     busy_done = true;
     return NULL;
 }
@@ -238,7 +436,7 @@ static void others_get_turns(void **state)
         busy_done = false;
         turns = 0;
         run_both(saturate, count_turns, (void *)&primitives[i]);
-        assert_true(turns >= OPERATIONS / HUB_CALLS - 1);
+        assert_true(turns >= operations_of(&primitives[i]) / HUB_CALLS - 1);
     }
 }
 
