@@ -179,7 +179,8 @@ __attribute__((noinline)) static int lock_any(grove_mutex *m, struct hub *hub,
 static bool is_had_at_once(const grove_mutex *m, uint64_t self)
 {
     uint64_t owner = owner_of(m);
-    return owner == 0 || owner == ORPHAN || owner == LOST || holds(m, self);
+    return owner == 0 || owner == HELD_ORPHAN || owner == HELD_LOST ||
+           holds(m, self);
 }
 
 /* The thread's first call, or others get their turn: before the mutex is taken,
