@@ -89,6 +89,12 @@ static int prepare(struct grove_stream *s, int64_t deadline)
     return r;
 }
 
+/* Whether a try to receive would find nothing: no buffer is taken for it. */
+static bool nothing_came(const struct grove_stream *s)
+{
+    return s->socket && !s->tls && stream_is_open(s) && net_nothing_came(s->fd);
+}
+
 ssize_t stream_receive(struct grove_stream *s, char *buf, size_t len,
                        int64_t deadline)
 {
@@ -97,10 +103,12 @@ ssize_t stream_receive(struct grove_stream *s, char *buf, size_t len,
         return 0;
     bool flushed = false, last = false;
     int r = prepare(s, deadline);
+    bool in_vain = nothing_came(s);
     while (r == 0 || r == -EINTR) {
-        unsigned direction;
-        ssize_t n = buf ? try_receive(s, buf, len, &direction, deadline)
-                        : receive_into_buffer(s, &direction, deadline);
+        unsigned direction = LOOP_READ;
+        ssize_t n = in_vain ? -EAGAIN
+                    : buf   ? try_receive(s, buf, len, &direction, deadline)
+                            : receive_into_buffer(s, &direction, deadline);
         if (n >= 0) {
             s->received += (size_t)n;
             s->ended = n == 0;
@@ -108,8 +116,10 @@ ssize_t stream_receive(struct grove_stream *s, char *buf, size_t len,
         }
         if (n != -EAGAIN || last)
             return n == -EAGAIN ? -ETIMEDOUT : n;
-        if (flushed || !flush_before(s, deadline, &r))
+        bool others_ran = !flushed && flush_before(s, deadline, &r);
+        if (!others_ran)
             r = wait_for(s, direction, deadline);
+        in_vain = others_ran && nothing_came(s);
         flushed = true;
         if (r == -ETIMEDOUT) {
             last = true; /* one more try */
