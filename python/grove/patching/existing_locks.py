@@ -22,9 +22,10 @@ _NativeRLock = natives.RLock
 
 def replace_own_locks(module: ModuleType) -> None:
     """Those of the module threading."""
-    module._active_limbo_lock = RLock()
-    if hasattr(module, "_shutdown_locks_lock"):
-        module._shutdown_locks_lock = LockType()
+    for name in "_active_limbo_lock", "_shutdown_locks_lock":
+        lock = getattr(module, name, None)
+        if type(lock) in _NATIVE:
+            setattr(module, name, _new(lock))
 
 
 def replace_logging_locks() -> None:
@@ -40,7 +41,9 @@ def replace_logging_locks() -> None:
 
 
 def _like(old: Any) -> RLock:
-    """A new lock, held as often by the current greenlet as the old one is."""
+    """A lock of ours, held as often by the current greenlet as the old one is."""
+    if isinstance(old, RLock):
+        return old
     new = RLock()
     if isinstance(old, _NativeRLock) and old._is_owned():
         count, _ = old._release_save()
