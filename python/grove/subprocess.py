@@ -48,6 +48,9 @@ class _Selector(selectors.PollSelector):
 
     _selector_cls = poll
 
+    def select(self, timeout: float | None = None) -> Any:
+        return super().select(None if timeout == inf else timeout)
+
 
 #: What the standard class's own methods find by these names.
 _popen_names = {
@@ -78,6 +81,8 @@ class Popen(_StdPopen):
     # Its end.
 
     def _wait(self, timeout: float | None) -> int | None:
+        if timeout == inf:
+            timeout = None
         if self.returncode is None and timeout is None and not has_greenlets():
             return super()._wait(timeout=None)  # type: ignore[misc]
         deadline = None if timeout is None else _monotonic() + timeout
@@ -131,11 +136,6 @@ class Popen(_StdPopen):
             # The standard class's short way for a single pipe keeps nothing.
             timeout = inf
         return super().communicate(input, timeout)
-
-    def _remaining_time(self, endtime: float | None) -> float | None:
-        if endtime == inf:
-            return None
-        return super()._remaining_time(endtime)  # type: ignore[misc]
 
     # As gevent has it.
 

@@ -4,7 +4,6 @@ For patching; programs that want greenlets spawn them.
 """
 
 import _thread as _stdlib
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,9 +12,8 @@ from grove._core import ThreadRLock as RLock
 from grove._core import local as _local
 from grove.event import Event
 from grove.stdlib import natives
+from grove.stdlib.handles import HAS_HANDLES
 from grove.stdlib.mirror import mirror
-
-_HAS_HANDLES = sys.version_info >= (3, 13)
 
 __target__ = "_thread"
 __implements__ = [
@@ -31,7 +29,7 @@ __implements__ = [
     "start_new",
     "start_new_thread",
 ]
-if _HAS_HANDLES:
+if HAS_HANDLES:
     __implements__ += [
         "_ThreadHandle",
         "_make_thread_handle",

@@ -6,7 +6,6 @@ programs that want greenlets spawn them.
 """
 
 import itertools
-import sys
 import threading as _stdlib
 import weakref
 from threading import Thread, Timer
@@ -22,6 +21,7 @@ from grove.thread import (
     _ThreadHandle,
     get_ident,
 )
+from grove.stdlib.handles import HAS_HANDLES, set_handle
 from grove.thread import LockType as Lock
 from grove.thread import allocate_lock as _allocate_lock
 
@@ -35,7 +35,7 @@ __implements__ = [
     "get_ident",
     "local",
 ]
-if sys.version_info >= (3, 13):
+if HAS_HANDLES:
     __implements__ += [
         "_ThreadHandle",
         "_make_thread_handle",
@@ -172,8 +172,8 @@ class _DummyThread(_stdlib._DummyThread):
     def __init__(self) -> None:
         self._name = f"Dummy-{next(_numbers)}"
         self._ident = ident = _stdlib.get_ident()
-        if hasattr(_stdlib, "_make_thread_handle"):
-            self._handle = _stdlib._make_thread_handle(ident)
+        if HAS_HANDLES:
+            set_handle(self, _stdlib._make_thread_handle(ident))
         active = _stdlib._active
         active[ident] = self
 

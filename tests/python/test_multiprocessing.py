@@ -15,6 +15,8 @@ import os, time
 import grove
 import multiprocessing as mp
 from grove.event import Event
+# No other method, which may be the default, finds what `python -c` has defined.
+mp.set_start_method("fork")
 """
 
 
@@ -34,6 +36,54 @@ IMPORTED_BEFORE = "import multiprocessing.pool, multiprocessing.connection\n" + 
 
 
 WITH_THREADS = BEGIN.replace("patch_all()", "patch_all(thread=False, queue=False)")
+
+
+PATCHED_PROGRAM = """\
+import sys
+from grove import monkey
+monkey.patch_all()
+import multiprocessing as mp
+import grove
+from concurrent.futures import ProcessPoolExecutor
+
+def work(number):
+    return grove.spawn(pow, number, 2).get()
+
+def answer(pipe, queue):
+    pipe.send(pipe.recv() + 1)
+    queue.put(work(3))
+
+def main():
+    method = sys.argv[1]
+    mp.set_start_method(method)
+    ours, theirs = mp.Pipe()
+    queue = mp.Queue()
+    child = mp.Process(target=answer, args=(theirs, queue))
+    child.start()
+    reader = grove.spawn(ours.recv)
+    grove.sleep(0)
+    ours.send(1)
+    assert (reader.get(timeout=60), queue.get(timeout=60)) == (2, 9)
+    child.join(60)
+    assert child.exitcode == 0
+    with mp.Pool(2) as pool, ProcessPoolExecutor(2) as executor:
+        assert pool.map(work, range(20)) == [n * n for n in range(20)]
+        assert list(executor.map(work, range(9))) == [n * n for n in range(9)]
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_methods_of_starting(method, tmp_path):
+    """Of a program that patches itself, and so its children do."""
+    program = tmp_path / "program.py"
+    program.write_text(PATCHED_PROGRAM)
+    result = subprocess.run(
+        [sys.executable, program, method], capture_output=True, text=True, timeout=120
+    )
+    assert (result.returncode, result.stderr) == (0, ""), result.stdout
 
 
 @pytest.mark.parametrize("begin", [BEGIN, IMPORTED_BEFORE, WITH_THREADS])

@@ -15,10 +15,8 @@ from grove.event import Event
 from grove.hubs.fork import is_worker
 from grove.patching.originals import patch_item
 from grove.stdlib import natives
+from grove.stdlib.handles import HAS_HANDLES, handle_of, set_handle
 from grove.thread import LockType, get_ident
-
-_HAS_HANDLES = sys.version_info >= (3, 13)
-
 
 #: The main thread that there was when threads were patched, and the lock that is
 #: released at its end, before Python 3.13.
@@ -48,10 +46,10 @@ def _is_mine(thread: threading.Thread) -> bool:
 
 def _take_over_main(main: Any) -> None:
     """What is released at its end, which the interpreter's end is, becomes ours."""
-    if _HAS_HANDLES:
+    if HAS_HANDLES:
         handle = green_thread._ThreadHandle()
         handle.ident = main.ident
-        main._handle = handle
+        set_handle(main, handle)
         return
     _main_lock.acquire()
     # The interpreter has no other use for its own than to release it.
@@ -122,8 +120,8 @@ class _NativeHandle:
 
 
 def _make_joinable(thread: Any) -> None:
-    if _HAS_HANDLES:
-        thread._handle = _NativeHandle(thread._handle)
+    if HAS_HANDLES:
+        set_handle(thread, _NativeHandle(handle_of(thread)))
     elif thread._tstate_lock is not None:
         native = thread._wait_for_tstate_lock
         thread._wait_for_tstate_lock = functools.partial(
@@ -153,8 +151,8 @@ def _join_all() -> None:
 
 
 def _is_native(thread: Any) -> bool:
-    if _HAS_HANDLES:
-        return isinstance(thread._handle, _NativeHandle)
+    if HAS_HANDLES:
+        return isinstance(handle_of(thread), _NativeHandle)
     return "_wait_for_tstate_lock" in vars(thread)
 
 
@@ -169,7 +167,7 @@ def _take_over_shutdown() -> None:
     patch_item(threading, "_shutdown", _shutdown)
     # They are called from the last to the first.
     threading._threading_atexits.insert(0, _join_all)
-    if not _HAS_HANDLES:
+    if not HAS_HANDLES:
         return
     wait_for_native = threading._thread_shutdown
 
@@ -216,7 +214,7 @@ def _forget_others() -> None:
     for ident in [i for i in green_threading._running if i != get_ident()]:
         del green_threading._running[ident]
     _main[0] = threading.main_thread()
-    if _HAS_HANDLES:
+    if HAS_HANDLES:
         green_thread._non_daemons.clear()
 
 
@@ -229,7 +227,7 @@ def _bring_back(running: Any, ident: int) -> None:
 
 
 def _revive(thread: Any, lock: Any) -> None:
-    if _HAS_HANDLES:
+    if HAS_HANDLES:
         return
     thread._is_stopped = False
     thread._tstate_lock = lock
