@@ -10,7 +10,7 @@ import pytest
 BEGIN = """\
 import sys
 from grove import monkey
-monkey.patch_all(thread=False, queue=False)
+monkey.patch_all()
 import os, time
 import grove
 import multiprocessing as mp
@@ -33,7 +33,10 @@ def run(source, begin=BEGIN):
 IMPORTED_BEFORE = "import multiprocessing.pool, multiprocessing.connection\n" + BEGIN
 
 
-@pytest.mark.parametrize("begin", [BEGIN, IMPORTED_BEFORE])
+WITH_THREADS = BEGIN.replace("patch_all()", "patch_all(thread=False, queue=False)")
+
+
+@pytest.mark.parametrize("begin", [BEGIN, IMPORTED_BEFORE, WITH_THREADS])
 def test_pool(begin):
     run(
         """
@@ -44,6 +47,32 @@ def test_pool(begin):
         """,
         begin,
     )
+
+
+def test_pools_beside_each_other():
+    """The second's workers are forked while the first's threads wait, one after
+    another and from a thread."""
+    run("""
+        with mp.Pool(2) as one, mp.Pool(2, maxtasksperchild=1) as two:
+            results = [pool.map_async(abs, range(-50, 0)) for pool in (one, two) * 3]
+            expected = list(range(50, 0, -1))
+            assert [r.get(60) for r in results] == [expected] * 6
+    """)
+
+
+def test_two_hundred_forks_from_thirty_greenlets():
+    run("""
+        def work(numbers):
+            for number in numbers:
+                pid = os.fork()
+                if pid == 0:
+                    os._exit(number)
+                assert os.waitpid(pid, 0) == (pid, number << 8)
+                time.sleep(0)
+        grove.joinall(
+            [grove.spawn(work, range(i, 200, 30)) for i in range(30)], raise_error=True
+        )
+    """)
 
 
 def test_executor():

@@ -12,6 +12,7 @@ from grove import thread as green_thread
 from grove import threading as green_threading
 from grove._core import _get_hub, sleep, thread_background
 from grove.event import Event
+from grove.hubs.fork import is_worker
 from grove.patching.originals import patch_item
 from grove.stdlib import natives
 from grove.thread import LockType, get_ident
@@ -195,8 +196,11 @@ def _let_others() -> None:
 
 
 def _after_fork_in_child() -> None:
-    """The greenlets of the thread that forked go on in the child. The module
-    threading has taken all but one of them for gone."""
+    """The greenlets of the thread that forked go on in the child, unless it is a
+    worker's. The module threading has taken all but one of them for gone."""
+    if is_worker():
+        _forget_others()
+        return
     for ident, running in list(green_threading._running.items()):
         if running.greenlet.dead:
             del green_threading._running[ident]
@@ -206,6 +210,14 @@ def _after_fork_in_child() -> None:
     if main.ident == natives.get_ident() and main.ident != get_ident():
         threading._main_thread = threading._active[main.ident] = main
         _revive(main, _main_lock)
+
+
+def _forget_others() -> None:
+    for ident in [i for i in green_threading._running if i != get_ident()]:
+        del green_threading._running[ident]
+    _main[0] = threading.main_thread()
+    if _HAS_HANDLES:
+        green_thread._non_daemons.clear()
 
 
 def _bring_back(running: Any, ident: int) -> None:
