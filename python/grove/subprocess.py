@@ -132,7 +132,7 @@ class Popen(_StdPopen):
         What was read before TimeoutExpired, or any other exception that comes
         meanwhile, the next call returns too.
         """
-        if timeout is None and (self.stdin or self.stdout or self.stderr):
+        if timeout is None and (self.stdout or self.stderr):
             # The standard class's short way for a single pipe keeps nothing.
             timeout = inf
         return super().communicate(input, timeout)

@@ -18,6 +18,8 @@ MODULES = {
     "test_queue": 40,
     "test_threading": 150,
     "test_concurrent_futures": 60,
+    "test_subprocess": 300,
+    "test_signal": 40,
 }
 
 

@@ -239,6 +239,52 @@ def test_python_m_monkey(tmp_path):
     assert "Cannot patch" in monkey("--bogus").stderr
 
 
+def test_python_m_monkey_of_modules_and_verbose(tmp_path):
+    (tmp_path / "program.py").write_text("import sys; print(__name__, sys.argv)")
+
+    def monkey(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "grove.monkey", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=tmp_path,
+        ).stdout
+
+    said = "__main__ ['program', '-x', '--y']\n"
+    assert monkey("--module", "program", "-x", "--y") == said
+    out = monkey("--verbose", "--no-ssl", "program.py")
+    assert out.startswith("gevent.monkey.patch_all(ssl=False)\nsys.version=")
+    assert f"\ncwd={tmp_path}\n__main__ ['program.py']\n" in out
+
+
+@pytest.mark.parametrize("options", [["--patch"], ["--time"], ["--no-ssl", "--time"]])
+@pytest.mark.parametrize("is_module", [False, True])
+def test_python_m_grove_patches(tmp_path, options, is_module):
+    program = tmp_path / "program.py"
+    program.write_text("import sys, time; print(time.sleep.__module__, sys.argv[1:])")
+    run = ["-m", "program"] if is_module else [str(program)]
+    result = subprocess.run(
+        [sys.executable, "-m", "grove", *options, *run, "--x"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+    )
+    assert result.stdout == "grove._core ['--x']\n", result.stderr
+
+
+def test_python_m_grove_refuses_unknown_options():
+    for arguments in (["--bogus", "x.py"], ["-x"], ["--patch"], ["-m"]):
+        result = subprocess.run(
+            [sys.executable, "-m", "grove", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert result.returncode == 2 and "usage" in result.stderr, arguments
+
+
 @pytest.mark.parametrize(
     "name",
     "os thread sys subprocess signal queue builtins contextvars ssl select".split(),
