@@ -122,7 +122,8 @@ int net_writev_all(int fd, const struct iovec *iov, int count, int64_t deadline,
  * After that a wait for the direction misses nothing. */
 GROVE_HOST_API ssize_t net_try_recv(int fd, void *buf, size_t len);
 GROVE_HOST_API ssize_t net_try_send(int fd, const void *buf, size_t len);
-/* Park until fd may be ready for direction: 0 or a negative errno. */
+/* Park until fd may be ready for direction, or for one of both: 0 or a negative
+ * errno. */
 GROVE_HOST_API int net_await(int fd, unsigned direction, int64_t deadline,
                              const char *what);
 /* From now on tries know when they are in vain, without a system call, as they
