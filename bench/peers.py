@@ -56,9 +56,11 @@ def compare(
     rounds: int,
     unit: str = "ns",
     less_is_speed: bool = True,
+    is_ratio: bool = False,
 ) -> None:
     """Print a line for what measure(*arguments) returns. Of a tuple the first
-    figure counts; unit has places for all."""
+    figure counts; unit has places for all. If they are ratios, of which the least
+    is the one that noise has favoured, the line has their medians."""
     if sys.argv[1:2] == ["--measure"]:
         figures = measure(*map(int, sys.argv[2:]))
         print(*(figures if isinstance(figures, tuple) else (figures,)))
@@ -73,8 +75,8 @@ def compare(
         if peer is not None:
             theirs = run_child(False, texts)
             ratios.append(theirs[0] / ours[-1][0])
-    least = min(ours)
-    line = f"{name:<18} {least[0]:10.2f} {unit.format(*least)}"
+    figures = [median(column) for column in zip(*ours)] if is_ratio else min(ours)
+    line = f"{name:<18} {figures[0]:10.2f} {unit.format(*figures)}"
     if ratios:
         ratio = median(ratios)
         line += (

@@ -57,26 +57,31 @@ GROVE_API int grove_event_wait_until(grove_event *e, int64_t deadline);
 
 /* ---- Mutex ------------------------------------------------------------ */
 
+/* Who holds a lock alone; the library's own. */
+typedef struct grove_hold {
+    uint64_t owner;           /* the fiber, and flags beside it */
+    struct grove_hold *below; /* of what that fiber had locked before */
+} grove_hold;
+
 /* A lock that one fiber holds. Unlocking hands it to the one that has waited
  * longest; nobody overtakes. */
 typedef struct grove_mutex {
     grove_waiters waiters;
-    uint64_t owner; /* the fiber that holds it; odd: somebody may wait */
-    struct grove_mutex *held; /* that its holder locked before it */
-    unsigned depth;           /* of a recursive one: locks beyond the first */
+    grove_hold hold;
+    unsigned depth; /* of a recursive one: locks beyond the first */
     bool recursive;
     bool inconsistent; /* a holder has ended with it */
 } grove_mutex;
 
 #define GROVE_MUTEX_INIT \
     { \
-        GROVE_WAITERS_INIT, 0, 0, 0, false, false \
+        GROVE_WAITERS_INIT, {0, 0}, 0, false, false \
     }
 /* The fiber that holds it may lock it again; it is free after as many unlocks.
  */
 #define GROVE_MUTEX_RECURSIVE_INIT \
     { \
-        GROVE_WAITERS_INIT, 0, 0, 0, true, false \
+        GROVE_WAITERS_INIT, {0, 0}, 0, true, false \
     }
 
 GROVE_API void grove_mutex_init(grove_mutex *m);
@@ -131,28 +136,36 @@ GROVE_API void grove_condition_broadcast(grove_condition *c);
  * comes waits behind those who wait already: neither side starves. */
 typedef struct grove_rwlock {
     grove_waiters waiters;
-    uint64_t writer; /* the fiber that holds it for writing; 0: none */
+    grove_hold hold; /* for writing */
     size_t readers;
+    bool inconsistent; /* a writer has ended with it */
 } grove_rwlock;
 
 #define GROVE_RWLOCK_INIT \
     { \
-        GROVE_WAITERS_INIT, 0, 0 \
+        GROVE_WAITERS_INIT, {0, 0}, 0, false \
     }
 
 GROVE_API void grove_rwlock_init(grove_rwlock *l);
-/* 0; -EDEADLK when the caller holds it for writing; -ECANCELED, -ETIMEDOUT,
- * -EDEADLK without it. */
+/* 0; -EOWNERDEAD, with the lock held for writing in any case, when the fiber
+ * that held it for writing has ended without unlocking it; -EDEADLK when the
+ * caller holds it for writing; -ECANCELED, -ETIMEDOUT, -EDEADLK,
+ * -ENOTRECOVERABLE without it. */
 GROVE_API int grove_rwlock_rdlock(grove_rwlock *l);
 GROVE_API int grove_rwlock_rdlock_until(grove_rwlock *l, int64_t deadline);
 GROVE_API int grove_rwlock_wrlock(grove_rwlock *l);
 GROVE_API int grove_rwlock_wrlock_until(grove_rwlock *l, int64_t deadline);
-/* 0, or -EBUSY when it would have to wait, -EDEADLK as above. */
+/* 0, or -EBUSY when it would have to wait; -EOWNERDEAD, -EDEADLK,
+ * -ENOTRECOVERABLE as above. */
 GROVE_API int grove_rwlock_tryrdlock(grove_rwlock *l);
 GROVE_API int grove_rwlock_trywrlock(grove_rwlock *l);
 /* Gives up what the caller holds. 0, or -EPERM when nobody holds it, or another
  * fiber for writing. Never waits. */
 GROVE_API int grove_rwlock_unlock(grove_rwlock *l);
+/* What l protects has been put in order again after -EOWNERDEAD; as
+ * grove_mutex_consistent. 0, or -EINVAL when the caller does not hold it for
+ * writing or nobody has ended with it. */
+GROVE_API int grove_rwlock_consistent(grove_rwlock *l);
 
 /* ---- Semaphore -------------------------------------------------------- */
 

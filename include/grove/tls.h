@@ -167,7 +167,8 @@ GROVE_API int grove_tls_shutdown_until(grove_tls *tls, int how,
 
 /* What was wrong when a call on tls last failed, for people: "the certificate
  * is for a.test, not for b.test"; "" when none has. Valid until the next call
- * on tls. */
+ * on tls. NULL: in the handshake of the connection that the calling thread has
+ * given up last, as grove_dial_tls does; valid until the caller waits. */
 GROVE_API const char *grove_tls_error(const grove_tls *tls);
 
 /* Of a connection whose handshake is done, else "": "TLSv1.3"; the cipher's

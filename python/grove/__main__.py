@@ -2,6 +2,7 @@
 
     python -m grove app.py [argument...]
     python -m grove -m module [argument...]
+    python -m grove --patch app.py [argument...]
 """
 
 import importlib.util
@@ -15,11 +16,14 @@ from types import ModuleType, TracebackType
 import grove
 
 USAGE = """\
-usage: python -m grove [-m module | program.py] [argument...]
+usage: python -m grove [option...] [-m module | program.py] [argument...]
 
 Run a Python program written for gevent or greenlet on Grove.
 
   -m module   run a module, as python -m does
+  --patch     call gevent.monkey.patch_all() first
+  --no-PART, --PART, --verbose, --module
+              the same, with these options of python -m gevent.monkey
   --version   print the version
   --help      print this"""
 
@@ -81,6 +85,28 @@ def report(error: BaseException) -> None:
     raise SystemExit(1)
 
 
+def patch(arguments: list[str]) -> tuple[bool, list[str]]:
+    """Patch as the options in front of the program say, if there are any.
+
+    Returns whether the program is a module, and it with its arguments.
+    """
+    words: list[str] = []
+    while arguments and arguments[0].startswith("--"):
+        words.append(arguments[0])
+        arguments = arguments[1:]
+    if not words:
+        return False, arguments
+    from grove.patching.command import Options
+
+    words = [word for word in words if word != "--patch"]
+    for word in words:
+        if not Options.knows(word):
+            fail(f"unknown option {word}\n" + USAGE)
+    options = Options(words)
+    options.patch()
+    return options.module, arguments
+
+
 def main(arguments: list[str]) -> None:
     """Run what arguments, those after `python -m grove`, say."""
     if not arguments or (arguments[0] == "-m" and len(arguments) == 1):
@@ -92,12 +118,16 @@ def main(arguments: list[str]) -> None:
         print(f"grove {grove.grove_version}")
         return
     grove.install_as_gevent()
-    is_module = arguments[0] == "-m"
+    is_module, arguments = patch(arguments)
+    if arguments[:1] == ["-m"]:
+        is_module, arguments = True, arguments[1:]
+    if not arguments:
+        fail("no program to run\n" + USAGE)
     if not is_module and arguments[0].startswith("-"):
         fail(f"unknown option {arguments[0]}\n" + USAGE)
-    sys.argv = arguments[1:] if is_module else arguments
+    sys.argv = arguments
     try:
-        run_module(arguments[1]) if is_module else run_file(arguments[0])
+        run_module(arguments[0]) if is_module else run_file(arguments[0])
     except Exception as error:
         report(error)
     except KeyboardInterrupt as error:

@@ -4,11 +4,8 @@
 package's, which let other greenlets run while they wait. Do it first, before
 other modules have taken the old ones by `from socket import socket`.
 
-Of the parts that patch_all knows, those whose replacement is here do something:
-thread, queue, time, socket, dns, select and ssl. Builtins and contextvars need
-nothing: greenlets have contexts of their own. The flags os, subprocess, signal
-and sys are accepted and change nothing yet; their modules go on as they
-are, and a MonkeyPatchWarning says so.
+Of the parts that patch_all knows, builtins and contextvars need nothing: greenlets
+have contexts of their own.
 """
 
 from importlib import import_module

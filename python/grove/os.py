@@ -197,12 +197,18 @@ def _take_watched(pid: int) -> tuple[int, int] | None:
 
 
 def _await_watched(pid: int) -> tuple[int, int]:
-    """Wait for a watched child, which its watcher reaps."""
+    """Wait for a watched child, which its watcher reaps, or who is first."""
     while (found := _take_watched(pid)) is None:
-        if pid not in _watched_children:
+        await_end(pid)
+        watcher = _watched_children.get(pid)
+        if watcher is None:
             raise ChildProcessError(errno.ECHILD, _stdlib.strerror(errno.ECHILD))
-        if await_end(pid):
-            _core.sleep(0)  # the watcher's turn
+        if isinstance(watcher, tuple):
+            continue
+        if not watcher.rpid:
+            # Raises if it was reaped behind the watcher's back.
+            _core.child_ended(*_waitpid(pid, _WNOHANG))
+        _core.sleep(0)  # the watcher's turn
     return found
 
 
@@ -211,6 +217,12 @@ def waitpid(pid: int, options: int, /) -> tuple[int, int]:
 
     Children of fork_and_watch are known to it, though they are reaped already.
     """
+    found = _reaped(pid, options)
+    _core.child_ended(*found)
+    return found
+
+
+def _reaped(pid: int, options: int) -> tuple[int, int]:
     if _watched_children:
         if pid in (-1, 0) or pid in _watched_children:
             found = _take_watched(pid)
@@ -245,8 +257,23 @@ def wait() -> tuple[int, int]:
     return waitpid(-1, 0)
 
 
+#: The status, as waitpid has it, of what waitid says of a child that has ended.
+_ENDS: dict[int, Callable[[int], int]] = {
+    _stdlib.CLD_EXITED: lambda code: (code & 0xFF) << 8,
+    _stdlib.CLD_KILLED: lambda signal: signal,
+    _stdlib.CLD_DUMPED: lambda signal: signal | 0x80,
+}
+
+
 def waitid(idtype: int, id: int, options: int, /) -> Any:
     """As os.waitid, while other greenlets run."""
+    found = _await_id(idtype, id, options)
+    if found and not options & _stdlib.WNOWAIT and found.si_code in _ENDS:
+        _core.child_ended(found.si_pid, _ENDS[found.si_code](found.si_status))
+    return found
+
+
+def _await_id(idtype: int, id: int, options: int) -> Any:
     if options & _WNOHANG or not has_greenlets():
         return _waitid(idtype, id, options)
     while (found := _waitid(idtype, id, options | _WNOHANG)) is None:
@@ -262,7 +289,7 @@ def waitid(idtype: int, id: int, options: int, /) -> Any:
 # ---- patching --------------------------------------------------------------------
 
 
-def _gevent_did_monkey_patch(target: Any) -> None:
+def _gevent_did_monkey_patch(target: Any, items: Any, warn: Any) -> None:
     """multiprocessing waits in these functions, and in semaphores."""
     from grove.processes.workers import patch_imported
 

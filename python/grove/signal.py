@@ -56,3 +56,7 @@ def signal(signalnum: int, handler: Any) -> Any:
     if signalnum == _SIGCHLD and callable(handler) and handler not in _NO_FUNCTIONS:
         handler = _InGreenlet(handler)
     return _users(_signal_signal(signalnum, handler))
+
+
+# As pydoc is to show them, where they stand in for the standard module's.
+getsignal.__module__ = signal.__module__ = _stdlib.__name__

@@ -7,6 +7,8 @@ the program reaps by itself has the return code that the standard library gives 
 """
 
 import io
+import os
+import selectors
 import subprocess as _stdlib
 from collections.abc import Callable
 from math import inf
@@ -19,24 +21,36 @@ from grove.event import AsyncResult
 from grove.files.opening import open_file
 from grove.hub import linkproxy
 from grove.processes.waiting import await_end, has_greenlets
-from grove.selectors import GeventSelector
+from grove.select import poll
 from grove.stdlib.mirror import mirror
 from grove.stdlib.rebind import rebound
 
-__implements__ = [
-    "Popen",
+#: The standard module's functions call what it has by this name, so that patching
+#: it is enough, and whoever puts another class there is obeyed.
+__implements__ = ["Popen"]
+__extensions__: list[str] = []
+_FUNCTIONS = [
     "call",
     "check_call",
     "check_output",
-    "run",
     "getoutput",
     "getstatusoutput",
+    "run",
 ]
-__extensions__: list[str] = []
-__imports__ = mirror(_stdlib, globals(), __implements__)
-__all__ = [*__implements__, *(n for n in _stdlib.__all__ if n in __imports__)]
+__imports__ = mirror(_stdlib, globals(), [*__implements__, *_FUNCTIONS])
+__all__ = [*_stdlib.__all__]
 
 _StdPopen = _stdlib.Popen
+
+
+class _Selector(selectors.PollSelector):
+    """For pipes, and files in their place, which epoll refuses."""
+
+    _selector_cls = poll
+
+    def select(self, timeout: float | None = None) -> Any:
+        return super().select(None if timeout == inf else timeout)
+
 
 #: What the standard class's own methods find by these names.
 _popen_names = {
@@ -44,7 +58,7 @@ _popen_names = {
     "io": SimpleNamespace(
         open=open_file, TextIOWrapper=io.TextIOWrapper, text_encoding=io.text_encoding
     ),
-    "_PopenSelector": GeventSelector,
+    "_PopenSelector": _Selector,
 }
 
 #: Between two looks at a child that has ended and is being reaped, in seconds.
@@ -67,19 +81,34 @@ class Popen(_StdPopen):
     # Its end.
 
     def _wait(self, timeout: float | None) -> int | None:
+        if timeout == inf:
+            timeout = None
         if self.returncode is None and timeout is None and not has_greenlets():
             return super()._wait(timeout=None)  # type: ignore[misc]
         deadline = None if timeout is None else _monotonic() + timeout
-        while self._internal_poll() is None:  # type: ignore[attr-defined]
+        while not self._reaped():
             left = None if deadline is None else max(deadline - _monotonic(), 0.0)
-            if not await_end(self.pid, left):
-                # It may have ended with the time.
-                if self._internal_poll() is not None:  # type: ignore[attr-defined]
-                    break
+            if await_end(self.pid, left):
+                if not self._reaped():
+                    _core.sleep(_REAPING_PAUSE)  # another thread is at it
+            elif not self._reaped():  # it may have ended with the time
                 raise _stdlib.TimeoutExpired(self.args, timeout)  # type: ignore[arg-type]
-            if self._internal_poll() is None:  # type: ignore[attr-defined]
-                _core.sleep(_REAPING_PAUSE)  # another thread is at it
         return self.returncode
+
+    def _reaped(self) -> bool:
+        """Whether it has ended, and returncode is there."""
+        if self.returncode is None and self._waitpid_lock.acquire(False):
+            try:
+                pid, status = self._try_wait(os.WNOHANG)  # type: ignore[attr-defined]
+                if pid == self.pid:
+                    self._handle_exitstatus(status)
+            finally:
+                self._waitpid_lock.release()
+        return self.returncode is not None
+
+    def _handle_exitstatus(self, sts: int, *names: Any) -> None:
+        super()._handle_exitstatus(sts, *names)  # type: ignore[misc]
+        _core.child_ended(self.pid, sts)
 
     def wait(self, timeout: float | None = None, _raise_exc: bool = True) -> Any:
         """Wait for its end; the return code.
@@ -103,15 +132,10 @@ class Popen(_StdPopen):
         What was read before TimeoutExpired, or any other exception that comes
         meanwhile, the next call returns too.
         """
-        if timeout is None and (self.stdin or self.stdout or self.stderr):
+        if timeout is None and (self.stdout or self.stderr):
             # The standard class's short way for a single pipe keeps nothing.
             timeout = inf
         return super().communicate(input, timeout)
-
-    def _remaining_time(self, endtime: float | None) -> float | None:
-        if endtime == inf:
-            return None
-        return super()._remaining_time(endtime)  # type: ignore[misc]
 
     # As gevent has it.
 
@@ -137,6 +161,6 @@ _init = rebound(_StdPopen.__init__, _popen_names)
 
 # ---- functions of the standard module, on the class above ------------------
 
-for _name in __implements__[1:]:
+for _name in _FUNCTIONS:
     globals()[_name] = rebound(getattr(_stdlib, _name), globals())
 del _name

@@ -4,19 +4,16 @@ For patching; programs that want greenlets spawn them.
 """
 
 import _thread as _stdlib
-import sys
 from collections.abc import Callable
 from typing import Any
 
-from grove import _core
 from grove._core import Greenlet, GreenletExit, LockType, get_ident
 from grove._core import ThreadRLock as RLock
 from grove._core import local as _local
 from grove.event import Event
 from grove.stdlib import natives
+from grove.stdlib.handles import HAS_HANDLES
 from grove.stdlib.mirror import mirror
-
-_HAS_HANDLES = sys.version_info >= (3, 13)
 
 __target__ = "_thread"
 __implements__ = [
@@ -32,7 +29,7 @@ __implements__ = [
     "start_new",
     "start_new_thread",
 ]
-if _HAS_HANDLES:
+if HAS_HANDLES:
     __implements__ += [
         "_ThreadHandle",
         "_make_thread_handle",
@@ -101,20 +98,15 @@ start_new = start_new_thread
 class _ThreadHandle:
     """What is known of a greenlet that stands for a thread: when it ends."""
 
-    __slots__ = ("__weakref__", "_ended", "_greenlet", "ident")
+    __slots__ = ("__weakref__", "_ended", "ident")
 
     def __init__(self) -> None:
         #: The number of the greenlet; None: it has not been started.
         self.ident: int | None = None
-        self._greenlet: Any = None
         self._ended = Event()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} object: ident={self.ident}>"
-
-    def _begin(self, greenlet: Any) -> None:
-        self.ident = get_ident(greenlet)
-        self._greenlet = greenlet
 
     def _on_end(self, greenlet: object) -> None:
         self._set_done()
@@ -125,7 +117,6 @@ class _ThreadHandle:
 
     def _set_done(self) -> None:
         """It has ended: those who join it go on."""
-        self._greenlet = None
         _non_daemons.discard(self)
         self._ended.set()
 
@@ -159,6 +150,12 @@ def start_joinable_thread(
 
     Raises RuntimeError for a handle that was used.
     """
+    return _start_joinable(function, handle, daemon)[0]
+
+
+def _start_joinable(
+    function: Callable[[], object], handle: _ThreadHandle | None, daemon: bool
+) -> tuple[_ThreadHandle, Greenlet]:
     if not callable(function):
         raise TypeError("thread function must be callable")
     if handle is None:
@@ -168,15 +165,15 @@ def start_joinable_thread(
     if handle.ident is not None:
         raise RuntimeError("thread already started")
     greenlet = Greenlet.spawn(function)
-    handle._begin(greenlet)
+    handle.ident = get_ident(greenlet)
     if not daemon:
         _non_daemons.add(handle)
     greenlet.rawlink(handle._on_end)
-    return handle
+    return handle, greenlet
 
 
 def _make_thread_handle(ident: int) -> _ThreadHandle:
-    """A handle of the current greenlet; ident is that of its native thread."""
+    """A handle of the current greenlet; ident may be that of its native thread."""
     handle = _ThreadHandle()
-    handle._begin(_core.getcurrent())
+    handle.ident = get_ident()
     return handle

@@ -6,7 +6,6 @@ programs that want greenlets spawn them.
 """
 
 import itertools
-import sys
 import threading as _stdlib
 import weakref
 from threading import Thread, Timer
@@ -18,10 +17,11 @@ from grove.thread import (
     RLock,
     _make_thread_handle,
     _spawn,
+    _start_joinable,
     _ThreadHandle,
     get_ident,
-    start_joinable_thread,
 )
+from grove.stdlib.handles import HAS_HANDLES, set_handle
 from grove.thread import LockType as Lock
 from grove.thread import allocate_lock as _allocate_lock
 
@@ -35,7 +35,7 @@ __implements__ = [
     "get_ident",
     "local",
 ]
-if sys.version_info >= (3, 13):
+if HAS_HANDLES:
     __implements__ += [
         "_ThreadHandle",
         "_make_thread_handle",
@@ -109,8 +109,8 @@ def _start_joinable_thread(
     function: Any, handle: _ThreadHandle | None = None, daemon: bool = True
 ) -> _ThreadHandle:
     """_thread.start_joinable_thread, for Threads."""
-    handle = start_joinable_thread(function, handle, daemon)
-    _note(function, handle._greenlet)
+    handle, greenlet = _start_joinable(function, handle, daemon)
+    _note(function, greenlet)
     return handle
 
 
@@ -172,8 +172,8 @@ class _DummyThread(_stdlib._DummyThread):
     def __init__(self) -> None:
         self._name = f"Dummy-{next(_numbers)}"
         self._ident = ident = _stdlib.get_ident()
-        if hasattr(_stdlib, "_make_thread_handle"):
-            self._handle = _stdlib._make_thread_handle(ident)
+        if HAS_HANDLES:
+            set_handle(self, _stdlib._make_thread_handle(ident))
         active = _stdlib._active
         active[ident] = self
 
@@ -182,3 +182,16 @@ class _DummyThread(_stdlib._DummyThread):
                 del active[ident]
 
         _when_ended(getcurrent(), forget)
+
+    if hasattr(_stdlib._DummyThread, "_after_fork"):
+
+        def _after_fork(self, new_ident: int | None = None) -> None:
+            """In a forked child, where it may become a main thread, of that
+            class: what was this class's it takes with it."""
+            kept = {
+                name: getattr(self, name)
+                for name, value in vars(_DummyThread).items()
+                if not callable(value) and not name.startswith("__")
+            }
+            vars(self).update(kept)
+            super()._after_fork(new_ident)

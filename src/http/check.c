@@ -131,7 +131,7 @@ static bool begins(grove_http_text text, const char *with)
 static int check_target(grove_http_parser *p)
 {
     const grove_http_head *head = &p->head;
-    bool connect = grove_http_equal(head->method, "CONNECT");
+    bool connect = http_is(head->method, "CONNECT");
     for (size_t i = 0; i < head->target.size; i++) {
         unsigned char c = (unsigned char)head->target.at[i];
         if (c <= ' ' || c == '#' || c >= 127)
@@ -143,22 +143,23 @@ static int check_target(grove_http_parser *p)
                         : begins(head->target, "/") ||
                               begins(head->target, "http://") ||
                               begins(head->target, "https://") ||
-                              (grove_http_equal(head->target, "*") &&
-                               grove_http_equal(head->method, "OPTIONS"));
+                              (http_is(head->target, "*") &&
+                               http_is(head->method, "OPTIONS"));
     return good ? 0 : parser_refuse(p, 400, "the target has no form that fits");
 }
 
 /* A name or an address, and maybe a port. */
 static bool is_host(grove_http_text host)
 {
-    static const char others[] = "-._~%!$&'()*+,;=:[]";
-    for (size_t i = 0; i < host.size; i++) {
-        char c = host.at[i];
-        if (!is_digit(c) && !(c >= 'a' && c <= 'z') &&
-            !(c >= 'A' && c <= 'Z') && !memchr(others, c, sizeof(others) - 1))
-            return false;
-    }
-    return true;
+    static const bool chars[256] = {
+        ['!'] = true, ['$' ... '.'] = true, ['0' ... ';'] = true,
+        ['='] = true, ['A' ... '['] = true, [']'] = true,
+        ['_'] = true, ['a' ... 'z'] = true, ['~'] = true,
+    };
+    bool good = true;
+    for (size_t i = 0; i < host.size; i++)
+        good &= chars[(unsigned char)host.at[i]];
+    return good;
 }
 
 /* ---- what is said of the body ------------------------------------------------------ */
@@ -166,8 +167,9 @@ static bool is_host(grove_http_text host)
 /* The fields that matter for what follows. */
 struct framing {
     const grove_http_field *length, *coding, *host, *expect;
-    bool doubled;  /* the first three, or a second coding */
-    bool upgrades; /* there is an Upgrade */
+    bool doubled;    /* the first three, or a second coding */
+    bool upgrades;   /* there is an Upgrade */
+    bool connection; /* there is a Connection */
 };
 
 /* Take the field at *place. */
@@ -182,22 +184,25 @@ static void look_at(struct framing *f, const grove_http_field *field)
 {
     switch (field->name.size) {
     case 4:
-        if (grove_http_equal_nocase(field->name, "Host"))
+        if (http_is_nocase(field->name, "Host"))
             note(f, &f->host, field);
         break;
     case 6:
-        if (grove_http_equal_nocase(field->name, "Expect"))
+        if (http_is_nocase(field->name, "Expect"))
             note(f, &f->expect, field);
         break;
     case 7:
-        f->upgrades |= grove_http_equal_nocase(field->name, "Upgrade");
+        f->upgrades |= http_is_nocase(field->name, "Upgrade");
+        break;
+    case 10:
+        f->connection |= http_is_nocase(field->name, "Connection");
         break;
     case 14:
-        if (grove_http_equal_nocase(field->name, "Content-Length"))
+        if (http_is_nocase(field->name, "Content-Length"))
             note(f, &f->length, field);
         break;
     case 17:
-        if (grove_http_equal_nocase(field->name, "Transfer-Encoding"))
+        if (http_is_nocase(field->name, "Transfer-Encoding"))
             note(f, &f->coding, field);
         break;
     }
@@ -226,7 +231,7 @@ static int check_coding(grove_http_parser *p, const struct framing *f)
         return parser_refuse(p, 400, "a transfer coding in HTTP/1.0");
     if (f->coding->value.size == 0) /* llhttp 9 says so itself */
         return parser_refuse(p, 400, "a transfer coding that is none");
-    if (!grove_http_equal_nocase(f->coding->value, "chunked"))
+    if (!http_is_nocase(f->coding->value, "chunked"))
         return parser_refuse(p, 501, "a transfer coding other than chunked");
     p->head.length = GROVE_HTTP_CHUNKED;
     return 0;
@@ -261,7 +266,7 @@ static int check_size(grove_http_parser *p)
 static int check_request(grove_http_parser *p, const struct framing *f)
 {
     grove_http_head *head = &p->head;
-    bool connect = grove_http_equal(head->method, "CONNECT");
+    bool connect = http_is(head->method, "CONNECT");
     if (check_target(p) < 0)
         return -EPROTO;
     if (head->minor == 1 && !f->host)
@@ -271,7 +276,7 @@ static int check_request(grove_http_parser *p, const struct framing *f)
     if (connect && head->length != 0)
         return parser_refuse(p, 400, "a CONNECT with a body");
     if (f->expect && head->minor == 1) {
-        if (!grove_http_equal_nocase(f->expect->value, "100-continue"))
+        if (!http_is_nocase(f->expect->value, "100-continue"))
             return parser_refuse(p, 417, "an Expect that is not known");
         head->expects_continue = head->length != 0;
     }
@@ -309,9 +314,9 @@ static void begin_body(grove_http_parser *p)
     }
 }
 
-static bool keeps_alive(const grove_http_head *head)
+static bool keeps_alive(const grove_http_head *head, const struct framing *f)
 {
-    if (!grove_http_find(head, "Connection"))
+    if (!f->connection)
         return head->minor == 1;
     return !grove_http_has_token(head, "Connection", "close") &&
            (head->minor == 1 ||
@@ -340,7 +345,7 @@ static int check_line(grove_http_parser *p, const char *end,
 int parser_check_head(grove_http_parser *p, size_t size)
 {
     const char *end = p->base + size, *fields = NULL;
-    struct framing f = {NULL, NULL, NULL, NULL, false, false};
+    struct framing f = {.length = NULL};
     if (check_line(p, end, &fields) < 0)
         return -EPROTO;
     if (!fields_stand(p, 0, fields, end))
@@ -357,14 +362,14 @@ int parser_check_head(grove_http_parser *p, size_t size)
     if (r < 0)
         return r;
     p->head.keep_alive =
-        keeps_alive(&p->head) && p->head.length != GROVE_HTTP_TO_CLOSE;
+        keeps_alive(&p->head, &f) && p->head.length != GROVE_HTTP_TO_CLOSE;
     begin_body(p);
     return 0;
 }
 
 int parser_check_trailers(grove_http_parser *p, size_t size)
 {
-    struct framing f = {NULL, NULL, NULL, NULL, false, false};
+    struct framing f = {.length = NULL};
     if (!fields_stand(p, p->head_count, p->base, p->base + size))
         return parser_refuse(p, 400, "a trailer's line is not HTTP/1.1's");
     for (size_t i = p->head_count; i < p->count; i++)

@@ -3,6 +3,7 @@
  * stream's thread.
  */
 #include <stdlib.h>
+#include <time.h>
 
 #include "http/http.h"
 
@@ -11,9 +12,21 @@ static int64_t or_seconds(int64_t given, int64_t seconds)
     return given ? given : seconds * GROVE_SECOND;
 }
 
+/* The clock, and for a second or more the one that is behind by a few
+ * milliseconds at most: a message needs several, and few of them are ever
+ * looked at. */
+static int64_t clock_for(int64_t timeout)
+{
+    struct timespec ts;
+    if (timeout < GROVE_SECOND)
+        return grove_now();
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+    return (int64_t)ts.tv_sec * GROVE_SECOND + ts.tv_nsec;
+}
+
 int64_t http_deadline(int64_t timeout)
 {
-    int64_t now = grove_now();
+    int64_t now = clock_for(timeout);
     return timeout < GROVE_NEVER - now ? now + timeout : GROVE_NEVER;
 }
 
@@ -34,6 +47,17 @@ void http_init(grove_http *h, grove_stream *stream, int kind,
         .write_timeout = or_seconds(attr->write_timeout, 30),
     };
     h->ended = true;
+}
+
+bool http_is_last(const grove_http *h)
+{
+    grove_connection *c = h->connection;
+    if (!c || !grove_server_is_stopping(c->server) ||
+        grove_stream_buffered(h->stream) > h->held)
+        return false;
+    bool last = grove_connection_rest(c, true) < 0;
+    grove_connection_rest(c, false);
+    return last;
 }
 
 void http_end(grove_http *h)

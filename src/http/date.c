@@ -7,12 +7,10 @@
 
 #include "http/http.h"
 
-#define DATE_SIZE 29
-
 /* One for each thread. */
 struct date {
     time_t second; /* which the text says; 0: none */
-    char text[DATE_SIZE + 1];
+    char text[HTTP_DATE_SIZE + 1];
 };
 
 static _Thread_local struct date date;
@@ -27,7 +25,7 @@ static void write_date(char *text, const struct tm *tm)
         snprintf(all, sizeof(all), "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT",
                  days + tm->tm_wday * 3, tm->tm_mday, months + tm->tm_mon * 3,
                  tm->tm_year + 1900, tm->tm_hour, tm->tm_min, tm->tm_sec);
-    assert(n == DATE_SIZE);
+    assert(n == HTTP_DATE_SIZE);
     memcpy(text, all, (size_t)n + 1);
 }
 
@@ -40,5 +38,5 @@ grove_http_text grove_http_date(void)
         write_date(date.text, gmtime_r(&now.tv_sec, &tm));
         date.second = now.tv_sec;
     }
-    return (grove_http_text){date.text, DATE_SIZE};
+    return (grove_http_text){date.text, HTTP_DATE_SIZE};
 }

@@ -42,6 +42,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <llhttp.h>
+#include <string.h>
+#include <strings.h>
 
 #include "fiber/visibility.h"
 #include "grove.h"
@@ -118,8 +120,28 @@ int parser_check_trailers(grove_http_parser *p, size_t size);
 /* ---- texts -------------------------------------------------------------------- */
 
 /* field.c: whether c may stand in a token, such as a field's name. */
-bool http_is_token_char(unsigned char c);
+extern const bool http_token_chars[256] __attribute__((visibility("hidden")));
 bool http_is_token(grove_http_text text);
+
+/* As grove_http_equal and grove_http_equal_nocase, where the string is written
+ * in the call: its length, and its first character, need no call then. */
+__attribute__((always_inline)) static inline bool http_is(grove_http_text text,
+                                                          const char *string)
+{
+    return text.size == __builtin_strlen(string) &&
+           memcmp(text.at, string, __builtin_strlen(string)) == 0;
+}
+
+__attribute__((always_inline)) static inline bool
+http_is_nocase(grove_http_text text, const char *string)
+{
+    size_t size = __builtin_strlen(string);
+    return text.size == size && (text.at[0] | ' ') == (string[0] | ' ') &&
+           strncasecmp(text.at, string, size) == 0;
+}
+
+/* date.c: how long a date is. */
+#define HTTP_DATE_SIZE 29
 
 /* ---- connections ----------------------------------------------------------------- */
 
@@ -165,6 +187,9 @@ void http_init(grove_http *h, grove_stream *stream, int kind,
 void http_end(grove_http *h);
 /* The deadline of a call now. */
 int64_t http_deadline(int64_t timeout);
+/* Whether the server that the connection is of stops, and nothing of another
+ * request has come: the answer to this one is the last. */
+bool http_is_last(const grove_http *h);
 
 /* receive.c */
 

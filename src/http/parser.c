@@ -308,7 +308,7 @@ static bool has_method(const char *at, size_t len)
     while (from < len && (at[from] == '\r' || at[from] == '\n'))
         from++;
     size_t to = from;
-    while (to < len && http_is_token_char((unsigned char)at[to]))
+    while (to < len && http_token_chars[(unsigned char)at[to]])
         to++;
     return to > from && (to == len || at[to] == ' ');
 }

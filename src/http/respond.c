@@ -2,8 +2,8 @@
  * A server's answers. On the stream's thread; all may park.
  *
  * What the connection comes to is decided when the answer's head is written:
- * it is kept if the peer lets it, and if what the peer has not sent yet of its
- * request can be read past.
+ * it is kept if the peer lets it, unless its server stops, and if what the peer
+ * has not sent yet of its request can be read past.
  */
 #include <stdlib.h>
 
@@ -22,7 +22,7 @@ static grove_http_start begin(grove_http *h, int status,
                               int64_t length)
 {
     const grove_http_head *request = &h->parser.head;
-    h->close |= !request->keep_alive;
+    h->close |= !request->keep_alive || http_is_last(h);
     /* A body that was not asked for yet will not come, or may. */
     if (request->expects_continue && !h->promised && !h->ended)
         h->close = true;
@@ -67,8 +67,7 @@ int grove_http_respond_begin_until(grove_http *h, int status,
     if (r < 0)
         return r;
     http_send_begin(h, start.length < GROVE_HTTP_TO_CLOSE ? 0 : start.length);
-    if (h->sending != SEND_DONE &&
-        grove_http_equal(h->parser.head.method, "HEAD"))
+    if (h->sending != SEND_DONE && http_is(h->parser.head.method, "HEAD"))
         h->sending = SEND_DROPPED;
     return 0;
 }
@@ -89,7 +88,7 @@ int grove_http_respond_until(grove_http *h, int status,
     if (r < 0)
         return r;
     grove_http_start start = begin(h, status, fields, count, (int64_t)size);
-    if (grove_http_equal(h->parser.head.method, "HEAD"))
+    if (http_is(h->parser.head.method, "HEAD"))
         size = 0;
     r = http_send_head(h, &start, body, size, deadline);
     if (r < 0)
@@ -117,7 +116,7 @@ int grove_http_upgrade_until(grove_http *h, const grove_http_field *fields,
         return -EINVAL;
     if (h->sending != SEND_NOTHING)
         return -EALREADY;
-    bool tunnel = grove_http_equal(h->parser.head.method, "CONNECT");
+    bool tunnel = http_is(h->parser.head.method, "CONNECT");
     grove_http_start start = {
         .status = tunnel ? 200 : 101,
         .length = GROVE_HTTP_UNTOLD,

@@ -9,8 +9,12 @@
  *
  * A peer that is told why it is refused may still be sending; closing at once
  * would make its system forget our answer (RFC 9112, 9.6). So we say that no
- * more comes, and read on for a little. On the stream's thread, in a fiber of
- * its own.
+ * more comes, and read on for a little.
+ *
+ * While it is idle the connection rests (grove_connection_rest), so that a stop
+ * of its server ends it, and a request that has come is answered.
+ *
+ * On the stream's thread, in a fiber of its own.
  */
 #include "http/http.h"
 
@@ -51,11 +55,36 @@ static void refuse(grove_http *h, int status)
         h->sending = SEND_DONE;
 }
 
+/* Whether what r tells of is the stop of the server, and nothing else. */
+static bool is_drained(const grove_http *h, ssize_t r)
+{
+    const void *cause;
+    return r == -ESHUTDOWN ||
+           (r == -ECANCELED && grove_why(&cause) == GROVE_ENDED_BY_KILL &&
+            cause == h->connection->server);
+}
+
+/* A connection of a server waits for a request at rest: 1; 0: none comes; or a
+ * negative errno. */
+static ssize_t await_request(grove_http *h, int64_t idle)
+{
+    const char *at;
+    if (!h->connection || grove_stream_buffered(h->stream) > 0)
+        return 1;
+    ssize_t n = grove_connection_rest(h->connection, true);
+    if (n == 0)
+        n = grove_stream_peek_until(h->stream, 1, &at, idle);
+    grove_connection_rest(h->connection, false);
+    return is_drained(h, n) ? 0 : n;
+}
+
 /* The head of the next request: 1; 0: none comes; or a negative errno. */
 static int next_request(grove_http *h)
 {
     int64_t idle = http_deadline(h->attr.idle_timeout);
-    ssize_t n = http_receive_head(h, idle, 0);
+    ssize_t n = await_request(h, idle);
+    if (n > 0)
+        n = http_receive_head(h, idle, 0);
     if (n > 0)
         return 1;
     if (n == -EPROTO)

@@ -25,7 +25,7 @@ static bool take_scheme(grove_http_url *out, const char **at)
 
 static bool is_host_char(char c)
 {
-    return http_is_token_char((unsigned char)c) && c != '#' && c != '`' &&
+    return http_token_chars[(unsigned char)c] && c != '#' && c != '`' &&
            c != '^' && c != '|';
 }
 

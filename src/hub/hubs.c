@@ -64,9 +64,23 @@ struct team {
     _Atomic bool stopped;       /* members' results are no errors any more */
     _Atomic bool failed;        /* a hub could not be made: nothing is run */
     _Atomic bool orphaned;      /* the caller's thread has ended */
-    struct hub **hubs; /* the members', a reference each; NULL: not made */
+    struct hub **hubs; /* the members', a reference each; NULL: not made. While
+                          some are being made: by hub_of, publish_hub. */
     struct member members[];
 };
+
+/* NULL: it is not made, or not yet: the caller may have something to tell the
+ * others before all have reported. */
+static struct hub *hub_of(const struct team *t, unsigned i)
+{
+    return __atomic_load_n(&t->hubs[i], __ATOMIC_ACQUIRE);
+}
+
+static void publish_hub(struct member *m, struct hub *hub)
+{
+    grove_hub_retain((grove_hub *)hub);
+    __atomic_store_n(&m->team->hubs[m->crew.index], hub, __ATOMIC_RELEASE);
+}
 
 /* ---- on each thread ------------------------------------------------------------- */
 
@@ -186,8 +200,7 @@ static void *thread_main(void *arg)
         return NULL;
     }
     hub->holds++; /* others may always send it something */
-    m->team->hubs[m->crew.index] = hub;
-    grove_hub_retain((grove_hub *)hub);
+    publish_hub(m, hub);
     report_and_wait(m, hub);
     if (!atomic_load(&m->team->failed)) {
         m->result = run_fn(m);
@@ -207,10 +220,11 @@ static void send_to_all(struct team *t, enum sent what)
 {
     for (unsigned i = 0; i < t->threads; i++) {
         struct member *m = &t->members[i];
-        if (t->hubs[i])
-            hub_message_send(t->hubs[i], what == ORDER  ? &m->order
-                                         : what == STOP ? &m->stop
-                                                        : &m->call_off);
+        struct hub *hub = hub_of(t, i);
+        if (hub)
+            hub_message_send(hub, what == ORDER  ? &m->order
+                                  : what == STOP ? &m->stop
+                                                 : &m->call_off);
     }
 }
 

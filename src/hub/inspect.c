@@ -8,6 +8,7 @@
 #include "hub/dump.h"
 #include "hub/hub.h"
 #include "hub/mailbox.h"
+#include "hub/numbers.h"
 #include "hub/sized.h"
 
 void grove_each_fiber(void (*fn)(const grove_fiber_info *info, void *arg),
@@ -27,16 +28,6 @@ void grove_dump(int fd)
 
 /* ---- in numbers --------------------------------------------------------------- */
 
-/* Fibers in the run queue: not those that stand for the thread and the hub. */
-static size_t count_due(const struct hub *hub)
-{
-    size_t n = 0;
-    const struct run *ends = &hub->queue.ends;
-    for (const struct run *run = ends->next; run != ends; run = run->next)
-        n += !run->call && !run->birth && run != &hub->root.run;
-    return n;
-}
-
 static size_t count_cached_stacks(const struct hub *hub)
 {
     size_t n = 0;
@@ -53,7 +44,7 @@ int grove_hub_stats(const grove_hub *handle, grove_stats *stats)
     assert(hub == hub_of_thread);
     bool on_fiber =
         hub->current != &hub->root && hub->current != hub->loop_fiber;
-    size_t running = on_fiber + count_due(hub);
+    size_t running = on_fiber + hub_due(hub, HUB_DUE_FIBERS);
     assert(running <= hub_fibers(hub));
     /* Numbers begin at 1, the thread's own stack. */
     uint64_t spawned = hub->next_id - 2 - hub->loop_fibers;

@@ -89,7 +89,7 @@ struct grove_fiber {
                             FIBER_IDENTITIES; an address is used again */
     void *host;          /* the host's object; NULL: a fiber of C */
     struct grove_timeout *scope; /* innermost; NULL: none */
-    struct grove_mutex *held;    /* locked last of those it holds: mutex.c */
+    struct grove_hold *held; /* locked last of those it holds: sync/held.c */
     /* the third: nothing at birth, up to fn, all at once */
     struct fiber_end *at_end;    /* what it has to do at its end, in order */
     struct shared_wait *shared;  /* the one it is parked in; NULL: none */
@@ -163,7 +163,7 @@ void hub_run_at_end(struct grove_fiber *f);
 void hub_forget_at_end(struct grove_fiber *f);
 
 /* f ends, or its thread does, holding what f->held says: sets that to NULL.
- * sync/mutex.c's, set before anything is held. On f's thread. */
+ * sync/held.c's, set before anything is held. On f's thread. */
 extern GROVE_HOST_API void (*hub_holder_ends)(struct grove_fiber *f);
 
 /* The values of hub's current fiber that f, which it spawns, inherits: 0, or

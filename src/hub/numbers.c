@@ -134,13 +134,15 @@ void hub_numbers_tick(struct hub *hub)
     hub_queue(hub, &n->stand_in);
 }
 
-size_t hub_due(const struct hub *hub)
+size_t hub_due(const struct hub *hub, enum hub_due what)
 {
     const struct numbers *n = hub_keeps(hub, offset);
     const struct run *ends = &hub->queue.ends;
     size_t due = 0;
-    for (const struct run *run = ends->next; run != ends; run = run->next)
-        due += run != &n->stand_in;
+    for (const struct run *run = ends->next; run != ends; run = run->next) {
+        bool is_fiber = !run->call && !run->birth && run != &hub->root.run;
+        due += what == HUB_DUE_FIBERS ? is_fiber : run != &n->stand_in;
+    }
     return due;
 }
 

@@ -30,9 +30,14 @@ static inline void hub_numbers_sleep(struct hub *hub)
         hub_numbers_publish(hub, hub->now);
 }
 
+enum hub_due {
+    HUB_DUE_FIBERS, /* not those that stand for the thread and the hub */
+    HUB_DUE_ALL     /* calls and births as well */
+};
+
 /* How many are due, but for what stands among them to measure their delay. On
  * the hub's thread. */
-GROVE_HOST_API size_t hub_due(const struct hub *hub);
+GROVE_HOST_API size_t hub_due(const struct hub *hub, enum hub_due what);
 
 /* Somebody asks: from here on hubs publish before they sleep, and this one,
  * which may be sleeping, does so soon. Any thread, as for hub_numbers_read. */

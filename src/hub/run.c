@@ -148,6 +148,25 @@ static int poll_hosted(struct hub *hub, struct loop_events *events)
     return n;
 }
 
+/* To load a C++ runtime takes 600 us: in a shorter time this thread has loaded
+ * none. */
+#define REFRESH_TIME (100 * GROVE_MICROSECOND)
+
+/* Before a sleep of timeout nanoseconds: looks whether a C++ runtime was
+ * loaded, unless it did so a moment ago, going by the time from which timeout
+ * was told. A look takes 35 ns and a lock that all threads share, a reading of
+ * the clock no less: so without timers it looks each time. */
+static void refresh_thread(struct hub *hub, int64_t timeout)
+{
+    int64_t now = hub->timers.count && timeout > 0
+                      ? timer_first(&hub->timers) - timeout
+                      : 0;
+    if (now && now - hub->refreshed < REFRESH_TIME)
+        return;
+    fiber_thread_refresh(&hub->thread);
+    hub->refreshed = now;
+}
+
 /* A poll that may sleep: other threads' posts must interrupt it. */
 static void poll_sleeping(struct hub *hub, int64_t timeout)
 {
@@ -157,7 +176,7 @@ static void poll_sleeping(struct hub *hub, int64_t timeout)
     bool mail = hub->look(hub);
     if (!mail) {
         struct loop_events events;
-        fiber_thread_refresh(&hub->thread);
+        refresh_thread(hub, timeout);
         hub_pace_reset(hub);
         hub_numbers_sleep(hub);
         int n = hub->host ? poll_hosted(hub, &events)

@@ -68,11 +68,15 @@ bool hub_take_kill(struct grove_fiber *f)
     return true;
 }
 
+/* What is further away, in nanoseconds, is yet to come by the clock that is
+ * behind as well, and looking at that one is cheap. */
+#define SOON (100 * GROVE_MILLISECOND)
+
 /* f is going to be woken at deadline, if that is yet to come: whether it is. */
 __attribute__((noinline)) static bool
 set_timer(struct hub *hub, struct grove_fiber *f, int64_t deadline)
 {
-    if (deadline <= hub_clock())
+    if (deadline <= hub_clock_coarse() + SOON && deadline <= hub_clock())
         return false;
     f->timer.fn = on_deadline;
     timer_add(&hub->timers, &f->timer, deadline);

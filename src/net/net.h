@@ -121,6 +121,15 @@ int net_writev_all(int fd, const struct iovec *iov, int count, int64_t deadline,
 /* recv and send that never wait and raise no signal: -1 and EAGAIN instead.
  * After that a wait for the direction misses nothing. */
 GROVE_HOST_API ssize_t net_try_recv(int fd, void *buf, size_t len);
+/* Whether that would find nothing, as far as is known without a try. */
+static inline bool net_nothing_came(int fd)
+{
+    struct hub *hub = hub_of_thread;
+    const struct loop_fd *record =
+        likely(hub != NULL) ? loop_fd(&hub->loop, fd) : NULL;
+    /* As in net_begin: what the hints say of an owned descriptor is so. */
+    return record && !record->readable && loop_trusted(record);
+}
 GROVE_HOST_API ssize_t net_try_send(int fd, const void *buf, size_t len);
 /* Park until fd may be ready for direction, or for one of both: 0 or a negative
  * errno. */

@@ -1,21 +1,12 @@
 /*
- * Servers: a fiber that accepts, and their end.
- *
- * The acceptor takes connections as long as there are any, then parks. It also
- * parks while the limit is reached, and, where the system is short of
- * descriptors or memory, for PAUSE_MIN, then twice as long, up to PAUSE_MAX;
- * the end of a connection of its own wakes it earlier. What the kernel says of
- * one connection is no reason to stop; that its socket is gone is.
- *
- *     accepting --- stop, release, its socket has gone ---> no longer
+ * Servers: how they begin, what goes on in the child of a fork, and what is
+ * told of them.
  *
  * References keep the server until its handle is given back and its acceptor
  * and its connections have ended.
  */
 #include <assert.h>
-#include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,18 +15,9 @@
 #include "net/server.h"
 #include "net/tls_ops.h"
 
-#define PAUSE_MIN (10 * GROVE_MILLISECOND)
-#define PAUSE_MAX GROVE_SECOND
-
-/* Connections taken in a row before others get a turn. */
-#define ACCEPTS_A_TURN 64
-
 #define HANDSHAKE_TIMEOUT (10 * GROVE_SECOND)
 
-/* Those that were killed and have not ended are killed again so often. */
-#define KILL_AGAIN GROVE_SECOND
-
-static void close_socket(grove_server *server)
+void server_close_socket(grove_server *server)
 {
     if (server->owned && server->fd >= 0)
         net_close(server->fd);
@@ -47,7 +29,7 @@ void server_unref(grove_server *server)
     assert(server->references > 0 && server->home == hub_of_thread);
     if (--server->references > 0)
         return;
-    close_socket(server);
+    server_close_socket(server);
     if (server->acceptor)
         grove_release(server->acceptor);
     if (server->leader)
@@ -61,153 +43,6 @@ void server_unref(grove_server *server)
     if (server->tls)
         tls_ops(server->tls)->release(server->tls);
     free(server);
-}
-
-/* ---- accepting ------------------------------------------------------------ */
-
-/* Park until a connection has ended since `changed` was cleared, or deadline.
- * Whether to go on. */
-static bool wait_for_change(grove_server *server, int64_t deadline)
-{
-    return grove_event_wait_until(&server->changed, deadline) != -ECANCELED;
-}
-
-static bool pause_accepting(grove_server *server)
-{
-    int64_t pause = server->pause ? 2 * server->pause : PAUSE_MIN;
-    server->pause = pause < PAUSE_MAX ? pause : PAUSE_MAX;
-    server->paused++;
-    grove_event_clear(&server->changed);
-    return wait_for_change(server, hub_deadline(server->pause));
-}
-
-/* After an accept that has failed: whether to go on. */
-static bool is_passing(grove_server *server, int error)
-{
-    switch (error) {
-    case ECANCELED:
-        return false;
-    case EBADF:
-    case EINVAL:
-    case ENOTSOCK:
-    case EOPNOTSUPP:
-        server->error = -error;
-        return false;
-    /* The connection has ended before it was accepted; accept(2). */
-    case ECONNABORTED:
-    case EINTR:
-    case EPERM:
-    case EPROTO:
-    case ENOPROTOOPT:
-    case ENETDOWN:
-    case ENETUNREACH:
-    case EHOSTDOWN:
-    case EHOSTUNREACH:
-    case ENONET:
-        return true;
-    default:
-        return pause_accepting(server);
-    }
-}
-
-/* Take one; whether to go on. */
-static bool accept_one(grove_server *server)
-{
-    struct sockaddr_storage peer;
-    socklen_t size = sizeof(peer);
-    int fd = net_accept4(server->fd, (struct sockaddr *)&peer, &size,
-                         SOCK_CLOEXEC, GROVE_NEVER, NET_PARK);
-    if (fd < 0)
-        return is_passing(server, errno);
-    if (server_serve(server, fd, (struct sockaddr *)&peer, size) < 0)
-        return pause_accepting(server);
-    server->pause = 0;
-    return true;
-}
-
-/* The connections of all hubs, once an event was cleared: who ends one later
- * than this look finds it clear. For that the clearing and the look must be in
- * one order with the end's (server_count_out), so the look is a change, too; a
- * fence would do as well, but TSan does not know of those. */
-static size_t active_after_clear(grove_server *server)
-{
-    return atomic_fetch_add(&server->active, 0);
-}
-
-static bool is_full(const grove_server *server)
-{
-    return server->limit && atomic_load(&server->active) >= server->limit;
-}
-
-/* Wait until it is not, as connections end on any hub. Whether to go on. */
-static bool wait_for_room(grove_server *server)
-{
-    grove_event_clear(&server->changed);
-    return active_after_clear(server) < server->limit ||
-           wait_for_change(server, GROVE_NEVER);
-}
-
-/* Another hub was short of memory: the next one would be no better off. */
-static bool is_starved(grove_server *server)
-{
-    return atomic_load_explicit(&server->starved, memory_order_relaxed) &&
-           atomic_exchange(&server->starved, false);
-}
-
-/* Whose connection was made before the socket is closed would have it reset:
- * they are served, as far as the limit allows. Who comes later than that is not
- * waited for. */
-static void accept_rest(grove_server *server)
-{
-    struct tcp_info info = {.tcpi_unacked = 0};
-    socklen_t size = sizeof(info);
-    /* Of a socket that listens it is the length of its queue. */
-    unsigned n = ACCEPTS_A_TURN;
-    if (getsockopt(server->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0)
-        n = info.tcpi_unacked;
-    grove_shield shield;
-    grove_shield_begin(&shield);
-    while (n-- > 0 && !is_full(server)) {
-        struct sockaddr_storage peer;
-        socklen_t peer_size = sizeof(peer);
-        int fd = net_accept4(server->fd, (struct sockaddr *)&peer, &peer_size,
-                             SOCK_CLOEXEC, 0, NET_PARK);
-        if (fd < 0)
-            break;
-        server_serve(server, fd, (struct sockaddr *)&peer, peer_size);
-    }
-    grove_shield_end(&shield);
-}
-
-static void end_accepting(grove_server *server)
-{
-    server->accepting = false;
-    close_socket(server);
-    server_close_hubs(server);
-    server_unref(server);
-}
-
-static void *accept_all(void *arg)
-{
-    grove_server *server = arg;
-    bool go_on = true;
-    for (unsigned n = 1; go_on && !server->stopping; n++) {
-        go_on = is_full(server)      ? wait_for_room(server)
-                : is_starved(server) ? pause_accepting(server)
-                                     : accept_one(server);
-        if (n % ACCEPTS_A_TURN == 0)
-            grove_yield();
-    }
-    if (server->stopping && server->owned)
-        accept_rest(server);
-    end_accepting(server);
-    return NULL;
-}
-
-/* The acceptor is killed before its first turn. */
-static void never_accepts(void *arg)
-{
-    end_accepting(arg);
 }
 
 /* ---- starting -------------------------------------------------------------- */
@@ -344,20 +179,6 @@ static int listen_as(grove_server *server, const grove_server_attr *attr,
     return adopt_tls(server, attr->tls);
 }
 
-static int start_accepting(grove_server *server)
-{
-    const grove_attr attr = {.name = "server", .drop = never_accepts};
-    int r = grove_spawn_with(&server->acceptor, &attr, accept_all, server);
-    if (r == 0) {
-        server->references++;
-        server->accepting = true;
-    } else {
-        server_close_hubs(server);
-        server_await_hubs(server, GROVE_NEVER);
-    }
-    return r;
-}
-
 int grove_server_start_until(grove_server **out, const grove_server_attr *given,
                              void (*serve)(grove_connection *c), void *arg,
                              int64_t deadline)
@@ -377,7 +198,7 @@ int grove_server_start_until(grove_server **out, const grove_server_attr *given,
     if (r == 0)
         r = server_open_hubs(server, deadline);
     if (r == 0)
-        r = start_accepting(server);
+        r = server_start_accepting(server);
     if (r < 0) {
         server_unref(server);
         return r;
@@ -390,150 +211,6 @@ int grove_server_start(grove_server **out, const grove_server_attr *attr,
                        void (*serve)(grove_connection *c), void *arg)
 {
     return grove_server_start_until(out, attr, serve, arg, GROVE_NEVER);
-}
-
-/* ---- stopping --------------------------------------------------------------- */
-
-/* Ask the acceptor to end. One that has not begun never will. */
-static void stop_accepting(grove_server *server)
-{
-    server->stopping = true;
-    if (server->accepting)
-        grove_kill(server->acceptor);
-}
-
-bool grove_server_is_stopping(const grove_server *server)
-{
-    return server->stopping;
-}
-
-static bool is_own_connection(const grove_server *server)
-{
-    const struct server_share *share = server_own_share(server);
-    struct server_connection *c = share ? share->first : NULL;
-    while (c && c->fiber != grove_self())
-        c = c->next;
-    return c;
-}
-
-/* Until there is no connection on any hub: 0, or as every wait. */
-static int wait_idle(grove_server *server, int64_t deadline)
-{
-    for (;;) {
-        grove_event_clear(&server->idle);
-        if (active_after_clear(server) == 0)
-            return 0;
-        int r = grove_event_wait_until(&server->idle, deadline);
-        if (r < 0)
-            return r;
-    }
-}
-
-/* Kill all; again and again, until they have ended. How many there were. */
-static int kill_all(grove_server *server)
-{
-    int killed = (int)atomic_load(&server->active);
-    server->killing = true;
-    for (;;) {
-        server_kill_all(server);
-        int64_t again = hub_deadline(KILL_AGAIN);
-        int r = wait_idle(server, again);
-        if (r == 0)
-            return killed;
-        if (r != -ETIMEDOUT || grove_now() < again)
-            return r;
-    }
-}
-
-/* How many connections were killed, or a negative errno. */
-static int end_connections(grove_server *server, int64_t deadline)
-{
-    server_disturb_all(server);
-    /* One that has swallowed the kill of a stop that was ended early. */
-    if (server->killing && atomic_load(&server->active))
-        return kill_all(server);
-    int r = wait_idle(server, deadline);
-    if (r == -ETIMEDOUT && grove_now() >= deadline)
-        return kill_all(server);
-    return r;
-}
-
-/* ---- calls of other threads: made at home ------------------------------------- */
-
-struct errand {
-    int (*fn)(grove_server *server, int64_t deadline); /* what is called */
-    grove_server *server;
-    int64_t deadline;
-};
-
-static void *run_errand(void *arg)
-{
-    const struct errand *e = arg;
-    return (void *)(intptr_t)e->fn(e->server, e->deadline);
-}
-
-static int call_at_home(int (*fn)(grove_server *server, int64_t deadline),
-                        grove_server *server, int64_t deadline)
-{
-    struct errand e = {fn, server, deadline};
-    void *value;
-    if (server->home == hub_of_thread)
-        return fn(server, deadline);
-    int r = grove_hub_call((grove_hub *)server->home, run_errand, &e, &value);
-    return r < 0 ? r : (int)(intptr_t)value;
-}
-
-static int stop(grove_server *server, int64_t deadline)
-{
-    stop_accepting(server);
-    /* It ends at once; a kill of the caller is told in the wait below. */
-    grove_shield shield;
-    grove_shield_begin(&shield);
-    grove_join(server->acceptor, NULL);
-    grove_shield_end(&shield);
-    int killed = end_connections(server, deadline);
-    if (killed < 0)
-        return killed;
-    int r = server_await_hubs(server, deadline);
-    return r < 0 ? r : killed;
-}
-
-int grove_server_stop_until(grove_server *server, int64_t deadline)
-{
-    if (is_own_connection(server))
-        return -EDEADLK;
-    return call_at_home(stop, server, deadline);
-}
-
-int grove_server_stop(grove_server *server)
-{
-    return grove_server_stop_until(server, GROVE_NEVER);
-}
-
-static int await_acceptor(grove_server *server, int64_t deadline)
-{
-    int r = grove_join_until(server->acceptor, NULL, deadline);
-    if (grove_result(server->acceptor, NULL) == -EAGAIN)
-        return r;
-    return server->error;
-}
-
-int grove_server_wait_until(grove_server *server, int64_t deadline)
-{
-    return call_at_home(await_acceptor, server, deadline);
-}
-
-int grove_server_wait(grove_server *server)
-{
-    return grove_server_wait_until(server, GROVE_NEVER);
-}
-
-void grove_server_release(grove_server *server)
-{
-    assert(server->home == hub_of_thread && !server->released);
-    server->released = true;
-    stop_accepting(server);
-    server_unref(server);
 }
 
 /* ---- what is known of it ------------------------------------------------------ */

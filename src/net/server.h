@@ -1,7 +1,9 @@
 /*
  * Servers: what their files share.
  *
- *   server.c          starting, accepting, stopping
+ *   server.c          starting, what is known of it
+ *   server_accept.c   accepting
+ *   server_stop.c     stopping
  *   server_serve.c    a connection, from its acceptance to its end
  *   server_hubs.c     its hubs, and which of them a connection is dealt to
  *
@@ -95,6 +97,22 @@ struct grove_server {
 /* ---- server.c ------------------------------------------------------------- */
 
 void server_unref(grove_server *server);
+/* If it is the server's own. There is none afterwards. */
+void server_close_socket(grove_server *server);
+
+/* ---- server_accept.c ------------------------------------------------------ */
+
+/* 0 or a negative errno, and then the other hubs are gone. */
+int server_start_accepting(grove_server *server);
+
+/* The connections of all hubs, once an event was cleared: who ends one later
+ * than this look finds it clear. For that the clearing and the look must be in
+ * one order with the end's (server_count_out), so the look is a change, too; a
+ * fence would do as well, but TSan does not know of those. */
+static inline size_t server_active_after_clear(grove_server *server)
+{
+    return atomic_fetch_add(&server->active, 0);
+}
 
 /* ---- server_serve.c ------------------------------------------------------- */
 

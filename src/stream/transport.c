@@ -122,6 +122,12 @@ static int prepare(struct grove_stream *s, int64_t deadline)
     return r;
 }
 
+/* Whether a try to receive would find nothing: no buffer is taken for it. */
+static bool nothing_came(const struct grove_stream *s)
+{
+    return s->socket && !s->tls && stream_is_open(s) && net_nothing_came(s->fd);
+}
+
 ssize_t stream_receive(struct grove_stream *s, char *buf, size_t len,
                        int64_t deadline)
 {
@@ -130,10 +136,12 @@ ssize_t stream_receive(struct grove_stream *s, char *buf, size_t len,
         return 0;
     bool flushes = true, last = false;
     int r = prepare(s, deadline);
+    bool in_vain = nothing_came(s);
     while (r == 0 || r == -EINTR) {
-        unsigned direction, also = 0;
-        ssize_t n = buf ? try_receive(s, buf, len, &direction, deadline)
-                        : receive_into_buffer(s, &direction, deadline);
+        unsigned direction = LOOP_READ, also = 0;
+        ssize_t n = in_vain ? -EAGAIN
+                    : buf   ? try_receive(s, buf, len, &direction, deadline)
+                            : receive_into_buffer(s, &direction, deadline);
         if (n >= 0) {
             s->received += (size_t)n;
             s->ended = n == 0;
@@ -143,9 +151,11 @@ ssize_t stream_receive(struct grove_stream *s, char *buf, size_t len,
             return n == -EAGAIN ? -ETIMEDOUT : n;
         if (flushes && flush_by_trying(s, &also) && !also) {
             flushes = false;
+            in_vain = nothing_came(s);
             continue;
         }
         r = wait_for(s, direction | also, deadline);
+        in_vain = false;
         if (r == -ETIMEDOUT) {
             last = true; /* one more try */
             r = 0;

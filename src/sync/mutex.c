@@ -5,7 +5,7 @@
  *     0        free
  *     fiber    held, nobody waits
  *     fiber|1  held; change it, and the queue, under the queue's lock only
- *     ORPHAN   free, but who held it has ended without unlocking it
+ *     ORPHAN   free, but who held it has ended without unlocking it (held.c)
  *     LOST     who got it after that did not put it in order
  *
  * A fiber is meant by its identity, not by its address, which another fiber has
@@ -13,47 +13,36 @@
  * (plain stores while the process has one thread). Unlocking with waiters makes
  * the first of them the owner before it runs, so that nobody overtakes it.
  *
- * What a fiber holds is a list from f->held, locked last first, which only its
- * thread touches. At the fiber's end each goes to the first who waits, or
- * becomes an ORPHAN. Who gets such a one holds it with the bit set until it
- * says that all is in order, so that the usual paths need not look for that.
+ * Who gets an ORPHAN holds it with the bit set until it says that all is
+ * in order, so that the usual paths need not look for that.
  */
 #include "sync/mutex.h"
 
 #include <assert.h>
 
-#include "sync/waiter.h"
+#include "sync/held.h"
 
-#define CONTENDED ((uint64_t)1)
-#define ORPHAN ((uint64_t)2)
-#define LOST ((uint64_t)4)
-_Static_assert(LOST < FIBER_IDENTITIES, "these are no fiber's identity");
-
-/* What a waiter finds as its value when it was not just handed the mutex. */
-#define OWNER_DIED ((void *)1)
-#define IS_LOST ((void *)2)
-
-/* Changes m->owner from `from`; whether it was that. */
+/* Changes m's word from `from`; whether it was that. */
 static inline bool change_owner(grove_mutex *m, uint64_t from, uint64_t to)
 {
     if (likely(hub_single_threaded())) {
-        if (m->owner != from)
+        if (m->hold.owner != from)
             return false;
-        m->owner = to;
+        m->hold.owner = to;
         return true;
     }
-    return __atomic_compare_exchange_n(&m->owner, &from, to, false,
+    return __atomic_compare_exchange_n(&m->hold.owner, &from, to, false,
                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 static inline uint64_t owner_of(const grove_mutex *m)
 {
-    return __atomic_load_n(&m->owner, __ATOMIC_RELAXED);
+    return held_owner(&m->hold);
 }
 
 static inline bool holds(const grove_mutex *m, uint64_t self)
 {
-    return (owner_of(m) & ~CONTENDED) == self;
+    return (owner_of(m) & ~HELD_CONTENDED) == self;
 }
 
 bool mutex_is_held(const grove_mutex *m)
@@ -68,29 +57,12 @@ bool mutex_is_held(const grove_mutex *m)
  * wait for that word to come through memory twice. */
 static inline bool lock_quickly(grove_mutex *m, struct grove_fiber *self)
 {
-    if (unlikely(!hub_single_threaded() || m->owner || self->held))
+    if (unlikely(!hub_single_threaded() || m->hold.owner || self->held))
         return false;
-    m->owner = self->identity;
-    m->held = NULL;
-    self->held = m;
+    m->hold.owner = self->identity;
+    m->hold.below = NULL;
+    self->held = &m->hold;
     return true;
-}
-
-/* f has m: among what it holds. */
-static inline void hold(struct grove_fiber *f, grove_mutex *m)
-{
-    m->held = f->held;
-    f->held = m;
-}
-
-/* f is about to give m up. Usually it was locked last. */
-static void let_go(struct grove_fiber *f, grove_mutex *m)
-{
-    grove_mutex **at = &f->held;
-    while (*at && *at != m)
-        at = &(*at)->held;
-    if (*at)
-        *at = m->held;
 }
 
 void grove_mutex_init(grove_mutex *m)
@@ -120,7 +92,7 @@ static int lock_again(grove_mutex *m)
 static void set_owner(grove_mutex *m, uint64_t owner)
 {
     assert(waiters_locked(&m->waiters));
-    __atomic_store_n(&m->owner, owner, __ATOMIC_RELEASE);
+    __atomic_store_n(&m->hold.owner, owner, __ATOMIC_RELEASE);
 }
 
 /* Under the queue's lock: if a fiber holds it, sees to it that it looks at the
@@ -130,19 +102,20 @@ static inline bool mark(grove_mutex *m)
     uint64_t owner = owner_of(m);
     assert(waiters_locked(&m->waiters));
     return owner >= FIBER_IDENTITIES &&
-           ((owner & CONTENDED) || change_owner(m, owner, owner | CONTENDED));
+           ((owner & HELD_CONTENDED) ||
+            change_owner(m, owner, owner | HELD_CONTENDED));
 }
 
 /* The same, or takes it. 0, -EOWNERDEAD with it; -EBUSY, -ENOTRECOVERABLE. */
 __attribute__((noinline)) static int take_or_mark(grove_mutex *m, uint64_t self)
 {
-    assert(waiters_locked(&m->waiters) && !(self & CONTENDED));
+    assert(waiters_locked(&m->waiters) && !(self & HELD_CONTENDED));
     for (;;) {
         uint64_t owner = owner_of(m);
-        if (owner == LOST)
+        if (owner == HELD_LOST)
             return -ENOTRECOVERABLE;
-        if (owner == ORPHAN) {
-            set_owner(m, self | CONTENDED);
+        if (owner == HELD_ORPHAN) {
+            set_owner(m, self | HELD_CONTENDED);
             m->inconsistent = true;
             return -EOWNERDEAD;
         }
@@ -151,14 +124,6 @@ __attribute__((noinline)) static int take_or_mark(grove_mutex *m, uint64_t self)
         if (mark(m))
             return -EBUSY;
     }
-}
-
-/* What a waiter that was woken has been given. */
-static inline int given(const struct waiter *w)
-{
-    if (likely(!w->value))
-        return 0;
-    return w->value == OWNER_DIED ? -EOWNERDEAD : -ENOTRECOVERABLE;
 }
 
 /* Not inlined, as unlock_slow: the usual path would save registers for it. */
@@ -175,10 +140,10 @@ __attribute__((noinline)) static int lock_slow(grove_mutex *m, struct hub *hub,
     if (likely(r == -EBUSY)) {
         r = waiter_wait(hub, &w, deadline, "mutex");
         if (likely(r == 0))
-            r = given(&w.waiter);
+            r = held_given(&w.waiter);
     }
     if (likely(r == 0) || r == -EOWNERDEAD)
-        hold(hub->current, m);
+        held_add(hub->current, &m->hold);
     return r;
 }
 
@@ -188,11 +153,11 @@ __attribute__((noinline)) static int trylock_slow(grove_mutex *m,
 {
     int r = -EBUSY;
     waiters_lock(&m->waiters);
-    if (owner_of(m) == ORPHAN || owner_of(m) == LOST)
+    if (owner_of(m) == HELD_ORPHAN || owner_of(m) == HELD_LOST)
         r = take_or_mark(m, self->identity);
     waiters_unlock(&m->waiters);
     if (r == -EOWNERDEAD)
-        hold(self, m);
+        held_add(self, &m->hold);
     return r;
 }
 
@@ -202,7 +167,7 @@ __attribute__((noinline)) static int lock_any(grove_mutex *m, struct hub *hub,
 {
     struct grove_fiber *self = hub->current;
     if (likely(change_owner(m, 0, self->identity))) {
-        hold(self, m);
+        held_add(self, &m->hold);
         return 0;
     }
     if (holds(m, self->identity))
@@ -214,7 +179,8 @@ __attribute__((noinline)) static int lock_any(grove_mutex *m, struct hub *hub,
 static bool is_had_at_once(const grove_mutex *m, uint64_t self)
 {
     uint64_t owner = owner_of(m);
-    return owner == 0 || owner == ORPHAN || owner == LOST || holds(m, self);
+    return owner == 0 || owner == HELD_ORPHAN || owner == HELD_LOST ||
+           holds(m, self);
 }
 
 /* The thread's first call, or others get their turn: before the mutex is taken,
@@ -255,7 +221,7 @@ int grove_mutex_trylock(grove_mutex *m)
         return -errno;
     struct grove_fiber *self = hub->current;
     if (change_owner(m, 0, self->identity)) {
-        hold(self, m);
+        held_add(self, &m->hold);
         return 0;
     }
     return holds(m, self->identity) ? lock_again(m) : trylock_slow(m, self);
@@ -269,7 +235,7 @@ static struct waiter *hand_over(grove_mutex *m, uint64_t self)
     struct waiter *w = waiters_take(&m->waiters);
     uint64_t heir = w ? w->wait->fiber->identity : self;
     if (!waiters_empty(&m->waiters))
-        heir |= CONTENDED;
+        heir |= HELD_CONTENDED;
     set_owner(m, heir);
     return w;
 }
@@ -277,11 +243,8 @@ static struct waiter *hand_over(grove_mutex *m, uint64_t self)
 /* Under the queue's lock: nobody will have m any more. Those who wait. */
 static struct waiter *lose(grove_mutex *m)
 {
-    struct waiter *all = waiters_take_all(&m->waiters);
-    for (struct waiter *w = all; w; w = w->next)
-        w->value = IS_LOST;
-    set_owner(m, LOST);
-    return all;
+    set_owner(m, HELD_LOST);
+    return held_lost(&m->waiters);
 }
 
 /* Unlocking what nobody has put in order. */
@@ -322,10 +285,7 @@ __attribute__((noinline)) static int unlock_any(grove_mutex *m,
         m->depth--;
         return 0;
     }
-    if (likely(self->held == m))
-        self->held = m->held;
-    else
-        let_go(self, m);
+    held_remove(self, &m->hold);
     return change_owner(m, self->identity, 0) ? 0
                                               : unlock_slow(m, self->identity);
 }
@@ -337,11 +297,12 @@ int grove_mutex_unlock(grove_mutex *m)
     if (unlikely(!hub))
         return -EPERM;
     struct grove_fiber *self = hub->current;
-    if (unlikely(!hub_single_threaded() || m->owner != self->identity ||
-                 self->held != m || ((uintptr_t)m->held | m->depth)))
+    if (unlikely(!hub_single_threaded() || m->hold.owner != self->identity ||
+                 self->held != &m->hold ||
+                 ((uintptr_t)m->hold.below | m->depth)))
         return unlock_any(m, self);
     self->held = NULL;
-    m->owner = 0;
+    m->hold.owner = 0;
     return 0;
 }
 
@@ -355,35 +316,16 @@ int grove_mutex_consistent(grove_mutex *m)
     return 0;
 }
 
-/* m goes to the first who waits, who is told, or to who comes. */
-static void orphan(grove_mutex *m)
+void mutex_orphan(grove_mutex *m)
 {
     waiters_lock(&m->waiters);
     struct waiter *w = waiters_take(&m->waiters);
     m->depth = 0;
     m->inconsistent = w != NULL;
     if (w)
-        w->value = OWNER_DIED;
-    set_owner(m, w ? w->wait->fiber->identity | CONTENDED : ORPHAN);
+        w->value = HELD_OWNER_DIED;
+    set_owner(m, w ? w->wait->fiber->identity | HELD_CONTENDED : HELD_ORPHAN);
     waiters_unlock(&m->waiters);
     if (w)
         waiter_wake(w);
-}
-
-/* A mutex that does not say that f holds it is none any more: the memory it was
- * in, as that of a function that has returned, is used for something else, and
- * so may what it points to be. */
-static void holder_ends(struct grove_fiber *f)
-{
-    grove_mutex *m, *next;
-    for (m = f->held; m && holds(m, f->identity); m = next) {
-        next = m->held;
-        orphan(m);
-    }
-    f->held = NULL;
-}
-
-__attribute__((constructor)) static void tell_hub(void)
-{
-    hub_holder_ends = holder_ends;
 }

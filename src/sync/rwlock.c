@@ -3,10 +3,15 @@
  * comes while others wait queues behind them, readers behind a writer too; an
  * unlock lets through the first, and if that is a reader all readers up to the
  * next writer. Neither side can starve the other.
+ *
+ * When a writer ends without unlocking it, the next, reader or writer, has it
+ * alone and is told, as with mutexes (held.c); until that one comes, the lock's
+ * word is HELD_ORPHAN, and HELD_LOST for good if it did not put things in
+ * order. Readers are but a number: one that ends is still counted.
  */
 #include <assert.h>
 
-#include "sync/waiter.h"
+#include "sync/held.h"
 
 /* The value of a waiter that wants to write; a reader's is NULL. */
 #define TO_WRITE ((void *)1)
@@ -19,15 +24,21 @@ void grove_rwlock_init(grove_rwlock *l)
 /* Under the lock: whether it may be held for that besides those who hold it. */
 static bool compatible(const grove_rwlock *l, const void *use)
 {
-    assert(waiters_locked(&l->waiters) && !(l->writer && l->readers));
-    return !l->writer && !(use == TO_WRITE && l->readers);
+    assert(waiters_locked(&l->waiters) && !(l->hold.owner && l->readers));
+    return !l->hold.owner && !(use == TO_WRITE && l->readers);
+}
+
+/* Its word while f holds it for writing. */
+static uint64_t written_by(const struct grove_fiber *f)
+{
+    return f->identity | HELD_RWLOCK;
 }
 
 static void hold(grove_rwlock *l, const void *use, struct grove_fiber *f)
 {
     assert(f && compatible(l, use) && (!use || use == TO_WRITE));
     if (use == TO_WRITE)
-        l->writer = f->identity;
+        l->hold.owner = written_by(f);
     else
         l->readers++;
 }
@@ -50,15 +61,38 @@ static struct waiter *serve(grove_waiters *q)
     return first;
 }
 
-/* Under the lock: 0 when it was had without waiting, -EBUSY, -EDEADLK. */
+/* Under the lock: self has it for writing, after one that has ended. */
+static int inherit(grove_rwlock *l, struct grove_fiber *self)
+{
+    assert(l->hold.owner == HELD_ORPHAN && waiters_empty(&l->waiters));
+    l->hold.owner = written_by(self);
+    l->inconsistent = true;
+    return -EOWNERDEAD;
+}
+
+/* Under the lock: 0 or -EOWNERDEAD when it was had without waiting, -EBUSY,
+ * -EDEADLK, -ENOTRECOVERABLE. */
 static int take(grove_rwlock *l, const void *use, struct grove_fiber *self)
 {
-    if (l->writer == self->identity)
+    if (l->hold.owner == written_by(self))
         return -EDEADLK;
+    if (l->hold.owner == HELD_ORPHAN)
+        return inherit(l, self);
+    if (l->hold.owner == HELD_LOST)
+        return -ENOTRECOVERABLE;
     if (!waiters_empty(&l->waiters) || !compatible(l, use))
         return -EBUSY;
     hold(l, use, self);
     return 0;
+}
+
+/* What r says that self has got is among what it holds, if that is alone. */
+static int noted(grove_rwlock *l, const void *use, struct grove_fiber *self,
+                 int r)
+{
+    if (r == -EOWNERDEAD || (r == 0 && use == TO_WRITE))
+        held_add(self, &l->hold);
+    return r;
 }
 
 static int try(grove_rwlock *l, const void *use)
@@ -69,7 +103,7 @@ static int try(grove_rwlock *l, const void *use)
     waiters_lock(&l->waiters);
     int r = take(l, use, hub->current);
     waiters_unlock(&l->waiters);
-    return r;
+    return noted(l, use, hub->current, r);
 }
 
 /* Before it is taken: others may want it, too. */
@@ -97,7 +131,12 @@ static int lock(grove_rwlock *l, void *use, int64_t deadline, const char *what)
     if (r == -EBUSY)
         waiters_push(&l->waiters, &w.waiter);
     waiters_unlock(&l->waiters);
-    return r == -EBUSY ? waiter_wait(hub, &w, deadline, what) : r;
+    if (r == -EBUSY) {
+        r = waiter_wait(hub, &w, deadline, what);
+        if (r == 0)
+            r = held_given(&w.waiter);
+    }
+    return noted(l, use, hub->current, r);
 }
 
 int grove_rwlock_rdlock_until(grove_rwlock *l, int64_t deadline)
@@ -130,15 +169,16 @@ int grove_rwlock_trywrlock(grove_rwlock *l)
     return try(l, TO_WRITE);
 }
 
-/* Under the lock. */
-static int give_up(grove_rwlock *l)
+/* Under the lock: self, NULL on a thread without fibers, gives up what it has.
+ */
+static int give_up(grove_rwlock *l, struct grove_fiber *self)
 {
-    struct hub *hub = hub_of_thread;
     assert(waiters_locked(&l->waiters));
-    if (l->writer) {
-        if (!hub || l->writer != hub->current->identity)
+    if (l->hold.owner) {
+        if (!self || l->hold.owner != written_by(self))
             return -EPERM;
-        l->writer = 0;
+        held_remove(self, &l->hold);
+        l->hold.owner = l->inconsistent ? HELD_LOST : 0;
     } else {
         if (!l->readers)
             return -EPERM;
@@ -149,12 +189,41 @@ static int give_up(grove_rwlock *l)
 
 int grove_rwlock_unlock(grove_rwlock *l)
 {
-    struct waiter *served = NULL;
+    struct waiter *woken = NULL;
+    struct hub *hub = hub_of_thread;
     waiters_lock(&l->waiters);
-    int r = give_up(l);
+    int r = give_up(l, hub ? hub->current : NULL);
     if (r == 0)
-        served = serve(&l->waiters);
+        woken = l->hold.owner == HELD_LOST ? held_lost(&l->waiters)
+                                           : serve(&l->waiters);
     waiters_unlock(&l->waiters);
-    waiters_wake(served);
+    waiters_wake(woken);
     return r;
+}
+
+/* ---- the end of a writer --------------------------------------------------- */
+
+int grove_rwlock_consistent(grove_rwlock *l)
+{
+    struct hub *hub = hub_of_thread;
+    waiters_lock(&l->waiters);
+    bool due =
+        hub && l->hold.owner == written_by(hub->current) && l->inconsistent;
+    if (due)
+        l->inconsistent = false;
+    waiters_unlock(&l->waiters);
+    return due ? 0 : -EINVAL;
+}
+
+void rwlock_orphan(grove_rwlock *l)
+{
+    waiters_lock(&l->waiters);
+    struct waiter *w = waiters_take(&l->waiters);
+    l->inconsistent = w != NULL;
+    if (w)
+        w->value = HELD_OWNER_DIED;
+    l->hold.owner = w ? written_by(w->wait->fiber) : HELD_ORPHAN;
+    waiters_unlock(&l->waiters);
+    if (w)
+        waiter_wake(w);
 }

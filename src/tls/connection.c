@@ -92,10 +92,26 @@ int grove_tls_new_over(grove_tls **out, grove_tls_context *context,
     return new_tls(out, context, -1, transport, host);
 }
 
+/* What a connection says that was never established outlives it: whoever dials
+ * is given no connection to ask. */
+static __thread char last_words[256];
+
+const char *tls_last_words(void)
+{
+    return last_words;
+}
+
+static void keep_words(const grove_tls *tls)
+{
+    if (!tls->established)
+        snprintf(last_words, sizeof(last_words), "%s", tls->said);
+}
+
 void grove_tls_free(grove_tls *tls)
 {
     if (!tls)
         return;
+    keep_words(tls);
     SSL_free(tls->ssl);
     grove_tls_context_release(tls->served_by);
     grove_tls_context_release(tls->context);

@@ -53,7 +53,7 @@ void tls_say(grove_tls *tls, const char *format, ...)
 
 const char *grove_tls_error(const grove_tls *tls)
 {
-    return tls->said;
+    return tls ? tls->said : tls_last_words();
 }
 
 int tls_fail(grove_tls *tls, int error)

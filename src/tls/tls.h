@@ -163,6 +163,10 @@ const char *tls_reason(char *buf, size_t size);
 /* Whether one of its errors is that there was no memory. */
 bool tls_out_of_memory(void);
 
+/* What the connection said that this thread has freed last without a handshake;
+ * "". */
+const char *tls_last_words(void);
+
 /* Keep what went wrong, for grove_tls_error. */
 __attribute__((format(printf, 2, 3))) void tls_say(grove_tls *tls,
                                                    const char *format, ...);

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -138,6 +139,9 @@ def start() -> Iterator[Callable[..., subprocess.Popen]]:
                 stream.close()
 
 
+Server = TypeVar("Server", bound=http.server.HTTPServer)
+
+
 class Site(http.server.ThreadingHTTPServer):
     """PAGES, and / with links to them."""
 
@@ -164,7 +168,7 @@ class Site(http.server.ThreadingHTTPServer):
         if self._in_turn:
             with self._changed:
                 self._changed.wait_for(lambda: self._answered >= after, 60)
-        else:
+        else:  # no event: what programs are to save is the time it takes
             time.sleep(0.3)
         yield
         with self._changed:
@@ -195,17 +199,23 @@ class _Page(http.server.BaseHTTPRequestHandler):
         """Keep quiet."""
 
 
-@pytest.fixture
-def site(request: pytest.FixtureRequest) -> Iterator[Site]:
-    """A site that answers the PAGES in turn, the last first, if the test does
-    not want otherwise."""
-    server = Site(getattr(request, "param", True))
+@contextlib.contextmanager
+def serving(server: Server) -> Iterator[Server]:
+    """While a thread serves it."""
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     yield server
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+    """A site that answers the PAGES in turn, the last first, if the test does
+    not want otherwise."""
+    with serving(Site(getattr(request, "param", True))) as server:
+        yield server
 
 
 @pytest.fixture

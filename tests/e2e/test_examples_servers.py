@@ -7,12 +7,11 @@ import re
 import shutil
 import socket
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import C_EXAMPLES, port_of
+from conftest import C_EXAMPLES, port_of, serving
 
 # ---- HTTP -------------------------------------------------------------------
 
@@ -165,12 +164,8 @@ class _Behind(http.server.BaseHTTPRequestHandler):
 def behind() -> Iterator[http.server.ThreadingHTTPServer]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Behind)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield server
 
 
 @pytest.fixture

@@ -58,11 +58,15 @@ NAMES = {
     "ssl": "SSLContext SSLSocket get_server_certificate create_default_context",
     "select": "select poll error",
     "selectors": "DefaultSelector GeventSelector",
-    "subprocess": "",
-    "os": "",
-    "signal": "",
+    "subprocess": """Popen PIPE STDOUT DEVNULL call check_call check_output run
+        getoutput getstatusoutput CalledProcessError TimeoutExpired
+        CompletedProcess list2cmdline""",
+    "os": """fork forkpty fork_gevent forkpty_gevent fork_and_watch
+        forkpty_and_watch waitpid nb_read nb_write tp_read tp_write
+        make_nonblocking posix_spawn posix_spawnp""",
+    "signal": "signal getsignal",
     "builtins": "",
-    "fileobject": "",
+    "fileobject": "FileObject FileObjectPosix FileObjectThread FileObjectBlock",
     "resolver": "",
     "baseserver": "BaseServer parse_address",
     "server": "StreamServer DatagramServer",
@@ -133,9 +137,7 @@ MEMBERS = {
 }
 
 #: Modules that later parts of the package bring.
-LATER = set(
-    "subprocess os signal builtins fileobject resolver backdoor".split()
-)
+LATER = {"builtins", "resolver", "backdoor"}
 
 
 def module_of(name):

@@ -316,7 +316,7 @@ def test_reinit_tells_the_parts():
 
 
 FORK = """
-import os, sys, threading, time
+import os, sys, threading
 import grove
 from grove.lock import RLock, Semaphore
 from grove.threadpool import ThreadPool
@@ -324,8 +324,8 @@ from grove.threadpool import ThreadPool
 hub = grove.get_hub()
 lock, pool = RLock(), hub.threadpool
 assert pool.apply(len, ([1],)) == 1
-held = threading.Event()
-slow = pool.spawn(lambda: (held.set(), time.sleep(0.3)))
+held, forked = threading.Event(), threading.Event()
+slow = pool.spawn(lambda: (held.set(), forked.wait(60)))
 others = [grove.spawn(grove.sleep, 0.01) for _ in range(10)]
 lock.acquire()
 grove.sleep(0)
@@ -339,6 +339,7 @@ if pid == 0:
     assert grove.get_hub().threadpool.apply(os.getpid) == os.getpid()
     sys.exit(7)
 assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+forked.set()
 lock.release()
 slow.get()
 """

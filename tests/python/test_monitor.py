@@ -116,7 +116,7 @@ def test_without_a_printed_report(hub, told, settings):
 def test_who_waits_does_not_block(hub, unhurried):
     def look():
         while not _core.switch_figures(hub)[7]:
-            time.sleep(0.001)  # until the hub sleeps
+            time.sleep(0.001)  # until the hub sleeps, which it tells nobody
         return unhurried.monitor_blocking(hub)
 
     assert hub.threadpool.apply(look) is None

@@ -10,11 +10,13 @@ import pytest
 BEGIN = """\
 import sys
 from grove import monkey
-monkey.patch_all(thread=False, queue=False)
+monkey.patch_all()
 import os, time
 import grove
 import multiprocessing as mp
 from grove.event import Event
+# No other method, which may be the default, finds what `python -c` has defined.
+mp.set_start_method("fork")
 """
 
 
@@ -33,7 +35,58 @@ def run(source, begin=BEGIN):
 IMPORTED_BEFORE = "import multiprocessing.pool, multiprocessing.connection\n" + BEGIN
 
 
-@pytest.mark.parametrize("begin", [BEGIN, IMPORTED_BEFORE])
+WITH_THREADS = BEGIN.replace("patch_all()", "patch_all(thread=False, queue=False)")
+
+
+PATCHED_PROGRAM = """\
+import sys
+from grove import monkey
+monkey.patch_all()
+import multiprocessing as mp
+import grove
+from concurrent.futures import ProcessPoolExecutor
+
+def work(number):
+    return grove.spawn(pow, number, 2).get()
+
+def answer(pipe, queue):
+    pipe.send(pipe.recv() + 1)
+    queue.put(work(3))
+
+def main():
+    method = sys.argv[1]
+    mp.set_start_method(method)
+    ours, theirs = mp.Pipe()
+    queue = mp.Queue()
+    child = mp.Process(target=answer, args=(theirs, queue))
+    child.start()
+    reader = grove.spawn(ours.recv)
+    grove.sleep(0)
+    ours.send(1)
+    assert (reader.get(timeout=60), queue.get(timeout=60)) == (2, 9)
+    child.join(60)
+    assert child.exitcode == 0
+    with mp.Pool(2) as pool, ProcessPoolExecutor(2) as executor:
+        assert pool.map(work, range(20)) == [n * n for n in range(20)]
+        assert list(executor.map(work, range(9))) == [n * n for n in range(9)]
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_methods_of_starting(method, tmp_path):
+    """Of a program that patches itself, and so its children do."""
+    program = tmp_path / "program.py"
+    program.write_text(PATCHED_PROGRAM)
+    result = subprocess.run(
+        [sys.executable, program, method], capture_output=True, text=True, timeout=120
+    )
+    assert (result.returncode, result.stderr) == (0, ""), result.stdout
+
+
+@pytest.mark.parametrize("begin", [BEGIN, IMPORTED_BEFORE, WITH_THREADS])
 def test_pool(begin):
     run(
         """
@@ -44,6 +97,32 @@ def test_pool(begin):
         """,
         begin,
     )
+
+
+def test_pools_beside_each_other():
+    """The second's workers are forked while the first's threads wait, one after
+    another and from a thread."""
+    run("""
+        with mp.Pool(2) as one, mp.Pool(2, maxtasksperchild=1) as two:
+            results = [pool.map_async(abs, range(-50, 0)) for pool in (one, two) * 3]
+            expected = list(range(50, 0, -1))
+            assert [r.get(60) for r in results] == [expected] * 6
+    """)
+
+
+def test_two_hundred_forks_from_thirty_greenlets():
+    run("""
+        def work(numbers):
+            for number in numbers:
+                pid = os.fork()
+                if pid == 0:
+                    os._exit(number)
+                assert os.waitpid(pid, 0) == (pid, number << 8)
+                time.sleep(0)
+        grove.joinall(
+            [grove.spawn(work, range(i, 200, 30)) for i in range(30)], raise_error=True
+        )
+    """)
 
 
 def test_executor():

@@ -331,6 +331,92 @@ def test_any_child(loop):
     assert sorted(ended) == sorted(pids)
 
 
+def ended_child(code):
+    """A child that has ended and was not reaped."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(code)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    return pid
+
+
+def statuses(watchers):
+    return [(w.rpid, os.waitstatus_to_exitcode(w.rstatus)) for w in watchers]
+
+
+def fired(watchers, come):
+    """The greenlets of the hub run until come has one for each of watchers."""
+    until(lambda: len(come) == len(watchers))
+    return statuses(watchers)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_watchers_of_one_child_all_get_its_status(loop, when):
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.read(read, 1)
+        os._exit(6)
+    if when == "after":
+        os.write(write, b"x")
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    watchers = [loop.child(pid), loop.child(pid), loop.child(0), loop.child(pid)]
+    come = []
+    for watcher in watchers:
+        watcher.start(come.append, watcher)
+    os.write(write, b"x")
+    until(lambda: len(come) == 4)
+    assert sorted(map(id, come)) == sorted(map(id, watchers))
+    assert statuses(watchers) == [(pid, 6)] * 4
+    for watcher in watchers:
+        watcher.close()
+    os.close(read)
+    os.close(write)
+
+
+@pytest.mark.parametrize("how", ["waitpid", "waitid", "subprocess"])
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_a_status_that_the_program_takes_is_told(loop, how, in_thread):
+    from grove import os as ours
+    from grove import subprocess as our_subprocess
+
+    child = our_subprocess.Popen(["sh", "-c", "read line; exit 7"], stdin=-1)
+    come = []
+    watcher = loop.child(child.pid)
+    watcher.start(come.append, watcher)
+    child.stdin.close()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    take = {
+        "waitpid": lambda: ours.waitpid(child.pid, 0),
+        "waitid": lambda: ours.waitid(os.P_PID, child.pid, os.WEXITED),
+        "subprocess": child.poll,
+    }[how]
+    if in_thread:
+        thread = threading.Thread(target=take)
+        thread.start()
+        thread.join()
+    else:
+        take()
+    assert fired([watcher], come) == [(child.pid, 7)]
+    watcher.close()
+    child.returncode = 7
+
+
+def test_no_status_is_made_up(loop):
+    """Nobody knows that of a child that was reaped behind the watcher's back."""
+    pid = ended_child(5)
+    os.waitpid(pid, 0)
+    come = []
+    with loop.child(pid, ref=False) as watcher:
+        watcher.start(come.append, watcher)
+        child = subprocess.Popen(["true"])
+        with loop.child(child.pid) as other:
+            other.start(come.append, other)
+            until(lambda: come)
+        child.returncode = 0
+        assert come == [other] and (watcher.rpid, watcher.rstatus) == (0, 0)
+
+
 def test_child_only_on_the_default_loop():
     caught = []
 

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include "grove.h"
 #include "hub/hub.h"
@@ -77,9 +78,18 @@ static void every_wait_of_main_ends_so(void **state)
     unit_assert_exit(&child);
 }
 
+static struct hub *main_hub; /* of the child that tests it */
+
+/* It sleeps, and so has found that somebody may wake it. */
+static void until_main_sleeps(void)
+{
+    while (!atomic_load(&main_hub->polling))
+        sched_yield();
+}
+
 static void *work_a_while(void *arg)
 {
-    usleep(20000);
+    until_main_sleeps();
     return arg;
 }
 
@@ -97,6 +107,7 @@ static int a_deadlock_beside_workers(void)
     grove_event e = GROVE_EVENT_INIT;
     grove_mutex m = GROVE_MUTEX_INIT;
     grove_fiber *f;
+    main_hub = (struct hub *)grove_hub_self();
     for (int i = 0; i < 3; i++) {
         grove_event_clear(&e);
         CHILD_CHECK(grove_spawn(&f, offload, &e) == 0);
@@ -136,7 +147,7 @@ static void workers_are_no_reason_to_wait(void **state)
 
 static void *set_late(void *event)
 {
-    usleep(20000);
+    until_main_sleeps();
     grove_event_set(event);
     return NULL;
 }
@@ -146,6 +157,7 @@ static int no_deadlock_beside_a_thread(void)
 {
     grove_event e = GROVE_EVENT_INIT;
     pthread_t thread;
+    main_hub = (struct hub *)grove_hub_self();
     CHILD_CHECK(grove_offload(work_a_while, NULL, NULL) == 0);
     CHILD_CHECK(pthread_create(&thread, NULL, set_late, &e) == 0);
     CHILD_CHECK(grove_event_wait(&e) == 0);

@@ -1,6 +1,8 @@
 /* How a hub shares out its thread: order, hand-over, the bound of a pass. */
 #include "unit.h"
 
+#include <link.h>
+#include <pthread.h>
 #include <sys/socket.h>
 
 #include "grove.h"
@@ -240,6 +242,55 @@ static void a_callback_may_spawn(void **state)
     grove_release(spinners[0]);
 }
 
+/* ---- sleeps -------------------------------------------------------------------- */
+
+static _Atomic int looks; /* for a C++ runtime */
+
+int __real_dl_iterate_phdr(int (*fn)(struct dl_phdr_info *, size_t, void *),
+                           void *arg);
+int __wrap_dl_iterate_phdr(int (*fn)(struct dl_phdr_info *, size_t, void *),
+                           void *arg);
+int __wrap_dl_iterate_phdr(int (*fn)(struct dl_phdr_info *, size_t, void *),
+                           void *arg)
+{
+    looks++;
+    return __real_dl_iterate_phdr(fn, arg);
+}
+
+static void *send_back(void *arg)
+{
+    const int *fds = arg;
+    char byte;
+    while (read(fds[1], &byte, 1) == 1 && write(fds[1], &byte, 1) == 1)
+        ;
+    return NULL;
+}
+
+/* Each receive waits, with a deadline, for a thread. */
+static void short_sleeps_look_for_no_library(void **state)
+{
+    enum { ROUNDS = 2000 };
+    pthread_t thread;
+    int fds[2];
+    char byte = 0;
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    assert_int_equal(pthread_create(&thread, NULL, send_back, fds), 0);
+    int64_t began = grove_now();
+    int before = looks;
+    for (int i = 0; i < ROUNDS; i++) {
+        assert_int_equal(grove_send(fds[0], &byte, 1, 0), 1);
+        assert_int_equal(
+            grove_recv_until(fds[0], &byte, 1, 0, grove_now() + HANG), 1);
+    }
+    int64_t most = (grove_now() - began) / (100 * GROVE_MICROSECOND) + 10;
+    check(looks - before <= most, "%d looks in %d sleeps, not %d",
+          looks - before, ROUNDS, (int)most);
+    close(fds[0]);
+    pthread_join(thread, NULL);
+    close(fds[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +302,7 @@ int main(void)
         cmocka_unit_test(births_count_towards_the_bound),
         cmocka_unit_test(callbacks_count_towards_the_bound),
         cmocka_unit_test(a_callback_may_spawn),
+        cmocka_unit_test(short_sleeps_look_for_no_library),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

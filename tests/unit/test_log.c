@@ -16,7 +16,7 @@ static void keep(grove_log_level level, const char *text, void *arg)
     struct told *t = arg;
     int n = snprintf(t->text + t->length, sizeof(t->text) - t->length,
                      "%d %s\n", (int)level, text);
-    assert_in_range(n, 1, sizeof(t->text) - t->length - 1);
+    assert_uint_in_range(n, 1, sizeof(t->text) - t->length - 1);
     t->length += (size_t)n;
 }
 

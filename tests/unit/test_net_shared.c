@@ -110,7 +110,7 @@ static int held_up(unsigned first, unsigned last)
         while (atomic_load(&board->turns[i]) < before[i] + 2) {
             if (grove_now() > hang)
                 return (int)i;
-            usleep(250);
+            usleep(250); /* other processes' turns: nothing wakes us */
         }
     }
     return -1;

@@ -170,7 +170,7 @@ static void *look_on(void *arg)
         }
         last = seen;
         atomic_fetch_add(&looks, 1);
-        usleep(100);
+        usleep(100); /* not an event: hubs are to have something to do */
     }
     return arg;
 }

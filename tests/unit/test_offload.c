@@ -60,7 +60,8 @@ static void open_gate(struct gate *g)
     pthread_mutex_unlock(&g->lock);
 }
 
-/* Let fibers run until n are inside, be the clock stopped or not. */
+/* Let fibers run until n are inside, be the clock stopped or not: so they
+ * cannot be awaited by a deadline, and workers wake no fiber. */
 static void await_inside(struct gate *g, int n)
 {
     for (int64_t us = 0; inside(g) < n; us += 250) {

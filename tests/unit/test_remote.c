@@ -201,6 +201,17 @@ static void *wait_long(void *arg)
     return arg;
 }
 
+/* The call's fiber, unless it never began. */
+static void ends_at_its_deadline(struct server *s, struct slow *slow)
+{
+    void *value;
+    int64_t soon = grove_now() + 5 * GROVE_MILLISECOND;
+    assert_int_equal(
+        grove_hub_call_until(s->hub, wait_long, slow, &value, soon),
+        -ETIMEDOUT);
+    assert_true(value == NULL || slow->waited == -ECANCELED);
+}
+
 static void a_deadline_ends_the_other_fiber(void **state)
 {
     (void)state;
@@ -208,13 +219,7 @@ static void a_deadline_ends_the_other_fiber(void **state)
     start(&s);
     for (int ignores = 0; ignores < 2; ignores++) {
         struct slow slow = {.begun = GROVE_EVENT_INIT, .ignores = ignores};
-        void *value;
-        int64_t soon = grove_now() + 5 * GROVE_MILLISECOND;
-        assert_int_equal(
-            grove_hub_call_until(s.hub, wait_long, &slow, &value, soon),
-            -ETIMEDOUT);
-        /* It has ended, unless it never began. */
-        assert_true(value == NULL || slow.waited == -ECANCELED);
+        ends_at_its_deadline(&s, &slow);
     }
     end(&s);
     grove_hub_release(s.hub);
@@ -259,12 +264,7 @@ static void one_that_swallows_kills_is_killed_until_it_ends(void **state)
     struct server s;
     start(&s);
     struct slow slow = {.begun = GROVE_EVENT_INIT, .swallows = 2};
-    void *value;
-    int64_t soon = grove_now() + 5 * GROVE_MILLISECOND;
-    assert_int_equal(
-        grove_hub_call_until(s.hub, wait_long, &slow, &value, soon),
-        -ETIMEDOUT);
-    assert_true(value == NULL || slow.waited == -ECANCELED);
+    ends_at_its_deadline(&s, &slow);
     end(&s);
     grove_hub_release(s.hub);
 }

@@ -3,7 +3,7 @@
  * nothing. And what the kernel says of single connections.
  */
 #include "faults.h"
-#include "socket_pairs.h"
+#include "servers.h"
 #include "stopped_clock.h"
 
 static int begun, ended;
@@ -19,30 +19,6 @@ static void echo(grove_connection *c)
 }
 
 static const grove_server_attr anywhere = {.address = "127.0.0.1:0"};
-
-static int connect_to(const grove_server *server)
-{
-    struct sockaddr_in addr = loopback();
-    addr.sin_port = htons((uint16_t)grove_server_port(server));
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(__real_connect(fd, (struct sockaddr *)&addr, sizeof(addr)),
-                     0);
-    return fd;
-}
-
-static bool answers(int fd)
-{
-    char c;
-    return send(fd, "x", 1, MSG_NOSIGNAL) == 1 &&
-           grove_recv_until(fd, &c, 1, 0, grove_now() + HANG) == 1;
-}
-
-static grove_server_stats stats_of(const grove_server *server)
-{
-    grove_server_stats stats = {0};
-    grove_server_get_stats(server, &stats);
-    return stats;
-}
 
 /* ---- starting ----------------------------------------------------------- */
 

@@ -3,9 +3,10 @@
  */
 #include "faults.h"
 #include "hub_threads.h"
-#include "socket_pairs.h"
+#include "servers.h"
 
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #define HUBS 4
@@ -65,46 +66,6 @@ static grove_server *start(grove_server_attr attr,
     int r = grove_server_start(&server, &attr, serve, arg);
     check(r == 0, "start: %s", strerror(-r));
     return server;
-}
-
-static int connect_to(const grove_server *server)
-{
-    struct sockaddr_storage addr;
-    socklen_t size = sizeof(addr);
-    assert_int_equal(
-        grove_server_address(server, (struct sockaddr *)&addr, &size), 0);
-    int fd = socket(addr.ss_family, SOCK_STREAM, 0);
-    assert_int_equal(__real_connect(fd, (struct sockaddr *)&addr, size), 0);
-    return fd;
-}
-
-static bool answers(int fd)
-{
-    char c;
-    return send(fd, "x", 1, MSG_NOSIGNAL) == 1 &&
-           grove_recv_until(fd, &c, 1, 0, grove_now() + HANG) == 1;
-}
-
-static grove_server_stats stats_of(const grove_server *server)
-{
-    grove_server_stats stats = {.size = sizeof(stats)};
-    assert_int_equal(grove_server_get_stats(server, &stats), 0);
-    return stats;
-}
-
-static grove_server_stats stats_of_hub(const grove_server *server, unsigned i)
-{
-    grove_server_stats stats = {.size = sizeof(stats)};
-    assert_int_equal(grove_server_get_hub_stats(server, i, &stats), 0);
-    return stats;
-}
-
-static void wait_active(const grove_server *server, size_t n)
-{
-    int64_t hang = grove_now() + HANG;
-    while (stats_of(server).active != n && grove_now() < hang)
-        grove_sleep(MS / 10);
-    assert_int_equal(stats_of(server).active, n);
 }
 
 static void end_server(grove_server *server)
@@ -457,6 +418,88 @@ static void memory_that_fails(void **state)
     assert_int_equal(open_descriptors(), before);
 }
 
+/* ---- descriptors ---------------------------------------------------------------------- */
+
+static void hubs_without_descriptors(void **state)
+{
+    (void)state;
+    int before = open_descriptors(), refused = 0;
+    const grove_server_attr attr = {.address = "127.0.0.1:0", .hubs = HUBS};
+    bool hit = true;
+    for (int nth = 1; hit; nth++) {
+        grove_server *server;
+        begun = ended = 0;
+        fault_arm(FAULT_epoll_create1 | FAULT_eventfd, nth, EMFILE);
+        int r = grove_server_start(&server, &attr, echo, NULL);
+        hit = fault_disarm();
+        if (r == 0) {
+            assert_false(hit);
+            end_server(server);
+        } else {
+            assert_int_equal(r, -EMFILE);
+            refused++;
+        }
+        assert_int_equal(open_descriptors(), before);
+    }
+    assert_true(refused >= HUBS - 1);
+}
+
+/* From now on there are so many descriptors to be had. Returns the limit that
+ * was. */
+static struct rlimit leave_descriptors(int count)
+{
+    struct rlimit old, few;
+    int taken[8];
+    assert_true(count > 0 && count <= 8);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    few = old;
+    for (int i = 0; i < count; i++) /* the lowest that are free */
+        taken[i] = dup(0);
+    few.rlim_cur = (rlim_t)taken[count - 1] + 1;
+    for (int i = 0; i < count; i++)
+        close(taken[i]);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    return old;
+}
+
+/* Of twice as many clients as there are descriptors half are served; the others
+ * each when a connection has ended, on whichever hub. */
+static void descriptors_that_run_out(void **state)
+{
+    (void)state;
+    int before = open_descriptors();
+    grove_server *server =
+        start((grove_server_attr){.name = NULL}, endless, NULL);
+    int fds[2 * HUBS];
+    for (int i = 0; i < 2 * HUBS; i++)
+        fds[i] = socket(AF_INET, SOCK_STREAM, 0);
+    struct rlimit old = leave_descriptors(HUBS);
+    for (int i = 0; i < 2 * HUBS; i++)
+        connect_socket(fds[i], server);
+    for (int i = 0; i < HUBS; i++)
+        assert_true(answers(fds[i]));
+    int64_t hang = grove_now() + HANG;
+    while (stats_of(server).paused == 0 && grove_now() < hang)
+        grove_sleep(MS / 10);
+    for (unsigned i = 0; i < HUBS; i++)
+        assert_int_equal(stats_of_hub(server, i).active, 1);
+    for (int i = 0; i < HUBS; i++) {
+        assert_int_equal(shutdown(fds[i], SHUT_RDWR), 0);
+        assert_true(answers(fds[HUBS + i]));
+        assert_int_equal(stats_of(server).active, HUBS);
+    }
+    assert_int_equal(grove_server_stop_until(server, grove_now()), HUBS);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    assert_int_equal(stats_of(server).accepted, 2 * HUBS);
+    assert_int_equal(stats_of(server).refused, 0);
+    assert_int_equal(begun, 2 * HUBS);
+    assert_int_equal(ended, 2 * HUBS);
+    for (int i = 0; i < 2 * HUBS; i++)
+        close(fds[i]);
+    grove_server_release(server);
+    assert_int_equal(open_descriptors(), before);
+}
+
 /* ---- fork ------------------------------------------------------------------------------ */
 
 /* In the child nothing goes on, and the calls say so. */
@@ -514,6 +557,8 @@ int main(void)
         cmocka_unit_test(released_it_goes_on_to_its_end),
         cmocka_unit_test(hubs_that_cannot_be_made),
         cmocka_unit_test(memory_that_fails),
+        cmocka_unit_test(hubs_without_descriptors),
+        cmocka_unit_test(descriptors_that_run_out),
         cmocka_unit_test(a_child_does_not_serve),
     };
     grove_yield(); /* the hub is made */

@@ -4,6 +4,7 @@
  * And what they do when it refuses: memory, the n-th receive or send.
  */
 #include "faults.h"
+#include "servers.h"
 #include "stream_ends.h"
 
 #define MEMORY \
@@ -26,16 +27,6 @@ static int counted(void)
     return n;
 }
 
-static void echo(grove_connection *c)
-{
-    grove_stream *s;
-    char *line;
-    assert_int_equal(grove_stream_new_connection(&s, c, NULL), 0);
-    while (grove_stream_read_line(s, &line, NULL, 0) > 0)
-        grove_stream_printf(s, "%s\n", line);
-    grove_stream_close(s);
-}
-
 static void ask(grove_stream *s, int lines)
 {
     for (int i = 0; i < lines; i++)
@@ -56,7 +47,7 @@ static void a_request_costs_two_calls_at_each_end(void **state)
     grove_server *server;
     grove_stream *s;
     char port[8];
-    assert_int_equal(grove_server_start(&server, &attr, echo, NULL), 0);
+    assert_int_equal(grove_server_start(&server, &attr, echo_lines, NULL), 0);
     snprintf(port, sizeof(port), "%d", grove_server_port(server));
     int fd = grove_dial("127.0.0.1", port);
     assert_int_equal(grove_stream_new(&s, fd, NULL), 0);

@@ -126,7 +126,7 @@ static void rwlocks_exclude_all(void **state)
     run_everywhere(read_or_write);
     assert_int_equal(written[0], (int)writes);
     assert_int_equal(rwlock.readers, 0);
-    assert_int_equal(rwlock.writer, 0);
+    assert_int_equal(rwlock.hold.owner, 0);
 }
 
 /* A token goes round: each waits for its turn. */

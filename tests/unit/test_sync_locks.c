@@ -84,7 +84,7 @@ static void a_signal_wakes_the_first_a_broadcast_all(void **state)
         expect_result(&c[i], 0);
         assert_int_equal(c[i].order, i + 1);
     }
-    assert_int_equal(mutex.owner, 0);
+    assert_int_equal(mutex.hold.owner, 0);
 }
 
 static void the_mutex_must_be_held(void **state)
@@ -123,7 +123,7 @@ static void it_is_held_again_however_the_wait_ended(void **state)
             expect_error(&c, how == 0 ? ECANCELED : ETIMEDOUT);
         else
             expect_result(&c, 0);
-        assert_int_equal(mutex.owner, 0);
+        assert_int_equal(mutex.hold.owner, 0);
     }
 }
 
@@ -138,7 +138,7 @@ static void a_recursive_mutex_is_given_up_wholly(void **state)
     grove_condition_signal(&condition);
     assert_int_equal(grove_mutex_unlock(&mutex), 0);
     expect_result(&c, 0);
-    assert_int_equal(mutex.owner, 0);
+    assert_int_equal(mutex.hold.owner, 0);
 }
 
 static void *lock_and_wait(void *event)
@@ -185,6 +185,15 @@ static ssize_t make_hold(struct call *c)
     return posix(grove_rwlock_unlock(&rwlock));
 }
 
+/* Ends with it. */
+static ssize_t make_end(struct call *c)
+{
+    int r = grove_rwlock_wrlock(&rwlock);
+    if (r == 0)
+        grove_event_wait(&let_go);
+    return posix(r);
+}
+
 static void start_all(struct call *c, const char *kinds, char *trace)
 {
     memset(trace, 0, 16);
@@ -203,7 +212,7 @@ static void finish_all(struct call *c, int n)
     grove_event_set(&let_go);
     for (int i = 0; i < n; i++)
         expect_result(&c[i], 0);
-    assert_int_equal(rwlock.writer, 0);
+    assert_int_equal(rwlock.hold.owner, 0);
     assert_int_equal(rwlock.readers, 0);
     assert_null(rwlock.waiters.first);
 }
@@ -258,6 +267,103 @@ static void a_writer_that_gives_up_lets_readers_through(void **state)
     assert_string_equal(trace, "rrr");
     c[1] = c[3];
     finish_all(c, 3);
+}
+
+static void *write_and_end(void *l)
+{
+    return (void *)(intptr_t)grove_rwlock_wrlock(l);
+}
+
+static void *read_and_end(void *l)
+{
+    return (void *)(intptr_t)grove_rwlock_rdlock(l);
+}
+
+static void in_fiber(void *(*fn)(void *), void *arg)
+{
+    grove_fiber *f;
+    void *value;
+    assert_int_equal(grove_spawn(&f, fn, arg), 0);
+    assert_int_equal(grove_join(f, &value), 0);
+    assert_null(value);
+    grove_release(f);
+}
+
+/* Whatever the next wanted, it has the lock alone. */
+static void who_comes_after_a_writer_puts_it_in_order(void **state)
+{
+    int (*const locks[])(grove_rwlock *) = {
+        grove_rwlock_rdlock, grove_rwlock_wrlock, grove_rwlock_tryrdlock,
+        grove_rwlock_trywrlock};
+    assert_int_equal(grove_rwlock_consistent(&rwlock), -EINVAL);
+    for (int i = 0; i < 4; i++) {
+        in_fiber(write_and_end, &rwlock);
+        assert_int_equal(grove_rwlock_unlock(&rwlock), -EPERM);
+        assert_int_equal(grove_rwlock_consistent(&rwlock), -EINVAL);
+        assert_int_equal(locks[i](&rwlock), -EOWNERDEAD);
+        assert_int_equal(grove_rwlock_tryrdlock(&rwlock), -EDEADLK);
+        assert_int_equal(grove_rwlock_consistent(&rwlock), 0);
+        assert_int_equal(grove_rwlock_consistent(&rwlock), -EINVAL);
+        assert_int_equal(grove_rwlock_unlock(&rwlock), 0);
+        assert_int_equal(grove_rwlock_rdlock(&rwlock), 0);
+        assert_int_equal(grove_rwlock_consistent(&rwlock), -EINVAL);
+        assert_int_equal(grove_rwlock_unlock(&rwlock), 0);
+    }
+}
+
+/* Those who wait, each in turn, end with it as well; the one who unlocks it as
+ * it is leaves it of no use, to those who wait, too. */
+static void those_who_wait_for_a_writer_that_ends_are_told(void **state)
+{
+    struct call c[5];
+    char trace[16];
+    start_all(c, "wrw", trace);
+    grove_kill(c[0].fiber); /* it unlocks: nothing is wrong */
+    expect_result(&c[0], 0);
+    grove_event_set(&let_go);
+    expect_result(&c[1], 0);
+    expect_result(&c[2], 0);
+
+    in_fiber(write_and_end, &rwlock);
+    assert_int_equal(grove_rwlock_rdlock(&rwlock), -EOWNERDEAD);
+    start_all(c, "rwr", trace);
+    assert_int_equal(grove_rwlock_unlock(&rwlock), 0);
+    for (int i = 0; i < 3; i++)
+        expect_error(&c[i], ENOTRECOVERABLE);
+    assert_int_equal(grove_rwlock_rdlock(&rwlock), -ENOTRECOVERABLE);
+    assert_int_equal(grove_rwlock_trywrlock(&rwlock), -ENOTRECOVERABLE);
+    assert_int_equal(grove_rwlock_unlock(&rwlock), -EPERM);
+    assert_int_equal(grove_rwlock_consistent(&rwlock), -EINVAL);
+    grove_rwlock_init(&rwlock);
+    assert_int_equal(grove_rwlock_wrlock(&rwlock), 0);
+    start_all(c, "rr", trace);
+    struct call last = {.make = make_end, .name = "rwlock"};
+    assert_int_equal(grove_rwlock_unlock(&rwlock), 0);
+    finish_all(c, 2);
+
+    /* They take it for an error, and end with it. */
+    call_start(&last);
+    start_all(c, "rw", trace);
+    grove_event_set(&let_go);
+    expect_result(&last, 0);
+    expect_error(&c[0], EOWNERDEAD);
+    expect_error(&c[1], EOWNERDEAD);
+    assert_string_equal(trace, "");
+    assert_int_equal(grove_rwlock_rdlock(&rwlock), -EOWNERDEAD);
+    assert_int_equal(grove_rwlock_consistent(&rwlock), 0);
+    assert_int_equal(grove_rwlock_unlock(&rwlock), 0);
+}
+
+/* A reader has changed nothing; it is not known which it was, either. */
+static void a_reader_that_ends_is_still_counted(void **state)
+{
+    in_fiber(read_and_end, &rwlock);
+    assert_int_equal(grove_rwlock_tryrdlock(&rwlock), 0);
+    assert_int_equal(grove_rwlock_unlock(&rwlock), 0);
+    assert_int_equal(grove_rwlock_trywrlock(&rwlock), -EBUSY);
+    assert_int_equal(grove_rwlock_unlock(&rwlock), 0); /* in its place */
+    assert_int_equal(grove_rwlock_trywrlock(&rwlock), 0);
+    assert_int_equal(grove_rwlock_unlock(&rwlock), 0);
 }
 
 /* ---- semaphore ------------------------------------------------------------ */
@@ -353,6 +459,11 @@ int main(void)
         cmocka_unit_test_setup(a_writer_excludes_all, reset),
         cmocka_unit_test_setup(a_writer_that_gives_up_lets_readers_through,
                                reset),
+        cmocka_unit_test_setup(who_comes_after_a_writer_puts_it_in_order,
+                               reset),
+        cmocka_unit_test_setup(those_who_wait_for_a_writer_that_ends_are_told,
+                               reset),
+        cmocka_unit_test_setup(a_reader_that_ends_is_still_counted, reset),
         cmocka_unit_test_setup(units_are_counted, reset),
         cmocka_unit_test_setup(nobody_overtakes_one_who_needs_many, reset),
         cmocka_unit_test_setup(one_that_gives_up_lets_others_through, reset),

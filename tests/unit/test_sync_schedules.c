@@ -322,7 +322,7 @@ static grove_mutex mutex;
 
 static void condition_reset(void)
 {
-    assert_int_equal(mutex.owner, 0);
+    assert_int_equal(mutex.hold.owner, 0);
     grove_condition_init(&condition);
 }
 
@@ -447,6 +447,7 @@ static void play(uint64_t holder, int (*unlock)(void))
 {
     struct hub *hub = hub_of_thread;
     struct grove_fiber *self = hub->current;
+    holder &= ~(uint64_t)(FIBER_IDENTITIES - 1); /* without flags */
     if (!holder)
         return;
     hub->current = &main_hub->root;
@@ -479,12 +480,12 @@ static int unlock_mutex(void)
 
 static void mutex_give(void)
 {
-    play(mutex.owner & ~(uint64_t)1, unlock_mutex);
+    play(mutex.hold.owner, unlock_mutex);
 }
 
 static size_t mutex_kept(void)
 {
-    return mutex.owner == 0;
+    return mutex.hold.owner == 0;
 }
 
 static void of_a_mutex(void **state)
@@ -505,7 +506,9 @@ static void rwlock_reset(void)
 
 static int rwlock_wait(struct party *p, int64_t deadline)
 {
-    return grove_rwlock_wrlock_until(&rwlock, deadline);
+    int r = grove_rwlock_wrlock_until(&rwlock, deadline);
+    p->fiber->held = NULL; /* as with a mutex */
+    return r;
 }
 
 static int unlock_rwlock(void)
@@ -515,12 +518,12 @@ static int unlock_rwlock(void)
 
 static void rwlock_give(void)
 {
-    play(rwlock.writer, unlock_rwlock);
+    play(rwlock.hold.owner, unlock_rwlock);
 }
 
 static size_t rwlock_kept(void)
 {
-    return rwlock.writer == 0;
+    return rwlock.hold.owner == 0;
 }
 
 static void of_a_rwlock(void **state)

@@ -79,7 +79,7 @@ static void a_mutex_excludes_the_fibers_of_all_hubs(void **state)
     start_threads(threads, THREADS, thread_locks);
     join_threads(threads, THREADS);
     assert_int_equal(passes, THREADS * FIBERS * unit_scale(300, 60));
-    assert_int_equal(mutex.owner, 0);
+    assert_int_equal(mutex.hold.owner, 0);
 }
 
 static void it_is_never_lost_to_one_whose_deadline_passes(void **state)
@@ -87,7 +87,7 @@ static void it_is_never_lost_to_one_whose_deadline_passes(void **state)
     grove_mutex_init(&mutex);
     start_threads(threads, THREADS, thread_locks_impatiently);
     join_threads(threads, THREADS);
-    assert_int_equal(mutex.owner, 0);
+    assert_int_equal(mutex.hold.owner, 0);
     assert_null(mutex.waiters.first);
     assert_null(mutex.waiters.last);
 }
@@ -153,7 +153,7 @@ static void it_is_never_lost_to_one_that_is_killed(void **state)
     }
     over = true;
     join_threads(threads, THREADS);
-    assert_int_equal(mutex.owner, 0);
+    assert_int_equal(mutex.hold.owner, 0);
 }
 
 /* ---- waking ------------------------------------------------------------- */
@@ -275,7 +275,7 @@ static void *unlock_lent(void *arg)
         grove_mutex_init(m);
         grove_mutex_lock(m);
         lent = m;
-        while (!(__atomic_load_n(&m->owner, __ATOMIC_RELAXED) & 1))
+        while (!(__atomic_load_n(&m->hold.owner, __ATOMIC_RELAXED) & 1))
             sched_yield();
         grove_mutex_unlock(m); /* with the mark of one that may have left */
         while (lent)

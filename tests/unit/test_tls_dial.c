@@ -1,17 +1,8 @@
 /*
  * Streams by TLS to a host by name; and writing all to TLS connections.
  */
+#include "servers.h"
 #include "tls_links.h"
-
-static void echo_lines(grove_connection *c)
-{
-    grove_stream *stream;
-    char *line;
-    assert_int_equal(grove_stream_new_connection(&stream, c, NULL), 0);
-    while (grove_stream_read_line(stream, &line, NULL, 0) > 0)
-        grove_stream_printf(stream, "%s\n", line);
-    grove_stream_close(stream);
-}
 
 struct place {
     grove_server *server;
@@ -71,7 +62,10 @@ static void what_fails_leaves_nothing(void **state)
     grove_tls_context *stranger = client_context(NULL);
     const grove_stream_attr bad = {.read_size = 1};
     assert_int_equal(dialed(stranger, p.port, NULL), -EKEYREJECTED);
+    check(strstr(grove_tls_error(NULL), "certificate"), "%s",
+          grove_tls_error(NULL));
     assert_int_equal(dialed(usual_server, p.port, NULL), -EINVAL);
+    assert_string_equal(grove_tls_error(NULL), ""); /* of this one, nothing */
     assert_int_equal(dialed(usual_client, p.port, &bad), -EINVAL);
     assert_int_equal(dialed(usual_client, "no-service", NULL), -EINVAL);
     grove_tls_context_release(stranger);

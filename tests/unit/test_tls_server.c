@@ -2,6 +2,7 @@
  * Servers with TLS: the handshake in the connection's fiber, with its deadline,
  * and a clean end; several threads with one context.
  */
+#include "servers.h"
 #include "tls_links.h"
 
 #include <pthread.h>
@@ -14,21 +15,10 @@ static void echo(grove_connection *c)
     assert_string_equal(grove_tls_host(c->tls), "a.test");
     while ((n = grove_connection_read(c, buf, sizeof(buf))) > 0)
         grove_connection_write_all(c, buf, (size_t)n, NULL);
-    ++*(int *)c->arg;
+    ++*(_Atomic int *)c->arg;
 }
 
-static int connect_to(int port)
-{
-    struct sockaddr_in addr = loopback();
-    addr.sin_port = htons((uint16_t)port);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    check(grove_connect_until(fd, (struct sockaddr *)&addr, sizeof(addr),
-                              grove_now() + HANG) == 0,
-          "connect: %s", strerror(errno));
-    return fd;
-}
-
-static grove_server *start(grove_server_attr attr, int *served)
+static grove_server *start(grove_server_attr attr, _Atomic int *served)
 {
     grove_server *server;
     attr.address = "127.0.0.1:0";
@@ -36,10 +26,10 @@ static grove_server *start(grove_server_attr attr, int *served)
     return server;
 }
 
-/* Talks to the server on port. Whether all was well. */
-static bool talk(grove_tls_context *context, int port)
+/* Talks to the server. Whether all was well. */
+static bool talk(grove_tls_context *context, const grove_server *server)
 {
-    int fd = connect_to(port);
+    int fd = connect_to(server);
     int64_t hang = grove_now() + HANG;
     char buf[8];
     grove_tls *tls;
@@ -56,12 +46,13 @@ static bool talk(grove_tls_context *context, int port)
 
 static void connections_are_encrypted(void **state)
 {
-    int served = 0, before = open_descriptors();
+    _Atomic int served = 0;
+    int before = open_descriptors();
     grove_tls_context *s = server_context(&good), *c = client_context(&ca);
     grove_server *server = start((grove_server_attr){.tls = s}, &served);
     grove_tls_context_release(s); /* the server has its own */
     for (int i = 0; i < 3; i++)
-        assert_true(talk(c, grove_server_port(server)));
+        assert_true(talk(c, server));
     assert_int_equal(grove_server_stop(server), 0);
     assert_int_equal(served, 3);
     grove_server_release(server);
@@ -69,24 +60,16 @@ static void connections_are_encrypted(void **state)
     assert_int_equal(open_descriptors(), before);
 }
 
-static grove_server_stats stats_of(const grove_server *server)
-{
-    grove_server_stats stats = {0};
-    grove_server_get_stats(server, &stats);
-    return stats;
-}
-
 static void failed_handshakes_are_counted(void **state)
 {
-    int served = 0;
+    _Atomic int served = 0;
     grove_tls_context *s = server_context(&good), *c = client_context(&ca);
     grove_server *server = start(
         (grove_server_attr){.tls = s, .handshake_timeout = 20 * MS}, &served);
-    int port = grove_server_port(server);
     char buf[64];
 
     /* One that does not speak TLS, one that says nothing at all. */
-    int http = connect_to(port), silent = connect_to(port);
+    int http = connect_to(server), silent = connect_to(server);
     assert_int_equal(write(http, "GET / HTTP/1.1\r\n\r\n", 18), 18);
     while (grove_recv_until(http, buf, sizeof(buf), 0, grove_now() + HANG) > 0)
         ;
@@ -123,10 +106,10 @@ static void contexts_that_cannot_serve(void **state)
 /* A handshake under way when the server is stopped. */
 static void a_handshake_is_killed_too(void **state)
 {
-    int served = 0;
+    _Atomic int served = 0;
     grove_tls_context *s = server_context(&good);
     grove_server *server = start((grove_server_attr){.tls = s}, &served);
-    int fd = connect_to(grove_server_port(server));
+    int fd = connect_to(server);
     int64_t hang = grove_now() + HANG;
     while (stats_of(server).active == 0 && grove_now() < hang)
         grove_yield();
@@ -151,12 +134,12 @@ struct thread {
 static void *run(void *arg)
 {
     struct thread *t = arg;
-    int served = 0;
+    _Atomic int served = 0;
     grove_server *server =
         start((grove_server_attr){.tls = t->server}, &served);
     t->ok = true;
     for (int i = 0; i < 5; i++)
-        t->ok = talk(t->client, grove_server_port(server)) && t->ok;
+        t->ok = talk(t->client, server) && t->ok;
     t->ok = grove_server_stop(server) == 0 && served == 5 && t->ok;
     grove_server_release(server);
     return NULL;
@@ -179,6 +162,107 @@ static void threads_share_contexts(void **state)
     grove_tls_context_release(c);
 }
 
+/* ---- several hubs ------------------------------------------------------------ */
+
+#define HUBS 3
+#define CLIENTS 12
+
+struct client {
+    grove_tls_context *context;
+    const grove_server *server;
+};
+
+static void *talk_in_fiber(void *arg)
+{
+    const struct client *client = arg;
+    return talk(client->context, client->server) ? arg : NULL;
+}
+
+/* Each hub shakes hands with its own, by one context; who does not speak TLS is
+ * counted where it was dealt to. */
+static void hubs_share_a_context(void **state)
+{
+    _Atomic int served = 0;
+    int before = open_descriptors();
+    grove_tls_context *s = server_context(&good), *c = client_context(&ca);
+    grove_server *server =
+        start((grove_server_attr){.tls = s, .hubs = HUBS}, &served);
+    grove_tls_context_release(s);
+    struct client client = {c, server};
+    grove_fiber *fibers[CLIENTS];
+    for (int i = 0; i < CLIENTS; i++)
+        assert_int_equal(grove_spawn(&fibers[i], talk_in_fiber, &client), 0);
+    for (int i = 0; i < CLIENTS; i++) {
+        void *value;
+        assert_int_equal(grove_join(fibers[i], &value), 0);
+        assert_non_null(value);
+        grove_release(fibers[i]);
+    }
+    wait_active(server, 0);
+    for (unsigned i = 0; i < HUBS; i++) {
+        assert_true(stats_of_hub(server, i).accepted > 0);
+        assert_int_equal(stats_of_hub(server, i).failed, 0);
+    }
+    for (int i = 0; i < HUBS; i++) {
+        char buf[64];
+        int fd = connect_to(server);
+        assert_int_equal(write(fd, "GET / HTTP/1.1\r\n\r\n", 18), 18);
+        while (grove_recv_until(fd, buf, sizeof(buf), 0, grove_now() + HANG) >
+               0)
+            ;
+        grove_close(fd);
+    }
+    wait_active(server, 0);
+    assert_int_equal(stats_of(server).failed, HUBS);
+    assert_int_equal(served, CLIENTS);
+    assert_int_equal(grove_server_stop_until(server, grove_now() + HANG), 0);
+    grove_server_release(server);
+    grove_tls_context_release(c);
+    assert_int_equal(open_descriptors(), before);
+}
+
+/* On each hub one shakes hands that never ends, and one is connected. */
+static void a_stop_ends_them_on_all_hubs(void **state)
+{
+    _Atomic int served = 0;
+    int before = open_descriptors();
+    grove_tls_context *s = server_context(&good), *c = client_context(&ca);
+    grove_server *server = start(
+        (grove_server_attr){
+            .tls = s, .hubs = HUBS, .handshake_timeout = 10 * HANG},
+        &served);
+    int silent[HUBS], fds[HUBS];
+    grove_tls *tls[HUBS];
+    char buf[8];
+    int64_t hang = grove_now() + HANG;
+    for (int i = 0; i < HUBS; i++)
+        silent[i] = connect_to(server);
+    wait_active(server, HUBS);
+    for (int i = 0; i < HUBS; i++) {
+        fds[i] = connect_to(server);
+        assert_int_equal(grove_tls_new(&tls[i], c, fds[i], "a.test"), 0);
+        assert_int_equal(grove_tls_handshake_until(tls[i], hang), 0);
+        assert_int_equal(grove_tls_write_until(tls[i], "x", 1, hang), 1);
+        assert_int_equal(grove_tls_read_until(tls[i], buf, 8, hang), 1);
+    }
+    for (unsigned i = 0; i < HUBS; i++)
+        assert_int_equal(stats_of_hub(server, i).active, 2);
+    assert_int_equal(grove_server_stop_until(server, grove_now()), 2 * HUBS);
+    assert_int_equal(stats_of(server).failed, HUBS);
+    assert_int_equal(served, HUBS);
+    for (int i = 0; i < HUBS; i++) {
+        assert_int_equal(grove_tls_read_until(tls[i], buf, 8, hang), 0);
+        assert_int_equal(grove_recv_until(silent[i], buf, 8, 0, hang), 0);
+        grove_tls_free(tls[i]);
+        grove_close(fds[i]);
+        grove_close(silent[i]);
+    }
+    grove_server_release(server);
+    grove_tls_context_release(s);
+    grove_tls_context_release(c);
+    assert_int_equal(open_descriptors(), before);
+}
+
 static int setup(void **state)
 {
     grove_yield(); /* the hub is made */
@@ -193,6 +277,8 @@ int main(void)
         cmocka_unit_test(contexts_that_cannot_serve),
         cmocka_unit_test(a_handshake_is_killed_too),
         cmocka_unit_test(threads_share_contexts),
+        cmocka_unit_test(hubs_share_a_context),
+        cmocka_unit_test(a_stop_ends_them_on_all_hubs),
     };
     return cmocka_run_group_tests(tests, setup, free_certs);
 }

@@ -2,6 +2,8 @@
 
     raw.py      the unbuffered file on a descriptor
     opening.py  what io.open does, on top of that
+    objects.py  the classes of grove.fileobject
+    standard.py sys.stdin, stdout and stderr
 
-For grove.fileobject and grove.subprocess.
+For grove.fileobject, grove.subprocess and patching.
 """

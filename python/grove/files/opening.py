@@ -2,6 +2,7 @@
 
 import io
 import os
+import warnings
 from typing import Any
 
 from grove.files.raw import RawFile
@@ -65,6 +66,13 @@ def _check(
         ):
             if value is not None:
                 raise ValueError(f"binary mode doesn't take {name} argument")
+        if buffering == 1:
+            warnings.warn(
+                "line buffering (buffering=1) isn't supported in binary mode, "
+                "the default buffer size will be used",
+                RuntimeWarning,
+                stacklevel=4,
+            )
     elif buffering == 0:
         raise ValueError("can't have unbuffered text I/O")
 

@@ -29,11 +29,23 @@ def fork() -> int:
     return _fork()
 
 
+#: Whether such a worker is being forked, for what is called in the child.
+_worker = False
+
+
+def is_worker() -> bool:
+    """For functions of os.register_at_fork: the child has no other greenlets."""
+    return _worker
+
+
 def _fork_worker() -> int:
+    global _worker
+    _worker = True
     forks_alone(True)
     try:
         return _fork()
     finally:
+        _worker = False
         forks_alone(False)
 
 

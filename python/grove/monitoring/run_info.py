@@ -6,6 +6,7 @@ import time
 from typing import TextIO
 
 from grove.monitoring.tree import GreenletTree, format_stack
+from grove.stdlib import natives
 
 __all__ = ["format_run_info", "gmctime", "print_run_info"]
 
@@ -45,7 +46,7 @@ def _format_threads(
 ) -> None:
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     if current is None:
-        current = threading.get_ident()
+        current = natives.get_ident()
     _headline(lines, "Threads")
     for ident, frame in sys._current_frames().items():
         mark = " (CURRENT)" if ident == current else ""

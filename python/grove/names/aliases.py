@@ -21,6 +21,8 @@ PRIVATE = {
     "_abstract_linkable": "grove.sync.linkable",
     "_compat": "grove.private.compat",
     "_config": "grove.settings.config",
+    "_fileobjectcommon": "grove.files.objects",
+    "_fileobjectposix": "grove.files.objects",
     "_ident": "grove.hubs.ident",
     "_imap": "grove.sync.imap",
     "_interfaces": "grove.private.interfaces",

@@ -1,44 +1,88 @@
 """python -m grove.monkey: run a program after patch_all()."""
 
+import inspect
+import os
+import pprint
+import runpy
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from grove.patching.whole import patch_all
 
 _USAGE = """\
-usage: python -m grove.monkey [--module] [--[no-]PART ...] program [argument ...]
+usage: python -m grove.monkey [--verbose] [--module] [--[no-]PART ...]
+                              program [argument ...]
 
 Run a program after patch_all(). --PART patches only the parts named so,
 --no-PART all but those; PART is one of
-  {parts}"""
+{parts}
+
+  --module    the program is a module, as of python -m
+  --verbose   first tell which modules are there, and the working directory"""
+
+_PARTS = [name for name in inspect.signature(patch_all).parameters if name != "kwargs"]
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run the program that argv (sys.argv[1:] by default) names, patched."""
-    import inspect
-    import runpy
+def usage() -> str:
+    """What the options are."""
+    half = len(_PARTS) // 2
+    lines = (_PARTS[:half], _PARTS[half:])
+    return _USAGE.format(parts="\n".join("  " + " ".join(line) for line in lines))
 
-    argv = list(sys.argv[1:] if argv is None else argv)
-    parameters = inspect.signature(patch_all).parameters
-    parts = [name for name in parameters if name != "kwargs"]
-    usage = _USAGE.format(parts=" ".join(parts))
-    wanted: dict[str, bool] = {}
-    run = runpy.run_path
-    while argv and argv[0].startswith("--"):
-        option = argv.pop(0)[2:]
+
+class Options:
+    """What the words in front of a program ask for."""
+
+    def __init__(self, argv: list[str]) -> None:
+        """Take the options away from the front of argv; what is left is program.
+
+        Exits when there is one that is none.
+        """
+        self.module = self.verbose = False
+        #: The parts that were named, and whether they are to be patched.
+        self.named: dict[str, bool] = {}
+        self.program = list(argv)
+        while self.program and self.program[0].startswith("--"):
+            self._take(self.program.pop(0)[2:])
+
+    @staticmethod
+    def knows(word: str) -> bool:
+        """Whether it is an option."""
+        name = word.removeprefix("--").removeprefix("no-")
+        return word in ("--module", "--verbose") or name in _PARTS
+
+    def _take(self, option: str) -> None:
         name = option.removeprefix("no-")
-        if option == "module":
-            run = runpy.run_module
-        elif option == "verbose":
-            pass
-        elif name in parts:
-            wanted[name] = name == option
+        if not self.knows("--" + option):
+            sys.exit(f"{usage()}\n\nCannot patch {name!r}")
+        if option in ("module", "verbose"):
+            setattr(self, option, True)
         else:
-            sys.exit(f"{usage}\n\nCannot patch {name!r}")
-    if not argv:
-        print(usage)
-        return
-    if any(wanted.values()):
-        wanted = {name: wanted.get(name, False) for name in parts}
-    patch_all(**wanted)
-    sys.argv[:] = argv
-    run(argv[0], run_name="__main__")
+            self.named[name] = name == option
+
+    def patch(self) -> None:
+        """Patch what is asked for, and tell what was there before."""
+        wanted = self.named
+        if any(wanted.values()):
+            wanted = {name: wanted.get(name, False) for name in _PARTS}
+        if self.verbose:
+            asked = ", ".join(f"{name}={value}" for name, value in wanted.items())
+            print(f"gevent.monkey.patch_all({asked})")
+            print("sys.version=" + sys.version.replace("\n", " "))
+            print("sys.path=" + pprint.pformat(sys.path))
+            print("sys.modules=" + pprint.pformat(sorted(sys.modules)))
+            print("cwd=" + os.getcwd())
+        patch_all(**wanted)
+
+
+def main(argv: list[str] | None = None) -> Any:
+    """Run the program that argv (sys.argv[1:] by default) names, patched."""
+    options = Options(sys.argv[1:] if argv is None else argv)
+    if not options.program:
+        print(usage())
+        return None
+    options.patch()
+    sys.argv[:] = options.program
+    run: Callable = runpy.run_module if options.module else runpy.run_path
+    return run(options.program[0], run_name="__main__")

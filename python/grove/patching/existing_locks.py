@@ -22,9 +22,10 @@ _NativeRLock = natives.RLock
 
 def replace_own_locks(module: ModuleType) -> None:
     """Those of the module threading."""
-    module._active_limbo_lock = RLock()
-    if hasattr(module, "_shutdown_locks_lock"):
-        module._shutdown_locks_lock = LockType()
+    for name in "_active_limbo_lock", "_shutdown_locks_lock":
+        lock = getattr(module, name, None)
+        if type(lock) in _NATIVE:
+            setattr(module, name, _new(lock))
 
 
 def replace_logging_locks() -> None:
@@ -40,7 +41,9 @@ def replace_logging_locks() -> None:
 
 
 def _like(old: Any) -> RLock:
-    """A new lock, held as often by the current greenlet as the old one is."""
+    """A lock of ours, held as often by the current greenlet as the old one is."""
+    if isinstance(old, RLock):
+        return old
     new = RLock()
     if isinstance(old, _NativeRLock) and old._is_owned():
         count, _ = old._release_save()
@@ -50,19 +53,20 @@ def _like(old: Any) -> RLock:
 
 
 def replace_locks() -> None:
-    """Those of the import system and of all modules, where nobody can be using
-    them: in a process with one thread."""
+    """Those of the standard library that are known and free. In a process with one
+    thread, where nobody can be using them, those of the import system and of all
+    modules, too."""
     import _thread
 
+    _replace_shutdown_lock()
+    _replace_fields("multiprocessing.resource_tracker", "_resource_tracker")
+    _replace_fields("multiprocessing.forkserver", "_forkserver")
     if len(threading.enumerate()) > 1 or _thread._count():
         return
     _replace_module_locks()
     for module in list(sys.modules.values()):
         if not getattr(module, "__name__", "grove").startswith("grove"):
             _replace_globals(vars(module))
-    _replace_shutdown_lock()
-    _replace_fields("multiprocessing.resource_tracker", "_resource_tracker")
-    _replace_fields("multiprocessing.forkserver", "_forkserver")
 
 
 def _replace_module_locks() -> None:
@@ -116,7 +120,8 @@ def _replace_fields(module: str, name: str) -> None:
 def _replace_shutdown_lock() -> None:
     """That of concurrent.futures: submit() holds it while a thread starts."""
     module = sys.modules.get("concurrent.futures.thread")
-    if module is None or type(module._global_shutdown_lock) not in _NATIVE:
+    lock = getattr(module, "_global_shutdown_lock", None)
+    if type(lock) not in _NATIVE or not _is_free(lock):
         return
     lock = module._global_shutdown_lock = LockType()
     os.register_at_fork(after_in_child=lock._at_fork_reinit)

@@ -1,17 +1,10 @@
 """The standard modules, one by one.
 
-Of some nothing is replaced: of sys, builtins and contextvars because nothing has
-to be, of those in NOT_PATCHED because what would replace them is not there. They
-are accepted with a warning.
+Of builtins and contextvars nothing is replaced, because nothing has to be.
 """
 
-from collections.abc import Iterable
-
 from grove.patching.module import patch_by_name
-from grove.patching.warning import warn
-
-#: The flags of patch_all that change nothing though programs rely on them.
-NOT_PATCHED = ("sys",)
+from grove.patching.originals import patch_item
 
 
 def patch_time() -> bool:
@@ -71,27 +64,27 @@ def patch_subprocess() -> bool:
     return patch_by_name("subprocess")
 
 
+def patch_sys(stdin: bool = True, stdout: bool = True, stderr: bool = True) -> None:
+    """Let other greenlets run while one waits for a standard stream.
+
+    A stream without a descriptor stays as it is. (gevent's does nothing in
+    Python 3.)
+    """
+    import sys
+
+    from grove.files.standard import standard_stream
+
+    wanted = (("stdin", stdin), ("stdout", stdout), ("stderr", stderr))
+    for name in (name for name, is_wanted in wanted if is_wanted):
+        patch_item(sys, name, standard_stream(name))
+
+
 def patch_signal() -> bool:
     """Let a handler of SIGCHLD wait."""
     return patch_by_name("signal")
 
 
-# ---- what changes nothing --------------------------------------------------
-
-
-def warn_of(parts: Iterable[str]) -> None:
-    """Tell who patches that these stay as they are."""
-    parts = list(parts)
-    flags = ", ".join(f"{part}=False" for part in parts)
-    warn(
-        f"not patched: {', '.join(parts)}. Grove cannot replace them yet: what waits "
-        f"in them makes all greenlets wait. patch_all({flags}) does not warn."
-    )
-
-
-def patch_sys(stdin: bool = True, stdout: bool = True, stderr: bool = True) -> None:
-    """Nothing: the standard streams are never replaced."""
-    warn_of(["sys"])
+# ---- what changes nothing ----------------------------------------------------
 
 
 def patch_builtins() -> None:

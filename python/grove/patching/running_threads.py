@@ -5,18 +5,18 @@ import functools
 import os
 import sys
 import threading
+import time
 from typing import Any
 
 from grove import thread as green_thread
 from grove import threading as green_threading
 from grove._core import _get_hub, sleep, thread_background
 from grove.event import Event
+from grove.hubs.fork import is_worker
 from grove.patching.originals import patch_item
 from grove.stdlib import natives
+from grove.stdlib.handles import HAS_HANDLES, handle_of, set_handle
 from grove.thread import LockType, get_ident
-
-_HAS_HANDLES = sys.version_info >= (3, 13)
-
 
 #: The main thread that there was when threads were patched, and the lock that is
 #: released at its end, before Python 3.13.
@@ -46,10 +46,10 @@ def _is_mine(thread: threading.Thread) -> bool:
 
 def _take_over_main(main: Any) -> None:
     """What is released at its end, which the interpreter's end is, becomes ours."""
-    if _HAS_HANDLES:
+    if HAS_HANDLES:
         handle = green_thread._ThreadHandle()
         handle.ident = main.ident
-        main._handle = handle
+        set_handle(main, handle)
         return
     _main_lock.acquire()
     # The interpreter has no other use for its own than to release it.
@@ -62,11 +62,16 @@ def _take_over_main(main: Any) -> None:
 # ---- native threads ---------------------------------------------------------
 
 
+#: Seconds between two looks at a thread that cannot be waited for.
+_POLL = 0.01
+
+
 class _NativeEnd:
     """The end of a native thread, for greenlets: another one waits for it."""
 
-    def __init__(self, wait: Any) -> None:
+    def __init__(self, wait: Any, is_over: Any) -> None:
         self._wait = wait
+        self._is_over = is_over
         self._event = Event()
         self._watched = False
 
@@ -74,11 +79,20 @@ class _NativeEnd:
         self._wait()
         self._event.set()
 
-    def wait(self, timeout: float | None) -> bool:
+    def wait(self, timeout: float | None) -> None:
         if not self._watched:
+            try:
+                natives.start_new_thread(self._watch, ())
+            except RuntimeError:  # none can be started: the interpreter ends
+                self._poll(timeout)
+                return
             self._watched = True
-            natives.start_new_thread(self._watch, ())
-        return self._event.wait(timeout)
+        self._event.wait(timeout)
+
+    def _poll(self, timeout: float | None) -> None:
+        end = None if timeout is None else time.monotonic() + timeout
+        while not self._is_over() and (end is None or time.monotonic() < end):
+            sleep(_POLL)
 
 
 class _NativeHandle:
@@ -86,7 +100,7 @@ class _NativeHandle:
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
-        self._end = _NativeEnd(handle.join)
+        self._end = _NativeEnd(handle.join, handle.is_done)
 
     @property
     def ident(self) -> int:
@@ -106,12 +120,12 @@ class _NativeHandle:
 
 
 def _make_joinable(thread: Any) -> None:
-    if _HAS_HANDLES:
-        thread._handle = _NativeHandle(thread._handle)
+    if HAS_HANDLES:
+        set_handle(thread, _NativeHandle(handle_of(thread)))
     elif thread._tstate_lock is not None:
         native = thread._wait_for_tstate_lock
         thread._wait_for_tstate_lock = functools.partial(
-            _wait_for_thread, native, _NativeEnd(native)
+            _wait_for_thread, native, _NativeEnd(native, lambda: not thread.is_alive())
         )
 
 
@@ -137,8 +151,8 @@ def _join_all() -> None:
 
 
 def _is_native(thread: Any) -> bool:
-    if _HAS_HANDLES:
-        return isinstance(thread._handle, _NativeHandle)
+    if HAS_HANDLES:
+        return isinstance(handle_of(thread), _NativeHandle)
     return "_wait_for_tstate_lock" in vars(thread)
 
 
@@ -153,7 +167,7 @@ def _take_over_shutdown() -> None:
     patch_item(threading, "_shutdown", _shutdown)
     # They are called from the last to the first.
     threading._threading_atexits.insert(0, _join_all)
-    if not _HAS_HANDLES:
+    if not HAS_HANDLES:
         return
     wait_for_native = threading._thread_shutdown
 
@@ -180,8 +194,11 @@ def _let_others() -> None:
 
 
 def _after_fork_in_child() -> None:
-    """The greenlets of the thread that forked go on in the child. The module
-    threading has taken all but one of them for gone."""
+    """The greenlets of the thread that forked go on in the child, unless it is a
+    worker's. The module threading has taken all but one of them for gone."""
+    if is_worker():
+        _forget_others()
+        return
     for ident, running in list(green_threading._running.items()):
         if running.greenlet.dead:
             del green_threading._running[ident]
@@ -193,6 +210,14 @@ def _after_fork_in_child() -> None:
         _revive(main, _main_lock)
 
 
+def _forget_others() -> None:
+    for ident in [i for i in green_threading._running if i != get_ident()]:
+        del green_threading._running[ident]
+    _main[0] = threading.main_thread()
+    if HAS_HANDLES:
+        green_thread._non_daemons.clear()
+
+
 def _bring_back(running: Any, ident: int) -> None:
     if running.thread._started.is_set():
         threading._active[ident] = running.thread
@@ -202,7 +227,7 @@ def _bring_back(running: Any, ident: int) -> None:
 
 
 def _revive(thread: Any, lock: Any) -> None:
-    if _HAS_HANDLES:
+    if HAS_HANDLES:
         return
     thread._is_stopped = False
     thread._tstate_lock = lock

@@ -42,8 +42,6 @@ def patch_all(
 ) -> bool | None:
     """Make the standard library cooperative, in the parts that are true.
 
-    One MonkeyPatchWarning tells of those that are true and stay as they are.
-
     Args:
         kwargs: are for the listeners of the events only.
 
@@ -59,9 +57,6 @@ def patch_all(
         )
     except events.DoNotPatch:
         return False
-    unpatched = [
-        name for name in parts.NOT_PATCHED if arguments[name] and not _asked.get(name)
-    ]
     for name, value in arguments.items():
         _asked[name] = _asked.get(name) or value
 
@@ -74,6 +69,8 @@ def patch_all(
         threads.patch_thread(Event=Event)
     if time:
         parts.patch_time()
+    if sys:
+        parts.patch_sys()
     if socket:
         parts.patch_socket(dns=dns, aggressive=aggressive)
     if select:
@@ -96,6 +93,4 @@ def patch_all(
     events.notify_and_call_entry_points(
         events.GeventDidPatchAllEvent(arguments, kwargs)
     )
-    if unpatched:
-        parts.warn_of(unpatched)
     return True

@@ -207,7 +207,7 @@ static PyObject *join_now(struct py_thread *t)
     struct hub *hub = t->hub;
     if (wait_turn(t) < 0)
         return NULL;
-    return PyBool_FromLong(hub_due(hub) == 0 &&
+    return PyBool_FromLong(hub_due(hub, HUB_DUE_ALL) == 0 &&
                            hub->timers.count + hub->loop.waits + hub->holds <=
                                hub->unref);
 }

@@ -326,7 +326,7 @@ static PyObject *get_depth(PyObject *self, void *closure)
 static PyObject *get_pendingcnt(PyObject *self, void *closure)
 {
     struct py_thread *t = loop_thread(self);
-    return PyLong_FromSize_t(t->dead ? 0 : hub_due(t->hub));
+    return PyLong_FromSize_t(t->dead ? 0 : hub_due(t->hub, HUB_DUE_ALL));
 }
 
 static PyObject *get_activecnt(PyObject *self, void *closure)

@@ -21,21 +21,28 @@ typedef struct RLock {
     PyObject *weakrefs;
 } RLock;
 
+static PyObject *rlock_object_new(PyTypeObject *type)
+{
+    RLock *self = (RLock *)type->tp_alloc(type, 0);
+    if (!self)
+        return NULL;
+    self->block = semaphore_object_new(&Semaphore_Type);
+    if (!self->block)
+        Py_CLEAR(self);
+    return (PyObject *)self;
+}
+
 static PyObject *rlock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {(char *)"hub", NULL};
     PyObject *hub = Py_None;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:RLock", names, &hub))
         return NULL;
-    RLock *self = (RLock *)type->tp_alloc(type, 0);
-    if (!self)
-        return NULL;
-    self->block =
-        PyObject_CallFunction((PyObject *)&Semaphore_Type, "iO", 1, hub);
-    if (!self->block)
-        Py_CLEAR(self);
-    assert(!self || PyObject_TypeCheck(self->block, &Semaphore_Type));
-    return (PyObject *)self;
+    PyObject *o = rlock_object_new(type);
+    if (o &&
+        linkable_object_settle_hub((Linkable *)((RLock *)o)->block, hub) < 0)
+        Py_CLEAR(o);
+    return o;
 }
 
 static int rlock_traverse(PyObject *o, visitproc visit, void *arg)
@@ -333,7 +340,13 @@ static PyObject *thread_rlock_new(PyTypeObject *type, PyObject *args,
         PyErr_SetString(PyExc_TypeError, "RLock() takes no arguments");
         return NULL;
     }
-    return rlock_new(type, args, NULL);
+    return rlock_object_new(type);
+}
+
+/* What there is to do was done by thread_rlock_new. */
+static int thread_rlock_init(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    return 0;
 }
 
 static PyObject *thread_rlock_acquire(PyObject *o, PyObject *const *args,
@@ -380,6 +393,7 @@ static PyTypeObject ThreadRLock_Type = {
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_base = &RLock_Type,
     .tp_new = thread_rlock_new,
+    .tp_init = thread_rlock_init,
     .tp_traverse = rlock_traverse,
     .tp_clear = rlock_clear,
     .tp_dealloc = rlock_dealloc,

@@ -20,45 +20,31 @@ static PyObject *told(PyObject *arg, void (*tell)(int fd))
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(fd_opened_doc,
-             "fd_opened(fd)\n\n"
-             "The caller has just opened fd, and will call fd_closed before\n"
-             "closing it: waits for it then cost no system call.");
+/* A function of the module that tells so, by `tell`. */
+#define TELLS(name, tell, doc) \
+    PyDoc_STRVAR(name##_doc, doc); \
+    static PyObject *name(PyObject *module, PyObject *arg) \
+    { \
+        return told(arg, tell); \
+    }
 
-static PyObject *fd_opened(PyObject *module, PyObject *arg)
-{
-    return told(arg, hub_opened);
-}
-
-PyDoc_STRVAR(fd_adopted_doc,
-             "fd_adopted(fd)\n\n"
-             "As fd_opened, of one that has been open already and may be in\n"
-             "use: whoever waits for it goes on waiting.");
-
-static PyObject *fd_adopted(PyObject *module, PyObject *arg)
-{
-    return told(arg, hub_adopt);
-}
-
-PyDoc_STRVAR(fd_disowned_doc,
-             "fd_disowned(fd)\n\n"
-             "fd may be closed by anybody from now on: it is looked at before\n"
-             "each wait.");
-
-static PyObject *fd_disowned(PyObject *module, PyObject *arg)
-{
-    return told(arg, hub_disown);
-}
-
-PyDoc_STRVAR(fd_closed_doc, "fd_closed(fd)\n\n"
-                            "fd is about to be closed: whoever waits for it, "
-                            "in whichever thread, gets\n"
-                            "OSError EBADF.");
-
-static PyObject *fd_closed(PyObject *module, PyObject *arg)
-{
-    return told(arg, hub_closing);
-}
+TELLS(fd_opened, hub_opened,
+      "fd_opened(fd)\n\n"
+      "The caller has just opened fd, and will call fd_closed before\n"
+      "closing it: waits for it then cost no system call.")
+TELLS(fd_adopted, hub_adopt,
+      "fd_adopted(fd)\n\n"
+      "As fd_opened, of one that has been open already and may be in\n"
+      "use: whoever waits for it goes on waiting.")
+TELLS(fd_disowned, hub_disown,
+      "fd_disowned(fd)\n\n"
+      "fd may be closed by anybody from now on: it is looked at before\n"
+      "each wait.")
+TELLS(fd_closed, hub_closing,
+      "fd_closed(fd)\n\n"
+      "fd is about to be closed: whoever waits for it, in whichever thread, "
+      "gets\n"
+      "OSError EBADF.")
 
 /* poll(2) for one who does not want to wait. Whoever asks again and again, as
  * an event loop inside a greenlet does, starves nobody: it gives a turn when

@@ -53,6 +53,8 @@ int watchers_init(PyObject *module)
         if (module_add_type(module, types[i]) < 0)
             return -1;
     }
+    if (child_init(module) < 0)
+        return -1;
     raw_hooks_add(&hooks);
     return watcher_factories_init();
 }

@@ -132,6 +132,9 @@ extern PyTypeObject PrepareWatcher_Type;
 extern PyTypeObject CheckWatcher_Type;
 extern PyTypeObject ForkWatcher_Type;
 
+/* child.c's part of the module. 0 or -1. */
+int child_init(PyObject *module);
+
 /* The methods of the loop that make them. 0 or -1. */
 int watcher_factories_init(void);
 

@@ -98,7 +98,7 @@ server.stop()
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        time.sleep(0.001)
+        time.sleep(0.001)  # patched: the others are answered meanwhile
         self.send_response(200)
         self.end_headers()
         self.wfile.write(self.path.encode())
