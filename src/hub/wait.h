@@ -57,6 +57,10 @@ GROVE_HOST_API int hub_wait_fd(struct hub *hub, int fd, unsigned direction,
 int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
                     int64_t deadline, const char *what);
 
+/* The same as hub_wait_fd until fd may be ready for either direction. */
+int hub_wait_either(struct hub *hub, int fd, int64_t deadline,
+                    const char *what);
+
 /* ---- whose they are: descriptor.c ---------------------------------------------- */
 
 /* fd was opened just now, by somebody who will call hub_closing before it is

@@ -18,6 +18,16 @@ static void wake_waiter(struct loop_wait *wait, int result)
     hub_wake(container_of(wait, struct fd_wait, wait)->fiber, result);
 }
 
+/* What a wait comes to that has ended with r. */
+static int end_wait(struct loop_fd *record, struct loop_stamp stamp, int r)
+{
+    if (likely(loop_same(record, stamp)) || (r != 0 && r != -ETIMEDOUT))
+        return r;
+    hub_wait_undo(hub_of_thread->current, r); /* it is not the deadline that
+                                                 ends it */
+    return -EBADF;
+}
+
 int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
                     int64_t deadline, const char *what)
 {
@@ -35,11 +45,7 @@ int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
     int r = hub_wait(hub, deadline, what, record->number);
     loop_wait_remove(&hub->loop, &w.wait); /* unless it was called */
     assert(hub->current == w.fiber);
-    if (unlikely(!loop_same(record, stamp)) && (r == 0 || r == -ETIMEDOUT)) {
-        hub_wait_undo(w.fiber, r); /* it is not the deadline that ends it */
-        return -EBADF;
-    }
-    return r;
+    return end_wait(record, stamp, r);
 }
 
 int hub_wait_fd(struct hub *hub, int fd, unsigned direction, int64_t deadline,
@@ -52,4 +58,27 @@ int hub_wait_fd(struct hub *hub, int fd, unsigned direction, int64_t deadline,
     if (unlikely(r < 0))
         return r;
     return hub_wait_record(hub, record, direction, deadline, what);
+}
+
+int hub_wait_either(struct hub *hub, int fd, int64_t deadline, const char *what)
+{
+    struct loop_fd *record = loop_fd(&hub->loop, fd);
+    if (unlikely(!record))
+        return -errno;
+    int r = loop_register(&hub->loop, record);
+    if (unlikely(r < 0))
+        return r;
+    if (unlikely(record->always_ready))
+        return 0;
+    struct loop_stamp stamp = loop_stamp(record);
+    struct fd_wait in = {.wait = {.direction = LOOP_READ, .fn = wake_waiter},
+                         .fiber = hub->current};
+    struct fd_wait out = {.wait = {.direction = LOOP_WRITE, .fn = wake_waiter},
+                          .fiber = hub->current};
+    loop_wait_add(&hub->loop, record, &in.wait);
+    loop_wait_add(&hub->loop, record, &out.wait);
+    r = hub_wait(hub, deadline, what, fd);
+    loop_wait_remove(&hub->loop, &in.wait);
+    loop_wait_remove(&hub->loop, &out.wait);
+    return end_wait(record, stamp, r);
 }

@@ -131,7 +131,8 @@ static inline bool net_nothing_came(int fd)
     return record && !record->readable && loop_trusted(record);
 }
 GROVE_HOST_API ssize_t net_try_send(int fd, const void *buf, size_t len);
-/* Park until fd may be ready for direction: 0 or a negative errno. */
+/* Park until fd may be ready for direction, or for one of both: 0 or a negative
+ * errno. */
 GROVE_HOST_API int net_await(int fd, unsigned direction, int64_t deadline,
                              const char *what);
 /* From now on tries know when they are in vain, without a system call, as they

@@ -22,11 +22,14 @@ struct tls_ops {
     int (*write_all)(grove_tls *tls, const void *buf, size_t len, size_t *done,
                      int64_t deadline);
     int (*shutdown)(grove_tls *tls, int how, int64_t deadline);
-    /* A read after the handshake, in two halves. The first never waits: -1 and
-     * EAGAIN, and *direction (LOOP_READ, LOOP_WRITE) is to be waited for. The
-     * second does that: 0 or a negative errno. */
+    /* A read or a write after the handshake, in two halves. The first never
+     * waits: -1 and EAGAIN, and *direction (LOOP_READ, LOOP_WRITE) is to be
+     * waited for; or EBUSY, another fiber writes. The second does that, for one
+     * of both if told so, as a reader: 0 or a negative errno. */
     ssize_t (*try_read)(grove_tls *tls, void *buf, size_t len,
                         unsigned *direction);
+    ssize_t (*try_write)(grove_tls *tls, const void *buf, size_t len,
+                         unsigned *direction);
     int (*await)(grove_tls *tls, unsigned direction, int64_t deadline);
 };
 

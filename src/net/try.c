@@ -34,11 +34,13 @@ ssize_t net_try_send(int fd, const void *buf, size_t len)
 
 int net_await(int fd, unsigned direction, int64_t deadline, const char *what)
 {
-    assert(direction == LOOP_READ || direction == LOOP_WRITE);
+    assert(direction && !(direction & ~(LOOP_READ | LOOP_WRITE)));
     struct hub *hub = hub_self();
     if (!hub)
         return -errno;
-    int r = hub_wait_fd(hub, fd, direction, deadline, what);
+    int r = direction == (LOOP_READ | LOOP_WRITE)
+                ? hub_wait_either(hub, fd, deadline, what)
+                : hub_wait_fd(hub, fd, direction, deadline, what);
     return r == HUB_TRANSFERRED ? -EINTR : r == -ENOSPC ? -ENOMEM : r;
 }
 

@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "hub/links.h"
 #include "hub/sized.h"
 #include "stream/stream.h"
+#include "sync/turn.h"
 
 #define SIZE_DEFAULT 16384
 
@@ -50,6 +52,7 @@ int grove_stream_new_tls(grove_stream **out, grove_tls *tls, int fd,
     struct grove_stream *s = calloc(1, sizeof(*s));
     if (!s)
         return -ENOMEM;
+    links_init(&s->held_up);
     s->fd = fd;
     s->closes = loop_closes(fd);
     s->tls = tls;
@@ -120,6 +123,38 @@ int stream_let_others(struct grove_stream *s)
     return -EBADF;
 }
 
+/* The current fiber waits until who reads has flushed. */
+static int await_flush(struct grove_stream *s, int64_t deadline)
+{
+    assert(s->writing);
+    s->guests++;
+    int r =
+        turn_wait(hub_of_thread, &s->held_up, deadline, "stream (flushing)");
+    s->guests--;
+    if (likely(!s->closed))
+        return r;
+    free_unless_used(s);
+    return -EBADF;
+}
+
+int stream_enter_writing(struct grove_stream *s, int64_t deadline)
+{
+    int r = stream_enter_in_turn(s, &s->writing);
+    while (unlikely(r == -EBUSY) && s->flushing) {
+        r = await_flush(s, deadline);
+        if (r == 0)
+            r = stream_enter(s, &s->writing);
+    }
+    return r;
+}
+
+void stream_flushed(struct grove_stream *s)
+{
+    assert(!s->flushing);
+    while (turn_give(&s->held_up, 0))
+        ;
+}
+
 static void close_now(struct grove_stream *s)
 {
     s->closed = true;
@@ -140,9 +175,9 @@ static int end_tls(struct grove_stream *s, int64_t deadline)
 
 int grove_stream_close_until(grove_stream *s, int64_t deadline)
 {
-    int r = stream_enter(s, &s->writing);
-    if (s->closed)
-        return -EBADF;
+    int r = stream_enter_writing(s, deadline);
+    if (r == -EBADF)
+        return r;
     s->closed = true; /* nobody enters */
     if (r == 0) {
         r = stream_send_out(s, deadline);

@@ -20,7 +20,8 @@
  *   1. What is in `in` has been received and not read, what is in `out` was
  *      taken and not sent; an error changes neither by more than it tells.
  *   2. One fiber at a time is in a call that reads (`reading`), one in a call
- *      that writes (`writing`); one may be both, to flush before it waits.
+ *      that writes (`writing`). Who reads sends what is in `out` while nobody
+ *      writes, and by tries that are left by no switch (else `flushing`).
  *   3. A closed stream is freed by the last fiber that leaves it, guests
  *      included.
  *   4. Nothing is done to fd once its number was closed (`closes`).
@@ -76,16 +77,18 @@ struct grove_stream {
     uint32_t closes; /* of fd's number when the stream was made */
     grove_tls *tls;  /* owned; NULL: without TLS */
     struct stream_buffer in, out;
-    uint64_t received; /* see grove_stream_stats */
-    uint64_t taken;    /* likewise */
-    bool socket;       /* fd is one */
-    bool auto_flush;   /* before a wait for input `out` is sent */
-    bool ended;        /* the peer has sent its last byte */
-    bool finished;     /* we have told the peer that no more comes */
-    bool reading;      /* a fiber is in a call that reads */
-    bool writing;      /* a fiber is in a call that writes */
-    bool closed;       /* or being closed: nobody enters any more */
-    unsigned guests;   /* fibers that let others run before they enter */
+    uint64_t received;  /* see grove_stream_stats */
+    uint64_t taken;     /* likewise */
+    bool socket;        /* fd is one */
+    bool auto_flush;    /* before a wait for input `out` is sent */
+    bool ended;         /* the peer has sent its last byte */
+    bool finished;      /* we have told the peer that no more comes */
+    bool reading;       /* a fiber is in a call that reads */
+    bool writing;       /* a fiber is in a call that writes */
+    bool flushing;      /* it is one that reads, and flushes before */
+    grove_link held_up; /* writers that wait for the end of that */
+    bool closed;        /* or being closed: nobody enters any more */
+    unsigned guests;    /* fibers that let others run before they enter */
 };
 
 /* Whether fd still is what the stream was made over. */
@@ -125,6 +128,12 @@ static inline int stream_enter_in_turn(struct grove_stream *s, bool *turn)
     }
     return stream_enter(s, turn);
 }
+
+/* The same for a call that writes. */
+int stream_enter_writing(struct grove_stream *s, int64_t deadline);
+
+/* `flushing` has ended: who waits for that goes on. */
+void stream_flushed(struct grove_stream *s);
 
 /* Its end, with the result r; that of a stream closed meanwhile is -EBADF. */
 ssize_t stream_leave(struct grove_stream *s, bool *turn, ssize_t r);

@@ -7,8 +7,10 @@
  *     other files    net/vector.c, which waits by itself
  *
  * Before a wait for input, what was written is sent: whoever waits for an
- * answer wants the question to have been asked. While that is sent others run,
- * so that an edge may come and go: after it, the try is made again.
+ * answer wants the question to have been asked. That is a try as well: where it
+ * would have to wait, the wait is for either, so that what the peer sends is
+ * read, and others may write meanwhile. Only of other files, which do not tell,
+ * who reads has the writers' turn, and they wait for it.
  */
 #include <errno.h>
 #include <string.h>
@@ -50,21 +52,52 @@ static ssize_t receive_into_buffer(struct grove_stream *s, unsigned *direction,
     return n;
 }
 
-/* Whether what was written was to be sent, and there was a try to: its result
- * in *r. */
-static bool flush_before(struct grove_stream *s, int64_t deadline, int *r)
+static bool is_to_flush(const struct grove_stream *s)
 {
-    if (!s->auto_flush || s->writing || stream_buffer_count(&s->out) == 0)
+    return s->auto_flush && !s->writing && stream_buffer_count(&s->out) > 0;
+}
+
+/* Of what is no socket, and has no TLS. */
+static int flush_by_waiting(struct grove_stream *s, int64_t deadline)
+{
+    s->writing = s->flushing = true;
+    int r = stream_send_out(s, deadline);
+    s->writing = s->flushing = false;
+    stream_flushed(s);
+    /* That nothing can be sent the next write will tell; something may still
+     * be there to read. */
+    return r == -ECANCELED || r == -ETIMEDOUT || r == -EDEADLK ? r : 0;
+}
+
+static ssize_t try_send(struct grove_stream *s, unsigned *direction)
+{
+    struct stream_buffer *b = &s->out;
+    const char *buf = b->bytes + b->from;
+    size_t count = stream_buffer_count(b);
+    *direction = LOOP_WRITE;
+    return s->tls ? tls_ops_of(s->tls)->try_write(s->tls, buf, count, direction)
+                  : net_try_send(s->fd, buf, count);
+}
+
+/* Sends what was written, as far as that needs no wait. Whether there was
+ * something; *direction is to be waited for to send the rest, 0 if that is not
+ * to be tried again: all is sent, or the next write will tell why not. */
+static bool flush_by_trying(struct grove_stream *s, unsigned *direction)
+{
+    ssize_t n = 0;
+    if (!is_to_flush(s))
         return false;
     /* A peer that is quick enough answers before any wait is begun. */
     net_watch(s->fd);
-    s->writing = true;
-    *r = stream_send_out(s, deadline);
-    s->writing = false;
-    /* That nothing can be sent the next write will tell; something may still
-     * be there to read. */
-    if (*r != -ECANCELED && *r != -ETIMEDOUT && *r != -EDEADLK)
-        *r = 0;
+    while (n >= 0 && stream_buffer_count(&s->out) > 0) {
+        n = try_send(s, direction);
+        if (n > 0)
+            stream_buffer_drop(&s->out, (size_t)n);
+    }
+    if (n >= 0)
+        stream_buffer_give(&s->out);
+    if (n >= 0 || errno != EAGAIN)
+        *direction = 0;
     return true;
 }
 
@@ -84,8 +117,8 @@ static int prepare(struct grove_stream *s, int64_t deadline)
     net_count_call();
     if (s->tls)
         r = tls_ops_of(s->tls)->handshake(s->tls, deadline) < 0 ? -errno : 0;
-    else if (!s->socket)
-        flush_before(s, deadline, &r);
+    else if (!s->socket && is_to_flush(s))
+        r = flush_by_waiting(s, deadline);
     return r;
 }
 
@@ -101,11 +134,11 @@ ssize_t stream_receive(struct grove_stream *s, char *buf, size_t len,
     assert(s->reading);
     if (s->ended)
         return 0;
-    bool flushed = false, last = false;
+    bool flushes = true, last = false;
     int r = prepare(s, deadline);
     bool in_vain = nothing_came(s);
     while (r == 0 || r == -EINTR) {
-        unsigned direction = LOOP_READ;
+        unsigned direction = LOOP_READ, also = 0;
         ssize_t n = in_vain ? -EAGAIN
                     : buf   ? try_receive(s, buf, len, &direction, deadline)
                             : receive_into_buffer(s, &direction, deadline);
@@ -116,11 +149,13 @@ ssize_t stream_receive(struct grove_stream *s, char *buf, size_t len,
         }
         if (n != -EAGAIN || last)
             return n == -EAGAIN ? -ETIMEDOUT : n;
-        bool others_ran = !flushed && flush_before(s, deadline, &r);
-        if (!others_ran)
-            r = wait_for(s, direction, deadline);
-        in_vain = others_ran && nothing_came(s);
-        flushed = true;
+        if (flushes && flush_by_trying(s, &also) && !also) {
+            flushes = false;
+            in_vain = nothing_came(s);
+            continue;
+        }
+        r = wait_for(s, direction | also, deadline);
+        in_vain = false;
         if (r == -ETIMEDOUT) {
             last = true; /* one more try */
             r = 0;

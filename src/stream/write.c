@@ -112,7 +112,7 @@ int grove_stream_writev_until(grove_stream *s, const struct iovec *iov,
 {
     if (iovcnt < 0 || iovcnt > IOV_MAX)
         return -EINVAL;
-    int r = stream_enter_in_turn(s, &s->writing);
+    int r = stream_enter_writing(s, deadline);
     if (r < 0)
         return r;
     return (int)stream_leave(s, &s->writing,
@@ -181,7 +181,7 @@ static int take_printed(struct grove_stream *s, const char *format,
 int grove_stream_vprintf_until(grove_stream *s, const char *format,
                                va_list args, int64_t deadline)
 {
-    int r = stream_enter_in_turn(s, &s->writing);
+    int r = stream_enter_writing(s, deadline);
     if (r < 0)
         return r;
     return (int)stream_leave(s, &s->writing,
@@ -206,7 +206,7 @@ int grove_stream_printf(grove_stream *stream, const char *format, ...)
 
 int grove_stream_flush_until(grove_stream *s, int64_t deadline)
 {
-    int r = stream_enter_in_turn(s, &s->writing);
+    int r = stream_enter_writing(s, deadline);
     if (r < 0)
         return r;
     return (int)stream_leave(s, &s->writing, stream_send_out(s, deadline));
@@ -230,7 +230,7 @@ static int finish(struct grove_stream *s, int64_t deadline)
 
 int grove_stream_shutdown_until(grove_stream *s, int64_t deadline)
 {
-    int r = stream_enter_in_turn(s, &s->writing);
+    int r = stream_enter_writing(s, deadline);
     if (r < 0)
         return r;
     return (int)stream_leave(s, &s->writing, finish(s, deadline));

@@ -182,5 +182,6 @@ const struct tls_ops tls_ops_table = {
     .write_all = grove_tls_write_all_until,
     .shutdown = grove_tls_shutdown_until,
     .try_read = tls_try_read,
+    .try_write = tls_try_write,
     .await = tls_await,
 };

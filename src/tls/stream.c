@@ -33,6 +33,8 @@ struct op {
     grove_tls *tls;
     int64_t deadline; /* of the call, all its waits included */
     const char *what; /* for grove_dump */
+    bool tries;       /* it must not wait: EAGAIN instead */
+    unsigned wants;   /* then what is to be waited for */
     bool last;        /* the deadline has passed: this try is the last */
     bool cut;         /* a wait has ended it, OpenSSL has not */
 };
@@ -51,13 +53,16 @@ static bool again(struct op *op, int r, int *broken)
         return false;
     }
     op->cut = true;
+    op->wants = ssl_error == SSL_ERROR_WANT_READ ? LOOP_READ : LOOP_WRITE;
+    if (op->tries) {
+        errno = EAGAIN;
+        return false;
+    }
     if (op->last) {
         tls_fail_by_system(tls, ETIMEDOUT);
         return false;
     }
-    unsigned direction =
-        ssl_error == SSL_ERROR_WANT_READ ? LOOP_READ : LOOP_WRITE;
-    int waited = tls_wait(tls, direction, op->deadline, op->what);
+    int waited = tls_wait(tls, op->wants, op->deadline, op->what);
     if (waited == -ETIMEDOUT)
         op->last = true;
     else if (waited < 0 && waited != -EINTR) {
@@ -259,10 +264,9 @@ static bool write_record(struct op *op, const char *buf, size_t len)
     return r > 0;
 }
 
-static ssize_t write_all(grove_tls *tls, const char *buf, size_t len,
-                         int64_t deadline)
+static ssize_t write_all(struct op *op, const char *buf, size_t len)
 {
-    struct op op = {.tls = tls, .deadline = deadline, .what = "tls write"};
+    grove_tls *tls = op->tls;
     size_t done = 0;
     if (tls->finished) {
         tls_say(tls, "written to after grove_tls_shutdown");
@@ -277,7 +281,7 @@ static ssize_t write_all(grove_tls *tls, const char *buf, size_t len,
                     tls->cut_size);
             return done ? (ssize_t)done : tls_fail(tls, EPIPE);
         }
-        if (!write_record(&op, buf + done, n)) {
+        if (!write_record(op, buf + done, n)) {
             if (done == 0)
                 return -1;
             /* A part's length is the result; a kill must not be lost by it. */
@@ -298,7 +302,26 @@ ssize_t grove_tls_write_until(grove_tls *tls, const void *buf, size_t len,
     net_count_call();
     if (take(tls, &tls->writing, deadline) < 0)
         return -1;
-    ssize_t n = write_all(tls, buf, len, deadline);
+    struct op op = {.tls = tls, .deadline = deadline, .what = "tls write"};
+    ssize_t n = write_all(&op, buf, len);
+    give(&tls->writing);
+    return n;
+}
+
+ssize_t tls_try_write(grove_tls *tls, const void *buf, size_t len,
+                      unsigned *direction)
+{
+    struct op op = {.tls = tls, .tries = true};
+    assert(tls->established);
+    int r = grove_mutex_trylock(&tls->writing);
+    if (r == -EOWNERDEAD) /* as take */
+        grove_mutex_unlock(&tls->writing);
+    if (r < 0) {
+        errno = -r; /* nothing to be said of the connection */
+        return -1;
+    }
+    ssize_t n = write_all(&op, buf, len);
+    *direction = op.wants;
     give(&tls->writing);
     return n;
 }

@@ -151,7 +151,8 @@ bool tls_is_address(const char *host);
 BIO_METHOD *tls_bio_method(void);
 /* Connect tls->ssl with what it runs over. 0, -EBADF or -ENOMEM. */
 int tls_bio_attach(grove_tls *tls);
-/* Park until OpenSSL may go on in direction. 0 or a negative errno. */
+/* Park until OpenSSL may go on in direction, or in one of both; over functions,
+ * which may wait for one only, until it can write. 0 or a negative errno. */
 int tls_wait(grove_tls *tls, unsigned direction, int64_t deadline,
              const char *what);
 
@@ -183,6 +184,8 @@ int tls_break_down(grove_tls *tls, int ssl_error, int *broken);
 /* For tls_ops, which see. */
 ssize_t tls_try_read(grove_tls *tls, void *buf, size_t len,
                      unsigned *direction);
+ssize_t tls_try_write(grove_tls *tls, const void *buf, size_t len,
+                      unsigned *direction);
 int tls_await(grove_tls *tls, unsigned direction, int64_t deadline);
 
 /* ---- connection.c -------------------------------------------------------- */

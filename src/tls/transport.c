@@ -228,7 +228,7 @@ static int flush_output(grove_tls *tls, int64_t deadline)
 int tls_wait(grove_tls *tls, unsigned direction, int64_t deadline,
              const char *what)
 {
-    assert(direction == LOOP_READ || direction == LOOP_WRITE);
+    assert(direction && !(direction & ~(LOOP_READ | LOOP_WRITE)));
     if (tls->fd >= 0)
         return net_await(tls->fd, direction, deadline, what);
     return direction == LOOP_READ ? fill_input(tls, deadline)

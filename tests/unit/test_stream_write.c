@@ -6,6 +6,10 @@
  */
 #include "stream_ends.h"
 
+#include <fcntl.h>
+#include <stdlib.h>
+#include <termios.h>
+
 static const grove_stream_attr small = {.read_size = 256, .write_size = 256};
 
 static void for_each_kind(void (*test)(enum kind kind))
@@ -330,6 +334,135 @@ static void a_writer_learns_of_the_end(void **state)
     for_each_kind(close_under_writer);
 }
 
+/* ---- a reader that flushes, and a writer --------------------------------------------- */
+
+/* Has the stream hold something that its peer's socket has no room for. How
+ * much was taken of text. */
+static size_t fill_stream(struct ends *e, char *text)
+{
+    assert_int_equal(
+        grove_stream_write_until(e->stream, text, MUCH, grove_now() + 5 * MS),
+        -ETIMEDOUT);
+    size_t taken = (size_t)taken_by(e->stream);
+    if (unsent_of(e->stream) == 0)
+        assert_int_equal(
+            grove_stream_write_until(e->stream, text + taken++, 1, 0), 0);
+    assert_true(unsent_of(e->stream) > 0);
+    return taken;
+}
+
+/* The read's flush would have to wait: it reads all the same, and the only
+ * writer is not busy. */
+static void read_while_full(enum kind kind)
+{
+    struct ends e = ends_of(kind, NULL);
+    char *text = bytes_of(MUCH), buf[16];
+    size_t taken = fill_stream(&e, text);
+    struct call c = stream_call(make_line, "line", e.stream, buf, 0);
+    start_parked(&c);
+    int r = grove_stream_write_until(e.stream, text + taken, 1, 0);
+    check(r == 0 || r == -ETIMEDOUT, "write: %d", r);
+    peer_send(&e, "answer\n", 7);
+    expect_result(&c, 1);
+    assert_string_equal(buf, "answer");
+    write_rest(&e, text, (size_t)taken_by(e.stream));
+    free(text);
+    ends_close(&e);
+}
+
+static void a_full_peer_can_be_read_from(void **state)
+{
+    for_each_kind(read_while_full);
+}
+
+static void read_until_there_is_room(enum kind kind)
+{
+    struct ends e = ends_of(kind, NULL);
+    char *text = bytes_of(MUCH), buf[16];
+    size_t taken = fill_stream(&e, text);
+    struct call c = stream_call(make_line, "line", e.stream, buf, 0);
+    start_parked(&c);
+    peer_expects(&e, text, taken);
+    assert_int_equal(unsent_of(e.stream), 0);
+    peer_send(&e, "answer\n", 7);
+    expect_result(&c, 1);
+    free(text);
+    ends_close(&e);
+}
+
+static void a_read_sends_the_rest_when_there_is_room(void **state)
+{
+    for_each_kind(read_until_there_is_room);
+}
+
+/* Whenever the turn comes that a call gives to the others. */
+static void write_beside_a_reader(enum kind kind)
+{
+    struct ends e = ends_of(kind, NULL);
+    char buf[16];
+    grove_event set = GROVE_EVENT_INIT;
+    grove_event_set(&set);
+    for (int round = 0; round < 300; round++) {
+        for (int i = 0; i < round; i++)
+            grove_event_wait(&set);
+        assert_int_equal(grove_stream_write(e.stream, "a", 1), 0);
+        struct call c = stream_call(make_line, "line", e.stream, buf, 0);
+        call_start(&c);
+        grove_yield();
+        assert_int_equal(grove_stream_write(e.stream, "b", 1), 0);
+        assert_int_equal(grove_stream_flush(e.stream), 0);
+        peer_expects(&e, "ab", 2);
+        peer_send(&e, "answer\n", 7);
+        expect_result(&c, 1);
+    }
+    ends_close(&e);
+}
+
+static void the_only_writer_is_never_busy(void **state)
+{
+    for_each_kind(write_beside_a_reader);
+}
+
+#ifndef STREAM_OVER_TLS
+/* A terminal takes no tries: who writes waits for the flush of who reads. */
+static void a_flush_to_a_terminal_is_waited_for(void **state)
+{
+    (void)state;
+    struct termios raw;
+    char much[4096] = {0}, buf[16];
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    int slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_NONBLOCK);
+    assert_int_equal(tcgetattr(slave, &raw), 0);
+    cfmakeraw(&raw);
+    assert_int_equal(tcsetattr(slave, TCSANOW, &raw), 0);
+    grove_stream *stream;
+    assert_int_equal(grove_stream_new(&stream, master, NULL), 0);
+    while (grove_write_until(master, much, sizeof(much), grove_now() + MS) > 0)
+        ;
+    assert_int_equal(grove_stream_write(stream, "first", 5), 0);
+    struct call reads = stream_call(make_line, "line", stream, buf, 0);
+    char second[] = "second";
+    struct call writes =
+        stream_call(make_stream_write, "write", stream, second, 6);
+    start_parked(&reads);
+    start_parked(&writes);
+    int64_t hang = grove_now() + HANG;
+    while (taken_by(stream) < 11 && grove_now() < hang) {
+        check(read(slave, much, sizeof(much)) != 0, "the terminal's end");
+        grove_sleep(MS / 10);
+    }
+    expect_result(&writes, 0);
+    assert_int_equal(unsent_of(stream), 6); /* the first was sent before */
+    assert_int_equal(write(slave, "x\n", 2), 2);
+    expect_result(&reads, 1);
+    while (read(slave, much, sizeof(much)) > 0)
+        ;
+    assert_int_equal(grove_stream_close(stream), 0);
+    close(slave);
+}
+#endif
+
 static ssize_t make_close(struct call *c)
 {
     return told(grove_stream_close_until(c->more, c->deadline));
@@ -434,6 +567,12 @@ int main(void)
         cmocka_unit_test(a_write_that_timed_out_is_no_success),
         cmocka_unit_test(a_killed_write_can_go_on),
         cmocka_unit_test(a_writer_learns_of_the_end),
+        cmocka_unit_test(a_full_peer_can_be_read_from),
+        cmocka_unit_test(a_read_sends_the_rest_when_there_is_room),
+        cmocka_unit_test(the_only_writer_is_never_busy),
+#ifndef STREAM_OVER_TLS
+        cmocka_unit_test(a_flush_to_a_terminal_is_waited_for),
+#endif
         cmocka_unit_test(a_close_that_waits_can_be_killed),
         cmocka_unit_test(after_a_shutdown_there_is_still_reading),
         cmocka_unit_test(a_peer_that_has_gone_is_told),
