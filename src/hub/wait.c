@@ -11,7 +11,11 @@ int hub_park(struct hub *hub)
     struct grove_fiber *f = hub->current;
     assert(hub == hub_of_thread && f->state == FIBER_RUNNING);
     f->state = FIBER_PARKED;
-    hub_switch(hub, f, hub_next(hub));
+    struct grove_fiber *next = hub_next(hub);
+    if (unlikely(next == f)) /* a birth has found that it is its turn */
+        f->state = FIBER_RUNNING;
+    else
+        hub_switch(hub, f, next);
     return f->wake_result;
 }
 
@@ -62,7 +66,12 @@ bool hub_take_kill(struct grove_fiber *f)
     return true;
 }
 
-int hub_wait(struct hub *hub, int64_t deadline, const char *what, int fd)
+/* looks: a deadline that has passed is waited for all the same, until the loop
+ * looks around. */
+__attribute__((always_inline)) static inline int wait_for(struct hub *hub,
+                                                          int64_t deadline,
+                                                          const char *what,
+                                                          int fd, bool looks)
 {
     struct grove_fiber *f = hub->current;
     assert(!hub->in_callback || f != hub->loop_fiber); /* it must not wait */
@@ -76,7 +85,7 @@ int hub_wait(struct hub *hub, int64_t deadline, const char *what, int fd)
     int r;
     if (deadline == GROVE_NEVER) {
         r = hub_park(hub);
-    } else if (deadline <= hub_clock()) {
+    } else if (!looks && deadline <= hub_clock()) {
         r = -ETIMEDOUT;
         f->waiting = false; /* it runs: a kill in its turn is told next time */
         hub_turn(hub);      /* who asks over and over must let the others run */
@@ -97,4 +106,14 @@ int hub_wait(struct hub *hub, int64_t deadline, const char *what, int fd)
         killed(f);
     }
     return r;
+}
+
+int hub_wait(struct hub *hub, int64_t deadline, const char *what, int fd)
+{
+    return wait_for(hub, deadline, what, fd, false);
+}
+
+int hub_wait_looking(struct hub *hub, int64_t deadline, const char *what)
+{
+    return wait_for(hub, deadline, what, -1, true);
 }
