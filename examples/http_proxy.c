@@ -17,8 +17,9 @@
 
 #include "usage.h"
 
-#define KEPT 64   /* connections, at most, that wait for a request */
-#define FIELDS 31 /* of a message, at most, that are passed on */
+#define KEPT 64  /* connections, at most, that wait for a request */
+#define ASKED 31 /* fields of a request, at most, that are passed on */
+#define TOLD 128 /* of a response */
 #define PATIENCE (10 * GROVE_SECOND)
 
 static const char *host, *port;
@@ -39,8 +40,10 @@ static void give_back(grove_http *h)
 
 /* ---- messages -------------------------------------------------------------------- */
 
-/* The fields to be passed on: how many, or -EMSGSIZE. */
-static ssize_t pick(const grove_http_head *head, grove_http_field *out)
+/* The fields to be passed on, of which there is room for so many: how many, or
+ * -EMSGSIZE. */
+static ssize_t pick(const grove_http_head *head, grove_http_field *out,
+                    ssize_t room)
 {
     /* A client's own; each side has its own Host and Date. */
     const char *other = head->status ? "Date" : "Host";
@@ -51,7 +54,7 @@ static ssize_t pick(const grove_http_head *head, grove_http_field *out)
             grove_http_equal_nocase(f->name, "Expect") ||
             grove_http_equal_nocase(f->name, other))
             continue;
-        if (n == FIELDS)
+        if (n == room)
             return -EMSGSIZE;
         out[n++] = *f;
     }
@@ -76,9 +79,9 @@ static int pass_body(grove_http *from, grove_http *to)
 static int pass_request(grove_http *from, grove_http *to)
 {
     const grove_http_head *head = grove_http_received(from);
-    grove_http_field fields[FIELDS];
+    grove_http_field fields[ASKED];
     char method[32];
-    ssize_t n = pick(head, fields);
+    ssize_t n = pick(head, fields, ASKED);
     if (n < 0)
         return (int)n;
     snprintf(method, sizeof(method), "%.*s", (int)head->method.size,
@@ -100,11 +103,11 @@ static int64_t told_length(const grove_http_head *head)
 static int pass_response(grove_http *from, grove_http *to)
 {
     const grove_http_head *head = grove_http_received(from);
-    grove_http_field fields[FIELDS];
+    grove_http_field fields[TOLD];
     int64_t length = head->length;
-    ssize_t n = pick(head, fields);
+    ssize_t n = pick(head, fields, TOLD);
     if (n < 0)
-        return (int)n;
+        return -EPROTO;
     if (grove_http_equal(grove_http_received(to)->method, "HEAD"))
         length = told_length(head);
     else if (length == GROVE_HTTP_TO_CLOSE)
@@ -177,13 +180,20 @@ static int exchange(grove_http *h, grove_http *to)
 /* A failure that comes before an answer is told; one within it cuts it. */
 static void tell(grove_http *h, int error)
 {
-    grove_http_respond(h, error == -ETIMEDOUT ? 504 : 502, NULL, 0, NULL, 0);
+    int status = error == -ENOTSUP     ? 501
+                 : error == -EMSGSIZE  ? 431
+                 : error == -ETIMEDOUT ? 504
+                                       : 502;
+    grove_http_respond(h, status, NULL, 0, NULL, 0);
 }
 
 static void handle(grove_http *h)
 {
     grove_http *to = NULL;
-    int r = grove_http_received(h)->upgrade ? -ENOTSUP : ask(h, &to);
+    /* Without its Upgrade, which is between neighbours, a request is one as
+     * any; a tunnel we make for nobody. */
+    bool tunnel = grove_http_equal(grove_http_received(h)->method, "CONNECT");
+    int r = tunnel ? -ENOTSUP : ask(h, &to);
     if (r == 0)
         r = exchange(h, to);
     if (r < 0) {

@@ -128,6 +128,16 @@ static void put_date(struct out *out)
     put(out, "\r\n", 2);
 }
 
+/* A date of theirs, as of a response that is passed on, is the one. */
+static bool has_date(const grove_http_start *start)
+{
+    for (size_t i = 0; i < start->field_count; i++) {
+        if (http_is_nocase(start->fields[i].name, "Date"))
+            return true;
+    }
+    return false;
+}
+
 static void put_framing(struct out *out, const grove_http_start *start)
 {
     if (start->length >= 0) {
@@ -150,7 +160,7 @@ ssize_t grove_http_build(char *buf, size_t size, const grove_http_start *start)
     struct out out = {buf, size, false};
     if (start->length < GROVE_HTTP_UNTOLD || !put_line(&out, start))
         return -EINVAL;
-    if (start->date)
+    if (start->date && !has_date(start))
         put_date(&out);
     put_framing(&out, start);
     if (!put_fields(&out, start))

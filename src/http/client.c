@@ -173,6 +173,8 @@ static int make_ready(grove_http *h, int64_t deadline)
         return 0;
     if (h->sending != SEND_DONE || !h->receiving)
         return -EBUSY;
+    if (!h->ended && h->late)
+        return -EPIPE;
     if (!h->ended && grove_http_skip_until(h, SKIPPED, deadline) < 0)
         return h->close ? -EPIPE : -EBUSY;
     if (h->close)
@@ -205,8 +207,7 @@ static int send_request(grove_http *h, const char *method,
                         size_t count, int64_t length, const void *body,
                         size_t size, int64_t deadline)
 {
-    assert(h->parser.kind == GROVE_HTTP_RESPONSES);
-    if (length < GROVE_HTTP_CHUNKED)
+    if (h->parser.kind != GROVE_HTTP_RESPONSES || length < GROVE_HTTP_CHUNKED)
         return -EINVAL;
     int r = make_ready(h, deadline);
     if (r < 0)
@@ -286,8 +287,8 @@ static bool is_early(const grove_http *h)
 
 int grove_http_response_until(grove_http *h, int64_t deadline)
 {
-    assert(h->parser.kind == GROVE_HTTP_RESPONSES);
-    if (h->sending == SEND_NOTHING || h->receiving)
+    if (h->parser.kind != GROVE_HTTP_RESPONSES || h->sending == SEND_NOTHING ||
+        h->receiving)
         return -EINVAL;
     do {
         ssize_t n = http_receive_head(h, deadline, deadline);
@@ -298,7 +299,8 @@ int grove_http_response_until(grove_http *h, int64_t deadline)
         if (is_early(h))
             http_receive_end(h);
     } while (!h->receiving);
-    h->close |= !h->parser.head.keep_alive;
+    /* What follows an upgrade is none of ours. */
+    h->close |= !h->parser.head.keep_alive || h->parser.head.upgrade;
     return 0;
 }
 

@@ -84,10 +84,16 @@ grove_stream *grove_http_stream(const grove_http *h)
     return h->stream;
 }
 
+/* Whether what was begun has come to its end both ways. */
+static bool is_between(const grove_http *h)
+{
+    return h->ended && (h->sending == SEND_NOTHING ||
+                        (h->sending == SEND_DONE && h->receiving));
+}
+
 bool grove_http_reusable(const grove_http *h)
 {
-    return !h->close && !h->taken && h->ended &&
-           (h->sending == SEND_DONE || h->sending == SEND_NOTHING) &&
+    return !h->close && !h->taken && is_between(h) &&
            h->parser.state != PARSER_REFUSED;
 }
 

@@ -169,8 +169,10 @@ struct grove_http {
     size_t head_size;     /* of them, the head's, if it is in place */
     grove_http_text rest; /* of a piece, what was not read yet */
     bool promised;        /* 100 was answered, or need not be */
+    bool late;            /* the last wait for the body has timed out */
     /* What goes. */
     enum send_state sending;
+    int error;         /* SEND_BROKEN: by what */
     int64_t to_send;   /* SEND_LENGTH: what is missing */
     bool close;        /* no other message follows */
     bool taken;        /* the stream is somebody else's now */

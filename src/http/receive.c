@@ -29,6 +29,7 @@ void http_receive_end(grove_http *h)
     h->receiving = false;
     h->ended = true;
     h->promised = false;
+    h->late = false;
 }
 
 /* ---- the head ------------------------------------------------------------------ */
@@ -171,6 +172,7 @@ static ssize_t next_piece(grove_http *h, grove_http_text *data,
  */
 static ssize_t result(grove_http *h, ssize_t n)
 {
+    h->late = n == -ETIMEDOUT;
     if (n < 0 && n != -ETIMEDOUT && n != -ECANCELED && n != -EDEADLK &&
         n != -ENOMEM && n != -EBUSY)
         h->close = true;
@@ -187,7 +189,8 @@ static int let_others(grove_http *h)
 /* Have something in h->rest: 1; 0 at the end. */
 static ssize_t refill(grove_http *h, int64_t deadline)
 {
-    assert(h->receiving);
+    if (!h->receiving)
+        return -EINVAL;
     if (h->rest.size > 0 || h->ended) {
         int r = let_others(h);
         return r < 0 ? r : h->rest.size > 0;
@@ -245,7 +248,8 @@ static ssize_t read_through(grove_http *h, void *buf, size_t len,
 ssize_t grove_http_read_until(grove_http *h, void *buf, size_t len,
                               int64_t deadline)
 {
-    assert(h->receiving);
+    if (!h->receiving)
+        return -EINVAL;
     if (len == 0)
         return 0;
     ssize_t n = read_through(h, buf, len, deadline);

@@ -41,10 +41,11 @@ static grove_http_start begin(grove_http *h, int status,
     };
 }
 
-/* 0, -EALREADY or -EINVAL: an answer can be begun. */
+/* 0: an answer can be begun; or -EALREADY, -EPIPE or -EINVAL. */
 static int check(const grove_http *h, int status, int64_t length)
 {
-    assert(h->receiving && !h->taken);
+    if (h->parser.kind != GROVE_HTTP_REQUESTS || !h->receiving)
+        return -EINVAL;
     if (h->sending == SEND_BROKEN)
         return -EPIPE;
     if (h->sending != SEND_NOTHING)
@@ -111,8 +112,8 @@ int grove_http_respond(grove_http *h, int status,
 int grove_http_upgrade_until(grove_http *h, const grove_http_field *fields,
                              size_t count, grove_stream **out, int64_t deadline)
 {
-    assert(h->receiving && !h->taken);
-    if (!h->parser.head.upgrade || !h->ended)
+    if (h->parser.kind != GROVE_HTTP_REQUESTS || !h->receiving ||
+        !h->parser.head.upgrade || !h->ended)
         return -EINVAL;
     if (h->sending != SEND_NOTHING)
         return -EALREADY;

@@ -24,6 +24,7 @@ int http_send_result(grove_http *h, int r)
 {
     if (r < 0 && r != -EBUSY) {
         h->sending = SEND_BROKEN;
+        h->error = r;
         h->close = true;
     }
     return r;

@@ -142,21 +142,22 @@ static void linger(grove_stream *stream)
     }
 }
 
-/* The stream's end, unless it is somebody else's. */
-static void close_stream(grove_http *h)
+/* The stream's end, unless it is somebody else's. 0, or as the close. */
+static int close_stream(grove_http *h)
 {
     grove_stream *stream = h->stream;
     bool more = !h->ended || h->parser.state == PARSER_REFUSED;
     if (h->taken)
-        return;
+        return 0;
     if (h->sending == SEND_BROKEN) {
         grove_stream_free(stream);
-        return;
+        return h->error;
     }
     h->held = 0;
     if (more)
         linger(stream);
-    grove_stream_close_until(stream, http_deadline(h->attr.write_timeout));
+    return grove_stream_close_until(stream,
+                                    http_deadline(h->attr.write_timeout));
 }
 
 static int serve_on(grove_stream *stream, grove_connection *c,
@@ -168,9 +169,9 @@ static int serve_on(grove_stream *stream, grove_connection *c,
     h.connection = c;
     h.arg = arg;
     int r = serve(&h, handle);
-    close_stream(&h);
+    int end = close_stream(&h);
     http_end(&h);
-    return r;
+    return r == 0 && end == -EBADF ? end : r;
 }
 
 int grove_http_serve(grove_connection *c, const grove_http_attr *attr,

@@ -5,10 +5,8 @@
  */
 #include <assert.h>
 
+#include "hub/wait.h"
 #include "net/server.h"
-
-/* Those that were killed and have not ended are killed again so often. */
-#define KILL_AGAIN GROVE_SECOND
 
 /* Ask the acceptor to end. One that has not begun never will. */
 static void stop_accepting(grove_server *server)
@@ -45,20 +43,24 @@ static int wait_idle(grove_server *server, int64_t deadline)
     }
 }
 
+static void kill_left(void *server)
+{
+    server_kill_all(server);
+}
+
+static int await_idle(void *server, int64_t deadline)
+{
+    return wait_idle(server, deadline);
+}
+
 /* Kill all; again and again, until they have ended. How many there were. */
 static int kill_all(grove_server *server)
 {
     int killed = (int)atomic_load(&server->active);
     server->killing = true;
-    for (;;) {
-        server_kill_all(server);
-        int64_t again = hub_deadline(KILL_AGAIN);
-        int r = wait_idle(server, again);
-        if (r == 0)
-            return killed;
-        if (r != -ETIMEDOUT || grove_now() < again)
-            return r;
-    }
+    int r = hub_kill_rounds(hub_of_thread, GROVE_NEVER, kill_left, await_idle,
+                            server);
+    return r == 0 ? killed : r;
 }
 
 /* How many connections were killed, or a negative errno. */

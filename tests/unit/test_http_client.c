@@ -76,8 +76,8 @@ static const struct response responses[] = {
      R "100 Continue\r\n\r\n" R "103 Early Hints\r\nLink: x\r\n\r\n" R
        "200 OK\r\nContent-Length: 1\r\n\r\na",
      0, 200, "a", 0, true},
-    {"GET", R "101 Switching Protocols\r\n\r\n", 0, 101, "", 0, true},
-    {"CONNECT", R "200 OK\r\nContent-Length: 3\r\n\r\n", 0, 200, "", 0, true},
+    {"GET", R "101 Switching Protocols\r\n\r\n", 0, 101, "", 0, false},
+    {"CONNECT", R "200 OK\r\nContent-Length: 3\r\n\r\n", 0, 200, "", 0, false},
     {"GET", "", -ECONNRESET, 0, "", 0, false},
     {"GET", R "200", -ECONNRESET, 0, "", 0, false},
     {"GET", R "100 Continue\r\n\r\n", -ECONNRESET, 0, "", 0, false},
@@ -284,14 +284,59 @@ static void test_timeouts(void **state)
     ask_for(&c.peer, R "200 OK\r\nContent-");
     assert_int_equal(grove_http_response_until(c.http, grove_now() + 5 * MS),
                      -ETIMEDOUT);
+    assert_false(grove_http_reusable(c.http));
     ask_for(&c.peer, "Length: 2\r\n\r\na");
     assert_int_equal(grove_http_response(c.http), 0);
     char buf[2];
     assert_int_equal(grove_http_read(c.http, buf, 2), 1);
     assert_int_equal(grove_http_read(c.http, buf, 2), -ETIMEDOUT);
+    /* Nothing waits for the rest once more. */
+    assert_int_equal(get(&c, "GET"), -EPIPE);
     ask_for(&c.peer, "b");
     assert_int_equal(grove_http_read(c.http, buf, 2), 1);
     assert_int_equal(grove_http_read(c.http, buf, 2), 0);
+    assert_true(grove_http_reusable(c.http));
+    client_end(&c);
+}
+
+/* The connection is the other protocol's then. */
+static void test_upgrades(void **state)
+{
+    static const struct {
+        const char *method, *response;
+    } cases[] = {
+        {"GET", R "101 S\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"},
+        {"CONNECT", R "200 OK\r\n\r\n"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct client c;
+        client_begin(&c, NULL);
+        assert_int_equal(get(&c, cases[i].method), 0);
+        ask_for(&c.peer, cases[i].response);
+        assert_int_equal(grove_http_response(c.http), 0);
+        assert_false(grove_http_reusable(c.http));
+        assert_int_equal(get(&c, "GET"), -EPIPE);
+        client_end(&c);
+    }
+}
+
+/* What is a server's, or has no response to be about. */
+static void test_calls_of_others(void **state)
+{
+    struct client c;
+    char byte;
+    const char *at;
+    grove_stream *stream;
+    (void)state;
+    client_begin(&c, NULL);
+    assert_int_equal(grove_http_respond(c.http, 200, NULL, 0, "x", 1), -EINVAL);
+    assert_int_equal(grove_http_respond_begin(c.http, 200, NULL, 0, 1),
+                     -EINVAL);
+    assert_int_equal(grove_http_upgrade(c.http, NULL, 0, &stream), -EINVAL);
+    assert_int_equal(grove_http_read(c.http, &byte, 1), -EINVAL);
+    assert_int_equal(grove_http_view(c.http, &at), -EINVAL);
+    assert_int_equal(grove_http_skip(c.http, 1), -EINVAL);
     assert_true(grove_http_reusable(c.http));
     client_end(&c);
 }
@@ -556,6 +601,8 @@ int main(void)
         cmocka_unit_test(test_request_bodies),
         cmocka_unit_test(test_wrong_requests),
         cmocka_unit_test(test_timeouts),
+        cmocka_unit_test(test_upgrades),
+        cmocka_unit_test(test_calls_of_others),
         cmocka_unit_test(test_detach),
         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_answers),

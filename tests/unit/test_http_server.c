@@ -743,9 +743,58 @@ static void test_server(void **state)
     assert_int_equal(last_error, 0);
 }
 
+/* ---- what a handler does wrong, or by itself -------------------------------------- */
+
+static void handle_as_client(grove_http *h)
+{
+    assert_int_equal(
+        grove_http_request(h, "GET", grove_http_text_of("/"), NULL, 0, NULL, 0),
+        -EINVAL);
+    assert_int_equal(
+        grove_http_request_begin(h, "GET", grove_http_text_of("/"), NULL, 0, 1),
+        -EINVAL);
+    assert_int_equal(grove_http_response(h), -EINVAL);
+    const grove_http_field date = grove_http_field_of("Date", "then");
+    grove_http_respond(h, 200, &date, 1, "x", 1);
+}
+
+/* A date of the handler's is the only one. */
+static void calls_of_clients_are_refused(void **state)
+{
+    struct served s = {.handle = handle_as_client};
+    (void)state;
+    serve_begin(&s);
+    ask_for(&s, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    hear(&s, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n"
+             "Date: then\r\n\r\nx");
+    hear_end(&s);
+    assert_int_equal(serve_end(&s), 0);
+}
+
+static void handle_closed(grove_http *h)
+{
+    grove_close(grove_stream_fd(grove_http_stream(h)));
+    if (grove_http_arg(h))
+        assert_int_equal(grove_http_respond(h, 200, NULL, 0, "x", 1), -EBADF);
+}
+
+static void a_closed_descriptor_is_told(void **state)
+{
+    (void)state;
+    for (int responds = 0; responds < 2; responds++) {
+        struct served s = {.handle = handle_closed,
+                           .arg = responds ? &s : NULL};
+        serve_begin(&s);
+        ask_for(&s, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_int_equal(serve_end(&s), -EBADF);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(calls_of_clients_are_refused),
+        cmocka_unit_test(a_closed_descriptor_is_told),
         cmocka_unit_test(test_cut_anywhere),
         cmocka_unit_test(test_byte_by_byte),
         cmocka_unit_test(test_pipelined),
