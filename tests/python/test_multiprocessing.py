@@ -83,7 +83,7 @@ def test_methods_of_starting(method, tmp_path):
     result = subprocess.run(
         [sys.executable, program, method], capture_output=True, text=True, timeout=120
     )
-    assert (result.returncode, result.stderr) == (0, ""), result.stdout
+    assert (result.returncode, result.stderr) == (0, ""), result.stderr
 
 
 @pytest.mark.parametrize("begin", [BEGIN, IMPORTED_BEFORE, WITH_THREADS])
