@@ -96,6 +96,27 @@ def test_descriptors_that_are_not_to_block(pipe):
         os.read(read, 1)
 
 
+@pytest.mark.skipif(
+    not hasattr(standard, "readinto"), reason="os.readinto is there from Python 3.14 on"
+)
+def test_readinto(pipe):
+    read, write = pipe
+    buffer = bytearray(4)
+    reader = grove.spawn(os.readinto, read, buffer)
+    grove.sleep(0)
+    os.write(write, b"abc")
+    assert reader.get(timeout=60) == 3 and buffer == b"abc\0"
+    for arguments in (10**6, buffer), (write, buffer), (read, b"x"), (read,), "xy":
+        with pytest.raises((OSError, TypeError)) as expected:
+            standard.readinto(*arguments)
+        with pytest.raises(expected.type) as found:
+            os.readinto(*arguments)
+        assert str(found.value) == str(expected.value)
+    standard.set_blocking(read, False)
+    with pytest.raises(BlockingIOError):
+        os.readinto(read, buffer)
+
+
 def test_the_descriptor_of_a_socket():
     """That it is non-blocking is our doing: its time-out says whether to wait."""
     ours, theirs = socket.socketpair()
