@@ -85,7 +85,10 @@ static PyObject *wait_for(PyObject *objects, PyObject *timeout, PyObject *count,
         if (gather_count(count, g.n, &wanted) == 0) {
             int r = raise_error ? wait_raising(&g, wanted, deadline)
                                 : gather_wait(&g, wanted, deadline);
-            if (r >= 0)
+            if (timeout_settle(timeout, r < 0 ? CORE_FAILED
+                                        : r > 0
+                                            ? CORE_WOKEN
+                                            : CORE_TIMED_OUT) != CORE_FAILED)
                 result = ready_list(&g, wanted);
         }
         gather_end(&g);

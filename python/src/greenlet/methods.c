@@ -39,6 +39,14 @@ int green_join(struct py_thread *t, Greenlet *g, int64_t deadline)
     return r == CORE_FAILED ? -1 : 0;
 }
 
+int green_settle(Greenlet *g, PyObject *timeout, int r)
+{
+    enum core_wait_result came = r < 0            ? CORE_FAILED
+                                 : green_ready(g) ? CORE_WOKEN
+                                                  : CORE_TIMED_OUT;
+    return timeout_settle(timeout, came) == CORE_FAILED ? -1 : 0;
+}
+
 /* green_join for Python: not on another thread, and not of oneself for ever. */
 static int join_checked(Greenlet *g, PyObject *timeout)
 {
@@ -53,7 +61,8 @@ static int join_checked(Greenlet *g, PyObject *timeout)
         hub_object_set_loop_exit(t);
         return -1;
     }
-    return green_join(t, g, deadline);
+    int r = green_join(t, g, deadline);
+    return green_settle(g, timeout, r);
 }
 
 static PyObject *green_join_method(PyObject *self, PyObject *const *args,
@@ -291,6 +300,8 @@ static int kill_greenlet(Greenlet *g, PyObject *spec, int block,
             r = green_await_throw(t, &killer, deadline);
         if (r == 0 && block && mine)
             r = green_join(t, g, deadline);
+        if (block && mine)
+            r = green_settle(g, timeout, r);
     }
     Py_DECREF(exception);
     return r;

@@ -454,7 +454,7 @@ enum core_wait_result linkable_object_wait(Linkable *self, PyObject *timeout,
     linkable_waiter_init(&w, t);
     w.round = self->round;
     linkable_append(&self->list, &w);
-    return linkable_wait(&w, deadline, what);
+    return timeout_settle(timeout, linkable_wait(&w, deadline, what));
 }
 
 static PyObject *wait_method(PyObject *self, PyObject *const *args,

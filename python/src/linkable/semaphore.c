@@ -242,9 +242,11 @@ static int acquire_waiting(Semaphore *self, PyObject *timeout)
         if (r == CORE_FAILED && taker.waiter.woken)
             decline(self, &taker);
         if (r != CORE_WOKEN)
-            return r == CORE_FAILED ? -1 : 0;
-        if (take(self, &taker))
+            return timeout_settle(timeout, r) == CORE_FAILED ? -1 : 0;
+        if (take(self, &taker)) {
+            timeout_settle(timeout, r);
             return 1;
+        }
     }
 }
 

@@ -197,11 +197,12 @@ static int channel_put_item(Channel *self, PyObject *item,
     linkable_waiter_init(&me.waiter, t);
     linkable_append(&self->putters, &me.waiter);
     meet(self, t);
-    switch (linkable_wait(&me.waiter, deadline, "Channel.put")) {
+    switch (timeout_settle(
+        p->timeout, linkable_wait(&me.waiter, deadline, "Channel.put"))) {
     case CORE_WOKEN:
         return 0;
     case CORE_TIMED_OUT:
-        PyErr_SetNone(queue_Full);
+        queue_raise_late(p, queue_Full);
         return -1;
     default:
         return -1;
@@ -226,13 +227,14 @@ static PyObject *channel_get_item(Channel *self, const struct queue_patience *p)
     linkable_waiter_init(&me.waiter, t);
     linkable_append(&self->getters, &me.waiter);
     meet(self, t);
-    switch (linkable_wait(&me.waiter, deadline, "Channel.get")) {
+    switch (timeout_settle(
+        p->timeout, linkable_wait(&me.waiter, deadline, "Channel.get"))) {
     case CORE_WOKEN:
         assert(me.item != NULL);
         return me.item;
     case CORE_TIMED_OUT:
         assert(!me.item);
-        PyErr_SetNone(queue_Empty);
+        queue_raise_late(p, queue_Empty);
         return NULL;
     default:
         if (me.item)

@@ -244,13 +244,17 @@ static PyObject *wait_for_item(Queue *self, bool peeks,
             return NULL;
         if (size > 0)
             return take(self, peeks);
-        if (timed_out || self->is_shut)
+        if (timed_out && !self->is_shut) {
+            queue_raise_late(p, queue_Empty);
+            return NULL;
+        }
+        if (self->is_shut)
             return raise_without_item(self);
         struct getter me = {.peeks = peeks};
         linkable_waiter_init(&me.waiter, t);
         append(&self->getters, &me.waiter, again);
-        enum core_wait_result r =
-            linkable_wait(&me.waiter, deadline, "Queue.get");
+        enum core_wait_result r = timeout_settle(
+            p->timeout, linkable_wait(&me.waiter, deadline, "Queue.get"));
         if (self->handed == &me) {
             self->handed = NULL;
             linkable_turns_had(&self->turns, &me.waiter);
@@ -321,13 +325,14 @@ static int wait_for_room(Queue *self, const struct queue_patience *p)
         if (queue_has_room(self, size))
             return 0;
         if (timed_out) {
-            PyErr_SetNone(queue_Full);
+            queue_raise_late(p, queue_Full);
             return -1;
         }
         struct linkable_waiter me;
         linkable_waiter_init(&me, t);
         append(&self->putters, &me, again);
-        enum core_wait_result r = linkable_wait(&me, deadline, "Queue.put");
+        enum core_wait_result r = timeout_settle(
+            p->timeout, linkable_wait(&me, deadline, "Queue.put"));
         if (r == CORE_FAILED) {
             if (me.woken)
                 queue_pass_on(self);
