@@ -1,9 +1,9 @@
 """The module os, with the calls that wait made cooperative.
 
-read and write work on descriptors of every kind while other greenlets run, and so
-do wait, waitid and waitpid. fork and forkpty are the system's, and the runtime
-sees to the child's hub; posix_spawn is as fast as ever. The functions with an
-underscore in their names are gevent's additions.
+read, readinto and write work on descriptors of every kind while other greenlets
+run, and so do wait, waitid and waitpid. fork and forkpty are the system's, and the
+runtime sees to the child's hub; posix_spawn is as fast as ever. The functions with
+an underscore in their names are gevent's additions.
 """
 
 import errno
@@ -31,6 +31,8 @@ __implements__ = [
     "waitpid",
     "write",
 ]
+if hasattr(_stdlib, "readinto"):  # from Python 3.14 on
+    __implements__.append("readinto")
 __extensions__ = [
     "fork_and_watch",
     "fork_gevent",
@@ -56,6 +58,8 @@ posix_spawnp = _stdlib.posix_spawnp
 
 close = _core.os_close
 read = _core.os_read
+if "readinto" in __implements__:
+    readinto = _core.os_readinto
 write = _core.os_write
 
 # ---- reading and writing -----------------------------------------------------

@@ -1,4 +1,5 @@
-from _typeshed import ReadableBuffer
+import sys
+from _typeshed import ReadableBuffer, WriteableBuffer
 from collections.abc import Callable
 from os import posix_spawn as posix_spawn
 from os import posix_spawnp as posix_spawnp
@@ -25,6 +26,10 @@ __all__ = [
     "tp_read",
     "tp_write",
 ]
+
+if sys.version_info >= (3, 14):
+    __all__ += ["readinto"]
+    def readinto(fd: int, buffer: WriteableBuffer, /) -> int: ...
 
 def close(fd: int) -> None: ...
 def fork() -> int: ...

@@ -87,9 +87,11 @@ class GroupMappingMixin:
     def map(self, func: Callable, iterable: Iterable) -> list:
         """[func(x) for x in iterable], concurrently.
 
-        Raises what the first call, in that order, raised.
+        Raises what the first call, in that order, raised. Another greenlet
+        starts the calls, so that one that fails is raised while others are yet
+        to be started.
         """
-        return [one.get() for one in [self.spawn(func, item) for item in iterable]]
+        return list(self.imap(func, iterable))
 
     def map_cb(
         self, func: Callable, iterable: Iterable, callback: Callable | None = None
@@ -218,9 +220,10 @@ class Group(GroupMappingMixin, GroupBase):
             block: wait until it has finished.
             timeout: seconds to wait at most.
         """
-        if greenlet not in self.dying and greenlet in self.greenlets:
-            self.dying.add(greenlet)
-            greenlet.kill(exception, block=False)
+        if greenlet in self.dying or greenlet not in self.greenlets:
+            return
+        self.dying.add(greenlet)
+        greenlet.kill(exception, block=False)
         if block:
             greenlet.join(timeout)
 

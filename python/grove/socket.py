@@ -6,7 +6,9 @@ Names of the standard module that have no part in waiting are that module's own.
 """
 
 import errno
+import fcntl
 import os
+import signal
 import socket as _stdlib
 import time as _time
 from collections.abc import Callable
@@ -196,7 +198,7 @@ class socket:
     OSError EBADF.
     """
 
-    __slots__ = ("_sock", "timeout", "_io_refs", "_closed", "__weakref__")
+    __slots__ = ("_sock", "timeout", "_io_refs", "_closed", "_known", "__weakref__")
 
     def __init__(
         self,
@@ -211,6 +213,7 @@ class socket:
             proto = 0 if proto == -1 else proto
         self._io_refs = 0
         self._closed = False
+        self._known = False
         self.timeout = 0.0 if self._non_blocking(type) else _socket.getdefaulttimeout()
         self._sock = _RawSocket(family, type, proto, fileno)
         tell = _core.fd_opened if fileno is None else _core.fd_adopted
@@ -274,8 +277,23 @@ class socket:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object")
 
     def fileno(self) -> int:
-        """The descriptor; -1 once it is closed."""
+        """The descriptor; -1 once it is closed.
+
+        Who calls os.read and os.write with it waits as with a standard socket's.
+        """
+        if not self._known:
+            self._known = True
+            if self.timeout is None:
+                self._note_blocking()
         return self._sock.fileno()
+
+    def _note_blocking(self) -> None:
+        """Have the open file tell whether its owner wants to wait, which its being
+        non-blocking does not. (Where that is read: src/net/nonblocking.c)"""
+        fd = self._sock.fileno()
+        if fd >= 0:
+            signum = signal.SIGIO if self.timeout is None else 0
+            fcntl.fcntl(fd, fcntl.F_SETSIG, signum)
 
     # Its time-out.
 
@@ -285,7 +303,10 @@ class socket:
             value = float(value)
             if value < 0.0:
                 raise ValueError("Timeout value out of range")
+        changes = (self.timeout is None) is not (value is None)
         self.timeout = value
+        if changes and self._known:
+            self._note_blocking()
 
     def gettimeout(self) -> float | None:
         """What settimeout was given."""
@@ -293,7 +314,7 @@ class socket:
 
     def setblocking(self, flag: bool) -> None:
         """settimeout(None) if flag, else settimeout(0)."""
-        self.timeout = None if flag else 0.0
+        self.settimeout(None if flag else 0.0)
 
     def getblocking(self) -> bool:
         """Whether an operation may wait."""

@@ -320,6 +320,40 @@ static inline void hub_wake(struct grove_fiber *f, int result)
     run_queue_push(&f->hub->queue, &f->run);
 }
 
+/* For a run's birth: whether it can be f's turn, which is to be returned then.
+ * One that is parked goes on as if it were woken; any other has been woken
+ * already and has a place in the queue. */
+static inline bool hub_turn_of(struct grove_fiber *f)
+{
+    assert(f->hub == hub_of_thread);
+    if (unlikely(f->state != FIBER_PARKED))
+        return false;
+    f->wake_result = 0;
+    if (unlikely(f->hub->watched))
+        hub_tell_wake(f, 0);
+    return true;
+}
+
+/* Undo the wake of f, which is queued: instead is queued in its place. */
+static inline void hub_unwake(struct grove_fiber *f, struct run *instead)
+{
+    assert(f->state == FIBER_READY && run_queued(&f->run));
+    struct run *next = f->run.next;
+    run_queue_remove(&f->run);
+    f->state = FIBER_PARKED;
+    run_queue_push_before(next, instead);
+}
+
+/* hub_wake, and to the head of the queue. */
+static inline void hub_wake_first(struct grove_fiber *f, int result)
+{
+    if (f->state != FIBER_PARKED)
+        return;
+    hub_wake(f, result);
+    run_queue_remove(&f->run);
+    run_queue_push_first(&f->hub->queue, &f->run);
+}
+
 /* For a host: go to fiber `to` now, whatever it waits for, leaving the current
  * one as it is (neither queued nor woken). The host swaps its own state. */
 __attribute__((always_inline)) static inline void

@@ -20,8 +20,9 @@ struct run {
     /* What to do when its turn comes. All NULL: it is a fiber's (grove_fiber's
      * member run), which goes on. At most one is set otherwise. */
     void (*call)(struct run *run); /* on the hub's own stack; must not wait */
-    /* Makes the fiber that is to go on now (one that is born only when its
-     * turn comes); NULL: there is none after all. Must not switch. */
+    /* Makes or chooses the fiber that is to go on now: one that is born only
+     * when its turn comes; one that is parked (hub_turn_of). NULL: there is
+     * none after all. Must not switch. */
     struct grove_fiber *(*birth)(struct run *run);
 };
 
@@ -70,6 +71,16 @@ static inline void run_queue_push_first(struct run_queue *q, struct run *run)
     run->prev = &q->ends;
     first->prev = run;
     q->ends.next = run;
+}
+
+/* next is queued, or the end. */
+static inline void run_queue_push_before(struct run *next, struct run *run)
+{
+    assert(!run_queued(run) && run_queued(next));
+    run->next = next;
+    run->prev = next->prev;
+    next->prev->next = run;
+    next->prev = run;
 }
 
 static inline void run_queue_remove(struct run *run)

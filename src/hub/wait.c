@@ -12,7 +12,11 @@ __attribute__((always_inline)) static inline int park(struct hub *hub,
     assert(hub == hub_of_thread && hub->current == f);
     assert(f->state == FIBER_RUNNING);
     f->state = FIBER_PARKED;
-    hub_switch(hub, f, hub_next(hub));
+    struct grove_fiber *next = hub_next(hub);
+    if (unlikely(next == f)) /* a birth has found that it is its turn */
+        f->state = FIBER_RUNNING;
+    else
+        hub_switch(hub, f, next);
     return f->wake_result;
 }
 
@@ -72,18 +76,25 @@ bool hub_take_kill(struct grove_fiber *f)
  * behind as well, and looking at that one is cheap. */
 #define SOON (100 * GROVE_MILLISECOND)
 
-/* f is going to be woken at deadline, if that is yet to come: whether it is. */
+/* f is going to be woken at deadline, if that is yet to come or looks says that
+ * it does not matter: whether it is. */
 __attribute__((noinline)) static bool
-set_timer(struct hub *hub, struct grove_fiber *f, int64_t deadline)
+set_timer(struct hub *hub, struct grove_fiber *f, int64_t deadline, bool looks)
 {
-    if (deadline <= hub_clock_coarse() + SOON && deadline <= hub_clock())
+    if (!looks && deadline <= hub_clock_coarse() + SOON &&
+        deadline <= hub_clock())
         return false;
     f->timer.fn = on_deadline;
     timer_add(&hub->timers, &f->timer, deadline);
     return true;
 }
 
-int hub_wait(struct hub *hub, int64_t deadline, const char *what, int fd)
+/* looks: a deadline that has passed is waited for all the same, until the loop
+ * looks around. */
+__attribute__((always_inline)) static inline int wait_for(struct hub *hub,
+                                                          int64_t deadline,
+                                                          const char *what,
+                                                          int fd, bool looks)
 {
     struct grove_fiber *f = hub->current;
     assert(!hub->in_callback || f != hub->loop_fiber); /* it must not wait */
@@ -95,7 +106,7 @@ int hub_wait(struct hub *hub, int64_t deadline, const char *what, int fd)
     f->reason = (struct wait_reason){what, fd, hub->now};
     f->waiting = true;
     int r;
-    if (deadline == GROVE_NEVER || set_timer(hub, f, deadline)) {
+    if (deadline == GROVE_NEVER || set_timer(hub, f, deadline, looks)) {
         r = park(hub, f);
         if (timer_pending(&f->timer))
             timer_remove(&hub->timers, &f->timer);
@@ -115,4 +126,14 @@ int hub_wait(struct hub *hub, int64_t deadline, const char *what, int fd)
         killed(f);
     }
     return r;
+}
+
+int hub_wait(struct hub *hub, int64_t deadline, const char *what, int fd)
+{
+    return wait_for(hub, deadline, what, fd, false);
+}
+
+int hub_wait_looking(struct hub *hub, int64_t deadline, const char *what)
+{
+    return wait_for(hub, deadline, what, -1, true);
 }

@@ -24,6 +24,11 @@ GROVE_HOST_API int hub_park(struct hub *hub);
 GROVE_HOST_API int hub_wait(struct hub *hub, int64_t deadline, const char *what,
                             int fd);
 
+/* The same, but a deadline that has passed is one like any other: all who are
+ * due run first, until the loop looks around. */
+GROVE_HOST_API int hub_wait_looking(struct hub *hub, int64_t deadline,
+                                    const char *what);
+
 /* The wait that hub_wait has just ended with result r has succeeded all the
  * same: a kill is told next time, a scope has not expired. */
 void hub_wait_undo(struct grove_fiber *f, int r);

@@ -106,12 +106,22 @@ static int try(grove_rwlock *l, const void *use)
     return noted(l, use, hub->current, r);
 }
 
+/* Under the lock: whether locking it does not wait, be it in vain. */
+static bool is_had_at_once(const grove_rwlock *l, const void *use,
+                           const struct grove_fiber *self)
+{
+    uint64_t owner = l->hold.owner;
+    return owner == HELD_ORPHAN || owner == HELD_LOST ||
+           owner == written_by(self) ||
+           (waiters_empty(&l->waiters) && compatible(l, use));
+}
+
 /* Before it is taken: others may want it, too. */
 __attribute__((noinline)) static void give_turn(struct hub *hub,
                                                 grove_rwlock *l, void *use)
 {
     waiters_lock(&l->waiters);
-    bool yields = waiters_empty(&l->waiters) && compatible(l, use);
+    bool yields = is_had_at_once(l, use, hub->current);
     waiters_unlock(&l->waiters);
     hub_turn_slow(hub, yields);
 }

@@ -26,8 +26,8 @@ IN_PYTHON = {
     "switch": 388,
     "spawn": 3893,
     "queue": 1400,
-    "channel": 1060,
-    "pool": 3880,
+    "channel": 1800,
+    "pool": 4366,
 }
 
 

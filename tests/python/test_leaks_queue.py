@@ -8,7 +8,7 @@ import grove
 import pytest
 from grove.local import local
 from grove.pool import Group, Pool
-from grove.queue import Channel, Empty, LifoQueue, PriorityQueue, Queue, ShutDown
+from grove.queue import Channel, Empty, Full, LifoQueue, PriorityQueue, Queue, ShutDown
 from grove.threadpool import ThreadPool, ThreadPoolExecutor
 
 
@@ -19,7 +19,8 @@ def killed_waiters():
     for g in greenlets:
         g.kill(block=False)
     q.put(object())
-    c.put_nowait(object())
+    with pytest.raises(Full):
+        c.put_nowait(object())  # they die first
     grove.joinall(greenlets)
 
 

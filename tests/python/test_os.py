@@ -6,7 +6,7 @@ import threading
 
 import grove
 import pytest
-from grove import os
+from grove import os, socket
 from grove.event import Event
 
 
@@ -94,6 +94,45 @@ def test_descriptors_that_are_not_to_block(pipe):
     standard.set_blocking(read, False)
     with pytest.raises(BlockingIOError):
         os.read(read, 1)
+
+
+@pytest.mark.skipif(
+    not hasattr(standard, "readinto"), reason="os.readinto is there from Python 3.14 on"
+)
+def test_readinto(pipe):
+    read, write = pipe
+    buffer = bytearray(4)
+    reader = grove.spawn(os.readinto, read, buffer)
+    grove.sleep(0)
+    os.write(write, b"abc")
+    assert reader.get(timeout=60) == 3 and buffer == b"abc\0"
+    for arguments in (10**6, buffer), (write, buffer), (read, b"x"), (read,), "xy":
+        with pytest.raises((OSError, TypeError)) as expected:
+            standard.readinto(*arguments)
+        with pytest.raises(expected.type) as found:
+            os.readinto(*arguments)
+        assert str(found.value) == str(expected.value)
+    standard.set_blocking(read, False)
+    with pytest.raises(BlockingIOError):
+        os.readinto(read, buffer)
+
+
+def test_the_descriptor_of_a_socket():
+    """That it is non-blocking is our doing: its time-out says whether to wait."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        number = ours.fileno()
+        for _ in range(2):
+            reader = grove.spawn(os.read, number, 1)
+            grove.sleep(0)
+            assert not reader.ready()
+            os.write(theirs.fileno(), b"x")
+            assert reader.get(timeout=60) == b"x"
+            for timeout in 0, 60:
+                ours.settimeout(timeout)
+                with pytest.raises(BlockingIOError):
+                    os.read(number, 1)
+            ours.setblocking(True)
 
 
 def test_close_wakes_who_waits(pipe):

@@ -5,6 +5,9 @@ import time
 import weakref
 
 import grove
+import grove.event
+import grove.lock
+import grove.queue
 import pytest
 from grove import Timeout
 
@@ -224,3 +227,88 @@ def test_timer_is_a_view():
     timer.stop()
     assert not timeout.pending
     assert not Timeout(1, ref=False).timer.ref
+
+
+# ---- as the argument timeout of whatever waits -----------------------------------
+
+
+class Late(Exception):
+    pass
+
+
+def waits_with(timeout):
+    """Each of what waits, made to wait with this timeout."""
+    sleeper = grove.spawn(grove.sleep, 60)
+    full, locked = grove.queue.Queue(1, [1]), grove.lock.Semaphore(0)
+    unfinished = grove.queue.Queue(items=[1])
+    return {
+        "get": lambda: grove.queue.Queue().get(timeout=timeout),
+        "peek": lambda: grove.queue.Queue().peek(timeout=timeout),
+        "put": lambda: full.put(2, timeout=timeout),
+        "queue join": lambda: unfinished.join(timeout=timeout),
+        "channel get": lambda: grove.queue.Channel().get(timeout=timeout),
+        "channel put": lambda: grove.queue.Channel().put(1, timeout=timeout),
+        "event": lambda: grove.event.Event().wait(timeout),
+        "result get": lambda: grove.event.AsyncResult().get(timeout=timeout),
+        "result wait": lambda: grove.event.AsyncResult().wait(timeout),
+        "acquire": lambda: locked.acquire(timeout=timeout),
+        "semaphore wait": lambda: locked.wait(timeout),
+        "rlock": lambda: held_rlock().acquire(timeout=timeout),
+        "join": lambda: sleeper.join(timeout),
+        "greenlet get": lambda: sleeper.get(timeout=timeout),
+        "joinall": lambda: grove.joinall([sleeper], timeout=timeout),
+        "wait": lambda: grove.wait([sleeper], timeout=timeout),
+    }
+
+
+def held_rlock():
+    lock = grove.lock.RLock()
+    grove.spawn(lock.acquire).join()
+    return lock
+
+
+WAITS = list(waits_with(None))
+#: What they raise of a Timeout itself, not of what it was given.
+RAISE_IT = {
+    "get", "peek", "put", "channel get", "channel put", "result get", "greenlet get"
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("started", [False, True])
+@pytest.mark.parametrize("exception", [Late, Late("instance")])
+@pytest.mark.parametrize("what", WAITS)
+def test_what_a_timeout_raises_comes_through(what, exception, started):
+    timeout = grove.Timeout(0.001, exception)
+    if started:
+        timeout.start()
+    with pytest.raises(Late) as caught:
+        waits_with(timeout)[what]()
+    assert exception is Late or caught.value is exception
+    assert not timeout.pending
+    grove.sleep(0.002)
+
+
+@pytest.mark.parametrize("started", [False, True])
+@pytest.mark.parametrize("what", WAITS)
+def test_a_timeout_as_an_argument(what, started):
+    timeout = grove.Timeout(0.001)
+    if started:
+        timeout.start()
+    wait = waits_with(timeout)[what]
+    if what in RAISE_IT:
+        with pytest.raises(grove.Timeout) as caught:
+            wait()
+        assert caught.value is timeout
+    else:
+        assert not wait()
+    assert not timeout.pending
+    grove.sleep(0.002)
+
+
+def test_a_timeout_that_was_not_needed_is_cancelled():
+    timeout = grove.Timeout(0.001, Late)
+    timeout.start()
+    q = grove.queue.Queue()
+    grove.spawn(q.put, 1)
+    assert q.get(timeout=timeout) == 1 and not timeout.pending
+    grove.sleep(0.002)

@@ -34,6 +34,7 @@ static grove_stream *null; /* takes all, at once */
 static grove_mutex recursive = GROVE_MUTEX_RECURSIVE_INIT;
 static grove_semaphore no_units = GROVE_SEMAPHORE_INIT(0);
 static grove_rwlock read_locked = GROVE_RWLOCK_INIT;
+static grove_rwlock lost = GROVE_RWLOCK_INIT;
 static grove_once never_done = GROVE_ONCE_INIT;
 static grove_map map;
 static char refused[8]; /* a port at which nobody listens */
@@ -174,6 +175,12 @@ static void on_rwlock_of_a_reader(void)
     assert_int_equal(grove_rwlock_wrlock_until(&read_locked, PAST), -ETIMEDOUT);
 }
 
+/* What is had at once is an error: its writer has ended. */
+static void on_rwlock_of_no_use(void)
+{
+    assert_int_equal(grove_rwlock_rdlock(&lost), -ENOTRECOVERABLE);
+}
+
 static int fail_once(void *arg)
 {
     (void)arg;
@@ -293,6 +300,7 @@ static void (*const primitives[])(void) = {
     on_recursive_mutex,
     on_semaphore_without_units,
     on_rwlock_of_a_reader,
+    on_rwlock_of_no_use,
     on_once_that_fails,
     on_map_at_its_end,
     on_stream_write,
@@ -351,9 +359,20 @@ static int refusing_port(void)
 
 static int bound;
 
+static void *write_and_end(void *l)
+{
+    return (void *)(intptr_t)grove_rwlock_wrlock(l);
+}
+
 static void make_what_is_at_its_end(void)
 {
+    grove_fiber *f;
     int ends[2];
+    assert_int_equal(grove_spawn(&f, write_and_end, &lost), 0);
+    assert_int_equal(grove_join(f, NULL), 0);
+    grove_release(f);
+    assert_int_equal(grove_rwlock_wrlock(&lost), -EOWNERDEAD);
+    assert_int_equal(grove_rwlock_unlock(&lost), 0);
     assert_int_equal(pipe(ends), 0);
     close(ends[1]);
     at_its_end = ends[0];

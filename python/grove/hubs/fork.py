@@ -14,7 +14,9 @@ _forkpty = os.forkpty
 
 #: Modules whose children work in the program's place and never return from where
 #: they were forked: greenlets that went on there would do their work twice.
-_FOR_WORKERS = frozenset(("multiprocessing.popen_fork", "billiard.popen_fork"))
+_FOR_WORKERS = frozenset(
+    ("multiprocessing.popen_fork", "multiprocessing.forkserver", "billiard.popen_fork")
+)
 
 
 def fork() -> int:

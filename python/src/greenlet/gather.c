@@ -12,14 +12,14 @@ typedef struct GatherLink {
     struct gather_node *node; /* NULL: nobody waits any more */
 } GatherLink;
 
-static void ready(struct gather_node *node)
+/* Who goes on: NULL: nobody. */
+static struct grove_fiber *ready(struct gather_node *node)
 {
     struct gather *g = node->gather;
     assert(node >= g->nodes && node < g->nodes + g->n);
     assert(g->done < g->n && !green_node_linked(&node->node));
     g->order[g->done++] = (uint32_t)(node - g->nodes);
-    if (g->fiber && g->done >= g->wanted)
-        hub_wake(g->fiber, 0);
+    return g->done >= g->wanted ? g->fiber : NULL;
 }
 
 static PyObject *link_call(PyObject *self, PyObject *args, PyObject *kwargs)
@@ -30,7 +30,9 @@ static PyObject *link_call(PyObject *self, PyObject *args, PyObject *kwargs)
         if (hub_object_check_thread(node->gather->thread) < 0)
             return NULL;
         link->node = NULL;
-        ready(node);
+        struct grove_fiber *f = ready(node);
+        if (f)
+            hub_wake_first(f, 0);
     }
     Py_RETURN_NONE;
 }
@@ -51,14 +53,16 @@ static PyTypeObject GatherLink_Type = {
 
 /* ---- linking ------------------------------------------------------------- */
 
-static void on_green_end(struct green_node *node)
+static struct grove_fiber *on_green_end(struct green_node *node)
 {
-    ready(container_of(node, struct gather_node, node));
+    return ready(container_of(node, struct gather_node, node));
 }
 
 static int add_green(struct gather_node *node, Greenlet *g)
 {
-    if (green_ready(g)) {
+    if (unlikely(green_ready(g) &&
+                 (green_state(g)->thread->dead ||
+                  green_state(g)->thread != node->gather->thread))) {
         ready(node);
         return 0;
     }
@@ -69,6 +73,8 @@ static int add_green(struct gather_node *node, Greenlet *g)
     }
     node->node.fired = on_green_end;
     green_node_add(g, &node->node);
+    if (green_ready(g))
+        green_notify(g);
     return 0;
 }
 

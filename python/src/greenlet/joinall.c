@@ -85,7 +85,10 @@ static PyObject *wait_for(PyObject *objects, PyObject *timeout, PyObject *count,
         if (gather_count(count, g.n, &wanted) == 0) {
             int r = raise_error ? wait_raising(&g, wanted, deadline)
                                 : gather_wait(&g, wanted, deadline);
-            if (r >= 0)
+            if (timeout_settle(timeout, r < 0 ? CORE_FAILED
+                                        : r > 0
+                                            ? CORE_WOKEN
+                                            : CORE_TIMED_OUT) != CORE_FAILED)
                 result = ready_list(&g, wanted);
         }
         gather_end(&g);
@@ -253,8 +256,9 @@ static int check_greenlet(PyObject *g)
     return -1;
 }
 
-/* Ends g soon, or now if it never ran. -1 with an exception. */
-static int kill_soon(PyObject *g, PyObject *spec)
+/* Ends g soon, or now if it never ran. 1: soon; 0: it has ended; -1 with an
+ * exception. killer as green_throw_later has it. */
+static int kill_soon(PyObject *g, PyObject *spec, struct green_killer *killer)
 {
     if (check_greenlet(g) < 0)
         return -1;
@@ -267,9 +271,9 @@ static int kill_soon(PyObject *g, PyObject *spec)
         done = green_ready((Greenlet *)g) ||
                green_kill_unstarted((Greenlet *)g, exception);
     if (!done)
-        r = green_throw_later((PyGreenlet *)g, exception);
+        r = green_throw_later((PyGreenlet *)g, exception, killer);
     Py_DECREF(exception);
-    return r;
+    return r < 0 ? -1 : !done;
 }
 
 static PyObject *kill_function(PyObject *module, PyObject *const *args,
@@ -280,43 +284,74 @@ static PyObject *kill_function(PyObject *module, PyObject *const *args,
     if (arguments("kill", args, n, names, keywords, 1, given) < 0)
         return NULL;
     struct py_thread *t = thread_self();
-    if (!t || !hub_object(t) || kill_soon(given[0], given[1]) < 0)
+    if (!t || !hub_object(t) || kill_soon(given[0], given[1], NULL) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
 
-/* Those of items that can be waited for. */
+/* Those of items that can be waited for, and must be. */
 static PyObject *waitable(PyObject *items)
 {
     PyObject *list = PyList_New(0);
-    for (Py_ssize_t i = 0; list && i < PySequence_Fast_GET_SIZE(items); i++) {
-        PyObject *g = PySequence_Fast_GET_ITEM(items, i);
-        if (greenlet_is_green(g) && PyList_Append(list, g) < 0)
+    for (Py_ssize_t i = 0; list && i < PyList_GET_SIZE(items); i++) {
+        PyObject *g = PyList_GET_ITEM(items, i);
+        if (greenlet_is_green(g) && !green_ready((Greenlet *)g) &&
+            PyList_Append(list, g) < 0)
             Py_CLEAR(list);
     }
     return list;
 }
 
-static int wait_killed(struct py_thread *t, PyObject *items, PyObject *timeout)
+/* 1; 0 when deadline came first; -1 with an exception. */
+static int join_killed(struct py_thread *t, PyObject *items, int64_t deadline)
 {
-    int64_t deadline;
-    if (timeout_deadline(timeout, &deadline) < 0)
-        return -1;
     PyObject *list = waitable(items);
     if (!list)
         return -1;
     struct gather g;
-    int r = gather_begin(&g, t, list);
+    int r = PyList_GET_SIZE(list) ? gather_begin(&g, t, list) : 1;
     if (r == 0) {
         r = gather_wait(&g, g.n, deadline);
         gather_end(&g);
     }
     Py_DECREF(list);
+    return r;
+}
+
+static int wait_killed(struct py_thread *t, PyObject *items,
+                       struct green_killer *killer, PyObject *timeout)
+{
+    int64_t deadline;
+    if (timeout_deadline(timeout, &deadline) < 0 ||
+        green_await_throw(t, killer, deadline) < 0)
+        return -1;
+    int r = join_killed(t, items, deadline);
     if (r == 0 && timeout != Py_None) {
         timeout_raise(timeout);
         r = -1;
     }
     return r < 0 ? -1 : 0;
+}
+
+/* First those that never ran, which end at once. 1: some end soon. */
+static int kill_each(PyObject *items, PyObject *spec,
+                     struct green_killer *killer)
+{
+    int soon = 0;
+    for (int begun = 0; begun < 2; begun++) {
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items); i++) {
+            PyObject *g = PyList_GET_ITEM(items, i);
+            if (check_greenlet(g) < 0)
+                return -1;
+            if ((green_of(g)->phase != GREEN_UNSTARTED) != begun)
+                continue;
+            int r = kill_soon(g, spec, killer);
+            if (r < 0)
+                return -1;
+            soon |= r;
+        }
+    }
+    return soon;
 }
 
 static PyObject *killall(PyObject *module, PyObject *const *args, Py_ssize_t n,
@@ -332,11 +367,10 @@ static PyObject *killall(PyObject *module, PyObject *const *args, Py_ssize_t n,
     if (!t || block < 0 || !hub_object(t))
         return NULL;
     PyObject *items = PySequence_List(given[0]); /* code may run meanwhile */
-    int r = items ? 0 : -1;
-    for (Py_ssize_t i = 0; r == 0 && i < PyList_GET_SIZE(items); i++)
-        r = kill_soon(PyList_GET_ITEM(items, i), given[1]);
-    if (r == 0 && block && PyList_GET_SIZE(items))
-        r = wait_killed(t, items, given[3]);
+    struct green_killer killer = {.fiber = t->hub->current};
+    int r = items ? kill_each(items, given[1], block ? &killer : NULL) : -1;
+    if (r > 0 && block)
+        r = wait_killed(t, items, &killer, given[3]);
     Py_XDECREF(items);
     if (r < 0)
         return NULL;

@@ -1,7 +1,6 @@
 /*
- * Links: callables that are called with a Greenlet once it has ended. They run
- * in the Hub, in the order they were made, from the Greenlet's own node in the
- * run queue; one that fails is reported and the others go on.
+ * Links: callables that are called with a Greenlet once it has ended; notify.c
+ * calls them.
  *
  * rawlink's are called as they are. link's are wrapped in a SpawnedLink, which
  * calls them in a greenlet of their own, where they may wait.
@@ -9,51 +8,6 @@
 #include "greenlet/private.h"
 
 #include <structmember.h>
-
-/* ---- calling ------------------------------------------------------------- */
-
-static void call_link(Greenlet *g, PyObject *link)
-{
-    assert(!PyErr_Occurred());
-    hub_object_enter(green_state(g)->thread);
-    PyObject *result = PyObject_CallOneArg(link, (PyObject *)g);
-    if (!result) {
-        PyObject *exception = exception_take();
-        PyObject *context = PyTuple_Pack(2, link, (PyObject *)g);
-        if (!context)
-            PyErr_Clear();
-        exception_set(exception);
-        hub_object_report(green_state(g)->thread, context);
-        Py_XDECREF(context);
-    }
-    Py_XDECREF(result);
-}
-
-/* A link may add and remove others. */
-void green_call_links(struct run *run)
-{
-    Greenlet *g = (Greenlet *)container_of(run, Spawned, run);
-    assert(!run_queued(run) && green_ready(g));
-    while (g->links && PyList_GET_SIZE(g->links)) {
-        PyObject *link = Py_NewRef(PyList_GET_ITEM(g->links, 0));
-        if (PySequence_DelItem(g->links, 0) < 0)
-            hub_object_report(green_state(g)->thread, (PyObject *)g);
-        call_link(g, link);
-        Py_DECREF(link);
-    }
-    Py_DECREF(g);
-}
-
-void green_queue_links(Greenlet *g)
-{
-    assert(green_ready(g));
-    if (!PyList_GET_SIZE(g->links) || run_queued(&g->base.run))
-        return;
-    Py_INCREF(g);
-    g->base.run.birth = NULL;
-    g->base.run.call = green_call_links;
-    hub_queue(green_state(g)->thread->hub, &g->base.run);
-}
 
 /* ---- linking ------------------------------------------------------------- */
 
@@ -75,7 +29,7 @@ PyObject *green_rawlink(PyObject *self, PyObject *callback)
     if (PyList_Append(g->links, callback) < 0)
         return NULL;
     if (green_ready(g) && !green_state(g)->thread->dead)
-        green_queue_links(g);
+        green_notify(g);
     Py_RETURN_NONE;
 }
 
@@ -123,6 +77,7 @@ PyObject *green_unlink(PyObject *self, PyObject *callback)
     if (at >= 0) {
         if (PySequence_DelItem(g->links, at) < 0)
             return NULL;
+        green_link_gone(g, at);
     } else if (PyErr_Occurred()) {
         if (!PyErr_ExceptionMatches(PyExc_ValueError))
             return NULL;
@@ -134,6 +89,7 @@ PyObject *green_unlink(PyObject *self, PyObject *callback)
 PyObject *green_unlink_all(PyObject *self, PyObject *none)
 {
     Py_CLEAR(((Greenlet *)self)->links);
+    green_link_gone((Greenlet *)self, -1);
     Py_RETURN_NONE;
 }
 

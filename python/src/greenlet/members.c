@@ -2,8 +2,8 @@
  * The members of a group: how they come in and how they go.
  *
  * A member that is a Greenlet is told of by a node in its list of those who
- * wait for its end, so that it leaves where it ends; anything else that can be
- * linked gets a link, and leaves in the Hub. A group refers to its members and
+ * wait for its end; anything else that can be linked gets a link. Either leaves
+ * in the Hub, in its turn among the links. A group refers to its members and
  * not the other way round.
  *
  *   group->members --> member --> member --> NULL
@@ -56,7 +56,7 @@ int group_leave(Group *self, PyObject *greenlet)
     return self->limited ? group_call(self->semaphore, str_release) : 0;
 }
 
-static void on_end(struct green_node *node)
+static struct grove_fiber *on_end(struct green_node *node)
 {
     struct member *m = container_of(node, struct member, node);
     assert(((Greenlet *)m->greenlet)->finished && m->group->members);
@@ -70,6 +70,7 @@ static void on_end(struct green_node *node)
     Py_DECREF(greenlet);
     Py_DECREF(self);
     PyErr_Restore(type, value, tb);
+    return NULL;
 }
 
 int group_unlink(Group *self, PyObject *greenlet)
@@ -146,7 +147,7 @@ static int link_member(Group *self, PyObject *greenlet)
         PyErr_NoMemory();
         return -1;
     }
-    *m = (struct member){.node.fired = on_end,
+    *m = (struct member){.node = {.fired = on_end, .in_hub = true},
                          .next = self->members,
                          .prev = &self->members,
                          .group = self,

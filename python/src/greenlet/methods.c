@@ -3,7 +3,7 @@
  * it.
  *
  * To wait is to link a node on the waiter's own stack to the Greenlet and to
- * park; the Greenlet's end wakes the waiter directly.
+ * park.
  */
 #include "greenlet/private.h"
 
@@ -15,16 +15,16 @@ struct joiner {
     struct grove_fiber *fiber; /* who waits */
 };
 
-static void wake_joiner(struct green_node *node)
+static struct grove_fiber *joiner_goes_on(struct green_node *node)
 {
-    hub_wake(container_of(node, struct joiner, node)->fiber, 0);
+    return container_of(node, struct joiner, node)->fiber;
 }
 
 int green_join(struct py_thread *t, Greenlet *g, int64_t deadline)
 {
     if (green_ready(g))
         return 0;
-    struct joiner joiner = {.node = {.fired = wake_joiner},
+    struct joiner joiner = {.node = {.fired = joiner_goes_on},
                             .fiber = t->hub->current};
     Py_INCREF(g);
     green_node_add(g, &joiner.node);
@@ -37,6 +37,14 @@ int green_join(struct py_thread *t, Greenlet *g, int64_t deadline)
     green_node_remove(g, &joiner.node);
     Py_DECREF(g);
     return r == CORE_FAILED ? -1 : 0;
+}
+
+int green_settle(Greenlet *g, PyObject *timeout, int r)
+{
+    enum core_wait_result came = r < 0            ? CORE_FAILED
+                                 : green_ready(g) ? CORE_WOKEN
+                                                  : CORE_TIMED_OUT;
+    return timeout_settle(timeout, came) == CORE_FAILED ? -1 : 0;
 }
 
 /* green_join for Python: not on another thread, and not of oneself for ever. */
@@ -53,7 +61,8 @@ static int join_checked(Greenlet *g, PyObject *timeout)
         hub_object_set_loop_exit(t);
         return -1;
     }
-    return green_join(t, g, deadline);
+    int r = green_join(t, g, deadline);
+    return green_settle(g, timeout, r);
 }
 
 static PyObject *green_join_method(PyObject *self, PyObject *const *args,
@@ -155,12 +164,13 @@ bool green_kill_unstarted(Greenlet *g, PyObject *exception)
     return true;
 }
 
-/* A throw that waits for its turn in the Hub. */
+/* A throw that waits for its turn in the Hub. Its fields are with the GIL. */
 struct throw_later {
     struct run run;      /* in the hub's queue, when its own thread asks */
     grove_post post;     /* to that hub, when another does */
     PyGreenlet *target;  /* owned */
     PyObject *exception; /* owned */
+    struct green_killer *killer; /* who waits for it; NULL: nobody */
 };
 
 static void throw_now(struct throw_later *later)
@@ -173,6 +183,10 @@ static void throw_now(struct throw_later *later)
         if (!result)
             hub_object_report(t, (PyObject *)later->target);
         Py_XDECREF(result);
+    }
+    if (later->killer) {
+        later->killer->thrown = NULL;
+        hub_wake_first(later->killer->fiber, 0);
     }
     Py_DECREF(later->target);
     Py_DECREF(later->exception);
@@ -189,7 +203,8 @@ static void on_post(grove_post *post)
     throw_now(container_of(post, struct throw_later, post));
 }
 
-int green_throw_later(PyGreenlet *g, PyObject *exception)
+int green_throw_later(PyGreenlet *g, PyObject *exception,
+                      struct green_killer *killer)
 {
     struct py_thread *t = g->green->thread, *mine = thread_self();
     if (!mine)
@@ -206,11 +221,29 @@ int green_throw_later(PyGreenlet *g, PyObject *exception)
                              .post = {.fn = on_post},
                              .target = (PyGreenlet *)Py_NewRef((PyObject *)g),
                              .exception = Py_NewRef(exception)};
+    if (killer) {
+        assert(mine == t);
+        if (killer->thrown)
+            killer->thrown->killer = NULL;
+        later->killer = killer;
+        killer->thrown = later;
+    }
     if (mine == t)
         hub_queue(t->hub, &later->run);
     else
         grove_hub_post((grove_hub *)t->hub, &later->post);
     return 0;
+}
+
+int green_await_throw(struct py_thread *t, struct green_killer *killer,
+                      int64_t deadline)
+{
+    enum core_wait_result r = CORE_WOKEN;
+    while (killer->thrown && r == CORE_WOKEN)
+        r = wait_until(t, deadline, "kill");
+    if (killer->thrown)
+        killer->thrown->killer = NULL;
+    return r == CORE_FAILED ? -1 : 0;
 }
 
 static PyObject *green_throw(PyObject *self, PyObject *args)
@@ -260,9 +293,15 @@ static int kill_greenlet(Greenlet *g, PyObject *spec, int block,
     bool mine = thread_self() == t;
     int r = 0;
     if (!mine || !green_kill_unstarted(g, exception)) {
-        r = green_throw_later(green_base(g), exception);
+        bool waits = block && mine && (PyObject *)t->current != t->hub_object;
+        struct green_killer killer = {.fiber = t->hub->current};
+        r = green_throw_later(green_base(g), exception, waits ? &killer : NULL);
+        if (r == 0 && waits)
+            r = green_await_throw(t, &killer, deadline);
         if (r == 0 && block && mine)
             r = green_join(t, g, deadline);
+        if (block && mine)
+            r = green_settle(g, timeout, r);
     }
     Py_DECREF(exception);
     return r;

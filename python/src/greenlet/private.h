@@ -55,12 +55,16 @@ PyObject *spawned_get_loop(PyObject *self, void *closure);
 /* ---- Greenlet ------------------------------------------------------------ */
 
 /* Somebody in C who waits for a Greenlet's end. In place: on a stack, or in a
- * larger wait. fired is called, unlinked, where the Greenlet ends: it must only
- * wake. */
+ * larger wait. */
 struct green_node {
     struct green_node *next; /* NULL: not linked; itself: it is the last */
     struct green_node *prev; /* NULL: it is the first. Valid while linked */
-    void (*fired)(struct green_node *node); /* never NULL once it is linked */
+    /* Called, unlinked, when its turn among the links has come; never NULL once
+     * it is linked. Returns who goes on now; NULL: nobody. In whatever fiber
+     * parks: no code may run, unless in_hub is set. */
+    struct grove_fiber *(*fired)(struct green_node *node);
+    Py_ssize_t behind; /* how many of the Greenlet's links come before it */
+    bool in_hub;       /* fired is called in the Hub, and returns NULL */
 };
 
 /* Its start, when that is delayed. */
@@ -83,9 +87,11 @@ typedef struct Greenlet {
     struct green_delay *delay; /* owned: start_later's; NULL: its time has
                                   come, or it has none */
     struct spawn_stack *made_at; /* owned; NULL: not known */
-    uint32_t ident;              /* minimal_ident + 1; 0: not asked for */
-    bool begun;                  /* start() was called, or it runs */
-    bool finished;               /* value or exception is what it will be */
+    uint64_t told_at; /* the number of the switch to who was told last */
+    uint32_t ident;   /* minimal_ident + 1; 0: not asked for */
+    bool begun;       /* start() was called, or it runs */
+    bool finished;    /* value or exception is what it will be */
+    bool notifying;   /* it has finished, and links and nodes are being told */
 } Greenlet;
 
 extern PyTypeObject Greenlet_Type;
@@ -144,9 +150,15 @@ void green_cancel_start(Greenlet *g);
 /* A Greenlet that has not run and never will ends with exception (stolen). */
 void green_end_unrun(Greenlet *g, PyObject *exception);
 
-/* Have the Hub call the links. g has ended. */
-void green_queue_links(Greenlet *g);
-void green_call_links(struct run *run); /* what the queue calls */
+/* Have all who wait for g's end told of it, and its links called, in the order
+ * they came. g is ready. */
+void green_notify(Greenlet *g);
+
+/* Whether run is queued for that. */
+bool green_notifies(const struct run *run);
+
+/* The link at index `at` of g->links is none any more; -1: all are. */
+void green_link_gone(Greenlet *g, Py_ssize_t at);
 
 /* Raise what ended g, which failed. Returns NULL. */
 PyObject *green_raise(Greenlet *g);
@@ -158,9 +170,26 @@ int green_join(struct py_thread *t, Greenlet *g, int64_t deadline);
  * instance or a tuple (type, value, tb). NULL with TypeError. */
 PyObject *green_exception(PyObject *spec);
 
+/* What a wait for g with the argument timeout has come to: r, 0 or -1 with an
+ * exception, as timeout_settle has it. */
+int green_settle(Greenlet *g, PyObject *timeout, int r);
+
+/* Who waits until what it has asked for was thrown, the last of several. On its
+ * stack. */
+struct green_killer {
+    struct grove_fiber *fiber;
+    struct throw_later *thrown; /* NULL: it was */
+};
+
 /* Have exception, as greenlet_throw takes it, thrown into g (borrowed) from the
- * Hub. From any thread. -1 with MemoryError. */
-int green_throw_later(PyGreenlet *g, PyObject *exception);
+ * Hub. From any thread; with a killer (NULL: nobody waits) from g's own. -1
+ * with MemoryError. */
+int green_throw_later(PyGreenlet *g, PyObject *exception,
+                      struct green_killer *killer);
+
+/* Until it was thrown, or deadline. -1 with an exception, else 0. */
+int green_await_throw(struct py_thread *t, struct green_killer *killer,
+                      int64_t deadline);
 
 /* If g never ran: end it now, as kill does. Whether that is so. */
 bool green_kill_unstarted(Greenlet *g, PyObject *exception);

@@ -6,48 +6,15 @@
  *    |                    |                                    v
  *    +--- kill, throw ----+-------------------------------> finished
  *
- * When a Greenlet finishes, those who wait for it in C are woken on the spot,
- * its links are queued for the Hub, and its fiber goes on to whoever is due:
- * the Hub does not run in between. It finishes once.
+ * When a Greenlet finishes, those who wait for it are told when their turn
+ * comes (notify.c), and its fiber goes on to whoever is due: the Hub does not
+ * run in between. It finishes once.
  */
 #include "greenlet/private.h"
 
 static PyObject *str_run, *str__run;
 static PyObject *no_args;  /* () */
 static PyObject *base_run; /* Greenlet.run, to see whether it is overridden */
-
-/* ---- who waits ----------------------------------------------------------- */
-
-void green_node_add(Greenlet *g, struct green_node *node)
-{
-    assert(!green_node_linked(node) && node->fired);
-    assert(!g->first == !g->last && !(g->last && g->last->next != g->last));
-    node->prev = g->last;
-    node->next = node;
-    if (g->last)
-        g->last->next = node;
-    else
-        g->first = node;
-    g->last = node;
-}
-
-void green_node_remove(Greenlet *g, struct green_node *node)
-{
-    if (!green_node_linked(node))
-        return;
-    struct green_node *next = node->next == node ? NULL : node->next;
-    assert(node->prev ? node->prev->next == node : g->first == node);
-    assert(next ? next->prev == node : g->last == node);
-    if (node->prev)
-        node->prev->next = next ? next : node->prev;
-    else
-        g->first = next;
-    if (next)
-        next->prev = node->prev;
-    else
-        g->last = node->prev;
-    node->next = NULL;
-}
 
 /* ---- the end ------------------------------------------------------------- */
 
@@ -56,14 +23,7 @@ static void finished(Greenlet *g)
 {
     assert(g->value || g->exception);
     g->finished = true;
-    struct green_node *node;
-    while ((node = g->first)) {
-        green_node_remove(g, node);
-        node->fired(node);
-    }
-    assert(!g->last);
-    if (g->links)
-        green_queue_links(g);
+    green_notify(g);
 }
 
 static void forget_call(Greenlet *g)

@@ -78,7 +78,7 @@ void spawned_abandon(struct hub *hub)
     while (run != &hub->queue.ends) {
         struct run *next = run->next;
         if (run->birth == born || run->call == let_go ||
-            run->call == no_stack || run->call == green_call_links) {
+            run->call == no_stack || green_notifies(run)) {
             run_queue_remove(run);
             Py_DECREF(container_of(run, Spawned, run));
             next = hub->queue.ends.next; /* that may have run code */

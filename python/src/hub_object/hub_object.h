@@ -110,8 +110,8 @@ int core_after_wait(struct py_thread *t);
 /* Let those who are due run first. -1 with an exception. */
 int wait_turn(struct py_thread *t);
 
-/* core_wait, but a deadline that has passed still gives those who are due their
- * turn. */
+/* core_wait, but a deadline that has passed still lets all run who are due, as
+ * any timer does. */
 enum core_wait_result wait_until(struct py_thread *t, int64_t deadline,
                                  const char *what);
 

@@ -134,7 +134,11 @@ int wait_turn(struct py_thread *t)
 enum core_wait_result wait_until(struct py_thread *t, int64_t deadline,
                                  const char *what)
 {
-    if (likely(deadline == GROVE_NEVER || deadline > hub_clock()))
-        return core_wait(t, deadline, what, -1, NULL);
-    return wait_turn(t) < 0 ? CORE_FAILED : CORE_TIMED_OUT;
+    if (core_before_wait(t) < 0)
+        return CORE_FAILED;
+    if (deadline == 0) /* behind the timers that are due already */
+        deadline = hub_clock();
+    int r = hub_wait_looking(t->hub, deadline, what);
+    resumed(t);
+    return result_of(t, r, NULL);
 }

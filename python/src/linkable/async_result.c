@@ -61,9 +61,10 @@ static bool is_ready(AsyncResult *self)
     return self->exc_info != NULL;
 }
 
+/* A value stays, whatever exception comes after it. */
 static bool is_successful(AsyncResult *self)
 {
-    return self->exc_info && PyTuple_GET_SIZE(self->exc_info) == 0;
+    return self->value != NULL;
 }
 
 static void set_value(AsyncResult *self, PyObject *value)
@@ -235,10 +236,13 @@ static PyObject *result_wait(PyObject *self, PyObject *const *args,
     PyObject *timeout = Py_None;
     if (arguments("wait", args, n, names, keywords, 0, &timeout) < 0)
         return NULL;
-    if (!is_ready((AsyncResult *)self) &&
-        linkable_object_wait((Linkable *)self, timeout, "AsyncResult.wait") ==
-            CORE_FAILED)
+    if (is_ready((AsyncResult *)self)) {
+        if (linkable_object_wait_turn((Linkable *)self) < 0)
+            return NULL;
+    } else if (linkable_object_wait((Linkable *)self, timeout,
+                                    "AsyncResult.wait") == CORE_FAILED) {
         return NULL;
+    }
     return get_value(self, NULL);
 }
 

@@ -55,8 +55,11 @@ static PyObject *event_wait(PyObject *self, PyObject *const *args, Py_ssize_t n,
     PyObject *timeout = Py_None;
     if (arguments("wait", args, n, names, keywords, 0, &timeout) < 0)
         return NULL;
-    if (((Event *)self)->flag)
+    if (((Event *)self)->flag) {
+        if (linkable_object_wait_turn((Linkable *)self) < 0)
+            return NULL;
         Py_RETURN_TRUE;
+    }
     enum core_wait_result r =
         linkable_object_wait((Linkable *)self, timeout, "Event.wait");
     return r == CORE_FAILED ? NULL : PyBool_FromLong(r == CORE_WOKEN);

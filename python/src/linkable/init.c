@@ -12,6 +12,7 @@ static void forked(struct py_thread *t)
 
 static struct raw_hooks hooks = {
     .thread_begin = linkable_thread_begin,
+    .thread_ending = linkable_thread_ending,
     .thread_dead = linkable_thread_end,
     .before_poll = loop_exit_check,
     .deadlock = loop_exit_hold,

@@ -3,6 +3,7 @@
  * made of them. The queue room includes this header.
  *
  *   lists.c      waiting and waking
+ *   turns.c      those who wait in an object go on one after the other
  *   loop_exit.c  LoopExit or not: whether another thread could wake somebody
  *   object.c     AbstractLinkable; event.c, async_result.c, semaphore.c,
  *                lock.c, those made of it; rlock.c
@@ -65,6 +66,8 @@ struct linkable_waiter {
      * what it was woken with is to be passed on. */
     void (*abandoned)(struct linkable_waiter *w);
     bool woken; /* linkable_wake has been called */
+    bool turn;  /* it gets a turn of its object's, and is in no hub's queue */
+    uint32_t round; /* for objects that give turns: see object.c */
 };
 
 struct linkable_list {
@@ -115,6 +118,8 @@ static inline void linkable_waiter_init(struct linkable_waiter *w,
     w->run = NULL;
     w->abandoned = NULL;
     w->woken = false;
+    w->turn = false;
+    w->round = 0;
 }
 
 /* To the list's end. w is in no list. */
@@ -157,6 +162,59 @@ static inline void linkable_cancel(struct linkable_waiter *w)
 enum core_wait_result linkable_wait(struct linkable_waiter *w, int64_t deadline,
                                     const char *what);
 
+/* The same for one that is woken already and waits for its turn (turns.c), in
+ * an object's list of those that are due: until it is out of that. 0, or -1
+ * with an exception. */
+int linkable_wait_due(struct linkable_waiter *w);
+
+/* ---- turns --------------------------------------------------------------- */
+
+enum linkable_next {
+    LINKABLE_GOES_ON, /* *f does, and hub_turn_of agreed; in the Hub: *f, which
+                         is parked, or NULL: nobody yet */
+    LINKABLE_IN_HUB,  /* to be called again in the Hub, where code may run */
+    LINKABLE_LATER,   /* others first */
+    LINKABLE_LAST,    /* *f goes on, and nobody after it */
+    LINKABLE_OVER
+};
+
+/* In place in an object; all 0 but for next. turns.c tells the rest. */
+struct linkable_turns {
+    struct run run;           /* queued, or about to be: in its turn */
+    struct py_thread *thread; /* whose hub has them; NULL: none are under way */
+    PyObject *owner;          /* owned while they are under way: the object */
+    uint64_t last_at; /* the number of the switch to who was LAST: turns that
+                         begin before it parks are these, going on */
+    /* Who goes on next. in_hub: in the Hub. */
+    enum linkable_next (*next)(struct linkable_turns *turns, bool in_hub,
+                               struct grove_fiber **f);
+};
+
+/* None are under way. t is the calling thread, and has a Hub. */
+void linkable_turns_begin(struct linkable_turns *turns, struct py_thread *t,
+                          PyObject *owner);
+
+/* The same in the place of w, which was woken and is local: as if it had been
+ * in turns all the time. The caller puts it back into its list. */
+void linkable_turns_instead(struct linkable_turns *turns,
+                            struct linkable_waiter *w, PyObject *owner);
+
+/* w, which is local, is the last to have a turn: what linkable_turns_begin
+ * would come to if nobody else were there. */
+void linkable_turns_only(struct linkable_turns *turns,
+                         struct linkable_waiter *w);
+
+/* w, of those, runs. */
+static inline void linkable_turns_had(struct linkable_turns *turns,
+                                      struct linkable_waiter *w)
+{
+    const struct hub *hub = w->thread->hub;
+    turns->last_at = hub->switches - (uint64_t)hub->budget;
+}
+
+/* t ends: so do the turns that its hub has. */
+void linkable_thread_ending(struct py_thread *t);
+
 /* ---- threads ------------------------------------------------------------- */
 
 /* The calling thread's struct, if it has one already; never makes one. */
@@ -167,12 +225,21 @@ static inline struct py_thread *linkable_thread(void)
     return likely(t && t->tstate == tstate) ? t : thread_look_up(tstate);
 }
 
+/* Whether w is run by the calling thread's hub. */
+static inline bool linkable_is_local(const struct linkable_waiter *w)
+{
+    return w->thread && w->thread->tstate == state_current_tstate();
+}
+
 /* w is of another thread. */
 void linkable_wake_foreign(struct linkable_waiter *w);
 
 /* w is a link: have it called where it belongs; free it without. w is out of
  * its list. object.c. */
 void linkable_wake_link(struct linkable_waiter *w);
+
+/* w is a link of the calling thread's, which is in its Hub: call it now. */
+void linkable_call_link(struct linkable_waiter *w);
 void linkable_drop_link(struct linkable_waiter *w);
 
 static inline void linkable_wake(struct linkable_waiter *w)

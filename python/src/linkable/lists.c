@@ -74,6 +74,17 @@ enum core_wait_result linkable_wait(struct linkable_waiter *w, int64_t deadline,
     return r == CORE_TIMED_OUT && w->woken ? CORE_WOKEN : r;
 }
 
+int linkable_wait_due(struct linkable_waiter *w)
+{
+    enum core_wait_result r;
+    assert(w->woken && ring_linked(&w->at));
+    do
+        r = wait_until(w->thread, GROVE_NEVER, "turn");
+    while (r == CORE_WOKEN && ring_linked(&w->at));
+    linkable_cancel(w);
+    return r == CORE_FAILED ? -1 : 0;
+}
+
 /* ---- threads ------------------------------------------------------------- */
 
 void linkable_thread_begin(struct py_thread *t)

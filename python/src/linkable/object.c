@@ -13,6 +13,16 @@
  *  ---------> in list -------> run queue -----------> called, freed
  *                |                 |
  *                +---- unlink -----+----------------> freed
+ *
+ * Waiters and links of the thread that makes it ready get turns (turns.c), so
+ * that they go in that order; others are woken where they belong. Turns are
+ * given in rounds:
+ *
+ *   round      those that are due when the turns begin
+ *   round + 1  greenlets that found it ready before those had had theirs
+ *   round + 2  all that became due meanwhile: later
+ *
+ * so that one that waits over and over keeps nobody out.
  */
 #include "linkable/object.h"
 
@@ -128,6 +138,115 @@ void linkable_wake_link(struct linkable_waiter *w)
         linkable_wake_foreign(w);
 }
 
+void linkable_call_link(struct linkable_waiter *w)
+{
+    struct link *link = container_of(w, struct link, waiter);
+    if (!w->woken) {
+        Py_INCREF(link->object);
+        w->woken = true;
+        if (ring_linked(&w->at))
+            ring_remove(&w->at);
+        ring_insert(&link->object->due.ends, &w->at);
+    }
+    link_call(link);
+}
+
+/* ---- turns --------------------------------------------------------------- */
+
+static bool is_after(struct ring *at, uint32_t round)
+{
+    struct linkable_waiter *w = container_of(at, struct linkable_waiter, at);
+    return !w->turn || (int32_t)(w->round - round) > 0;
+}
+
+/* Into due, behind those of its round. */
+static void make_due(Linkable *self, struct linkable_waiter *w, uint32_t round)
+{
+    struct ring *behind = self->due.ends.prev;
+    while (behind != &self->due.ends && is_after(behind, round))
+        behind = behind->prev;
+    w->round = round;
+    w->turn = true;
+    w->woken = true;
+    ring_insert(behind->next, &w->at);
+}
+
+/* Whose turn it is; NULL: nobody's, in these turns. */
+static struct linkable_waiter *first_due(Linkable *self)
+{
+    struct linkable_waiter *w = linkable_first(&self->due);
+    while (w && !w->turn)
+        w = linkable_next(&self->due, w);
+    return w && (int32_t)(w->round - self->round) <= 1 ? w : NULL;
+}
+
+static enum linkable_next next_due(struct linkable_turns *turns, bool in_hub,
+                                   struct grove_fiber **f)
+{
+    Linkable *self = container_of(turns, Linkable, turns);
+    struct linkable_waiter *w;
+    self->turns_started = true;
+    while ((w = first_due(self))) {
+        assert(w->woken && linkable_is_local(w));
+        if (w->round != self->round)
+            self->second_round = true;
+        if (!w->fiber) {
+            if (!in_hub)
+                return LINKABLE_IN_HUB;
+            linkable_call_link(w);
+            continue;
+        }
+        if (in_hub)
+            return LINKABLE_GOES_ON; /* not in the Hub: the next step */
+        ring_remove(&w->at);
+        if (hub_turn_of(w->fiber)) {
+            *f = w->fiber;
+            return LINKABLE_GOES_ON;
+        }
+    }
+    self->round += 2;
+    self->turns_started = self->second_round = false;
+    return first_due(self) ? LINKABLE_LATER : LINKABLE_OVER;
+}
+
+static uint32_t round_of_new(Linkable *self)
+{
+    return self->turns_started ? self->round + 2 : self->round;
+}
+
+void linkable_object_notify_all(Linkable *self)
+{
+    struct linkable_waiter *w;
+    struct py_thread *t = linkable_thread();
+    bool turns = has_hub(t) && (!self->turns.thread || self->turns.thread == t);
+    while ((w = linkable_first(&self->list))) {
+        if (!turns || !linkable_is_local(w)) {
+            linkable_wake(w);
+            continue;
+        }
+        ring_remove(&w->at);
+        if (!w->fiber)
+            Py_INCREF(self);
+        make_due(self, w, round_of_new(self));
+    }
+    if (turns && !self->turns.thread && first_due(self))
+        linkable_turns_begin(&self->turns, t, (PyObject *)self);
+}
+
+int linkable_object_wait_turn_slow(Linkable *self)
+{
+    struct py_thread *t = thread_self();
+    if (!t)
+        return -1;
+    if (t != self->turns.thread || (PyObject *)t->current == t->hub_object)
+        return 0;
+    struct linkable_waiter w;
+    linkable_waiter_init(&w, t);
+    ring_insert(&t->waiters.waiting, &w.all);
+    make_due(self, &w, self->round + (self->second_round ? 2 : 1));
+    return linkable_wait_due(&w);
+}
+
 void linkable_drop_link(struct linkable_waiter *w)
 {
     struct link *link = container_of(w, struct link, waiter);
@@ -175,6 +294,7 @@ int linkable_object_link(Linkable *self, PyObject *callback)
     link->run.call = on_turn;
     link->callback = Py_NewRef(callback);
     link->object = self;
+    link->waiter.round = self->round;
     struct py_thread *t = linkable_thread();
     if (has_hub(t))
         link_settle(link, t);
@@ -332,8 +452,9 @@ enum core_wait_result linkable_object_wait(Linkable *self, PyObject *timeout,
         return ready < 0 ? CORE_FAILED : CORE_WOKEN;
     struct linkable_waiter w;
     linkable_waiter_init(&w, t);
+    w.round = self->round;
     linkable_append(&self->list, &w);
-    return linkable_wait(&w, deadline, what);
+    return timeout_settle(timeout, linkable_wait(&w, deadline, what));
 }
 
 static PyObject *wait_method(PyObject *self, PyObject *const *args,
@@ -356,6 +477,7 @@ PyObject *linkable_object_new(PyTypeObject *type)
     if (self) {
         linkable_list_init(&self->list);
         linkable_list_init(&self->due);
+        self->turns.next = next_due;
     }
     return (PyObject *)self;
 }

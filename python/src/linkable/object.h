@@ -15,7 +15,13 @@ typedef struct Linkable {
     struct linkable_list list; /* waiters and links, in the order they came */
     struct py_thread *home;    /* counted; of the first who waited here; NULL:
                                   nobody has. It may have died since */
-    struct linkable_list due;  /* links that were woken and not called yet */
+    /* Woken, and not run or called yet: of those that turns are for in the
+     * order of their rounds. */
+    struct linkable_list due;
+    struct linkable_turns turns; /* for those that are due */
+    uint32_t round;     /* of those that are due when the next turns begin */
+    bool turns_started; /* somebody has had one of the turns under way */
+    bool second_round;  /* those of this round have had theirs */
     PyObject *weakrefs;
 } Linkable;
 
@@ -53,10 +59,22 @@ static inline void linkable_object_settle(Linkable *self, struct py_thread *t)
 void linkable_object_forget_hub(Linkable *self);
 
 /* It has become ready: wake who waits and have the links called. */
+void linkable_object_notify_all(Linkable *self);
+
 static inline void linkable_object_notify(Linkable *self)
 {
     if (!linkable_empty(&self->list))
-        linkable_wake_all(&self->list);
+        linkable_object_notify_all(self);
+}
+
+/* self is ready, but others have waited longer and are to go on first: wait for
+ * the current greenlet's turn behind them. -1 with an exception. */
+int linkable_object_wait_turn_slow(Linkable *self);
+
+static inline int linkable_object_wait_turn(Linkable *self)
+{
+    return likely(!self->turns.thread) ? 0
+                                       : linkable_object_wait_turn_slow(self);
 }
 
 /* ---- parts of linkable_init: each adds its names; 0 or -1 ------------------- */

@@ -1,24 +1,27 @@
 /*
  * Semaphore, BoundedSemaphore, DummySemaphore, for greenlets of any thread.
  *
- * release() adds to the counter and wakes the first who waits; whoever runs
- * first takes it, so that a greenlet that releases and acquires again need not
- * wait for the others' turns (nor cause two switches each time). One that was
- * woken and found nothing keeps its place, and is handed the next release
- * directly: nobody is overtaken twice.
+ * release() adds to the counter and begins turns (turns.c): those who wait get
+ * one each while there is one. Until then anybody may take it, so that a
+ * greenlet that releases and acquires again need not wait for the others' turns
+ * (nor cause two switches each time). One whose turn came when there was
+ * nothing left keeps its place, and is handed the next release directly: nobody
+ * is overtaken twice.
  *
- *             release                    its turn
- *   waiting ----------> woken -----------------------------> has it
+ *             release            its turn
+ *   waiting ----------> turns -----------------------------> has it
  *     ^  |                |    nothing left                     ^
  *     |  |                +----------------> waiting, missed ---+
  *     |  +-- timeout, kill --> gone                   release
  *
+ * Takers of other threads are woken, and whoever runs first takes it; in woken
+ * until then.
+ *
  * Invariants, whenever the GIL may be given up:
- *   1. As many are woken as the counter allows, if that many wait: a taker that
- *      gives up passes its turn on.
+ *   1. Turns are under way, or as many are woken as the counter allows, if that
+ *      many wait: a taker that gives up passes its turn on.
  *   2. base.list and woken hold takers in the order of their places.
- * Links and wait() take nothing: they are woken together with the first taker
- * behind them, and look again.
+ * Links and wait() take nothing: they get turns, too, and look again.
  */
 #include "linkable/semaphore.h"
 
@@ -54,6 +57,13 @@ static void wake_taker(Semaphore *self, struct taker *taker)
     self->takers++;
 }
 
+static bool gives_turn(Semaphore *self, struct linkable_waiter *w)
+{
+    struct py_thread *t = self->base.turns.thread;
+    return linkable_is_local(w) && !w->thread->dead && w->thread->hub_object &&
+           (!t || t == w->thread);
+}
+
 /* Invariant 1. */
 static void pass_on(Semaphore *self)
 {
@@ -61,11 +71,79 @@ static void pass_on(Semaphore *self)
     while (self->counter > self->takers &&
            (w = linkable_first(&self->base.list))) {
         struct taker *taker = taker_of(w);
+        if (gives_turn(self, w)) {
+            if (!self->base.turns.thread)
+                linkable_turns_begin(&self->base.turns, w->thread,
+                                     (PyObject *)self);
+            return;
+        }
         if (taker)
             wake_taker(self, taker);
         else
             linkable_wake(w);
     }
+}
+
+/* Who has come since the turns began gets none of them. */
+static bool had_theirs(Semaphore *self, struct linkable_waiter *w)
+{
+    return !w || w->round == self->base.round ||
+           self->counter <= self->takers || !gives_turn(self, w);
+}
+
+static enum linkable_next turns_over(Semaphore *self)
+{
+    struct linkable_waiter *w = linkable_first(&self->base.list);
+    struct taker *taker = w ? taker_of(w) : NULL;
+    if (taker && self->counter <= 0 && w->round != self->base.round)
+        taker->missed = true;
+    self->base.turns_started = false;
+    if (w && self->counter > self->takers && gives_turn(self, w))
+        return LINKABLE_LATER;
+    return LINKABLE_OVER;
+}
+
+/* It gets what there is, if it takes. Whether it goes on. */
+static bool have_turn(Semaphore *self, struct linkable_waiter *w)
+{
+    struct taker *taker = taker_of(w);
+    ring_remove(&w->at);
+    if (!hub_turn_of(w->fiber))
+        return false; /* it gives up: it was thrown into, or its time is up */
+    w->woken = true;
+    if (taker) {
+        taker->granted = true;
+        self->counter--;
+    }
+    return true;
+}
+
+static enum linkable_next next_turn(struct linkable_turns *turns, bool in_hub,
+                                    struct grove_fiber **f)
+{
+    Semaphore *self = container_of(turns, Semaphore, base.turns);
+    struct linkable_waiter *w;
+    if (!self->base.turns_started) {
+        self->base.turns_started = true;
+        self->base.round++;
+    }
+    while (!had_theirs(self, w = linkable_first(&self->base.list))) {
+        if (!w->fiber) {
+            if (!in_hub)
+                return LINKABLE_IN_HUB;
+            linkable_call_link(w);
+        } else if (in_hub) {
+            return LINKABLE_GOES_ON; /* not in the Hub: the next step */
+        } else if (have_turn(self, w)) {
+            *f = w->fiber;
+            if (!linkable_empty(&self->base.list) ||
+                self->counter > self->takers)
+                return LINKABLE_GOES_ON;
+            self->base.turns_started = false;
+            return LINKABLE_LAST;
+        }
+    }
+    return turns_over(self);
 }
 
 void semaphore_release(Semaphore *self)
@@ -155,6 +233,7 @@ static int acquire_waiting(Semaphore *self, PyObject *timeout)
     struct taker taker = {.semaphore = self, .place = self->next_place++};
     linkable_waiter_init(&taker.waiter, t);
     taker.waiter.abandoned = taker_abandoned;
+    taker.waiter.round = self->base.round;
     assert(self->counter == 0);
     linkable_append(&self->base.list, &taker.waiter);
     for (;;) {
@@ -163,9 +242,11 @@ static int acquire_waiting(Semaphore *self, PyObject *timeout)
         if (r == CORE_FAILED && taker.waiter.woken)
             decline(self, &taker);
         if (r != CORE_WOKEN)
-            return r == CORE_FAILED ? -1 : 0;
-        if (take(self, &taker))
+            return timeout_settle(timeout, r) == CORE_FAILED ? -1 : 0;
+        if (take(self, &taker)) {
+            timeout_settle(timeout, r);
             return 1;
+        }
     }
 }
 
@@ -187,6 +268,7 @@ PyObject *semaphore_object_new(PyTypeObject *type)
     if (self) {
         linkable_list_init(&self->woken);
         self->counter = self->initial = 1;
+        self->base.turns.next = next_turn;
     }
     return (PyObject *)self;
 }

@@ -1,10 +1,16 @@
 /*
  * Channel: a queue without room. Who puts waits until somebody gets, and the
- * other way round; one side is always empty.
+ * other way round.
  *
- * An item goes straight from one stack to the other. When one was handed to a
- * getter that is killed before it runs, it goes to the next getter, or is kept
- * for the next get().
+ *   put --> putters --+
+ *                     +--> turns: the getter goes on with the item, then the
+ *   get --> getters --+           putter, then the next two
+ *
+ * Both wait even where the other is there already: they get turns
+ * (linkable/turns.c) on the thread that came second. What is of another thread
+ * is woken instead. An item that was handed to a getter that is killed before
+ * it runs, which only one of another thread can be, goes to the next getter, or
+ * is kept for the next get().
  */
 #include "queue/patience.h"
 
@@ -14,6 +20,8 @@ typedef struct Channel {
     PyObject_HEAD
     struct linkable_list getters; /* struct party: who waits for an item */
     struct linkable_list putters; /* struct party: who waits with one */
+    struct linkable_list due;     /* the putter whose item was taken */
+    struct linkable_turns turns;
     PyObject *returned; /* owned: a list of items whose getter was killed; NULL:
                            none yet */
     PyObject *weakrefs;
@@ -31,65 +39,112 @@ static struct party *first_party(const struct linkable_list *list)
     return w ? container_of(w, struct party, waiter) : NULL;
 }
 
-/* ---- putting ------------------------------------------------------------- */
+/* ---- handing over -------------------------------------------------------- */
 
-static bool hand_over(Channel *self, PyObject *item)
+static bool has_turn(struct linkable_waiter *w)
+{
+    if (!linkable_is_local(w)) {
+        linkable_wake(w);
+        return false;
+    }
+    ring_remove(&w->at);
+    w->woken = true;
+    return hub_turn_of(w->fiber);
+}
+
+/* Who has been got from goes on after who has got; one of another thread at
+ * once, for this one need not park soon. */
+static void make_due(Channel *self, struct party *putter)
+{
+    struct linkable_waiter *w = &putter->waiter;
+    if (!linkable_is_local(w)) {
+        linkable_wake(w);
+        return;
+    }
+    ring_remove(&w->at);
+    ring_insert(&self->due.ends, &w->at);
+    w->woken = true;
+}
+
+static struct party *hand_over(Channel *self, struct party *putter)
+{
+    struct party *getter = first_party(&self->getters);
+    assert(getter && putter && !getter->item && putter->item);
+    getter->item = Py_NewRef(putter->item);
+    return getter;
+}
+
+static bool both_there(Channel *self)
+{
+    return !linkable_empty(&self->getters) && !linkable_empty(&self->putters);
+}
+
+static enum linkable_next next_turn(struct linkable_turns *turns, bool in_hub,
+                                    struct grove_fiber **f)
+{
+    Channel *self = container_of(turns, Channel, turns);
+    for (;;) {
+        struct party *next = first_party(&self->due);
+        if (!next && !both_there(self))
+            return LINKABLE_OVER;
+        if (!next) {
+            struct party *putter = first_party(&self->putters);
+            next = hand_over(self, putter);
+            make_due(self, putter);
+        }
+        if (has_turn(&next->waiter)) {
+            *f = next->waiter.fiber;
+            return linkable_empty(&self->due) && !both_there(self)
+                       ? LINKABLE_LAST
+                       : LINKABLE_GOES_ON;
+        }
+    }
+}
+
+/* t has just come; another thread's turns are not waited for. */
+static void meet(Channel *self, struct py_thread *t)
+{
+    if (!both_there(self) || self->turns.thread == t)
+        return;
+    if (!self->turns.thread) {
+        linkable_turns_begin(&self->turns, t, (PyObject *)self);
+        return;
+    }
+    while (both_there(self)) {
+        struct party *putter = first_party(&self->putters);
+        linkable_wake(&hand_over(self, putter)->waiter);
+        linkable_wake(&putter->waiter);
+    }
+}
+
+/* To a getter that waits, from who cannot wait itself. */
+static bool give(Channel *self, PyObject *item)
 {
     struct party *getter = first_party(&self->getters);
     if (!getter)
         return false;
-    assert(!getter->item && linkable_empty(&self->putters));
+    assert(!getter->item);
     getter->item = Py_NewRef(item);
     linkable_wake(&getter->waiter);
     return true;
 }
 
-static int channel_put_item(Channel *self, PyObject *item,
-                            const struct queue_patience *p)
+/* For who cannot wait, or need not; NULL without an exception: nothing. */
+static PyObject *take_returned(Channel *self)
 {
-    if (hand_over(self, item))
-        return 0;
-    struct py_thread *t;
-    int64_t deadline;
-    enum queue_way way = queue_way_of(p, &t, &deadline);
-    if (way != QUEUE_WAIT) {
-        if (way == QUEUE_AT_ONCE)
-            PyErr_SetNone(queue_Full);
-        return -1;
-    }
-    if (hand_over(self, item)) /* queue_way_of may have let others run */
-        return 0;
-    struct party me = {.item = item};
-    linkable_waiter_init(&me.waiter, t);
-    assert(linkable_empty(&self->getters));
-    linkable_append(&self->putters, &me.waiter);
-    switch (linkable_wait(&me.waiter, deadline, "Channel.put")) {
-    case CORE_WOKEN:
-        return 0;
-    case CORE_TIMED_OUT:
-        PyErr_SetNone(queue_Full);
-        return -1;
-    default:
-        return -1;
-    }
+    if (likely(!self->returned || !PyList_GET_SIZE(self->returned)))
+        return NULL;
+    PyObject *item = Py_NewRef(PyList_GET_ITEM(self->returned, 0));
+    if (PyList_SetSlice(self->returned, 0, 1, NULL) < 0)
+        Py_CLEAR(item);
+    return item;
 }
 
-/* ---- getting ------------------------------------------------------------- */
-
-/* What there is to be had without waiting; NULL without an exception: nothing.
- */
 static PyObject *take(Channel *self)
 {
-    if (unlikely(self->returned && PyList_GET_SIZE(self->returned))) {
-        PyObject *item = Py_NewRef(PyList_GET_ITEM(self->returned, 0));
-        if (PyList_SetSlice(self->returned, 0, 1, NULL) < 0)
-            Py_CLEAR(item);
-        return item;
-    }
     struct party *putter = first_party(&self->putters);
     if (!putter)
         return NULL;
-    assert(putter->item && linkable_empty(&self->getters));
     PyObject *item = Py_NewRef(putter->item);
     linkable_wake(&putter->waiter);
     return item;
@@ -100,7 +155,7 @@ static void give_back(Channel *self, PyObject *item)
 {
     PyObject *type, *value, *tb;
     PyErr_Fetch(&type, &value, &tb);
-    if (!hand_over(self, item)) {
+    if (!give(self, item)) {
         if (!self->returned)
             self->returned = PyList_New(0);
         if (!self->returned || PyList_Append(self->returned, item) < 0)
@@ -110,33 +165,76 @@ static void give_back(Channel *self, PyObject *item)
     PyErr_Restore(type, value, tb);
 }
 
-static PyObject *channel_get_item(Channel *self, const struct queue_patience *p)
+/* ---- putting, getting ---------------------------------------------------- */
+
+/* Who must not wait lets others run, and sees whether one comes. */
+static enum queue_way way_of(const struct queue_patience *p,
+                             struct py_thread **t, int64_t *deadline)
 {
-    PyObject *item = take(self);
-    if (item || PyErr_Occurred())
-        return item;
+    struct queue_patience waits = {Py_True, p->timeout};
+    int block = PyObject_IsTrue(p->block);
+    if (block < 0)
+        return QUEUE_REFUSED;
+    enum queue_way way = queue_way_of(&waits, t, deadline);
+    if (!block)
+        *deadline = 0;
+    return way;
+}
+
+static int channel_put_item(Channel *self, PyObject *item,
+                            const struct queue_patience *p)
+{
     struct py_thread *t;
     int64_t deadline;
-    enum queue_way way = queue_way_of(p, &t, &deadline);
+    enum queue_way way = way_of(p, &t, &deadline);
     if (way != QUEUE_WAIT) {
-        if (way == QUEUE_AT_ONCE)
-            PyErr_SetNone(queue_Empty);
-        return NULL;
+        if (way == QUEUE_REFUSED || give(self, item))
+            return way == QUEUE_REFUSED ? -1 : 0;
+        PyErr_SetNone(queue_Full);
+        return -1;
     }
-    item = take(self); /* queue_way_of may have let others run */
+    struct party me = {.item = item};
+    linkable_waiter_init(&me.waiter, t);
+    linkable_append(&self->putters, &me.waiter);
+    meet(self, t);
+    switch (timeout_settle(
+        p->timeout, linkable_wait(&me.waiter, deadline, "Channel.put"))) {
+    case CORE_WOKEN:
+        return 0;
+    case CORE_TIMED_OUT:
+        queue_raise_late(p, queue_Full);
+        return -1;
+    default:
+        return -1;
+    }
+}
+
+static PyObject *channel_get_item(Channel *self, const struct queue_patience *p)
+{
+    struct py_thread *t;
+    int64_t deadline;
+    PyObject *item = take_returned(self);
     if (item || PyErr_Occurred())
         return item;
+    enum queue_way way = way_of(p, &t, &deadline);
+    if (way != QUEUE_WAIT) {
+        item = way == QUEUE_REFUSED ? NULL : take(self);
+        if (!item && way != QUEUE_REFUSED)
+            PyErr_SetNone(queue_Empty);
+        return item;
+    }
     struct party me = {.item = NULL};
     linkable_waiter_init(&me.waiter, t);
-    assert(linkable_empty(&self->putters));
     linkable_append(&self->getters, &me.waiter);
-    switch (linkable_wait(&me.waiter, deadline, "Channel.get")) {
+    meet(self, t);
+    switch (timeout_settle(
+        p->timeout, linkable_wait(&me.waiter, deadline, "Channel.get"))) {
     case CORE_WOKEN:
         assert(me.item != NULL);
         return me.item;
     case CORE_TIMED_OUT:
         assert(!me.item);
-        PyErr_SetNone(queue_Empty);
+        queue_raise_late(p, queue_Empty);
         return NULL;
     default:
         if (me.item)
@@ -219,6 +317,8 @@ static PyObject *channel_new(PyTypeObject *type, PyObject *args,
     if (self) {
         linkable_list_init(&self->getters);
         linkable_list_init(&self->putters);
+        linkable_list_init(&self->due);
+        self->turns.next = next_turn;
     }
     return (PyObject *)self;
 }

@@ -5,8 +5,9 @@
  */
 #include "queue/items.h"
 
-static PyTypeObject *Deque;
-static PyObject *deque_append, *deque_appendleft, *deque_popleft;
+PyTypeObject *queue_deque_type;
+#define Deque queue_deque_type
+static PyObject *deque_append, *deque_popleft;
 static PyObject *heappush, *heappop, *heapify;
 
 static struct step {
@@ -180,7 +181,7 @@ PyObject *queue_items_peek(struct queue_items *items, PyObject *self)
     return PyObject_CallMethodNoArgs(self, steps[PEEK].str);
 }
 
-Py_ssize_t queue_items_size(struct queue_items *items, PyObject *self)
+Py_ssize_t queue_items_size_slow(struct queue_items *items, PyObject *self)
 {
     if (likely(!(items->overridden & QUEUE_SIZE)))
         return queue_items_size_base(items);
@@ -190,16 +191,6 @@ Py_ssize_t queue_items_size(struct queue_items *items, PyObject *self)
     Py_ssize_t n = PyNumber_AsSsize_t(result, PyExc_OverflowError);
     Py_DECREF(result);
     return n;
-}
-
-int queue_items_put_back(struct queue_items *items, PyObject *self,
-                         PyObject *item)
-{
-    if (items->order == QUEUE_FIFO && Py_TYPE(items->container) == Deque) {
-        PyObject *args[] = {items->container, item};
-        return done(PyObject_Vectorcall(deque_appendleft, args, 2, NULL));
-    }
-    return queue_items_put(items, self, item);
 }
 
 /* ---- setting up ---------------------------------------------------------- */
@@ -223,13 +214,10 @@ int queue_items_setup(void)
         return -1;
     Deque = (PyTypeObject *)deque;
     deque_append = PyObject_GetAttrString(deque, "append");
-    deque_appendleft = PyObject_GetAttrString(deque, "appendleft");
     deque_popleft = PyObject_GetAttrString(deque, "popleft");
     heappush = from_module("_heapq", "heappush");
     heappop = from_module("_heapq", "heappop");
     heapify = from_module("_heapq", "heapify");
-    return deque_append && deque_appendleft && deque_popleft && heappush &&
-                   heappop && heapify
-               ? 0
-               : -1;
+    return deque_append && deque_popleft && heappush && heappop && heapify ? 0
+                                                                           : -1;
 }

@@ -43,7 +43,7 @@ PyObject *queue_items_create(struct queue_items *items, PyObject *self,
 int queue_items_put(struct queue_items *items, PyObject *self, PyObject *item);
 PyObject *queue_items_get(struct queue_items *items, PyObject *self);
 PyObject *queue_items_peek(struct queue_items *items, PyObject *self);
-Py_ssize_t queue_items_size(struct queue_items *items, PyObject *self);
+Py_ssize_t queue_items_size_slow(struct queue_items *items, PyObject *self);
 
 /* The same regardless of overriding: what the methods of the base classes do.
  */
@@ -53,15 +53,30 @@ PyObject *queue_items_get_base(struct queue_items *items);
 PyObject *queue_items_peek_base(struct queue_items *items);
 Py_ssize_t queue_items_size_base(struct queue_items *items);
 
-/* Give back an item that was taken, so that it is next again. */
-int queue_items_put_back(struct queue_items *items, PyObject *self,
-                         PyObject *item);
-
 /* Whether an item that is put while there is none may go to who waits for it
  * without going through the container. */
 static inline bool queue_items_direct(const struct queue_items *items)
 {
     return !(items->overridden & (QUEUE_PUT | QUEUE_GET | QUEUE_SIZE));
+}
+
+extern PyTypeObject *queue_deque_type; /* collections.deque */
+
+/* Whether the size is read without running code: a deque's, a list's. */
+static inline bool queue_items_plain(const struct queue_items *items)
+{
+    PyObject *container = items->container;
+    return likely(!(items->overridden & QUEUE_SIZE) && container) &&
+           (likely(Py_TYPE(container) == queue_deque_type) ||
+            PyList_CheckExact(container));
+}
+
+static inline Py_ssize_t queue_items_size(struct queue_items *items,
+                                          PyObject *self)
+{
+    return likely(queue_items_plain(items))
+               ? Py_SIZE(items->container)
+               : queue_items_size_slow(items, self);
 }
 
 /* The base classes; items.c needs them to see what is overridden. */

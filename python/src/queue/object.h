@@ -13,15 +13,21 @@ typedef struct Queue {
     PyObject_HEAD
     struct queue_items items;     /* what is in it */
     Py_ssize_t maxsize;           /* 0: no limit */
-    struct linkable_list getters; /* struct getter: who waits for an item */
+    struct linkable_list getters; /* who waits for an item */
     struct linkable_list putters; /* who waits for room */
     struct linkable_list joiners; /* who waits for unfinished to be 0 */
     Py_ssize_t unfinished;        /* tasks; a Queue counts them */
+    struct linkable_turns turns;  /* of getters and putters */
+    struct getter *handed; /* has its item, and its turn is coming; NULL: nobody
+                            */
+    Py_ssize_t size_seen;  /* if looked: by the Hub, for this turn */
     PyObject *locks; /* owned: what mutex and the conditions belong to; NULL:
                         nobody has asked for them */
     PyObject *weakrefs;
-    bool counts;  /* is a Queue */
-    bool is_shut; /* shutdown() was called */
+    bool counts;   /* is a Queue */
+    bool looked;   /* size_seen is valid */
+    bool put_last; /* the last turn was a putter's */
+    bool is_shut;  /* shutdown() was called */
 } Queue;
 
 /* What the locks are told; see grove/_queue_locks.py. */
@@ -36,14 +42,26 @@ static inline int queue_tell(Queue *self, PyObject *method)
     return likely(!self->locks) ? 0 : queue_tell_locks(self, method);
 }
 
+/* The item that was handed to a getter that has not run yet is in the queue, as
+ * far as others can see. */
+void queue_take_back(Queue *self);
+
+static inline void queue_settle(Queue *self)
+{
+    if (unlikely(self->handed != NULL))
+        queue_take_back(self);
+}
+
 /* Wait while another greenlet holds the mutex. -1 with an exception. */
 static inline int queue_pass_mutex(Queue *self)
 {
+    queue_settle(self);
     return queue_tell(self, queue_wait_free);
 }
 
 static inline Py_ssize_t queue_size(Queue *self)
 {
+    queue_settle(self);
     return queue_items_size(&self->items, (PyObject *)self);
 }
 
@@ -58,13 +76,22 @@ static inline void queue_wake_first(struct linkable_list *list)
         linkable_wake(linkable_first(list));
 }
 
-/* There may be room for a putter that waits: wake it. Keeps the exception that
- * is set. */
-void queue_pass_on_room(Queue *self);
+/* Have those who wait go on who can. Keeps the exception that is set. */
+void queue_begin_turns(Queue *self);
+
+/* There may be an item, or room, for one that waits. */
+static inline void queue_pass_on(Queue *self)
+{
+    if (!linkable_empty(&self->putters) || !linkable_empty(&self->getters))
+        queue_begin_turns(self);
+}
 
 /* The argument unfinished_tasks; NULL or None: as many as there are items. -1
  * with an exception. */
 int queue_settle_unfinished(Queue *self, PyObject *unfinished);
+
+enum linkable_next queue_next_turn(struct linkable_turns *turns, bool in_hub,
+                                   struct grove_fiber **f);
 
 PyObject *queue_iternext(PyObject *self);
 

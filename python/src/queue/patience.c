@@ -8,7 +8,7 @@ PyObject *queue_Empty, *queue_Full, *queue_ShutDown;
 
 int queue_check_timeout(const struct queue_patience *p)
 {
-    if (likely(p->timeout == Py_None))
+    if (likely(p->timeout == Py_None) || timeout_is_object(p->timeout))
         return 0;
     double seconds = PyFloat_AsDouble(p->timeout);
     if (seconds == -1.0 && PyErr_Occurred())
@@ -28,11 +28,19 @@ enum queue_way queue_way_of(const struct queue_patience *p,
     if (block <= 0)
         return block < 0 ? QUEUE_REFUSED : QUEUE_AT_ONCE;
     *t = thread_self();
-    if (!*t || argument_deadline(p->timeout, deadline) < 0)
+    if (!*t || timeout_deadline(p->timeout, deadline) < 0)
         return QUEUE_REFUSED;
     if ((PyObject *)(*t)->current == (*t)->hub_object)
         return QUEUE_AT_ONCE;
     return hub_object(*t) ? QUEUE_WAIT : QUEUE_REFUSED;
+}
+
+void queue_raise_late(const struct queue_patience *p, PyObject *exception)
+{
+    if (timeout_is_object(p->timeout))
+        timeout_raise(p->timeout);
+    else
+        PyErr_SetNone(exception);
 }
 
 int queue_put_arguments(PyObject *const *args, Py_ssize_t n, PyObject *names,

@@ -31,6 +31,10 @@ enum queue_way queue_way_of(const struct queue_patience *p,
  * ValueError. */
 int queue_check_timeout(const struct queue_patience *p);
 
+/* The time is up: exception, Empty or Full, unless timeout is a Timeout, which
+ * is raised itself. */
+void queue_raise_late(const struct queue_patience *p, PyObject *exception);
+
 /* put(item, block=True, timeout=None) and get(block=True, timeout=None). -1
  * with TypeError. */
 int queue_put_arguments(PyObject *const *args, Py_ssize_t n, PyObject *names,

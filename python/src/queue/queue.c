@@ -2,23 +2,123 @@
  * SimpleQueue, Queue and their kin. What is in one is in items.c; here is
  * who waits for what.
  *
- *   getters  wait for an item. One that is put while there is none goes
- *            straight to the first of them. Otherwise (a peek, a class with
- *            steps of its own) the first is woken and looks again; if it finds
- *            nothing, it waits on as the first.
- *   putters  wait for room: the first is woken for each item that is taken, and
- *            looks again.
+ *   getters  wait for an item.
+ *   putters  wait for room.
  *   joiners  wait until there is no unfinished task: all are woken.
  *
- * Who was woken and cannot use it (killed, timed out, only peeked) wakes the
- * next, so that as long as there are items and getters, or room and putters,
- * one is on its way. An item that was handed to a getter that is killed is put
- * back as the next.
+ * An item that is put, or taken, begins turns (linkable/turns.c): a putter goes
+ * on while there is room, then a getter while there are items, and so on. Until
+ * then anybody may take the item or the room. Who is of another thread is woken
+ * and looks again; if it finds nothing, it waits on as the first. If it cannot
+ * use it (killed, timed out, only peeked), it passes it on, so that as long as
+ * there are items and getters, or room and putters, turns are under way or one
+ * is on its way.
+ *
+ * A getter that waits when the first item is put is handed it and woken, which
+ * comes to the same if nobody looks at the queue before it runs: `handed`. Who
+ * does look takes that back first (queue_settle): the item is in the queue, the
+ * getter waits, and turns have its place in the run queue.
  *
  * Any thread may use a queue; the GIL is what keeps its state in order. Code
  * that takes the queue's mutex (queue_locks) keeps the others out as well.
  */
 #include "queue/object.h"
+
+/* ---- waking -------------------------------------------------------------- */
+
+static bool putter_may(Queue *self, Py_ssize_t size)
+{
+    return !linkable_empty(&self->putters) && queue_has_room(self, size);
+}
+
+static bool getter_may(Queue *self, Py_ssize_t size)
+{
+    return !linkable_empty(&self->getters) && size > 0;
+}
+
+/* In turns: takes the first out of list. Whether it goes on; one of another
+ * thread looks again by itself, and then there may be more turns. */
+static bool have_turn(struct linkable_list *list, struct grove_fiber **f)
+{
+    struct linkable_waiter *w = linkable_first(list);
+    if (!linkable_is_local(w)) {
+        linkable_wake(w);
+        return false;
+    }
+    ring_remove(&w->at);
+    w->woken = true;
+    *f = w->fiber;
+    return hub_turn_of(w->fiber);
+}
+
+enum linkable_next queue_next_turn(struct linkable_turns *turns, bool in_hub,
+                                   struct grove_fiber **f)
+{
+    Queue *self = container_of(turns, Queue, turns);
+    Py_ssize_t size = self->size_seen;
+    if (likely(!self->looked)) {
+        if (unlikely(!in_hub && !queue_items_plain(&self->items)))
+            return LINKABLE_IN_HUB;
+        size = queue_size(self);
+    }
+    self->looked = false;
+    if (unlikely(size < 0)) {
+        PyErr_WriteUnraisable((PyObject *)self);
+        return LINKABLE_OVER;
+    }
+    bool putter = putter_may(self, size), getter = getter_may(self, size);
+    if (!putter && !getter)
+        return LINKABLE_OVER;
+    if (in_hub) { /* it goes on from outside, in the next step */
+        self->looked = true;
+        self->size_seen = size;
+        return LINKABLE_GOES_ON;
+    }
+    bool puts = putter && (!getter || !self->put_last);
+    self->put_last = puts;
+    if (!have_turn(puts ? &self->putters : &self->getters, f))
+        return LINKABLE_OVER;
+    return linkable_empty(&self->putters) && linkable_empty(&self->getters)
+               ? LINKABLE_LAST
+               : LINKABLE_GOES_ON;
+}
+
+static void wake_directly(Queue *self)
+{
+    Py_ssize_t size = queue_size(self);
+    if (putter_may(self, size))
+        queue_wake_first(&self->putters);
+    if (getter_may(self, size))
+        queue_wake_first(&self->getters);
+    PyErr_Clear();
+}
+
+/* One of another thread is not made to wait until this one parks. */
+static bool first_is_local(Queue *self)
+{
+    const struct linkable_waiter *putter = linkable_first(&self->putters);
+    const struct linkable_waiter *getter = linkable_first(&self->getters);
+    return (!putter || linkable_is_local(putter)) &&
+           (!getter || linkable_is_local(getter));
+}
+
+void queue_begin_turns(Queue *self)
+{
+    struct py_thread *t = linkable_thread();
+    if (self->turns.thread && self->turns.thread == t)
+        return;
+    if (t && t->hub_object && !self->turns.thread && first_is_local(self)) {
+        self->put_last = false;
+        linkable_turns_begin(&self->turns, t, (PyObject *)self);
+        return;
+    }
+    PyObject *type, *value, *tb;
+    PyErr_Fetch(&type, &value, &tb);
+    wake_directly(self);
+    PyErr_Restore(type, value, tb);
+}
+
+/* ---- handing over -------------------------------------------------------- */
 
 /* Who waits in get() or peek(), on its stack. */
 struct getter {
@@ -27,31 +127,65 @@ struct getter {
     bool peeks; /* it leaves the item there, so it is handed none */
 };
 
-/* ---- waking -------------------------------------------------------------- */
-
-/* A getter that was woken leaves without an item. Keeps the exception. */
-static void pass_on_item(Queue *self)
+static struct getter *first_getter(Queue *self)
 {
-    if (linkable_empty(&self->getters))
+    struct linkable_waiter *w = linkable_first(&self->getters);
+    return w ? container_of(w, struct getter, waiter) : NULL;
+}
+
+/* Whether a getter has got item. */
+static bool hand_over(Queue *self, PyObject *item)
+{
+    struct getter *getter = first_getter(self);
+    assert(!self->handed);
+    if (!getter || getter->peeks || self->turns.thread || self->locks ||
+        !queue_items_direct(&self->items) || !queue_items_plain(&self->items) ||
+        Py_SIZE(self->items.container) || !linkable_empty(&self->putters) ||
+        !linkable_is_local(&getter->waiter) ||
+        getter->waiter.fiber->state != FIBER_PARKED)
+        return false;
+    getter->item = Py_NewRef(item);
+    self->handed = getter;
+    linkable_turns_only(&self->turns, &getter->waiter);
+    return true;
+}
+
+static void to_front(struct linkable_list *list, struct linkable_waiter *w)
+{
+    linkable_append(list, w);
+    ring_remove(&w->at);
+    ring_insert(list->ends.next, &w->at);
+}
+
+/* One of another thread has it for good, and one that runs. */
+void queue_take_back(Queue *self)
+{
+    struct getter *getter = self->handed;
+    struct linkable_waiter *w = &getter->waiter;
+    assert(getter->item && w->woken);
+    if (!linkable_is_local(w) || w->fiber->state != FIBER_READY ||
+        self->turns.thread)
         return;
     PyObject *type, *value, *tb;
     PyErr_Fetch(&type, &value, &tb);
-    if (queue_size(self) > 0)
-        queue_wake_first(&self->getters);
-    PyErr_Clear();
+    if (queue_items_put_base(&self->items, getter->item) == 0) {
+        self->handed = NULL;
+        Py_CLEAR(getter->item);
+        linkable_turns_instead(&self->turns, w, (PyObject *)self);
+        to_front(&self->getters, w);
+    }
     PyErr_Restore(type, value, tb);
 }
 
-void queue_pass_on_room(Queue *self)
+/* getter leaves without its item. Keeps the exception. */
+static void give_back(Queue *self, struct getter *getter)
 {
-    if (linkable_empty(&self->putters))
-        return;
     PyObject *type, *value, *tb;
     PyErr_Fetch(&type, &value, &tb);
-    Py_ssize_t size = queue_size(self);
-    if (size >= 0 && queue_has_room(self, size))
-        queue_wake_first(&self->putters);
-    PyErr_Clear();
+    if (queue_items_put(&self->items, (PyObject *)self, getter->item) < 0)
+        PyErr_WriteUnraisable((PyObject *)self);
+    Py_CLEAR(getter->item);
+    queue_pass_on(self);
     PyErr_Restore(type, value, tb);
 }
 
@@ -64,43 +198,23 @@ static PyObject *take(Queue *self, bool peeks)
     assert(!PyErr_Occurred());
     if (peeks) {
         PyObject *item = queue_items_peek(&self->items, o);
-        pass_on_item(self);
+        queue_pass_on(self);
         return item;
     }
     PyObject *item = queue_items_get(&self->items, o);
-    if (unlikely(!item)) {
-        pass_on_item(self);
-        return NULL;
-    }
-    queue_wake_first(&self->putters);
-    if (unlikely(!linkable_empty(&self->getters)))
-        pass_on_item(self);
-    if (unlikely(queue_tell(self, queue_on_get) < 0))
+    queue_pass_on(self);
+    if (unlikely(item && queue_tell(self, queue_on_get) < 0))
         Py_CLEAR(item);
     return item;
-}
-
-/* item (stolen) was handed to who cannot take it any more. */
-static void give_back(Queue *self, PyObject *item)
-{
-    PyObject *type, *value, *tb;
-    PyErr_Fetch(&type, &value, &tb);
-    if (queue_items_put_back(&self->items, (PyObject *)self, item) < 0)
-        PyErr_WriteUnraisable((PyObject *)self);
-    Py_DECREF(item);
-    queue_wake_first(&self->getters);
-    PyErr_Restore(type, value, tb);
 }
 
 static void append(struct linkable_list *list, struct linkable_waiter *w,
                    bool again)
 {
-    linkable_append(list, w);
-    if (again) { /* to the front */
-        assert(!linkable_empty(list));
-        ring_remove(&w->at);
-        ring_insert(list->ends.next, &w->at);
-    }
+    if (again)
+        to_front(list, w);
+    else
+        linkable_append(list, w);
 }
 
 static PyObject *raise_without_item(Queue *self)
@@ -121,7 +235,6 @@ static PyObject *wait_for_item(Queue *self, bool peeks,
     enum queue_way way = queue_way_of(p, &t, &deadline);
     if (way != QUEUE_WAIT)
         return way == QUEUE_AT_ONCE ? raise_without_item(self) : NULL;
-    struct getter me = {.peeks = peeks};
     bool timed_out = false;
     for (bool again = false;; again = true) {
         if (queue_pass_mutex(self) < 0)
@@ -131,23 +244,28 @@ static PyObject *wait_for_item(Queue *self, bool peeks,
             return NULL;
         if (size > 0)
             return take(self, peeks);
-        if (timed_out || self->is_shut)
-            return raise_without_item(self);
-        assert(!me.item);
-        linkable_waiter_init(&me.waiter, t);
-        append(&self->getters, &me.waiter, again);
-        enum core_wait_result r =
-            linkable_wait(&me.waiter, deadline, "Queue.get");
-        if (me.item) {
-            assert(me.waiter.woken && !peeks);
-            if (likely(r != CORE_FAILED))
-                return me.item;
-            give_back(self, me.item);
+        if (timed_out && !self->is_shut) {
+            queue_raise_late(p, queue_Empty);
             return NULL;
         }
+        if (self->is_shut)
+            return raise_without_item(self);
+        struct getter me = {.peeks = peeks};
+        linkable_waiter_init(&me.waiter, t);
+        append(&self->getters, &me.waiter, again);
+        enum core_wait_result r = timeout_settle(
+            p->timeout, linkable_wait(&me.waiter, deadline, "Queue.get"));
+        if (self->handed == &me) {
+            self->handed = NULL;
+            linkable_turns_had(&self->turns, &me.waiter);
+        }
+        if (likely(me.item != NULL && r != CORE_FAILED))
+            return me.item;
         if (r == CORE_FAILED) {
-            if (me.waiter.woken)
-                pass_on_item(self);
+            if (me.item)
+                give_back(self, &me);
+            else if (me.waiter.woken)
+                queue_pass_on(self);
             return NULL;
         }
         timed_out = r == CORE_TIMED_OUT;
@@ -170,31 +288,13 @@ static PyObject *get(Queue *self, bool peeks, const struct queue_patience *p)
 
 /* ---- putting ------------------------------------------------------------- */
 
-/* Straight to the first getter, if that is the same as by way of the
- * container. */
-static bool hand_over(Queue *self, PyObject *item)
-{
-    assert(!linkable_empty(&self->getters));
-    struct getter *getter =
-        container_of(linkable_first(&self->getters), struct getter, waiter);
-    if (getter->peeks || !queue_items_direct(&self->items) ||
-        queue_items_size_base(&self->items) != 0)
-        return false;
-    assert(!getter->item && !getter->waiter.woken);
-    getter->item = Py_NewRef(item);
-    linkable_wake(&getter->waiter);
-    return true;
-}
-
 static int put_in(Queue *self, PyObject *item)
 {
-    if (linkable_empty(&self->getters)) {
+    if (linkable_empty(&self->getters) || !hand_over(self, item)) {
         if (queue_items_put(&self->items, (PyObject *)self, item) < 0)
             return -1;
-    } else if (!hand_over(self, item)) {
-        if (queue_items_put(&self->items, (PyObject *)self, item) < 0)
-            return -1;
-        queue_wake_first(&self->getters);
+        if (!linkable_empty(&self->getters))
+            queue_begin_turns(self);
     }
     assert(self->unfinished >= 0);
     self->unfinished++;
@@ -225,16 +325,17 @@ static int wait_for_room(Queue *self, const struct queue_patience *p)
         if (queue_has_room(self, size))
             return 0;
         if (timed_out) {
-            PyErr_SetNone(queue_Full);
+            queue_raise_late(p, queue_Full);
             return -1;
         }
         struct linkable_waiter me;
         linkable_waiter_init(&me, t);
         append(&self->putters, &me, again);
-        enum core_wait_result r = linkable_wait(&me, deadline, "Queue.put");
+        enum core_wait_result r = timeout_settle(
+            p->timeout, linkable_wait(&me, deadline, "Queue.put"));
         if (r == CORE_FAILED) {
             if (me.woken)
-                queue_pass_on_room(self);
+                queue_pass_on(self);
             return -1;
         }
         timed_out = r == CORE_TIMED_OUT;
@@ -258,7 +359,7 @@ static int put(Queue *self, PyObject *item, const struct queue_patience *p)
             if (wait_for_room(self, p) < 0)
                 return -1;
             int r = put_in(self, item);
-            queue_pass_on_room(self); /* there may be more, or it failed */
+            queue_pass_on(self); /* there may be more, or it failed */
             return r;
         }
     }

@@ -49,7 +49,8 @@ static PyObject *queue_join(PyObject *o, PyObject *const *args, Py_ssize_t n,
         struct linkable_waiter me;
         linkable_waiter_init(&me, t);
         linkable_append(&self->joiners, &me);
-        enum core_wait_result r = linkable_wait(&me, deadline, "Queue.join");
+        enum core_wait_result r =
+            timeout_settle(timeout, linkable_wait(&me, deadline, "Queue.join"));
         if (r == CORE_FAILED)
             return NULL;
         if (r == CORE_TIMED_OUT)

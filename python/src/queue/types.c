@@ -11,6 +11,7 @@
 
 static PyObject *step_put(PyObject *o, PyObject *item)
 {
+    queue_settle((Queue *)o);
     if (queue_items_put_base(&((Queue *)o)->items, item) < 0)
         return NULL;
     Py_RETURN_NONE;
@@ -18,16 +19,19 @@ static PyObject *step_put(PyObject *o, PyObject *item)
 
 static PyObject *step_get(PyObject *o, PyObject *none)
 {
+    queue_settle((Queue *)o);
     return queue_items_get_base(&((Queue *)o)->items);
 }
 
 static PyObject *step_peek(PyObject *o, PyObject *none)
 {
+    queue_settle((Queue *)o);
     return queue_items_peek_base(&((Queue *)o)->items);
 }
 
 static PyObject *step_qsize(PyObject *o, PyObject *none)
 {
+    queue_settle((Queue *)o);
     Py_ssize_t size = queue_items_size_base(&((Queue *)o)->items);
     return size < 0 ? NULL : PyLong_FromSsize_t(size);
 }
@@ -66,6 +70,7 @@ static PyObject *queue_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     queue_items_init(&self->items, type);
     self->counts = PyType_IsSubtype(type, &Queue_Type);
     linkable_list_init(&self->getters);
+    self->turns.next = queue_next_turn;
     linkable_list_init(&self->putters);
     linkable_list_init(&self->joiners);
     return (PyObject *)self;
@@ -210,6 +215,7 @@ static PyObject *format_tasks(Queue *self)
 static PyObject *queue_format(PyObject *o, PyObject *none)
 {
     Queue *self = (Queue *)o;
+    queue_settle(self);
     PyObject *limit = format_limit(self), *tasks = format_tasks(self);
     PyObject *waiters = queue_describe_waiters(&self->getters, &self->putters);
     PyObject *container = self->items.container;
@@ -264,12 +270,13 @@ static int set_maxsize(PyObject *o, PyObject *maxsize, void *closure)
     }
     if (settle_maxsize(self, maxsize) < 0)
         return -1;
-    queue_pass_on_room(self);
+    queue_pass_on(self);
     return 0;
 }
 
 static PyObject *get_getters(PyObject *o, void *closure)
 {
+    queue_settle((Queue *)o);
     return queue_greenlets(&((Queue *)o)->getters);
 }
 
@@ -289,6 +296,7 @@ static PyObject *queue_copy(PyObject *o, PyObject *none)
 {
     Queue *self = (Queue *)o;
     PyObject *maxsize = get_maxsize(o, NULL);
+    queue_settle(self);
     PyObject *container =
         self->items.container ? self->items.container : Py_None;
     PyObject *copy = NULL;
@@ -335,18 +343,30 @@ static PyMethodDef object_methods[] = {
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
     {NULL}};
 
+static PyObject *get_container(PyObject *o, void *closure)
+{
+    Queue *self = (Queue *)o;
+    queue_settle(self);
+    return Py_NewRef(self->items.container ? self->items.container : Py_None);
+}
+
+static int set_container(PyObject *o, PyObject *value, void *closure)
+{
+    Queue *self = (Queue *)o;
+    queue_settle(self);
+    Py_XSETREF(self->items.container, Py_XNewRef(value));
+    return 0;
+}
+
 static PyGetSetDef queue_getset[] = {
+    {"queue", get_container, set_container, "The container of the items.",
+     NULL},
     {"maxsize", get_maxsize, set_maxsize,
      "How many items there can be; None is no limit. May be set.", NULL},
     {"getters", get_getters, NULL, "A list of the greenlets in get().", NULL},
     {"putters", get_putters, NULL, "A list of the greenlets in put().", NULL},
     {"hub", queue_get_hub, NULL, "The calling thread's Hub.", NULL},
     {NULL}};
-
-static PyMemberDef queue_members[] = {{"queue", T_OBJECT,
-                                       offsetof(Queue, items.container), 0,
-                                       "The container of the items."},
-                                      {NULL}};
 
 static PyNumberMethods queue_number = {.nb_bool = queue_bool};
 static PySequenceMethods queue_sequence = {.sq_length = queue_length};
@@ -376,7 +396,6 @@ PyTypeObject SimpleQueue_Type = {
     .tp_iternext = queue_iternext,
     .tp_weaklistoffset = offsetof(Queue, weakrefs),
     .tp_methods = object_methods,
-    .tp_members = queue_members,
     .tp_getset = queue_getset,
 };
 

@@ -7,12 +7,17 @@
  * through the runtime's file layer. None of them changes the flags of a pipe
  * that a child process may have been given.
  *
- *   os_read, os_write             as posix.read and posix.write: a descriptor
- *                                 that is O_NONBLOCK gets BlockingIOError.
- * Where no greenlet can run meanwhile, in a thread without a hub or in the hub
- * itself, they are those functions. os_close                      posix.close,
- * which whoever waits there is told of file_read_into, file_write    for file
- * objects: O_NONBLOCK is not looked at, and waiting in the hub is
+ *   os_read, os_readinto,         as posix.read, readinto and write: a
+ *   os_write                      descriptor that is O_NONBLOCK gets
+ *                                 BlockingIOError. Where no greenlet can run
+ *                                 meanwhile, in a thread without a hub or in
+ *                                 the hub itself, they are those functions,
+ *                                 but for descriptors that the runtime made
+ *                                 non-blocking, where these would not wait.
+ *   os_close                      posix.close, which whoever waits there is
+ *                                 told of
+ *   file_read_into, file_write    for file objects: O_NONBLOCK is not looked
+ *                                 at, and waiting in the hub is
  *                                 BlockingSwitchOutError
  */
 #include "sockets/private.h"
@@ -21,17 +26,28 @@
 #include <signal.h>
 #include <unistd.h>
 
-/* posix.read, write and close, as they were when the module was imported. */
-static PyObject *posix_read, *posix_write, *posix_close;
+/* posix.read, readinto, write and close, as they were when the module was
+ * imported. posix_readinto is NULL before Python 3.14, which has it first. */
+static PyObject *posix_read, *posix_readinto, *posix_write, *posix_close;
 
-/* Whether who made the descriptor non-blocking, if it is, was the runtime, for
- * its owner's calls wait nevertheless. (What the loop knows of that may be out
- * of date: os.set_blocking does not tell it.) */
-static bool owner_waits(int fd)
+/* What is to wait for a descriptor. */
+enum waits {
+    WAITS_NOBODY,   /* it is O_NONBLOCK, or there is no such descriptor */
+    WAITS_SYSTEM,   /* the system's call does */
+    WAITS_GREENLET, /* it was the runtime that made it non-blocking, and its
+                       owner's calls are to wait nevertheless */
+};
+
+/* (What the loop knows of that may be out of date: os.set_blocking does not
+ * tell it.) */
+static enum waits who_waits(int fd)
 {
     int flags = fcntl(fd, F_GETFL);
-    return flags >= 0 &&
-           (!(flags & O_NONBLOCK) || fcntl(fd, F_GETSIG) == SIGIO);
+    if (flags < 0)
+        return WAITS_NOBODY;
+    if (!(flags & O_NONBLOCK))
+        return WAITS_SYSTEM;
+    return fcntl(fd, F_GETSIG) == SIGIO ? WAITS_GREENLET : WAITS_NOBODY;
 }
 
 /* 1: *call has begun and may park. 0: the system's call does, as it cannot wait
@@ -41,12 +57,11 @@ static int begin_if_others(struct call *call, PyObject *file)
     struct py_thread *t = thread_self();
     if (!t)
         return -1;
-    if (!t->hub_object)
-        return 0;
     int fd = state_as_int(file);
     if (fd == -1 && PyErr_Occurred())
         return -1;
-    if (!owner_waits(fd))
+    enum waits waits = who_waits(fd);
+    if (waits == WAITS_NOBODY || (waits == WAITS_SYSTEM && !t->hub_object))
         return 0;
     /* No descriptor: its errors are told as the system's. */
     if (call_begin(call, -1, Py_None) < 0)
@@ -114,6 +129,34 @@ static PyObject *os_read(PyObject *module, PyObject *const *args,
     if (n != size)
         _PyBytes_Resize(&bytes, n);
     return bytes;
+}
+
+PyDoc_STRVAR(os_readinto_doc,
+             "os_readinto(fd, buffer, /) -> int\n\n"
+             "As os.readinto, while other greenlets run. A descriptor that is\n"
+             "set non-blocking raises BlockingIOError.");
+
+static PyObject *os_readinto(PyObject *module, PyObject *const *args,
+                             Py_ssize_t nargs)
+{
+    assert(posix_readinto);
+    struct call call;
+    int others = nargs == 2 ? begin_if_others(&call, args[0]) : 0;
+    if (others < 0)
+        return NULL;
+    Py_buffer buffer;
+    if (others && PyObject_GetBuffer(args[1], &buffer, PyBUF_WRITABLE) < 0) {
+        PyErr_Clear();
+        others = 0; /* which raises the error in its own words */
+    }
+    if (!others)
+        return PyObject_Vectorcall(posix_readinto, args, (size_t)nargs, NULL);
+    Py_ssize_t n = -1;
+    int fd = state_as_int(args[0]);
+    if (fd != -1 || !PyErr_Occurred())
+        n = read_some(&call, fd, buffer.buf, (size_t)buffer.len, NET_POSIX);
+    PyBuffer_Release(&buffer);
+    return n < 0 ? NULL : PyLong_FromSsize_t(n);
 }
 
 PyDoc_STRVAR(
@@ -226,6 +269,13 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
+/* Those that there are if posix has them. */
+static PyMethodDef newer_functions[] = {
+    {"os_readinto", (PyCFunction)(void (*)(void))os_readinto, METH_FASTCALL,
+     os_readinto_doc},
+    {NULL, NULL, 0, NULL},
+};
+
 int files_init(PyObject *module)
 {
     PyObject *posix = PyImport_ImportModule("posix");
@@ -234,8 +284,13 @@ int files_init(PyObject *module)
     posix_read = PyObject_GetAttrString(posix, "read");
     posix_write = PyObject_GetAttrString(posix, "write");
     posix_close = PyObject_GetAttrString(posix, "close");
+    posix_readinto = PyObject_HasAttrString(posix, "readinto")
+                         ? PyObject_GetAttrString(posix, "readinto")
+                         : NULL;
     Py_DECREF(posix);
     if (!posix_read || !posix_write || !posix_close)
+        return -1;
+    if (posix_readinto && PyModule_AddFunctions(module, newer_functions) < 0)
         return -1;
     return PyModule_AddFunctions(module, functions);
 }

@@ -34,6 +34,45 @@ static PyObject *throws(Timeout *self)
     return e;
 }
 
+void timeout_raise_given(Timeout *self)
+{
+    PyObject *e = throws(self);
+    if (PyExceptionInstance_Check(e))
+        exception_set(Py_NewRef(e));
+    else if (PyExceptionClass_Check(e))
+        PyErr_SetNone(e);
+    else
+        PyErr_Format(PyExc_TypeError,
+                     "exceptions must be classes, or instances, not %s",
+                     Py_TYPE(e)->tp_name);
+}
+
+/* Whether the exception that is set is e; then it is cleared. */
+static bool caught(PyObject *e)
+{
+    PyObject *exception = exception_take();
+    if (exception == e) {
+        Py_DECREF(exception);
+        return true;
+    }
+    exception_set(exception);
+    return false;
+}
+
+enum core_wait_result timeout_settle_object(PyObject *timeout,
+                                            enum core_wait_result r)
+{
+    Timeout *self = (Timeout *)timeout;
+    timeout_cancel(self);
+    if (r == CORE_FAILED && caught(timeout))
+        r = CORE_TIMED_OUT;
+    if (r == CORE_TIMED_OUT && throws(self) != timeout) {
+        timeout_raise_given(self);
+        r = CORE_FAILED;
+    }
+    return r;
+}
+
 static void disarm(Timeout *self)
 {
     struct hub *hub = self->target->green->thread->hub;

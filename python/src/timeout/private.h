@@ -27,6 +27,9 @@ static inline bool timeout_pending(const Timeout *self)
  * has no seconds. -1 with an exception: pending already, or no number. */
 int timeout_start(Timeout *self);
 
+/* Raise self, or what it was given to raise. */
+void timeout_raise_given(Timeout *self);
+
 /* Do not raise it after all; nothing if it is not pending. */
 void timeout_cancel(Timeout *self);
 

@@ -14,6 +14,11 @@ static PyObject *sleep_for(struct py_thread *t, PyObject *seconds, bool ref)
     if (argument_deadline(seconds, &deadline) < 0)
         return NULL;
     assert(!PyErr_Occurred());
+    if (deadline == 0) {
+        if (wait_turn(t) < 0)
+            return NULL;
+        Py_RETURN_NONE;
+    }
     t->hub->unref += !ref;
     enum core_wait_result r;
     do

@@ -9,8 +9,8 @@
 void timeout_raise(PyObject *seconds)
 {
     assert(!PyErr_Occurred());
-    if (seconds && PyObject_TypeCheck(seconds, &Timeout_Type)) {
-        PyErr_SetObject((PyObject *)&Timeout_Type, seconds);
+    if (timeout_is_object(seconds)) {
+        timeout_raise_given((Timeout *)seconds);
         return;
     }
     PyObject *e = seconds

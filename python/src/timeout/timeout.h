@@ -17,10 +17,31 @@
  * deadline. -1 with an exception. */
 int timeout_deadline(PyObject *timeout, int64_t *deadline);
 
-/* Raise Timeout(seconds); NULL: Timeout(). */
+/* Raise Timeout(seconds); NULL: Timeout(). A Timeout is raised itself, or what
+ * it was given to raise. */
 void timeout_raise(PyObject *seconds);
 
 extern PyTypeObject Timeout_Type;
+
+static inline bool timeout_is_object(PyObject *timeout)
+{
+    return unlikely(timeout && PyObject_TypeCheck(timeout, &Timeout_Type));
+}
+
+/* timeout is a Timeout, which has had its use. */
+enum core_wait_result timeout_settle_object(PyObject *timeout,
+                                            enum core_wait_result r);
+
+/* What a wait with the argument timeout has come to: r, but where a Timeout has
+ * raised itself there it has timed out, and one that was given an exception to
+ * raise fails with that. */
+static inline enum core_wait_result timeout_settle(PyObject *timeout,
+                                                   enum core_wait_result r)
+{
+    return likely(timeout == Py_None) || !timeout_is_object(timeout)
+               ? r
+               : timeout_settle_object(timeout, r);
+}
 
 int timeout_init(PyObject *module);
 

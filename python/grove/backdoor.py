@@ -1,0 +1,116 @@
+"""A server that gives whoever connects an interactive Python in this process.
+
+Everything may be done there: listen where only you can connect.
+"""
+
+import builtins
+import sys
+from code import InteractiveConsole
+from typing import Any
+
+from grove._core import getcurrent
+from grove.server import StreamServer
+
+__all__ = ["BackdoorServer"]
+
+#: The file of each greenlet that is at a console.
+_files: dict[Any, Any] = {}
+
+
+class _Stream:
+    """A standard stream: at a console its connection, elsewhere what it was."""
+
+    def __init__(self, replaced: Any) -> None:
+        self._replaced = replaced
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_files.get(getcurrent(), self._replaced), name)
+
+    def __iter__(self) -> Any:
+        return iter(_files.get(getcurrent(), self._replaced))
+
+
+_NAMES = ("stdin", "stdout", "stderr")
+
+
+def _enter(file: Any) -> None:
+    for name in _NAMES:
+        stream = getattr(sys, name)
+        if not isinstance(stream, _Stream):
+            setattr(sys, name, _Stream(stream))
+    _files[getcurrent()] = file
+
+
+def _leave() -> None:
+    del _files[getcurrent()]
+    for name in () if _files else _NAMES:
+        stream = getattr(sys, name)
+        if isinstance(stream, _Stream):  # unless somebody has replaced it since
+            setattr(sys, name, stream._replaced)
+
+
+class _Console(InteractiveConsole):
+    """Reads lines from a connection and writes to it."""
+
+    def __init__(self, file: Any, names: dict[str, Any]) -> None:
+        super().__init__(names)
+        self._file = file
+
+    def raw_input(self, prompt: str = "") -> str:
+        """The next line."""
+        self._file.write(prompt)
+        self._file.flush()
+        line = self._file.readline()
+        if not line:
+            raise EOFError
+        return line.rstrip("\r\n")
+
+    def write(self, data: str) -> None:
+        """What the console has to say."""
+        self._file.write(data)
+        self._file.flush()
+
+
+class BackdoorServer(StreamServer):
+    """Serves interactive Python: telnet or netcat will do.
+
+    Args:
+        listener: as of StreamServer.
+        locals: names that each console has; their changes are that console's.
+        banner: what it says first.
+        server_args: of StreamServer.
+
+    quit() and exit() end the connection, not the process.
+    """
+
+    def __init__(
+        self,
+        listener: Any,
+        locals: dict[str, Any] | None = None,
+        banner: str | None = None,
+        **server_args: Any,
+    ) -> None:
+        super().__init__(listener, **server_args)
+        self.locals = {"__doc__": None, "__name__": "__console__", **(locals or {})}
+        self.banner = banner
+
+    def _create_interactive_locals(self) -> dict[str, Any]:
+        return {**self.locals, "__builtins__": builtins}
+
+    def handle(self, conn: Any, _address: Any) -> None:
+        """One connection, from the banner to its end."""
+        file = conn.makefile(mode="rw", encoding="utf-8", errors="replace")
+        _enter(file)
+        try:
+            console = _Console(file, self._create_interactive_locals())
+            console.interact(self.banner, exitmsg="")
+        except SystemExit:
+            pass  # of the connection only
+        except (OSError, ValueError):
+            pass  # the peer has gone, or the code has closed its stdin
+        finally:
+            _leave()
+            try:
+                file.close()
+            except OSError:
+                pass
