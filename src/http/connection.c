@@ -3,6 +3,7 @@
  * stream's thread.
  */
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "http/http.h"
@@ -49,15 +50,24 @@ void http_init(grove_http *h, grove_stream *stream, int kind,
     h->ended = true;
 }
 
+/* Whether the socket has nothing for us. (What is in the stream's buffer is the
+ * message under way, so that grove_connection_rest would not tell.) */
+static bool is_silent(const grove_http *h)
+{
+    char byte;
+    int error = errno;
+    ssize_t n =
+        recv(grove_stream_fd(h->stream), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    bool silent = n < 0 && errno == EAGAIN;
+    errno = error;
+    return silent;
+}
+
 bool http_is_last(const grove_http *h)
 {
-    grove_connection *c = h->connection;
-    if (!c || !grove_server_is_stopping(c->server) ||
-        grove_stream_buffered(h->stream) > h->held)
-        return false;
-    bool last = grove_connection_rest(c, true) < 0;
-    grove_connection_rest(c, false);
-    return last;
+    const grove_connection *c = h->connection;
+    return c && grove_server_is_stopping(c->server) &&
+           grove_stream_buffered(h->stream) <= h->held && is_silent(h);
 }
 
 void http_end(grove_http *h)

@@ -40,8 +40,16 @@ struct server_connection {
     grove_fiber *fiber;                    /* a reference */
     int socket;   /* its descriptor, also when a stream has it */
     bool resting; /* it waits for a request: see grove_connection_rest */
+    struct server_reader *reader; /* reads it ahead; NULL: nobody does */
     struct sockaddr_storage peer; /* of this only what is used is moved */
     struct hub_message dealt;     /* while it is on its way to its hub */
+};
+
+/* Who reads a connection ahead of its function: a stream. */
+struct server_reader {
+    struct server_connection *connection; /* NULL: it has ended */
+    /* Whether something is here that came and was not read yet. */
+    bool (*has_more)(const struct server_reader *reader);
 };
 
 /* What a hub has of a server. */
@@ -124,6 +132,9 @@ int server_serve(grove_server *server, int fd, const struct sockaddr *peer,
 int server_begin(struct server_connection *c);
 /* c, which is not served, is closed and freed. */
 void server_refuse(struct server_connection *c);
+/* reader, whose has_more is set, reads c ahead, or does not any more. */
+void server_read_ahead(grove_connection *c, struct server_reader *reader);
+void server_read_no_more(struct server_reader *reader);
 /* On the hub: what the stop of a server does to a share's connections. */
 void server_disturb(struct server_share *share);
 void server_kill(struct server_share *share);

@@ -47,6 +47,8 @@ static void finish(struct server_connection *c)
     assert(!c->next || c->next->prev == c);
     if (c->public.fd >= 0) /* or a stream has it */
         net_close(c->public.fd);
+    if (c->reader) /* which outlives it */
+        server_read_no_more(c->reader);
     if (c->prev)
         c->prev->next = c->next;
     else
@@ -157,6 +159,7 @@ int server_serve(grove_server *server, int fd, const struct sockaddr *peer,
     c->share = share;
     c->socket = fd;
     c->resting = false;
+    c->reader = NULL;
     c->public = (grove_connection){
         .fd = fd,
         .peer_size = peer_size,
@@ -174,10 +177,32 @@ int server_serve(grove_server *server, int fd, const struct sockaddr *peer,
 
 /* ---- resting ------------------------------------------------------------------ */
 
+void server_read_ahead(grove_connection *public, struct server_reader *reader)
+{
+    struct server_connection *c =
+        container_of(public, struct server_connection, public);
+    assert(!c->reader && reader->has_more);
+    c->reader = reader;
+    reader->connection = c;
+}
+
+void server_read_no_more(struct server_reader *reader)
+{
+    struct server_connection *c = reader->connection;
+    assert(!c || c->reader == reader);
+    if (c)
+        c->reader = NULL;
+    reader->connection = NULL;
+}
+
 /* Whether there is nothing to be read, nor an end or error. */
 static bool is_silent(const struct server_connection *c)
 {
     char byte;
+    if (c->reader && c->reader->has_more(c->reader))
+        return false;
+    if (c->public.tls && tls_ops_of(c->public.tls)->has_more(c->public.tls))
+        return false;
     int error = errno;
     ssize_t n = recv(c->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     bool silent = n < 0 && errno == EAGAIN;

@@ -30,6 +30,9 @@ struct tls_ops {
                         unsigned *direction);
     ssize_t (*try_write)(grove_tls *tls, const void *buf, size_t len,
                          unsigned *direction);
+    /* Whether something came that was not read yet, a part of a record maybe.
+     */
+    bool (*has_more)(const grove_tls *tls);
     int (*await)(grove_tls *tls, unsigned direction, int64_t deadline);
 };
 

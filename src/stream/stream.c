@@ -76,15 +76,25 @@ int grove_stream_new(grove_stream **out, int fd, const grove_stream_attr *attr)
     return grove_stream_new_tls(out, NULL, fd, attr);
 }
 
+/* What has been read is a part of a request, or one that is not served yet. */
+static bool has_more(const struct server_reader *ahead)
+{
+    struct grove_stream *s = container_of(ahead, struct grove_stream, ahead);
+    return stream_buffer_count(&s->in) > 0 ||
+           (s->tls && tls_ops_of(s->tls)->has_more(s->tls));
+}
+
 int grove_stream_new_connection(grove_stream **out, grove_connection *c,
                                 const grove_stream_attr *attr)
 {
     int r = grove_stream_new_tls(out, c->tls, c->fd, attr);
-    if (r == 0) {
-        c->fd = -1;
-        c->tls = NULL;
-    }
-    return r;
+    if (r < 0)
+        return r;
+    c->fd = -1;
+    c->tls = NULL;
+    (*out)->ahead.has_more = has_more;
+    server_read_ahead(c, &(*out)->ahead);
+    return 0;
 }
 
 /* ---- the end ---------------------------------------------------------------- */
@@ -94,6 +104,7 @@ static void free_unless_used(struct grove_stream *s)
     assert(s->closed);
     if (s->reading || s->writing || s->guests)
         return;
+    server_read_no_more(&s->ahead);
     if (s->tls)
         tls_ops_of(s->tls)->free(s->tls);
     stream_buffer_end(&s->in);

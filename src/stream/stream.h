@@ -32,6 +32,7 @@
 #define GROVE_STREAM_STREAM_H
 
 #include "net/net.h"
+#include "net/server.h"
 #include "net/tls_ops.h"
 
 /* ---- buffer.c ------------------------------------------------------------- */
@@ -77,18 +78,20 @@ struct grove_stream {
     uint32_t closes; /* of fd's number when the stream was made */
     grove_tls *tls;  /* owned; NULL: without TLS */
     struct stream_buffer in, out;
-    uint64_t received;  /* see grove_stream_stats */
-    uint64_t taken;     /* likewise */
-    bool socket;        /* fd is one */
-    bool auto_flush;    /* before a wait for input `out` is sent */
-    bool ended;         /* the peer has sent its last byte */
-    bool finished;      /* we have told the peer that no more comes */
-    bool reading;       /* a fiber is in a call that reads */
-    bool writing;       /* a fiber is in a call that writes */
-    bool flushing;      /* it is one that reads, and flushes before */
-    grove_link held_up; /* writers that wait for the end of that */
-    bool closed;        /* or being closed: nobody enters any more */
-    unsigned guests;    /* fibers that let others run before they enter */
+    struct server_reader ahead; /* of the connection of a server that it was
+                                   made of */
+    uint64_t received;          /* see grove_stream_stats */
+    uint64_t taken;             /* likewise */
+    bool socket;                /* fd is one */
+    bool auto_flush;            /* before a wait for input `out` is sent */
+    bool ended;                 /* the peer has sent its last byte */
+    bool finished;              /* we have told the peer that no more comes */
+    bool reading;               /* a fiber is in a call that reads */
+    bool writing;               /* a fiber is in a call that writes */
+    bool flushing;              /* it is one that reads, and flushes before */
+    grove_link held_up;         /* writers that wait for the end of that */
+    bool closed;                /* or being closed: nobody enters any more */
+    unsigned guests; /* fibers that let others run before they enter */
 };
 
 /* Whether fd still is what the stream was made over. */

@@ -183,5 +183,6 @@ const struct tls_ops tls_ops_table = {
     .shutdown = grove_tls_shutdown_until,
     .try_read = tls_try_read,
     .try_write = tls_try_write,
+    .has_more = tls_has_more,
     .await = tls_await,
 };

@@ -194,6 +194,11 @@ ssize_t tls_try_read(grove_tls *tls, void *buf, size_t len, unsigned *direction)
     return -1;
 }
 
+bool tls_has_more(const grove_tls *tls)
+{
+    return SSL_has_pending(tls->ssl);
+}
+
 int tls_await(grove_tls *tls, unsigned direction, int64_t deadline)
 {
     if (take(tls, &tls->reading, deadline) < 0)

@@ -186,6 +186,7 @@ ssize_t tls_try_read(grove_tls *tls, void *buf, size_t len,
                      unsigned *direction);
 ssize_t tls_try_write(grove_tls *tls, const void *buf, size_t len,
                       unsigned *direction);
+bool tls_has_more(const grove_tls *tls);
 int tls_await(grove_tls *tls, unsigned direction, int64_t deadline);
 
 /* ---- connection.c -------------------------------------------------------- */

@@ -505,6 +505,53 @@ static void a_stop_answers_what_was_asked(void **state)
     grove_server_release(server);
 }
 
+static grove_stream *first_rests;
+
+static void rest_by_lines(grove_connection *c)
+{
+    grove_stream *stream;
+    char *line;
+    assert_int_equal(grove_stream_new_connection(&stream, c, NULL), 0);
+    if (!first_rests)
+        first_rests = stream;
+    while (grove_connection_rest(c, true) == 0 &&
+           grove_stream_read_line(stream, &line, NULL, 0) == 1) {
+        grove_connection_rest(c, false);
+        assert_int_equal(grove_stream_printf(stream, "<%s>\n", line), 0);
+        assert_int_equal(grove_stream_flush(stream), 0);
+    }
+    grove_stream_close(stream);
+}
+
+/* Of one half a request is in its stream's buffer, of the other nothing came.
+ */
+static void half_a_request_is_served(void **state)
+{
+    (void)state;
+    grove_server *server = start((grove_server_attr){0}, rest_by_lines);
+    int half = connect_to(server);
+    wait_active(server, 1);
+    int none = connect_to(server);
+    char buf[8] = "";
+    struct stop stop = {server, GROVE_NEVER};
+    struct call c = {.make = make_stop, .name = "stop", .more = &stop};
+    wait_active(server, 2);
+    assert_int_equal(write(half, "he", 2), 2);
+    while (grove_stream_buffered(first_rests) < 2)
+        grove_sleep(MS / 10);
+    start_parked(&c);
+    expect_closed(none);
+    assert_int_equal(write(half, "y\n", 2), 2);
+    assert_int_equal(
+        grove_recv_until(half, buf, 6, MSG_WAITALL, grove_now() + HANG), 6);
+    assert_string_equal(buf, "<hey>\n");
+    expect_closed(half);
+    expect_result(&c, 0);
+    grove_close(half);
+    grove_close(none);
+    grove_server_release(server);
+}
+
 static void stop_itself(grove_connection *c)
 {
     struct counts *mine = c->arg;
@@ -683,6 +730,7 @@ int main(void)
         cmocka_unit_test(they_are_killed_again),
         cmocka_unit_test(a_stop_after_a_kill_kills_on),
         cmocka_unit_test(a_stop_answers_what_was_asked),
+        cmocka_unit_test(half_a_request_is_served),
         cmocka_unit_test(a_connection_that_is_killed_unrun_is_closed),
         cmocka_unit_test(a_connection_cannot_wait_for_itself),
         cmocka_unit_test(a_stop_that_ends_early_is_made_again),
