@@ -76,8 +76,9 @@ bool hub_take_kill(struct grove_fiber *f)
  * behind as well, and looking at that one is cheap. */
 #define SOON (100 * GROVE_MILLISECOND)
 
-/* f is going to be woken at deadline, if that is yet to come or looks says that
- * it does not matter: whether it is. */
+/* f is going to be woken at deadline, if that is yet to come, or it looks: then
+ * one that has passed is waited for all the same, until the loop looks around.
+ * Whether it is. */
 __attribute__((noinline)) static bool
 set_timer(struct hub *hub, struct grove_fiber *f, int64_t deadline, bool looks)
 {
@@ -89,8 +90,6 @@ set_timer(struct hub *hub, struct grove_fiber *f, int64_t deadline, bool looks)
     return true;
 }
 
-/* looks: a deadline that has passed is waited for all the same, until the loop
- * looks around. */
 __attribute__((always_inline)) static inline int wait_for(struct hub *hub,
                                                           int64_t deadline,
                                                           const char *what,

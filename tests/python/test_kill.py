@@ -1,6 +1,8 @@
 """kill, killall and throw."""
 
 import grove
+import grove.hub
+import grove.pool
 import pytest
 from grove import Greenlet
 
@@ -53,8 +55,6 @@ def test_kill_never_raises(errors):
     assert g.kill(timeout=0.01) is None
     assert not g.dead
     assert g.kill(block=False) is None
-    assert g.kill(3, timeout=0.01) is None
-    assert issubclass(errors[-1][1], TypeError)
     g.kill(ValueError)
     assert isinstance(g.exception, ValueError)
 
@@ -201,3 +201,59 @@ def test_killing_a_woken_one():
     grove.sleep(0)
     g.kill()
     assert seen == ["exit"]
+
+
+def test_what_cannot_be_thrown_ends_it_by_a_type_error(errors):
+    for kill in (lambda g: g.kill(1), lambda g: grove.killall([g], 1)):
+        for begun in (False, True):
+            g = grove.spawn(grove.sleep, 60)
+            if begun:
+                grove.sleep(0)
+            kill(g)
+            assert g.dead and isinstance(g.exception, TypeError)
+    assert [kind for _, kind, _, _ in errors] == [TypeError] * 4
+
+
+def test_with_calls_what_is_overridden():
+    calls = []
+
+    class Mine(grove.Greenlet):
+        def join(self, *args):
+            calls.append("join")
+            super().join(*args)
+
+        def kill(self, *args):
+            calls.append(("kill", *args))
+            super().kill(*args)
+
+    with Mine.spawn(len, ()):
+        pass
+    error = ValueError()
+    with pytest.raises(ValueError), Mine.spawn(grove.sleep, 60):
+        raise error
+    assert calls == ["join", ("kill", grove.GreenletExit), ("kill", error)]
+
+
+def test_spawn_later_without_a_function():
+    with pytest.raises(TypeError):
+        grove.spawn_later(1)
+
+
+def test_a_waiter_keeps_what_it_is_given_outside_the_hub():
+    waiter = grove.hub.Waiter()
+    waiter.switch(1)
+    assert waiter.ready() and waiter.get() == 1
+    waiter.throw(ValueError)
+    with pytest.raises(ValueError):
+        waiter.get()
+
+
+def test_a_second_killone_returns_at_once():
+    group = grove.pool.Group()
+    g = group.spawn(grove.sleep, 60)
+    grove.sleep(0)
+    group.killone(g, block=False)
+    group.killone(g)
+    assert not g.dead
+    group.join()
+    assert g.dead

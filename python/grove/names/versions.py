@@ -7,8 +7,8 @@ grove_version = "0.1.0"
 
 #: Of the gevent whose interface this is: programs look at it to learn what they
 #: may call.
-__version__ = "24.11.1"
+__version__ = "26.5.1"
 
 _VersionInfo = namedtuple("version_info", "major minor micro releaselevel serial")
 
-version_info = _VersionInfo(24, 11, 1, "final", 0)
+version_info = _VersionInfo(26, 5, 1, "final", 0)

@@ -223,7 +223,9 @@ static PyObject *green_spawn_later(PyObject *cls, PyObject *const *args,
                         "'seconds'");
         return NULL;
     }
-    if (n > 1 && args[1] != Py_None && !PyCallable_Check(args[1])) {
+    bool missing = n == 1 && !names && cls == (PyObject *)&Greenlet_Type;
+    if (missing ||
+        (n > 1 && args[1] != Py_None && !PyCallable_Check(args[1]))) {
         refuse_run();
         return NULL;
     }

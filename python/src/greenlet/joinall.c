@@ -262,7 +262,7 @@ static int kill_soon(PyObject *g, PyObject *spec, struct green_killer *killer)
 {
     if (check_greenlet(g) < 0)
         return -1;
-    PyObject *exception = green_exception(spec);
+    PyObject *exception = green_kill_exception(spec);
     if (!exception)
         return -1;
     int r = 0;

@@ -269,12 +269,11 @@ static PyObject *green_throw(PyObject *self, PyObject *args)
 
 /* ---- killing ------------------------------------------------------------- */
 
-/* What cannot be thrown is reported, as it would be by the throw. */
-static PyObject *exception_to_kill(Greenlet *g, PyObject *spec)
+PyObject *green_kill_exception(PyObject *spec)
 {
     PyObject *exception = green_exception(spec);
-    if (!exception)
-        hub_object_report(green_state(g)->thread, (PyObject *)g);
+    if (!exception && PyErr_ExceptionMatches(PyExc_TypeError))
+        exception = exception_take();
     return exception;
 }
 
@@ -287,9 +286,9 @@ static int kill_greenlet(Greenlet *g, PyObject *spec, int block,
     int64_t deadline;
     if (block && timeout_deadline(timeout, &deadline) < 0)
         return -1;
-    PyObject *exception = exception_to_kill(g, spec);
+    PyObject *exception = green_kill_exception(spec);
     if (!exception)
-        return 0;
+        return -1;
     bool mine = thread_self() == t;
     int r = 0;
     if (!mine || !green_kill_unstarted(g, exception)) {
@@ -339,18 +338,24 @@ static PyObject *green_enter(PyObject *self, PyObject *none)
     return Py_NewRef(self);
 }
 
-/* Leaving waits for it; leaving by an exception kills it by the same. */
+static int done(PyObject *result)
+{
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
+/* join and kill may be overridden. Leaving waits for it; leaving by an
+ * exception kills it by the same. */
 static PyObject *green_exit(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
     if (arguments_count("__exit__", n, 3, 3) < 0)
         return NULL;
-    Greenlet *g = (Greenlet *)self;
     PyObject *spec = PyExc_GreenletExit;
     if (args[0] != Py_None)
         spec = args[1] != Py_None ? args[1] : args[0];
-    else if (join_checked(g, Py_None) < 0)
+    else if (done(PyObject_CallMethod(self, "join", NULL)) < 0)
         return NULL;
-    if (kill_greenlet(g, spec, 1, Py_None) < 0)
+    if (done(PyObject_CallMethod(self, "kill", "(O)", spec)) < 0)
         return NULL;
     Py_RETURN_NONE;
 }

@@ -170,6 +170,10 @@ int green_join(struct py_thread *t, Greenlet *g, int64_t deadline);
  * instance or a tuple (type, value, tb). NULL with TypeError. */
 PyObject *green_exception(PyObject *spec);
 
+/* The same; where spec is none, the TypeError is what kills. NULL with another
+ * exception. */
+PyObject *green_kill_exception(PyObject *spec);
+
 /* What a wait for g with the argument timeout has come to: r, 0 or -1 with an
  * exception, as timeout_settle has it. */
 int green_settle(Greenlet *g, PyObject *timeout, int r);

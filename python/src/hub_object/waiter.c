@@ -1,7 +1,7 @@
 /*
  * Waiter: one greenlet waits in get() until somebody in the Hub passes it a
  * value by switch() or an exception by throw(). What is passed before it waits
- * is kept for it.
+ * is kept for it, and may come from anywhere.
  */
 #include "hub_object/private.h"
 
@@ -95,7 +95,7 @@ static PyObject *came_back(Waiter *w, PyObject *result)
 static PyObject *waiter_switch(PyObject *self, PyObject *value)
 {
     Waiter *w = (Waiter *)self;
-    if (check_in_hub(w) < 0)
+    if (w->waiting && check_in_hub(w) < 0)
         return NULL;
     if (w->waiting)
         return came_back(w,
@@ -146,7 +146,7 @@ static PyObject *made_exception(PyObject *args)
 static PyObject *waiter_throw(PyObject *self, PyObject *args)
 {
     Waiter *w = (Waiter *)self;
-    if (check_in_hub(w) < 0)
+    if (w->waiting && check_in_hub(w) < 0)
         return NULL;
     PyObject *exception = made_exception(args);
     if (!exception)
