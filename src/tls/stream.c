@@ -213,9 +213,9 @@ ssize_t grove_tls_read_until(grove_tls *tls, void *buf, size_t len,
 {
     if (handshake(tls, deadline) < 0)
         return -1;
+    net_count_call();
     if (len == 0)
         return 0;
-    net_count_call();
     if (take(tls, &tls->reading, deadline) < 0)
         return -1;
     ssize_t n = read_some(tls, buf, len, deadline);

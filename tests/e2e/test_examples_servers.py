@@ -525,3 +525,22 @@ def test_key_value_server_refuses_nonsense(
         assert key_values.recv(1) == b""
     except ConnectionResetError:
         pass  # it has not read all of the nonsense
+
+
+def test_http_proxy_drops_an_upgrade(http_proxy: int):
+    connection = http.client.HTTPConnection("127.0.0.1", http_proxy, timeout=20)
+    headers = {
+        "Upgrade": "h2c",
+        "Connection": "Upgrade, HTTP2-Settings",
+        "HTTP2-Settings": "AAMAAABkAARAAAAAAAIAAAAA",
+    }
+    connection.request("GET", "/", headers=headers)
+    response = connection.getresponse()
+    assert (response.status, response.read()) == (200, b"")
+
+
+def test_http_proxy_with_more_fields_than_it_passes_on(http_proxy: int):
+    connection = http.client.HTTPConnection("127.0.0.1", http_proxy, timeout=20)
+    connection.request("GET", "/", headers={f"X-{i}": "x" for i in range(40)})
+    response = connection.getresponse()
+    assert (response.status, response.read()) == (431, b"")
