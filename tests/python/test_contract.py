@@ -137,7 +137,7 @@ MEMBERS = {
 }
 
 #: Modules that later parts of the package bring.
-LATER = {"builtins", "resolver", "backdoor"}
+LATER = {"resolver"}
 
 
 def module_of(name):
