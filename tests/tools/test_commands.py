@@ -9,7 +9,7 @@ import pytest
 
 from build_tree import ROOT
 
-SCRIPTS = ["setup", "build", "check", "check-debian", "bench", "demo"]
+SCRIPTS = ["setup", "build", "check", "check-debian", "check-fresh", "bench", "demo"]
 
 
 def run(*command: object, **environment: str) -> subprocess.CompletedProcess:

@@ -61,8 +61,23 @@ exec chroot "$root" env -i HOME=/root TERM="${TERM-dumb}" LANG=C.UTF-8 \
 INSIDE = ["sh", "-c", 'cd /src && exec "$@"', "sh"]
 
 
+CANNOT_RUN = 77  # the exit status of a tool that met CannotRun
+
+
 class CannotRun(Exception):
     """This machine, or the archive, does not let us; the text is for people."""
+
+
+def require_machine() -> None:
+    """Raises CannotRun on a machine that makes no roots."""
+    if os.geteuid() != 0:
+        raise CannotRun("a root is made and entered as root only, and this is not")
+    if not shutil.which("mmdebstrap"):
+        raise CannotRun("mmdebstrap is missing: apt-get install mmdebstrap")
+    unshare = ["unshare", "--mount", "--pid", "--fork", "true"]
+    tried = subprocess.run(unshare, capture_output=True, text=True)
+    if tried.returncode != 0:
+        raise CannotRun(f"namespaces are refused: {tried.stderr.strip()}")
 
 
 def default_place() -> Path:
@@ -126,8 +141,8 @@ class Root:
     def remove(self) -> None:
         self._remove(self.path)
 
-    def make(self) -> None:
-        """Make it with what every Debian has, and apt."""
+    def make(self, packages: Sequence[str] = ()) -> None:
+        """Make it with what every Debian has, apt, and packages."""
         self._require_archive()
         new = self.path.with_suffix(".new")
         self._remove(new)
@@ -136,6 +151,7 @@ class Root:
             ["mmdebstrap", "--mode=root", "--variant=minbase"]
             + [f"--aptopt={ANY_DATE[1].replace('=', ' ')}"]
             + [f"--dpkgopt={option}" for option in DPKG]
+            + [f"--include={package}" for package in packages]
             + [self.release, str(new), self._mirror],
             f"mmdebstrap could not make a root of {self.release}",
             fresh=True,
