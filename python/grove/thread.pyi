@@ -1,3 +1,4 @@
+import sys
 from _thread import TIMEOUT_MAX as TIMEOUT_MAX
 from _thread import error as error
 from _thread import get_native_id as get_native_id
@@ -9,6 +10,33 @@ from typing_extensions import Self, final
 
 import grove.lock
 from grove.lock import BoundedSemaphore
+
+__all__ = [
+    "LockType",
+    "RLock",
+    "TIMEOUT_MAX",
+    "allocate",
+    "allocate_lock",
+    "error",
+    "exit",
+    "exit_thread",
+    "get_ident",
+    "get_native_id",
+    "interrupt_main",
+    "stack_size",
+    "start_new",
+    "start_new_thread",
+]
+
+if sys.version_info >= (3, 13):
+    from _thread import daemon_threads_allowed as daemon_threads_allowed
+
+    __all__ += ["daemon_threads_allowed", "lock", "start_joinable_thread"]
+
+if sys.version_info >= (3, 14):
+    from _thread import set_name as set_name
+
+    __all__ += ["set_name"]
 
 @final
 class LockType(BoundedSemaphore):
