@@ -467,6 +467,9 @@ static struct rlimit leave_descriptors(int count)
 static void descriptors_that_run_out(void **state)
 {
     (void)state;
+    if (getenv("GROVE_UNDER_VALGRIND"))
+        unit_skip("beyond the limit valgrind closes what accept4 has accepted, "
+                  "so that its client is lost; it runs without");
     int before = open_descriptors();
     grove_server *server =
         start((grove_server_attr){.name = NULL}, endless, NULL);
