@@ -671,9 +671,9 @@ def test_the_modules_imported_before_and_after(when):
             assert list(green.map(abs, range(-9, 0))) == list(range(9, 0, -1))
         assert asyncio.run(asyncio.to_thread(get)) == get()
         assert grove.get_hub().loop.default
-        # Look-ups on threads of ours.
-        import socket
-        socket.getaddrinfo("localhost", 80)
+        # Threads of ours, on which names are looked up.
+        from grove.threads.offload import run_in_thread
+        assert run_in_thread(get) != get()
         """),
         begin="",
     )
