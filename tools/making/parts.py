@@ -315,6 +315,6 @@ PARTS: dict[str, Part] = {
     "docs": PythonTests(
         "the manual, the documents, the layout of the code",
         "tests/docs",
-        needs=["src", "man"],
+        needs=["src", "man", "python"],
     ),
 }
