@@ -29,7 +29,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "os/helper.h"
+#include "os/native_thread.h"
 
 /* Address space of the thread, which makes three system calls. Sanitizers and
  * large thread-local storage are to fit. */
@@ -69,7 +69,7 @@ static void *watch(void *arg)
     await_end(pid);
     tell(end);
     close(end);
-    helper_ends();
+    native_thread_ends();
     return NULL;
 }
 
@@ -79,7 +79,7 @@ static int start_watch(const struct child *c)
     if (w.end < 0)
         return -errno;
     sem_init(&w.taken, 0, 0);
-    int r = -helper_start(watch, &w, STACK);
+    int r = -native_thread_start(watch, &w, STACK);
     if (r < 0)
         close(w.end);
     else

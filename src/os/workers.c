@@ -37,7 +37,7 @@
 #include <stdlib.h>
 
 #include "fiber/log.h"
-#include "os/helper.h"
+#include "os/native_thread.h"
 
 #define DEFAULT_MAX 64
 
@@ -248,7 +248,7 @@ static void *work(void *arg)
     pool.threads--;
     workers_unlock();
     pthread_cond_destroy(&self.wake);
-    helper_ends();
+    native_thread_ends();
     return NULL;
 }
 
@@ -274,7 +274,7 @@ int workers_submit(struct offload_job *job)
     }
     pool.threads++;
     workers_unlock();
-    int r = helper_start(work, NULL, WORKER_STACK);
+    int r = native_thread_start(work, NULL, WORKER_STACK);
     if (likely(r == 0))
         return 0;
     workers_lock();
@@ -334,7 +334,7 @@ static void catch_up(void)
         workers_unlock();
         if (!more)
             return;
-        if (helper_start(work, NULL, WORKER_STACK) != 0) {
+        if (native_thread_start(work, NULL, WORKER_STACK) != 0) {
             workers_lock();
             pool.threads--;
             workers_unlock();

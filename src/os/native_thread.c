@@ -5,7 +5,7 @@
  * They block all signals: those are for the program's threads. A fork leaves
  * none of them to the child. Any thread may call these.
  */
-#include "os/helper.h"
+#include "os/native_thread.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -23,7 +23,7 @@ static void once_a_process(void)
     pthread_atfork(NULL, NULL, in_child);
 }
 
-int helper_start(void *(*run)(void *arg), void *arg, size_t stack)
+int native_thread_start(void *(*run)(void *arg), void *arg, size_t stack)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_attr_t attr;
@@ -46,7 +46,7 @@ int helper_start(void *(*run)(void *arg), void *arg, size_t stack)
     return r;
 }
 
-void helper_ends(void)
+void native_thread_ends(void)
 {
     unsigned before = atomic_fetch_sub(&hub_helpers, 1);
     assert(before > 0);
