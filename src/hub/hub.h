@@ -65,9 +65,9 @@ struct hub {
     bool keep_stacks; /* when the thread ends: a host's objects point there */
     struct grove_fiber *loop_fiber; /* runs the loop, on a stack of its own */
     int64_t now;                    /* the clock when last looked at */
-    int64_t numbers_due; /* when they are published next (numbers.c) */
-    int64_t
-        refreshed; /* when a C++ runtime was last looked for; 0: not known */
+    int64_t numbers_due;      /* when they are published next (numbers.c) */
+    int64_t refreshed;        /* when a C++ runtime was last looked for; 0: not
+                                 known */
     struct timer_heap timers; /* a claim is each fiber's, and the root's */
     uint64_t next_id;         /* of the fiber that is made next */
     uint64_t identity, identity_end; /* its next one, and the last before which
@@ -131,6 +131,12 @@ static inline struct hub *hub_self(void)
 unsigned hub_processors(void);
 
 /* ---- switching --------------------------------------------------------- */
+
+/* How many switches it has made. */
+static inline uint64_t hub_switches(const struct hub *hub)
+{
+    return hub->switches - (uint64_t)hub->budget;
+}
 
 /* What holds before and after each switch, whichever way it is made; checked in
  * builds with assertions. `from` is about to be left, is no longer called

@@ -49,7 +49,7 @@ int grove_hub_stats(const grove_hub *handle, grove_stats *stats)
     /* Numbers begin at 1, the thread's own stack. */
     uint64_t spawned = hub->next_id - 2 - hub->loop_fibers;
     const grove_stats now = {
-        .switches = hub->switches - (uint64_t)hub->budget,
+        .switches = hub_switches(hub),
         .spawned = spawned,
         .ended = spawned - hub_fibers(hub),
         .live = hub_fibers(hub),

@@ -81,7 +81,7 @@ void hub_numbers_publish(struct hub *hub, int64_t clock)
     atomic_store_explicit(&n->version, version + 1, memory_order_relaxed);
     /* A hub without timers looks at a clock that is a little behind. */
     put(n, TAKEN, (uint64_t)clock > last ? (uint64_t)clock : last);
-    put(n, SWITCHES, hub->switches - (uint64_t)hub->budget);
+    put(n, SWITCHES, hub_switches(hub));
     /* Numbers begin at 1, the thread's own stack. */
     put(n, SPAWNED, hub->next_id - 2 - hub->loop_fibers);
     put(n, LIVE, hub_fibers(hub));

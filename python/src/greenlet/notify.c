@@ -93,11 +93,10 @@ static void queue_first(Greenlet *g, bool in_hub)
     run_queue_push_first(&green_state(g)->thread->hub->queue, run);
 }
 
-/* How many its hub has made. */
+/* How many switches its hub has made. */
 static uint64_t switches(Greenlet *g)
 {
-    const struct hub *hub = green_state(g)->thread->hub;
-    return hub->switches - (uint64_t)hub->budget;
+    return hub_switches(green_state(g)->thread->hub);
 }
 
 /* Where code may run unless it is not the last reference. */

@@ -208,8 +208,7 @@ void linkable_turns_only(struct linkable_turns *turns,
 static inline void linkable_turns_had(struct linkable_turns *turns,
                                       struct linkable_waiter *w)
 {
-    const struct hub *hub = w->thread->hub;
-    turns->last_at = hub->switches - (uint64_t)hub->budget;
+    turns->last_at = hub_switches(w->thread->hub);
 }
 
 /* t ends: so do the turns that its hub has. */
@@ -254,6 +253,19 @@ static inline void linkable_wake(struct linkable_waiter *w)
         linkable_wake_foreign(w);
     else
         hub_wake(w->fiber, 0);
+}
+
+/* In turns: w, which is next in a list, goes out of it. Whether it goes on; one
+ * of another thread does so by itself. */
+static inline bool linkable_has_turn(struct linkable_waiter *w)
+{
+    if (!linkable_is_local(w)) {
+        linkable_wake(w);
+        return false;
+    }
+    ring_remove(&w->at);
+    w->woken = true;
+    return hub_turn_of(w->fiber);
 }
 
 /* ---- the room's part of the module ----------------------------------------- */

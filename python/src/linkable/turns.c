@@ -28,12 +28,6 @@ static void set_run(struct linkable_turns *turns, bool hub)
     turns->run.call = hub ? in_hub : NULL;
 }
 
-/* How many hub has made. */
-static uint64_t switches(const struct hub *hub)
-{
-    return hub->switches - (uint64_t)hub->budget;
-}
-
 static void begin(struct linkable_turns *turns, struct py_thread *t,
                   PyObject *owner)
 {
@@ -59,7 +53,7 @@ void linkable_turns_only(struct linkable_turns *turns,
     assert(!turns->thread && linkable_is_local(w) && !w->woken);
     ring_remove(&w->at);
     w->woken = true;
-    if (unlikely(turns->last_at == switches(w->thread->hub)))
+    if (unlikely(turns->last_at == hub_switches(w->thread->hub)))
         hub_wake_first(w->fiber, 0);
     else
         hub_wake(w->fiber, 0);
@@ -69,7 +63,7 @@ void linkable_turns_begin(struct linkable_turns *turns, struct py_thread *t,
                           PyObject *owner)
 {
     begin(turns, t, owner);
-    if (turns->last_at == switches(t->hub))
+    if (turns->last_at == hub_switches(t->hub))
         run_queue_push_first(&t->hub->queue, &turns->run);
     else
         hub_queue(t->hub, &turns->run);
@@ -103,7 +97,7 @@ static struct grove_fiber *birth(struct run *run)
         if (unlikely(Py_REFCNT(turns->owner) == 1)) {
             run_queue_push_first(queue_of(turns), run);
         } else {
-            turns->last_at = switches(turns->thread->hub);
+            turns->last_at = hub_switches(turns->thread->hub);
             over(turns);
         }
         return f;

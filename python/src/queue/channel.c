@@ -41,17 +41,6 @@ static struct party *first_party(const struct linkable_list *list)
 
 /* ---- handing over -------------------------------------------------------- */
 
-static bool has_turn(struct linkable_waiter *w)
-{
-    if (!linkable_is_local(w)) {
-        linkable_wake(w);
-        return false;
-    }
-    ring_remove(&w->at);
-    w->woken = true;
-    return hub_turn_of(w->fiber);
-}
-
 /* Who has been got from goes on after who has got; one of another thread at
  * once, for this one need not park soon. */
 static void make_due(Channel *self, struct party *putter)
@@ -92,7 +81,7 @@ static enum linkable_next next_turn(struct linkable_turns *turns, bool in_hub,
             next = hand_over(self, putter);
             make_due(self, putter);
         }
-        if (has_turn(&next->waiter)) {
+        if (linkable_has_turn(&next->waiter)) {
             *f = next->waiter.fiber;
             return linkable_empty(&self->due) && !both_there(self)
                        ? LINKABLE_LAST

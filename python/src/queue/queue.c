@@ -36,21 +36,6 @@ static bool getter_may(Queue *self, Py_ssize_t size)
     return !linkable_empty(&self->getters) && size > 0;
 }
 
-/* In turns: takes the first out of list. Whether it goes on; one of another
- * thread looks again by itself, and then there may be more turns. */
-static bool have_turn(struct linkable_list *list, struct grove_fiber **f)
-{
-    struct linkable_waiter *w = linkable_first(list);
-    if (!linkable_is_local(w)) {
-        linkable_wake(w);
-        return false;
-    }
-    ring_remove(&w->at);
-    w->woken = true;
-    *f = w->fiber;
-    return hub_turn_of(w->fiber);
-}
-
 enum linkable_next queue_next_turn(struct linkable_turns *turns, bool in_hub,
                                    struct grove_fiber **f)
 {
@@ -76,8 +61,11 @@ enum linkable_next queue_next_turn(struct linkable_turns *turns, bool in_hub,
     }
     bool puts = putter && (!getter || !self->put_last);
     self->put_last = puts;
-    if (!have_turn(puts ? &self->putters : &self->getters, f))
-        return LINKABLE_OVER;
+    struct linkable_waiter *w =
+        linkable_first(puts ? &self->putters : &self->getters);
+    *f = w->fiber;
+    if (!linkable_has_turn(w))
+        return LINKABLE_OVER; /* (another thread's may begin more turns) */
     return linkable_empty(&self->putters) && linkable_empty(&self->getters)
                ? LINKABLE_LAST
                : LINKABLE_GOES_ON;
