@@ -76,19 +76,11 @@ def seeds() -> Path:
     return folder
 
 
-#: patch_all() says what it does not patch yet: where it is called, in two lines.
-PATCH_WARNING = re.compile(
-    r"^.*: MonkeyPatchWarning: not patched: os, thread, subprocess, signal, queue\..*"
-    r"\n  .*monkey\.patch_all\(.*\n",
-    re.M,
-)
-
-
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., str]:
     """run(program, *arguments): its output, under python -m grove.
 
-    Nothing comes on standard error but what patch_all() says.
+    Nothing comes on standard error.
     """
 
     def run_program(program: Path, *arguments: object, timeout: float = 60) -> str:
@@ -102,9 +94,7 @@ def run(tmp_path: Path) -> Callable[..., str]:
             timeout=timeout,
         )
         assert result.returncode == 0, result.stderr
-        warnings = 1 if "monkey.patch_all(" in program.read_text() else 0
-        rest, found = PATCH_WARNING.subn("", result.stderr)
-        assert (rest, found) == ("", warnings)
+        assert result.stderr == ""
         return result.stdout
 
     return run_program
