@@ -16,7 +16,7 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 #if defined(GROVE_VALGRIND)
-#include <valgrind/valgrind.h>
+#include <valgrind/memcheck.h>
 #endif
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -48,29 +48,44 @@ struct annotation {
 #endif
 };
 
-/* A stack from low (inclusive) to high was mapped. Returns valgrind's id. */
-static inline unsigned annotate_stack(void *low, void *high)
+/* Memory for stacks was mapped. What is in no stack is not to be touched, nor
+ * to be searched for leaks: guards and pages never used would be asked of the
+ * kernel one by one. */
+static inline void annotate_slab(void *base, size_t size)
 {
+    (void)base;
+    (void)size;
 #if defined(GROVE_VALGRIND)
-    return VALGRIND_STACK_REGISTER(low, high);
-#else
+    VALGRIND_MAKE_MEM_NOACCESS(base, size);
+#endif
+}
+
+/* A stack begins at high and grows down to low; from high to end is zero, or
+ * what was left there. Returns valgrind's id. */
+static inline unsigned annotate_stack(void *low, void *high, void *end)
+{
     (void)low;
     (void)high;
+    (void)end;
+#if defined(GROVE_VALGRIND)
+    VALGRIND_MAKE_MEM_UNDEFINED(low, (size_t)((char *)high - (char *)low));
+    VALGRIND_MAKE_MEM_DEFINED(high, (size_t)((char *)end - (char *)high));
+    return VALGRIND_STACK_REGISTER(low, high);
+#else
     return 0;
 #endif
 }
 
-/* Its pages are about to be given back; a is the last fiber's on it. */
+/* Its pages, to end, are about to be given back; a is the last fiber's on it.
+ */
 static inline void annotate_stack_gone(unsigned id, struct annotation *a,
-                                       void *low, void *high)
+                                       void *low, void *high, void *end)
 {
     (void)id;
     (void)a;
     (void)low;
     (void)high;
-#if defined(GROVE_VALGRIND)
-    VALGRIND_STACK_DEREGISTER(id);
-#endif
+    (void)end;
 #if defined(__SANITIZE_ADDRESS__)
     __asan_unpoison_memory_region(low, (size_t)((char *)high - (char *)low));
 #endif
@@ -78,6 +93,10 @@ static inline void annotate_stack_gone(unsigned id, struct annotation *a,
     if (a->tsan)
         __tsan_destroy_fiber(a->tsan);
     a->tsan = NULL;
+#endif
+#if defined(GROVE_VALGRIND)
+    VALGRIND_STACK_DEREGISTER(id);
+    VALGRIND_MAKE_MEM_NOACCESS(low, (size_t)((char *)end - (char *)low));
 #endif
 }
 

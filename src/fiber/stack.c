@@ -215,6 +215,7 @@ static char *map_aligned(size_t size, size_t align)
     if (raw + align > base)
         munmap(base + size, (size_t)(raw + align - base));
     madvise(base, size, MADV_NOHUGEPAGE);
+    annotate_slab(base, size);
     return base;
 }
 
@@ -375,10 +376,12 @@ struct stack *stack_get_cold(struct stack_pool *pool, struct stack_class *class)
     assert((char *)stack > base + class->spare + class->guard &&
            (char *)stack + pool->record_size <=
                base + ((size_t)1 << class->shift));
+    unsigned id = annotate_stack(lowest(class, base), stack,
+                                 base + ((size_t)1 << class->shift));
     stack->base = base;
     stack->class = class;
     stack->live = true;
-    stack->valgrind_id = annotate_stack(lowest(class, base), stack);
+    stack->valgrind_id = id;
     return stack;
 }
 
@@ -425,7 +428,8 @@ static void forget_annotations(struct stack *stack)
 {
     annotate_stack_gone(stack->valgrind_id,
                         &((struct fiber *)stack)->annotation,
-                        lowest(stack->class, stack->base), stack);
+                        lowest(stack->class, stack->base), stack,
+                        stack->base + stack_size(stack));
 }
 
 static void make_cold(struct stack_class *class, struct stack *stack)
