@@ -124,6 +124,7 @@ static void a_deadline_ends_a_join(void **state)
     grove_fiber *f;
     void *value = state;
     assert_int_equal(grove_spawn(&f, sleep_forever, NULL), 0);
+    grove_yield(); /* it has begun, however soon the deadline comes */
     int64_t deadline = grove_now() + GROVE_MILLISECOND;
     assert_int_equal(grove_join_until(f, &value, deadline), -ETIMEDOUT);
     assert_true(grove_now() >= deadline);

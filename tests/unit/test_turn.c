@@ -550,7 +550,7 @@ static void a_kill_in_a_turn_loses_nothing(void **state)
     clock_stop(); /* its turn is over after so many calls, not after so long */
     grove_yield();
     clock_go_on(0);
-    assert_uint_in_range(received, 1, NUMBERS - 1);
+    assert_true(received < NUMBERS); /* none: in its first call's */
     assert_int_equal(grove_kill(f), 0);
     assert_int_equal(grove_join(f, NULL), 0);
     assert_int_equal(received, NUMBERS);
