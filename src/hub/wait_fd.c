@@ -18,6 +18,14 @@ static void wake_waiter(struct loop_wait *wait, int result)
     hub_wake(container_of(wait, struct fd_wait, wait)->fiber, result);
 }
 
+/* *record: the hub's of fd, which the loop watches. */
+static int find_record(struct hub *hub, int fd, struct loop_fd **record)
+{
+    *record = loop_fd(&hub->loop, fd);
+    return likely(*record != NULL) ? loop_register(&hub->loop, *record)
+                                   : -errno;
+}
+
 /* What a wait comes to that has ended with r. */
 static int end_wait(struct loop_fd *record, struct loop_stamp stamp, int r)
 {
@@ -51,10 +59,8 @@ int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
 int hub_wait_fd(struct hub *hub, int fd, unsigned direction, int64_t deadline,
                 const char *what)
 {
-    struct loop_fd *record = loop_fd(&hub->loop, fd);
-    if (unlikely(!record))
-        return -errno;
-    int r = loop_register(&hub->loop, record);
+    struct loop_fd *record;
+    int r = find_record(hub, fd, &record);
     if (unlikely(r < 0))
         return r;
     return hub_wait_record(hub, record, direction, deadline, what);
@@ -62,10 +68,8 @@ int hub_wait_fd(struct hub *hub, int fd, unsigned direction, int64_t deadline,
 
 int hub_wait_either(struct hub *hub, int fd, int64_t deadline, const char *what)
 {
-    struct loop_fd *record = loop_fd(&hub->loop, fd);
-    if (unlikely(!record))
-        return -errno;
-    int r = loop_register(&hub->loop, record);
+    struct loop_fd *record;
+    int r = find_record(hub, fd, &record);
     if (unlikely(r < 0))
         return r;
     if (unlikely(record->always_ready))
