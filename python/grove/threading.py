@@ -13,6 +13,7 @@ from typing import Any
 
 from grove._core import getcurrent, local, sleep
 from grove.event import Event
+from grove.stdlib.handles import HAS_HANDLES, set_handle
 from grove.thread import (
     RLock,
     _make_thread_handle,
@@ -21,7 +22,6 @@ from grove.thread import (
     _ThreadHandle,
     get_ident,
 )
-from grove.stdlib.handles import HAS_HANDLES, set_handle
 from grove.thread import LockType as Lock
 from grove.thread import allocate_lock as _allocate_lock
 

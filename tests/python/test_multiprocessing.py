@@ -211,10 +211,12 @@ def test_semaphores():
 def test_a_worker_has_no_greenlets_but_its_own():
     """Whatever the others wait for, they do not go on in the child."""
     out = run("""
-        pid, said, told = os.getpid(), [], Event()
+        pid, said, told, all_said = os.getpid(), [], Event(), Event()
         read, write = os.pipe()
         def say(word):
             said.append(word)
+            if len(said) == 9:
+                all_said.set()
             if os.getpid() != pid:
                 os.write(2, b"%s runs in the child" % word.encode())
         def waits(word, wait, *args):
@@ -227,7 +229,7 @@ def test_a_worker_has_no_greenlets_but_its_own():
         def work(pipe):
             os.write(write, b"x")
             told.set()
-            time.sleep(0.05)
+            time.sleep(0.05)  # so long that what the parent's wait for is due
             assert grove.spawn(int, "42").get() == 42
             with grove.Timeout(0.001, False):
                 Event().wait()
@@ -260,8 +262,7 @@ def test_a_worker_has_no_greenlets_but_its_own():
         # Not the main greenlet, which is to be left behind too.
         grove.spawn(start).join()
         told.set()
-        while len(said) < 9:
-            time.sleep(0.001)
+        all_said.wait()
         print(*sorted(said))
     """)
     assert out.splitlines() == [

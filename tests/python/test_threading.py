@@ -702,6 +702,7 @@ def test_the_end_waits_for_threads_but_not_for_daemons():
     lines = run("""
         import threading, time
         def late():
+            # What sleeps here still does when the interpreter ends.
             threading.main_thread().join()
             print("main has ended")
             t = threading.Thread(target=lambda: (time.sleep(0.01), print("later")))
@@ -717,6 +718,7 @@ def test_an_executor_is_emptied_at_the_end():
     lines = run("""
         import concurrent.futures, time
         executor = concurrent.futures.ThreadPoolExecutor(2)
+        # Two still sleep when the interpreter ends, and two have not begun.
         for n in range(4):
             executor.submit(lambda n=n: (time.sleep(0.001), print(n)))
         """)

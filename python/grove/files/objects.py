@@ -1,4 +1,4 @@
-"""What the three classes of grove.fileobject have in common.
+"""The three classes of grove.fileobject, and what they have in common.
 
 Each wraps a file of the module io and hands calls on to it; what differs is how
 that file reads and writes. (gevent._fileobjectcommon)
