@@ -231,7 +231,28 @@ def test_with_calls_what_is_overridden():
     error = ValueError()
     with pytest.raises(ValueError), Mine.spawn(grove.sleep, 60):
         raise error
-    assert calls == ["join", ("kill", grove.GreenletExit), ("kill", error)]
+    assert calls[:2] == ["join", ("kill", grove.GreenletExit)]
+    assert calls[2] == ("kill", (ValueError, error, error.__traceback__))
+
+
+def test_a_with_statement_whose_wait_fails_kills(errors):
+    def leaves():
+        with g:
+            pass
+
+    g = grove.spawn(grove.sleep, 60)
+    leaver = grove.spawn(leaves)
+    grove.sleep(0)
+    error = ValueError()
+    leaver.kill(error)
+    assert g.dead and leaver.exception is error
+
+
+def test_exit_takes_an_exception_in_parts():
+    for spec in ((ValueError, None, None), (ValueError, "text", None)):
+        g = grove.spawn(grove.sleep, 60)
+        g.__exit__(*spec)
+        assert g.dead and isinstance(g.exception, ValueError)
 
 
 def test_spawn_later_without_a_function():

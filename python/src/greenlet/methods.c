@@ -344,19 +344,29 @@ static int done(PyObject *result)
     return result ? 0 : -1;
 }
 
-/* join and kill may be overridden. Leaving waits for it; leaving by an
- * exception kills it by the same. */
+/* join and kill may be overridden. Leaving waits for it, and kills it if the
+ * wait fails; leaving by an exception kills it by the same. */
 static PyObject *green_exit(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
     if (arguments_count("__exit__", n, 3, 3) < 0)
         return NULL;
-    PyObject *spec = PyExc_GreenletExit;
-    if (args[0] != Py_None)
-        spec = args[1] != Py_None ? args[1] : args[0];
-    else if (done(PyObject_CallMethod(self, "join", NULL)) < 0)
+    PyObject *failed = NULL, *killed;
+    if (args[0] == Py_None) {
+        if (done(PyObject_CallMethod(self, "join", NULL)) < 0)
+            failed = exception_take();
+        killed = PyObject_CallMethod(self, "kill", "(O)", PyExc_GreenletExit);
+    } else {
+        killed = PyObject_CallMethod(self, "kill", "((OOO))", args[0], args[1],
+                                     args[2]);
+    }
+    if (done(killed) < 0) {
+        Py_XDECREF(failed);
         return NULL;
-    if (done(PyObject_CallMethod(self, "kill", "(O)", spec)) < 0)
+    }
+    if (failed) {
+        exception_set(failed);
         return NULL;
+    }
     Py_RETURN_NONE;
 }
 
