@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures.thread import BrokenThreadPool
 from typing import Any
 
-from grove._core import ThreadResult, _get_hub, get_hub
+from grove._core import ThreadResult, _get_hub, get_hub, getcurrent
 from grove.event import AsyncResult, Event
 from grove.exceptions import InvalidThreadUseError
 from grove.lock import Semaphore
@@ -28,18 +28,20 @@ __all__ = ["ThreadPool", "ThreadPoolExecutor", "ThreadResult"]
 
 
 def _end_threads(workers: Workers) -> None:
-    workers.end(workers.size)
+    workers.shrink(0)
 
 
 def _wait_for_size(workers: Workers, size: int, hub: Any) -> None:
-    """Wait until there are at most `size` threads; other greenlets run."""
-    ended = AsyncResult()
-    result = ThreadResult(ended, hub)
-    try:
-        if workers.tell_when(size, result):
-            ended.wait()
-    finally:
-        result.close()
+    """Have threads end until there are `size`, those too that start meanwhile;
+    other greenlets run."""
+    while workers.size > size:
+        ended = AsyncResult()
+        result = ThreadResult(ended, hub)
+        try:
+            if workers.shrink_and_tell(size, result):
+                ended.wait()
+        finally:
+            result.close()
 
 
 class ThreadPool(GroupMappingMixin):
@@ -69,8 +71,7 @@ class ThreadPool(GroupMappingMixin):
         if idle_task_timeout is not None and idle_task_timeout < 0:
             idle_task_timeout = None
         self._workers = Workers(maxsize, idle_task_timeout)
-        #: Room for tasks that have not ended.
-        self._room = Semaphore(maxsize)
+        self._make_room(maxsize)
         self._unfinished = 0
         self._idle = Event()
         self._idle.set()
@@ -107,18 +108,35 @@ class ThreadPool(GroupMappingMixin):
         self._check_maxsize(maxsize)
         more = maxsize - self._workers.maxsize
         self._workers.maxsize = maxsize
-        if more < 0:
-            self._room.counter += more
+        for _ in range(-more):
+            if self._room.counter:
+                self._room.counter -= 1
+            else:
+                self._owed += 1
         for _ in range(more):
-            self._room.release()
+            self._give_room()
         self.adjust()
+
+    # A task that is queued behind those that run finds its thread at once.
+    def _make_room(self, maxsize: int) -> None:
+        #: Room for tasks that have not ended.
+        self._room = Semaphore(maxsize + 1)
+        #: Of the tasks that there are, those whose end makes no room.
+        self._owed = 0
+
+    def _give_room(self) -> None:
+        if self._owed:
+            self._owed -= 1
+        else:
+            self._room.release()
 
     @property
     def size(self) -> int:
         """How many threads there are.
 
         Set, it starts threads, or ends some once the tasks before are done and
-        waits for that; ValueError when it is negative or above maxsize.
+        waits for that, but in the hub; ValueError when it is negative or above
+        maxsize.
         """
         return self._workers.size
 
@@ -133,18 +151,19 @@ class ThreadPool(GroupMappingMixin):
             )
         self._check_thread()
         self._workers.start(size)
-        self._workers.end(self._workers.size - size)
-        _wait_for_size(self._workers, size, self.hub)
-
+        self._workers.shrink(size)
+        if getcurrent() is not self.hub:
+            _wait_for_size(self._workers, size, self.hub)
 
     def adjust(self) -> None:
         """Start the threads that the tasks want, end those beyond maxsize."""
         workers = self._workers
         workers.start(min(workers.maxsize, workers.unfinished))
-        workers.end(workers.size - workers.maxsize)
+        workers.shrink(workers.maxsize)
 
     def kill(self) -> None:
-        """End all threads, once the tasks that were given are done; wait."""
+        """End all threads, once the tasks that were given are done; wait for
+        that, but in the hub. The next task starts a thread again."""
         self.size = 0
 
     # ---- tasks
@@ -163,9 +182,9 @@ class ThreadPool(GroupMappingMixin):
     def spawn(self, func: Callable, *args: Any, **kwargs: Any) -> AsyncResult:
         """Call func(*args, **kwargs) on a thread.
 
-        Waits while there are maxsize tasks. Returns an AsyncResult of what the
-        call returns or raises; what it raises is also told to
-        hub.handle_error.
+        Waits while there are more than maxsize tasks: one more than can run is
+        queued. Returns an AsyncResult of what the call returns or raises; what
+        it raises is also told to hub.handle_error.
 
         Raises InvalidThreadUseError on a thread other than the hub's, and
         RuntimeError when no thread can be started.
@@ -178,7 +197,7 @@ class ThreadPool(GroupMappingMixin):
             self._workers.put(func, args, kwargs, told)
         except BaseException:
             told.close()
-            self._room.release()
+            self._give_room()
             raise
         self._unfinished += 1
         self._idle.clear()
@@ -186,7 +205,7 @@ class ThreadPool(GroupMappingMixin):
 
     def _task_done(self) -> None:
         self._unfinished -= 1
-        self._room.release()
+        self._give_room()
         if not self._unfinished:
             self._idle.set()
 
@@ -208,7 +227,7 @@ class ThreadPool(GroupMappingMixin):
             return
         self.pid = os.getpid()
         self._workers.reset()
-        self._room = Semaphore(self.maxsize)
+        self._make_room(self.maxsize)
         self._unfinished = 0
         self._idle = Event()
         self._idle.set()
@@ -466,7 +485,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             for _, (future, *_rest), _, _ in self._native.take_back():
                 future.cancel()
                 future.set_running_or_notify_cancel()
-        self._native.end(self._native.size)
+        self._native.shrink(0)
         if wait:
             _wait_for_size(self._native, 0, get_hub())
 

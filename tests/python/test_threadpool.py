@@ -13,6 +13,7 @@ from pathlib import Path
 import grove
 import grove.event
 import pytest
+from awaiting import until
 from grove.exceptions import InvalidThreadUseError
 from grove.threadpool import ThreadPool, ThreadPoolExecutor, ThreadResult
 
@@ -73,20 +74,47 @@ def test_what_it_raises_is_raised_and_told_of(pool, capsys):
 def test_spawn_waits_while_it_is_full():
     pool, gate = ThreadPool(1), threading.Event()
     pool.spawn(gate.wait, 30)
+    queued = pool.spawn(gate.wait, 30)
     order = []
 
-    def second():
+    def third():
         result = pool.spawn(order.append, "done")
         order.append("spawned")
         result.get()
 
-    g = grove.spawn(second)
+    g = grove.spawn(third)
     grove.sleep(0)
-    assert order == [] and len(pool) == 1
+    assert order == [] and len(pool) == 2 and pool.size == 1
     gate.set()
     g.get()
-    assert sorted(order) == ["done", "spawned"]
+    assert sorted(order) == ["done", "spawned"] and queued.ready()
     pool.kill()
+
+
+def test_kill_with_tasks_queued_and_spawns_that_wait():
+    pool, gate = ThreadPool(1), threading.Event()
+    spawners = [grove.spawn(pool.spawn, gate.wait, 30) for _ in range(5)]
+    grove.sleep(0)
+    assert [g.ready() for g in spawners] == [True] * 2 + [False] * 3
+    killers = [grove.spawn(pool.kill) for _ in range(2)]
+    grove.sleep(0)
+    assert not any(g.ready() for g in killers) and pool.size == 1
+    gate.set()
+    grove.joinall(killers, timeout=60, raise_error=True)
+    assert all(g.ready() for g in killers) and pool.size == 0
+    assert all(g.ready() and g.value.ready() for g in spawners)
+    assert pool.apply(len, ("ab",)) == 2
+    pool.kill()
+
+
+def test_kill_in_the_hub_does_not_wait():
+    pool = ThreadPool(1)
+    pool.apply(len, ((),))
+    done = grove.event.Event()
+    grove.get_hub().loop.run_callback(lambda: (pool.kill(), done.set()))
+    assert done.wait(60)
+    pool.kill()
+    assert pool.size == 0
 
 
 def test_no_more_threads_than_are_wanted(pool):
@@ -144,14 +172,15 @@ def test_size(pool):
 
 def test_maxsize(pool):
     gate = threading.Event()
-    for _ in range(3):
+    for _ in range(4):
         pool.spawn(gate.wait, 30)
+    assert pool.size == 3
     waiting = grove.spawn(pool.spawn, gate.wait, 30)
     grove.sleep(0)
     assert not waiting.ready()
     pool.maxsize = 4
     waiting.join()
-    assert len(pool) == 4 == pool.size
+    assert len(pool) == 5 and pool.size == 4
     gate.set()
     pool.join()
     pool.maxsize = 1
@@ -163,6 +192,45 @@ def test_maxsize(pool):
             pool.maxsize = bad
         with pytest.raises(error, match="maxsize must"):
             ThreadPool(bad)
+
+
+def test_maxsize_below_what_runs():
+    """It shrinks: what runs goes on, and makes no room until there is less."""
+    pool, gate = ThreadPool(3), threading.Event()
+    running = [pool.spawn(gate.wait, 30) for _ in range(3)]
+    pool.maxsize = 1
+    assert pool.size == 3 == len(pool)
+    waiting = grove.spawn(pool.spawn, len, "ab")
+    grove.sleep(0)
+    assert not waiting.ready()
+    gate.set()
+    grove.wait(running)
+    assert waiting.get().get() == 2
+    pool.join()
+    until(lambda: pool.size == 1)
+    gate.clear()
+    spawners = [grove.spawn(pool.spawn, gate.wait, 30) for _ in range(4)]
+    grove.sleep(0)
+    assert [g.ready() for g in spawners] == [True, True, False, False]
+    pool.maxsize = 2
+    grove.sleep(0)
+    grove.sleep(0)
+    assert [g.ready() for g in spawners] == [True, True, True, False]
+    gate.set()
+    grove.joinall(spawners)
+    pool.kill()
+
+
+def test_a_pool_of_none():
+    """One task is queued; it runs when there may be a thread."""
+    pool = ThreadPool(0)
+    first = pool.spawn(len, "a")
+    second = grove.spawn(pool.spawn, len, "ab")
+    grove.sleep(0)
+    assert not second.ready() and pool.size == 0
+    pool.maxsize = 1
+    assert first.get() == 1 and second.get().get() == 2
+    pool.kill()
 
 
 def test_idle_threads_end():

@@ -58,8 +58,8 @@ class Workers:
         self.ending = 0
         #: Tasks that were put and have not ended.
         self.unfinished = 0
-        #: Who wants to know when there are so few threads.
-        self._awaited: list[tuple[int, Any]] = []
+        #: Who wants to know when a thread ends.
+        self._awaited: list[Any] = []
 
     # ---- tasks
 
@@ -114,29 +114,29 @@ class Workers:
             self.size -= 1
             raise
 
-    def end(self, count: int) -> None:
-        """End so many threads, those there are at most, after the tasks that
-        were put."""
+    def shrink(self, size: int) -> None:
+        """Have threads end, after the tasks that were put, until there are so
+        many that stay."""
         with self.lock:
-            for _ in range(min(count, self.size - self.ending)):
+            for _ in range(self.size - self.ending - size):
                 self.ending += 1
                 self.tasks.put(None)
 
-    def tell_when(self, size: int, result: Any) -> bool:
-        """Call result.set(None) once there are at most `size` threads; False
-        when that is so already."""
+    def shrink_and_tell(self, size: int, result: Any) -> bool:
+        """The same, and call result.set(None) when the next thread has ended;
+        False when there are so few already."""
         with self.lock:
+            self.shrink(size)
             if self.size <= size:
                 return False
-            self._awaited.append((size, result))
+            self._awaited.append(result)
             return True
 
     def _ended(self, told: bool) -> None:
         """A thread ends. With the lock held."""
         self.size -= 1
         self.ending -= told
-        due = [result for size, result in self._awaited if self.size <= size]
-        self._awaited = [one for one in self._awaited if self.size > one[0]]
+        due, self._awaited = self._awaited, []
         for result in due:
             result.set(None)
 
