@@ -266,6 +266,73 @@ def test_names():
     assert h.minimal_ident != g.minimal_ident
 
 
+class Shown:
+    def method(self):
+        pass
+
+    def __repr__(self):
+        return "Shown()"
+
+
+def fails():
+    raise ValueError
+
+
+@pytest.mark.parametrize(
+    "call, text",
+    [
+        ((print,), "print"),
+        ((fails,), "fails"),
+        ((lambda: 3,), "<lambda>"),
+        ((Shown().method,), "<bound method Shown.method of Shown()>"),
+        (([].append, 1), "<built-in method append of list object at "),
+        ((len, "ab"), "len('ab')"),
+        ((len, [1] * 100), f"len({str([1] * 100)[:50]})"),
+        ((Shown,), "Shown"),
+        ((), "_run"),
+    ],
+)
+def test_what_it_runs_as_text(call, text, capsys):
+    """It is told of after the end, too, if somebody has looked before."""
+    g = Greenlet(*call)
+    before = str(g)
+    assert before.startswith(f"<Greenlet at {id(g):#x}: {text}")
+    g.start()
+    g.join()
+    assert str(g) == before
+
+
+def test_text_of_one_that_ends():
+    untold = grove.spawn(len, "ab")
+    untold.join()
+    assert str(untold).endswith(": _run>")
+    killed = grove.spawn(len, "ab")
+    assert str(killed).endswith(": len('ab')>")
+    killed.kill()
+    assert str(killed).endswith(": len('ab')>")
+
+
+def test_text_of_one_that_failed_is_that_of_its_report(capsys):
+    g = grove.spawn(fails)
+    g.join()
+    assert str(g).endswith(": fails>") and str(g) in capsys.readouterr().err
+
+
+def test_text_of_arguments_that_have_none():
+    class Mute:
+        def __repr__(self):
+            raise ValueError
+
+    assert str(Greenlet(print, Mute(), 2, a=Mute(), b=3)).endswith(": print(2, b=3)>")
+
+
+def test_a_number_gives_a_name():
+    g = Greenlet(print)
+    assert f'"Greenlet-{g.minimal_ident}"' in str(g)
+    g.name = 5
+    assert '<Greenlet "5" at ' in str(g)
+
+
 def test_minimal_idents_are_used_again():
     gs = [Greenlet() for _ in range(50)]
     idents = [g.minimal_ident for g in gs]

@@ -5,14 +5,15 @@
 #include "greenlet/made_at.h"
 #include "greenlet/private.h"
 
-static PyObject *str__run, *str_name, *no_args;
+static PyObject *str__run, *str_name, *str_self, *no_args;
 
 int green_attributes_init(void)
 {
     str__run = PyUnicode_InternFromString("_run");
     str_name = PyUnicode_InternFromString("__name__");
+    str_self = PyUnicode_InternFromString("__self__");
     no_args = PyTuple_New(0);
-    return str__run && str_name && no_args ? 0 : -1;
+    return str__run && str_name && str_self && no_args ? 0 : -1;
 }
 
 /* ---- numbers, for names -------------------------------------------------- */
@@ -171,7 +172,8 @@ static PyObject *get_ident(PyObject *self, void *closure)
     return PyLong_FromUnsignedLong(g->ident - 1);
 }
 
-static PyObject *get_name(PyObject *self, void *closure)
+/* Borrowed: made of its number if it was not set. */
+static PyObject *get_name_now(PyObject *self)
 {
     Greenlet *g = (Greenlet *)self;
     if (!g->name) {
@@ -181,7 +183,12 @@ static PyObject *get_name(PyObject *self, void *closure)
         g->name = PyUnicode_FromFormat("Greenlet-%S", ident);
         Py_DECREF(ident);
     }
-    return Py_XNewRef(g->name);
+    return g->name;
+}
+
+static PyObject *get_name(PyObject *self, void *closure)
+{
+    return Py_XNewRef(get_name_now(self));
 }
 
 static int set_name(PyObject *self, PyObject *value, void *closure)
@@ -220,54 +227,110 @@ PyGetSetDef green_getset[] = {
      "A dict shared with its descendants.", NULL},
     {NULL}};
 
+/* ---- as text ------------------------------------------------------------- */
+
+#define SHOWN 50 /* characters of an argument */
+
+/* Whether fn's name alone does not tell what it is: a method of an object, but
+ * not self's own. A built-in function is bound to its module. */
+static bool bound_elsewhere(PyObject *fn, PyObject *self)
+{
+    PyObject *to = PyObject_GetAttr(fn, str_self);
+    if (!to)
+        PyErr_Clear();
+    bool bound = to && to != Py_None && to != self && !PyModule_Check(to);
+    Py_XDECREF(to);
+    return bound;
+}
+
 /* The function's name, or what it looks like. */
 static PyObject *describe_fn(PyObject *self)
 {
     PyObject *fn = PyObject_GetAttr(self, str__run);
     if (!fn)
         return NULL;
-    PyObject *name = PyObject_GetAttr(fn, str_name);
+    PyObject *name =
+        bound_elsewhere(fn, self) ? NULL : PyObject_GetAttr(fn, str_name);
     if (!name)
         PyErr_Clear();
-    if (!name || !PyUnicode_Check(name) ||
-        PyUnicode_CompareWithASCIIString(name, "<lambda>") == 0)
+    if (!name || !PyUnicode_Check(name))
         Py_XSETREF(name, PyObject_Repr(fn));
     Py_DECREF(fn);
     return name;
 }
 
+/* An argument as text, its beginning; name (borrowed) NULL: not by keyword. */
+static PyObject *describe_arg(PyObject *name, PyObject *value)
+{
+    PyObject *text = PyObject_Repr(value);
+    if (text)
+        Py_SETREF(text, PyUnicode_Substring(text, 0, SHOWN));
+    if (text && name)
+        Py_SETREF(text, PyUnicode_FromFormat("%S=%U", name, text));
+    return text;
+}
+
+/* One whose repr fails is left out: this is for people. */
+static void add_arg(PyObject *parts, PyObject *name, PyObject *value)
+{
+    PyObject *part = describe_arg(name, value);
+    if (!part || PyList_Append(parts, part) < 0)
+        PyErr_Clear();
+    Py_XDECREF(part);
+}
+
+/* Of positional and keyword arguments, a list. NULL with MemoryError. */
+static PyObject *describe_each_arg(PyObject *args, PyObject *kwargs)
+{
+    PyObject *parts = PyList_New(0);
+    PyObject *items = parts && kwargs ? PyDict_Items(kwargs) : NULL;
+    for (Py_ssize_t i = 0; parts && args && i < PyTuple_GET_SIZE(args); i++)
+        add_arg(parts, NULL, PyTuple_GET_ITEM(args, i));
+    for (Py_ssize_t i = 0; items && i < PyList_GET_SIZE(items); i++) {
+        PyObject *item = PyList_GET_ITEM(items, i);
+        add_arg(parts, PyTuple_GET_ITEM(item, 0), PyTuple_GET_ITEM(item, 1));
+    }
+    Py_XDECREF(items);
+    return parts;
+}
+
 /* "(1, 'x', z=[2])", or "" without arguments. */
 static PyObject *describe_args(Greenlet *g)
 {
-    PyObject *parts = PyList_New(0);
+    PyObject *args = Py_XNewRef(g->args), *kwargs = Py_XNewRef(g->kwargs);
+    PyObject *parts = describe_each_arg(args, kwargs);
+    Py_XDECREF(args);
+    Py_XDECREF(kwargs);
     if (!parts)
         return NULL;
-    for (Py_ssize_t i = 0; g->args && i < PyTuple_GET_SIZE(g->args); i++) {
-        PyObject *part = PyObject_Repr(PyTuple_GET_ITEM(g->args, i));
-        if (!part || PyList_Append(parts, part) < 0)
-            PyErr_Clear();
-        Py_XDECREF(part);
-    }
-    PyObject *key, *value;
-    for (Py_ssize_t i = 0;
-         g->kwargs && PyDict_Next(g->kwargs, &i, &key, &value);) {
-        PyObject *part = PyUnicode_FromFormat("%S=%R", key, value);
-        if (!part || PyList_Append(parts, part) < 0)
-            PyErr_Clear();
-        Py_XDECREF(part);
-    }
-    PyObject *text = NULL;
+    PyObject *text;
     if (PyList_GET_SIZE(parts) == 0) {
         text = PyUnicode_FromString("");
     } else {
         PyObject *comma = PyUnicode_FromString(", ");
-        PyObject *joined = comma ? PyUnicode_Join(comma, parts) : NULL;
-        if (joined)
-            text = PyUnicode_FromFormat("(%U)", joined);
-        Py_XDECREF(joined);
+        text = comma ? PyUnicode_Join(comma, parts) : NULL;
         Py_XDECREF(comma);
+        if (text)
+            Py_SETREF(text, PyUnicode_FromFormat("(%U)", text));
     }
     Py_DECREF(parts);
+    return text;
+}
+
+/* What it runs. Once it has ended and let go of that: what was told of it
+ * before. */
+static PyObject *describe_call(PyObject *self)
+{
+    Greenlet *g = (Greenlet *)self;
+    if (g->finished && g->described)
+        return Py_NewRef(g->described);
+    PyObject *fn = describe_fn(self);
+    PyObject *args = fn ? describe_args(g) : NULL;
+    PyObject *text = args ? PyUnicode_FromFormat("%U%U", fn, args) : NULL;
+    Py_XDECREF(fn);
+    Py_XDECREF(args);
+    if (text)
+        Py_XSETREF(g->described, Py_NewRef(text));
     return text;
 }
 
@@ -275,15 +338,13 @@ PyObject *green_repr(PyObject *self)
 {
     Greenlet *g = (Greenlet *)self;
     const char *type = type_name(Py_TYPE(self));
-    PyObject *fn = describe_fn(self);
-    PyObject *args = fn ? describe_args(g) : NULL;
+    PyObject *call = describe_call(self);
     PyObject *text = NULL;
-    if (args && g->name)
-        text = PyUnicode_FromFormat("<%s \"%S\" at %p: %U%U>", type, g->name,
-                                    self, fn, args);
-    else if (args)
-        text = PyUnicode_FromFormat("<%s at %p: %U%U>", type, self, fn, args);
-    Py_XDECREF(fn);
-    Py_XDECREF(args);
+    if (call && !g->name && !g->ident)
+        text = PyUnicode_FromFormat("<%s at %p: %U>", type, self, call);
+    else if (call && get_name_now(self)) /* a number has a name */
+        text = PyUnicode_FromFormat("<%s \"%S\" at %p: %U>", type, g->name,
+                                    self, call);
+    Py_XDECREF(call);
     return text;
 }

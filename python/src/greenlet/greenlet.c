@@ -143,6 +143,7 @@ static void green_dealloc(PyObject *self)
     clear_fields(g);
     spawn_stack_free(g->made_at);
     Py_CLEAR(g->name);
+    Py_CLEAR(g->described);
     PyGreenlet_Type.tp_dealloc(self);
 }
 

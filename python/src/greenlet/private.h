@@ -84,6 +84,7 @@ typedef struct Greenlet {
     PyObject *traceback;       /* as it was then: raising it again adds to it */
     PyObject *links;           /* list of callables; NULL: none */
     PyObject *name;            /* NULL: not set and not asked for */
+    PyObject *described;       /* what it runs, as text; NULL: not asked for */
     struct green_delay *delay; /* owned: start_later's; NULL: its time has
                                   come, or it has none */
     struct spawn_stack *made_at; /* owned; NULL: not known */
