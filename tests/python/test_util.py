@@ -75,7 +75,8 @@ def test_tree(family):
     tree = GreenletTree.current_tree()
     assert tree.is_current_tree and tree.greenlet is grove.getcurrent()
     (mine,) = [t for t in tree.child_trees if t.greenlet is parent]
-    assert {t.root for t in mine.child_trees} == {child, raw}
+    assert {t.greenlet for t in mine.child_trees} == {child, raw}
+    assert tree.root and not mine.root
     assert grove.get_hub() in [t.greenlet for t in tree.child_trees]
     lines = str(tree).splitlines()
     assert len([line for line in lines if "+---" in line]) >= 4
@@ -83,6 +84,69 @@ def test_tree(family):
     assert "Running:" not in tree.format(details={"running_stacks": False})
     assert "Spawn Tree Locals" in tree.format()
     assert "Parent:" not in tree.format(details=False)
+
+
+def test_a_tree_tells_of_those_that_have_finished(capsys):
+    def parent():
+        return children.extend(map(grove.spawn, (len, fails, str), ((), 1, "x" * 90)))
+
+    def fails(argument):
+        raise ValueError(argument)
+
+    children = []
+    first = grove.spawn(parent)
+    grove.joinall([first])
+    raw = greenlet(lambda: None)
+    never = grove.Greenlet(len)
+    grove.joinall(children)
+    tree = GreenletTree.current_tree()
+    (mine,) = [t for t in tree.child_trees if t.greenlet is first]
+    assert {t.greenlet for t in mine.child_trees} == set(children)
+    lines = tree.format(details=False).splitlines()
+
+    def line_of(g):
+        (line,) = [line for line in lines if hex(id(g)) in line.split("; ")[0]]
+        return line
+
+    assert line_of(first).endswith("; finished")
+    assert lines.index(line_of(first)) < lines.index(line_of(children[0]))
+    assert line_of(children[0]).endswith("; finished with value 0")
+    assert line_of(children[1]).endswith("; finished with exception ValueError(1)")
+    assert line_of(children[2]).endswith(f"; finished with value '{'x' * 29}")
+    assert line_of(raw).endswith("; not running")
+    assert line_of(never).endswith("; not running")
+    raw.switch()
+    lines = GreenletTree.current_tree().format(details=False).splitlines()
+    assert line_of(raw).endswith("; not running")
+
+
+def test_roots_and_those_that_are_ignored():
+    class Marked(greenlet):
+        pass
+
+    def body():
+        inner.append(greenlet(wait))
+        inner[0].switch()
+
+    def wait():
+        main.switch()
+
+    main, inner = grove.getcurrent(), []
+    outer = Marked(body)
+    outer.switch()
+    assert [t.greenlet for t in GreenletTree.forest()].count(outer) == 0
+    outer.greenlet_tree_is_root = True
+    (root,) = [t for t in GreenletTree.forest() if t.greenlet is outer]
+    assert [t.greenlet for t in root.child_trees] == inner
+    assert not root.root and not root.is_current_tree
+    outer.greenlet_tree_is_ignored = True
+    everywhere = "".join(map(str, GreenletTree.forest()))
+    assert hex(id(outer)) not in everywhere and hex(id(inner[0])) not in everywhere
+    main.greenlet_tree_is_ignored = True
+    try:
+        assert GreenletTree.current_tree().greenlet is main
+    finally:
+        del main.greenlet_tree_is_ignored
 
 
 def test_trees_of_other_threads():

@@ -14,6 +14,9 @@ __all__ = ["GreenletTree", "format_stack"]
 #: Frames of a stack that are told of.
 _STACK_LIMIT = 20
 
+#: Characters of what a greenlet has returned that are told of.
+_VALUE_LIMIT = 30
+
 
 def format_stack(frame: FrameType, limit: int | None) -> str:
     """frame and those that called it, limit of them at most; None: 20."""
@@ -22,10 +25,14 @@ def format_stack(frame: FrameType, limit: int | None) -> str:
 
 
 class GreenletTree:
-    """A greenlet and those that it has spawned, and so on.
+    """A greenlet and those that it has spawned, and so on, finished or not.
+
+    One whose spawner is not known stands below its thread's main greenlet, or
+    the first of its parents that has a true attribute greenlet_tree_is_root.
+    One that has a true greenlet_tree_is_ignored is left out.
 
     Args:
-        greenlet: the one at its root.
+        greenlet: the one it begins with.
     """
 
     #: What format() tells of each, unless told otherwise.
@@ -48,9 +55,9 @@ class GreenletTree:
             self.child_trees.append(tree)
 
     @property
-    def root(self) -> Any:
-        """The greenlet at its root."""
-        return self.greenlet
+    def root(self) -> bool:
+        """Whether it begins with a thread's main greenlet."""
+        return self.greenlet.parent is None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.greenlet, name)
@@ -83,16 +90,28 @@ class GreenletTree:
         self, details: dict[str, Any], indent: str, last: bool, top: bool = False
     ) -> list[str]:
         if top:
-            lines, below = [repr(self.greenlet)], indent
+            lines, below = [self._label()], indent
         else:
-            lines, below = [f"{indent}+--- {self.greenlet!r}"], indent
+            lines, below = [f"{indent}+--- {self._label()}"], indent
             below += "     " if last else "|    "
         if details:
             lines += [f"{below} :    {text}" for text in self._about(details)]
-        trees = self.child_trees
+        trees = sorted(self.child_trees, key=_rank)
         for i, tree in enumerate(trees):
             lines += tree._lines(details, below + " ", i == len(trees) - 1)
         return lines
+
+    def _label(self) -> str:
+        g = self.greenlet
+        if g:
+            return repr(g)
+        if not (hasattr(g, "ready") and g.ready()):
+            return f"{g!r}; not running"
+        if g.value is not None:
+            return f"{g!r}; finished with value {repr(g.value)[:_VALUE_LIMIT]}"
+        if g.exception is not None:
+            return f"{g!r}; finished with exception {g.exception!r}"
+        return f"{g!r}; finished"
 
     def _about(self, details: dict[str, Any]) -> list[str]:
         g = self.greenlet
@@ -138,50 +157,50 @@ class GreenletTree:
 
     @classmethod
     def forest(cls) -> list["GreenletTree"]:
-        """A tree for every greenlet that nobody living has spawned."""
-        trees = {g: cls(g) for g in _living()}
+        """A tree for each thread, and each greenlet that is a root."""
+        current = _root(getcurrent())
+        trees = {g: cls(g) for g in [current, *_reachable()]}
+        trees[current].is_current_tree = True
         roots = []
-        current_root = _root(getcurrent())
         for g, tree in trees.items():
-            spawner = _spawner(g)
-            parent = trees.get(spawner) if spawner is not None else None
-            if parent is None:
+            above = _above(g)
+            if above is g:
                 roots.append(tree)
-                tree.is_current_tree = g is current_root
-            else:
-                parent.add_child(tree)
+            elif above in trees:
+                trees[above].add_child(tree)
         return roots
 
     @classmethod
     def current_tree(cls) -> "GreenletTree":
-        """The tree that the current greenlet belongs to."""
+        """The tree of the calling thread."""
         return next(tree for tree in cls.forest() if tree.is_current_tree)
 
 
-def _living() -> list[Any]:
-    return [g for g in gc.get_objects() if isinstance(g, greenlet) and _counts(g)]
+def _reachable() -> list[Any]:
+    return [
+        g
+        for g in gc.get_objects()
+        if isinstance(g, greenlet) and not getattr(g, "greenlet_tree_is_ignored", False)
+    ]
 
 
-def _counts(g: Any) -> bool:
-    # Unstarted ones of no Greenlet class are nobody's business yet.
-    return not g.dead and (bool(g) or hasattr(g, "spawning_greenlet"))
+def _above(g: Any) -> Any:
+    spawner = _spawner(g)
+    return _root(g) if spawner is None else spawner
 
 
 def _spawner(g: Any) -> Any:
-    """Who spawned g; of a hub and of a raw greenlet: its thread's main one."""
     reference = getattr(g, "spawning_greenlet", None)
-    spawner = reference() if reference is not None else None
-    if spawner is not None and not spawner.dead:
-        return spawner
-    parent = g.parent
-    while parent is not None and parent.parent is not None:
-        parent = parent.parent
-    return parent
+    return None if reference is None else reference()
 
 
 def _root(g: Any) -> Any:
-    while True:
-        spawner = _spawner(g)
-        if spawner is None:
-            return g
-        g = spawner
+    while g.parent is not None and not getattr(g, "greenlet_tree_is_root", False):
+        g = g.parent
+    return g
+
+
+def _rank(tree: GreenletTree) -> tuple[int, bool]:
+    """Raw greenlets first, then by number."""
+    g = tree.greenlet
+    return getattr(g, "minimal_ident", -1), hasattr(g, "ready") and g.ready()
