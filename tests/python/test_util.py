@@ -211,6 +211,14 @@ def test_assert_switches():
             greenlet(lambda: None).switch()  # nobody waits
             time.sleep(0.05)
 
+    # What blocks ends, and the hub sleeps.
+    for hub_only in (True, False):
+        for block in (grove.spawn, grove.get_hub().loop.run_callback):
+            with pytest.raises(AssertionError, match="max allowed"):
+                with assert_switches(max_blocking_time=0.02, hub_only=hub_only):
+                    block(time.sleep, 0.05)
+                    grove.sleep(0.1)
+
     @assert_switches()
     def blocks():
         return 1
@@ -220,6 +228,17 @@ def test_assert_switches():
     with pytest.raises(KeyError):  # what is raised inside comes out
         with assert_switches():
             raise KeyError
+
+
+def test_assert_switches_does_not_add_up():
+    """Neither of several that end, nor of several callbacks."""
+    for hub_only in (True, False):
+        for begin in (grove.spawn, grove.get_hub().loop.run_callback):
+            with assert_switches(max_blocking_time=0.5, hub_only=hub_only):
+                for _ in range(4):
+                    begin(time.sleep, 0.15)
+                grove.sleep(0)
+                grove.sleep(0.001)
 
 
 def test_wrap_errors():

@@ -58,6 +58,8 @@ void hub_object_report(struct py_thread *t, PyObject *context);
 static inline void hub_object_enter(struct py_thread *t)
 {
     assert((PyObject *)t->current == t->hub_object && t->hub_object);
+    if (unlikely(t->clock != NULL))
+        switch_clock_reached(t->clock);
     if (unlikely(t->tracer != NULL) && greenlet_trace_arrival(t, false) < 0)
         hub_object_report(t, NULL);
 }

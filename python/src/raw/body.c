@@ -185,6 +185,8 @@ finish(struct py_thread *t, PyGreenlet *self, PyObject *result)
         assert(!PyErr_Occurred() && t->current == self);
         result = Py_NewRef(Py_None);
     }
+    if (unlikely(t->clock != NULL))
+        switch_clock_note(t->clock, to_hub);
     struct grove_fiber *next = NULL;
     if (to_hub) {
         /* The Hub wants nothing of it, and may be waiting for something else:

@@ -79,8 +79,11 @@ static const sigset_t *host_poll_prepare(struct hub *hub)
 
 static void host_poll_begin(struct hub *hub)
 {
-    assert(!thread_of(hub)->asleep && !thread_of(hub)->left);
-    thread_of(hub)->asleep = true;
+    struct py_thread *t = thread_of(hub);
+    assert(!t->asleep && !t->left);
+    if (unlikely(t->clock != NULL))
+        switch_clock_reached(t->clock);
+    t->asleep = true;
     PyEval_SaveThread();
 }
 

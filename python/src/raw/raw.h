@@ -272,6 +272,9 @@ extern PyObject *greenlet_no_args;
 /* A switch happens; waits: because the greenlet that runs waits or ends. */
 void switch_clock_note(struct switch_clock *c, bool waits);
 
+/* The hub itself runs: it is about to sleep, or to call somebody back. */
+void switch_clock_reached(struct switch_clock *c);
+
 /* The hub has slept: nobody ran meanwhile. */
 void switch_clock_rested(struct switch_clock *c);
 
