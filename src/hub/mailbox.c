@@ -131,6 +131,25 @@ static bool look(struct hub *hub)
     return true;
 }
 
+void hub_take_posts(struct hub *hub, void (*fn)(grove_post *post),
+                    void (*take)(grove_post *post))
+{
+    struct mailbox *box = mailbox_of(hub);
+    look(hub);
+    grove_post **at = &box->due;
+    while (*at) {
+        grove_post *post = *at;
+        if (post->fn != fn) {
+            at = &post->next;
+            continue;
+        }
+        *at = post->next;
+        let_go(post);
+        take(post);
+        at = &box->due; /* that may have run code */
+    }
+}
+
 /* ---- its beginning and end ------------------------------------------------------ */
 
 static int begin(struct hub *hub)

@@ -20,6 +20,13 @@ bool hub_is_closed(const struct hub *hub);
 /* How many posts have arrived, for people. */
 uint64_t hub_posts(const struct hub *hub);
 
+/* Posts of this fn that have come and were not called yet are not called any
+ * more: each is free, and take is called with it, which may run whatever it
+ * likes. For a host whose thread ends. */
+GROVE_HOST_API void hub_take_posts(struct hub *hub,
+                                   void (*fn)(grove_post *post),
+                                   void (*take)(grove_post *post));
+
 /* ---- messages: message.c ------------------------------------------------------- */
 
 /* Something that another thread wants done on a hub. It is told if the hub ends

@@ -425,6 +425,30 @@ void timer_remove_all(struct timer_heap *heap)
     assert(heap->count == 0);
 }
 
+static struct timer *find_in_run(const struct timer_heap *heap,
+                                 const struct timer_run *run,
+                                 void (*fn)(struct timer *timer))
+{
+    uint32_t slot = run->count ? slot_of(&run->first) : 0;
+    while (slot && (*timer_of(heap, slot))->fn != fn)
+        slot = lined_at(heap, slot)->next;
+    return slot ? *timer_of(heap, slot) : NULL;
+}
+
+struct timer *timer_find(const struct timer_heap *heap,
+                         void (*fn)(struct timer *timer))
+{
+    for (size_t place = ROOT; place < end_of(heap); place++) {
+        struct timer *timer = *timer_of(heap, slot_of(entry_at(heap, place)));
+        if (timer->fn == fn)
+            return timer;
+    }
+    struct timer *found = NULL;
+    for (size_t i = 0; i < TIMER_RUNS && !found; i++)
+        found = find_in_run(heap, &heap->runs[i], fn);
+    return found;
+}
+
 size_t timer_expire(struct timer_heap *heap, int64_t now)
 {
     size_t n = 0;

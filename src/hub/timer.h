@@ -119,6 +119,11 @@ GROVE_HOST_API void timer_remove(struct timer_heap *heap, struct timer *timer);
 /* Removes all. */
 void timer_remove_all(struct timer_heap *heap);
 
+/* One that is pending and would call fn; NULL: there is none. It looks through
+ * all: for the end of a thread. */
+GROVE_HOST_API struct timer *timer_find(const struct timer_heap *heap,
+                                        void (*fn)(struct timer *timer));
+
 static inline bool timer_pending(const struct timer *timer)
 {
     return timer->slot != 0;

@@ -5,6 +5,7 @@
 #include <sys/time.h>
 
 #include "grove.h"
+#include "hub/mailbox.h"
 #include "hub/wait.h"
 
 #define THREADS 4
@@ -283,6 +284,49 @@ static void holds_are_counted(void **state)
     assert_int_equal(hub_self()->holds, 0);
 }
 
+static grove_post taken_posts[3];
+static int taken, called;
+
+static void count_taken(grove_post *post)
+{
+    assert_int_equal(post->posted, 0);
+    if (++taken == 1) /* one comes meanwhile */
+        grove_hub_post(grove_hub_self(), &taken_posts[2]);
+}
+
+static void count_called(grove_post *post)
+{
+    (void)post;
+    called++;
+}
+
+static void count_never(grove_post *post)
+{
+    (void)post;
+    fail();
+}
+
+static void posts_can_be_taken_back(void **state)
+{
+    (void)state;
+    grove_post stays = {.fn = count_called};
+    taken = called = 0;
+    for (int i = 0; i < 3; i++)
+        taken_posts[i] = (grove_post){.fn = count_never};
+    assert_int_equal(grove_hub_post(grove_hub_self(), &taken_posts[0]), 1);
+    assert_int_equal(grove_hub_post(grove_hub_self(), &stays), 1);
+    assert_int_equal(grove_hub_post(grove_hub_self(), &taken_posts[1]), 1);
+    hub_take_posts(hub_self(), count_never, count_taken);
+    assert_int_equal(taken, 2);
+    hub_take_posts(hub_self(), count_never, count_taken);
+    assert_int_equal(taken, 3);
+    hub_take_posts(hub_self(), count_never, count_taken);
+    grove_sleep(0);
+    grove_sleep(0);
+    assert_int_equal(taken, 3);
+    assert_int_equal(called, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +338,7 @@ int main(void)
         cmocka_unit_test(one_may_post_itself),
         cmocka_unit_test(a_signal_handler_posts),
         cmocka_unit_test(holds_are_counted),
+        cmocka_unit_test(posts_can_be_taken_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -333,6 +333,35 @@ static void claims_are_room_and_are_given_up(void **state)
     free_heap(&heap);
 }
 
+static void other(struct timer *timer)
+{
+    (void)timer;
+}
+
+/* In the heap and in the runs. */
+static void all_of_a_function_are_found(void **state)
+{
+    (void)state;
+    enum { COUNT = 3000 };
+    static struct numbered t[COUNT];
+    struct timer_heap heap = heap_for(COUNT);
+    assert_null(timer_find(&heap, note));
+    for (unsigned i = 0; i < COUNT; i++) {
+        t[i].timer = (struct timer){.fn = i % 3 ? other : note};
+        timer_add(&heap, &t[i].timer, i % 2 ? i : rnd(1u << 30));
+    }
+    struct timer *timer;
+    unsigned found = 0;
+    for (; (timer = timer_find(&heap, note)); found++) {
+        assert_true(timer_pending(timer) && timer->fn == note);
+        timer_remove(&heap, timer);
+    }
+    assert_int_equal(found, COUNT / 3);
+    assert_int_equal(heap.count, COUNT - COUNT / 3);
+    timer_remove_all(&heap);
+    free_heap(&heap);
+}
+
 int main(void)
 {
     const char *seed = getenv("GROVE_SEED");
@@ -348,6 +377,7 @@ int main(void)
         cmocka_unit_test(a_timer_may_remove_one_that_is_due),
         cmocka_unit_test(many_that_add_themselves_hold_up_nobody),
         cmocka_unit_test(claims_are_room_and_are_given_up),
+        cmocka_unit_test(all_of_a_function_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

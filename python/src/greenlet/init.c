@@ -7,6 +7,7 @@
 
 static void thread_ending(struct py_thread *t)
 {
+    green_throws_abandon(t->hub);
     spawned_abandon(t->hub);
 }
 

@@ -6,6 +6,7 @@
  * park.
  */
 #include "greenlet/private.h"
+#include "hub/mailbox.h"
 
 /* ---- waiting for one ----------------------------------------------------- */
 
@@ -173,6 +174,13 @@ struct throw_later {
     struct green_killer *killer; /* who waits for it; NULL: nobody */
 };
 
+static void forget(struct throw_later *later)
+{
+    Py_DECREF(later->target);
+    Py_DECREF(later->exception);
+    PyMem_Free(later);
+}
+
 static void throw_now(struct throw_later *later)
 {
     struct py_thread *t = later->target->green->thread;
@@ -188,9 +196,7 @@ static void throw_now(struct throw_later *later)
         later->killer->thrown = NULL;
         hub_wake_first(later->killer->fiber, 0);
     }
-    Py_DECREF(later->target);
-    Py_DECREF(later->exception);
-    PyMem_Free(later);
+    forget(later);
 }
 
 static void on_turn(struct run *run)
@@ -198,9 +204,32 @@ static void on_turn(struct run *run)
     throw_now(container_of(run, struct throw_later, run));
 }
 
+static bool take(struct run *run)
+{
+    if (run->call != on_turn)
+        return false;
+    run_queue_remove(run);
+    struct throw_later *later = container_of(run, struct throw_later, run);
+    if (later->killer)
+        later->killer->thrown = NULL;
+    forget(later);
+    return true;
+}
+
 static void on_post(grove_post *post)
 {
     throw_now(container_of(post, struct throw_later, post));
+}
+
+static void take_post(grove_post *post)
+{
+    forget(container_of(post, struct throw_later, post));
+}
+
+void green_throws_abandon(struct hub *hub)
+{
+    thread_take_due(hub, take);
+    hub_take_posts(hub, on_post, take_post);
 }
 
 int green_throw_later(PyGreenlet *g, PyObject *exception,

@@ -148,6 +148,9 @@ PyObject *green_remove_spawn_callback(PyObject *none, PyObject *callback);
 /* If it has not run, it never will. */
 void green_cancel_start(Greenlet *g);
 
+/* The thread of hub ends: the same for all whose time has not come. */
+void green_delays_abandon(struct hub *hub);
+
 /* A Greenlet that has not run and never will ends with exception (stolen). */
 void green_end_unrun(Greenlet *g, PyObject *exception);
 
@@ -191,6 +194,9 @@ struct green_killer {
  * with MemoryError. */
 int green_throw_later(PyGreenlet *g, PyObject *exception,
                       struct green_killer *killer);
+
+/* The thread of hub ends: what was to be thrown is not. */
+void green_throws_abandon(struct hub *hub);
 
 /* Until it was thrown, or deadline. -1 with an exception, else 0. */
 int green_await_throw(struct py_thread *t, struct green_killer *killer,

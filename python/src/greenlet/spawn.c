@@ -72,19 +72,20 @@ void spawned_unqueue(Spawned *s)
     Py_DECREF(s);
 }
 
+static bool take(struct run *run)
+{
+    if (run->birth != born && run->call != let_go && run->call != no_stack &&
+        !green_notifies(run))
+        return false;
+    run_queue_remove(run);
+    Py_DECREF(container_of(run, Spawned, run));
+    return true;
+}
+
 void spawned_abandon(struct hub *hub)
 {
-    struct run *run = hub->queue.ends.next;
-    while (run != &hub->queue.ends) {
-        struct run *next = run->next;
-        if (run->birth == born || run->call == let_go ||
-            run->call == no_stack || green_notifies(run)) {
-            run_queue_remove(run);
-            Py_DECREF(container_of(run, Spawned, run));
-            next = hub->queue.ends.next; /* that may have run code */
-        }
-        run = next;
-    }
+    green_delays_abandon(hub);
+    thread_take_due(hub, take);
 }
 
 /* ---- the tree ------------------------------------------------------------ */

@@ -73,6 +73,14 @@ static void on_delay(struct timer *timer)
     Py_DECREF(g); /* the queue has one */
 }
 
+void green_delays_abandon(struct hub *hub)
+{
+    struct timer *timer;
+    while ((timer = timer_find(&hub->timers, on_delay)))
+        green_cancel_start(
+            container_of(timer, struct green_delay, timer)->greenlet);
+}
+
 void green_cancel_start(Greenlet *g)
 {
     if (run_queued(&g->base.run) && g->base.run.birth)

@@ -9,6 +9,7 @@
  * The queue holds a reference to it. From another thread it goes through the
  * hub's mailbox, which holds one likewise. With the GIL held.
  */
+#include "hub/mailbox.h"
 #include "hub_object/private.h"
 
 #include <structmember.h>
@@ -25,6 +26,7 @@ typedef struct Callback {
 } Callback;
 
 static PyTypeObject Callback_Type;
+static int callback_clear(PyObject *self);
 
 /* Consumes the queue's reference. */
 static void callback_call(Callback *cb)
@@ -56,12 +58,39 @@ static void on_turn(struct run *run)
     callback_call(container_of(run, Callback, run));
 }
 
+/* Its turn never comes. */
+static bool take(struct run *run)
+{
+    if (run->call != on_turn)
+        return false;
+    run_queue_remove(run);
+    Callback *cb = container_of(run, Callback, run);
+    callback_clear((PyObject *)cb);
+    Py_DECREF(cb);
+    return true;
+}
+
 static void on_post(grove_post *post)
 {
     Callback *cb = container_of(post, Callback, post);
     assert(cb->posted);
     cb->posted = false;
     callback_call(cb);
+}
+
+static void take_post(grove_post *post)
+{
+    Callback *cb = container_of(post, Callback, post);
+    assert(cb->posted);
+    cb->posted = false;
+    callback_clear((PyObject *)cb);
+    Py_DECREF(cb);
+}
+
+void callbacks_abandon(struct hub *hub)
+{
+    thread_take_due(hub, take);
+    hub_take_posts(hub, on_post, take_post);
 }
 
 static Callback *callback_new(struct py_thread *t, PyObject *fn, PyObject *args)

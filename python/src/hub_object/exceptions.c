@@ -94,13 +94,12 @@ void hub_object_set_loop_exit(struct py_thread *t)
 bool hub_object_deadlock(struct py_thread *t)
 {
     hub_object_set_loop_exit(t);
-    PyObject *exception = exception_take();
-    if (!t->main || !exception) {
-        Py_XDECREF(exception);
+    if (!t->main) {
+        PyErr_Clear();
         return false;
     }
-    PyObject *result = greenlet_throw(t->main, exception, NULL, NULL);
-    Py_DECREF(exception);
+    /* The exception goes along: this fiber may not be come back to. */
+    PyObject *result = greenlet_switch(t->main, NULL, NULL);
     if (!result)
         hub_object_report(t, NULL);
     Py_XDECREF(result);

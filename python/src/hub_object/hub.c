@@ -18,14 +18,19 @@
 /* The default of exception_stream is sys.stderr as it is at that time. */
 static PyObject *default_stream; /* a sentinel */
 
+/* Each name of an attribute is one object: CPython keeps those that were looked
+ * up, and would keep another for every thread. */
+static PyObject *str_main_thread, *str_ident;
+
 /* ---- birth --------------------------------------------------------------- */
 
 static bool on_main_thread(void)
 {
     PyObject *threading = PyImport_ImportModule("threading");
-    PyObject *main =
-        threading ? PyObject_CallMethod(threading, "main_thread", NULL) : NULL;
-    PyObject *ident = main ? PyObject_GetAttrString(main, "ident") : NULL;
+    PyObject *main = threading
+                         ? PyObject_CallMethodNoArgs(threading, str_main_thread)
+                         : NULL;
+    PyObject *ident = main ? PyObject_GetAttr(main, str_ident) : NULL;
     bool same = ident && PyLong_Check(ident) &&
                 PyLong_AsUnsignedLong(ident) == PyThread_get_thread_ident();
     Py_XDECREF(ident);
@@ -481,8 +486,10 @@ static int add_error_classes(void)
 int hub_init(PyObject *module)
 {
     default_stream = PyUnicode_InternFromString("_exception_stream");
-    if (!default_stream || module_add_type(module, &Hub_Type) < 0 ||
-        add_error_classes() < 0)
+    str_main_thread = PyUnicode_InternFromString("main_thread");
+    str_ident = PyUnicode_InternFromString("ident");
+    if (!default_stream || !str_main_thread || !str_ident ||
+        module_add_type(module, &Hub_Type) < 0 || add_error_classes() < 0)
         return -1;
     return PyModule_AddFunctions(module, functions);
 }

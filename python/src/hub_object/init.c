@@ -3,7 +3,15 @@
  */
 #include "hub_object/private.h"
 
+static void thread_ending(struct py_thread *t)
+{
+    callbacks_abandon(t->hub);
+    loop_breaks_abandon(t->hub);
+    thread_results_abandon(t->hub);
+}
+
 static struct raw_hooks hooks = {
+    .thread_ending = thread_ending,
     .deadlock = hub_object_deadlock,
     .forked = hub_object_forked,
 };

@@ -230,6 +230,20 @@ static void break_now(struct run *run)
     hub_object_deadlock(((struct green *)hub->root.host)->thread);
 }
 
+static bool take_break(struct run *run)
+{
+    if (run->call != break_now)
+        return false;
+    run_queue_remove(run);
+    PyMem_Free(container_of(run, struct break_run, run));
+    return true;
+}
+
+void loop_breaks_abandon(struct hub *hub)
+{
+    thread_take_due(hub, take_break);
+}
+
 /* Whoever waits in the main greenlet gets LoopExit. */
 static PyObject *loop_break(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {

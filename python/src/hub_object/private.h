@@ -54,6 +54,9 @@ void hub_object_forked(struct py_thread *t);
 /* The object that hub.loop is. NULL with an exception. */
 PyObject *loop_object_new(struct py_thread *t, bool is_default);
 
+/* The thread of hub ends: no break_() comes any more. */
+void loop_breaks_abandon(struct hub *hub);
+
 /* From now on loop_check fails. */
 void loop_destroy_object(PyObject *loop);
 
@@ -61,6 +64,14 @@ void loop_destroy_object(PyObject *loop);
 
 /* loop_run_callback, from whatever thread; t is not dead. */
 PyObject *loop_post_callback(struct py_thread *t, PyObject *fn, PyObject *args);
+
+/* The thread of hub ends: those that are queued or posted are never called. */
+void callbacks_abandon(struct hub *hub);
+
+/* ---- thread_result.c -------------------------------------------------------- */
+
+/* The thread of hub ends: nobody is told of those that are on their way. */
+void thread_results_abandon(struct hub *hub);
 
 /* ---- errors.c --------------------------------------------------------------- */
 

@@ -9,6 +9,7 @@
  * With the GIL held everywhere, the only thing that needs the hub's own
  * protocol for other threads is the wake-up: a post that is part of the object.
  */
+#include "hub/mailbox.h"
 #include "hub_object/private.h"
 
 #include <stddef.h>
@@ -235,6 +236,20 @@ static void result_dealloc(PyObject *o)
     }
     thread_unref(self->thread);
     Py_TYPE(o)->tp_free(o);
+}
+
+static void take_post(grove_post *post)
+{
+    ThreadResult *self = container_of(post, ThreadResult, post);
+    release_hub(self);
+    result_clear((PyObject *)self);
+    Py_DECREF(self);
+}
+
+void thread_results_abandon(struct hub *hub)
+{
+    hub_take_posts(hub, on_post, take_post);
+    hub_take_posts(hub, unhold_later, unhold_later);
 }
 
 static PyMethodDef methods[] = {

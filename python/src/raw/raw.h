@@ -112,6 +112,7 @@ struct thread_waiters {
 /* The watchers room's of a thread. */
 struct thread_watchers {
     size_t holds;          /* of its hub, by watchers that are active */
+    struct ring active;    /* ends of the ring of these */
     struct phases *phases; /* watchers of the loop's passes; NULL: none */
 };
 
@@ -165,6 +166,11 @@ struct py_thread *thread_look_up(PyThreadState *tstate);
 struct py_thread *thread_first(void);
 
 void thread_unref(struct py_thread *t);
+
+/* The calling thread ends: give take each run that is due on its hub, first
+ * come first, until it has refused all that are left. Whether it has taken the
+ * run out of the queue, and let go of whose it is, which may run code. */
+void thread_take_due(struct hub *hub, bool (*take)(struct run *run));
 
 /* ---- what the rooms above do ---------------------------------------------- */
 

@@ -59,12 +59,52 @@ static void tell_dead(struct py_thread *t)
 
 /* ---- the life of a thread ------------------------------------------------ */
 
+/* A callback that switches back and back again is left alone in the end. */
+#define CALLBACK_ROUNDS 4
+
+/* A callback of the hub that has switched to this greenlet, the main one, is
+ * given the time to end: its fiber holds what it works with, and is never gone
+ * back to otherwise. */
+static void end_callback(struct py_thread *t)
+{
+    struct hub *hub = t->hub;
+    assert(t->current == t->main && hub->current == &hub->root);
+    for (int i = 0; i < CALLBACK_ROUNDS && hub->in_callback; i++) {
+        hub->root.state = FIBER_READY;
+        run_queue_push_first(&hub->queue, &hub->root.run);
+        hub_switch(hub, &hub->root, hub->loop_fiber);
+        assert(t->current == t->main && !PyErr_Occurred());
+    }
+}
+
+void thread_take_due(struct hub *hub, bool (*take)(struct run *run))
+{
+    struct run *run = hub->queue.ends.next;
+    while (run != &hub->queue.ends) {
+        struct run *next = run->next;
+        run = take(run) ? hub->queue.ends.next : next;
+    }
+}
+
 /* The thread ends, in this very thread and in its main greenlet. */
 static void end_greenlets(struct py_thread *t)
 {
     greenlet_drop_left(t);
+    end_callback(t);
     t->hub->keep_stacks = !greenlet_end_all(t);
     tell_ending(t);
+}
+
+/* With the reference that it holds to itself while it is parked. */
+static void let_go_of_hub(struct py_thread *t)
+{
+    PyObject *hub = t->hub_object;
+    t->hub_object = NULL;
+    if (hub && green_of(hub)->parked) {
+        green_of(hub)->parked = false;
+        Py_DECREF(hub);
+    }
+    Py_XDECREF(hub);
 }
 
 static void thread_end(struct py_thread *t)
@@ -87,7 +127,7 @@ static void thread_end(struct py_thread *t)
         t->hub->loop_fiber->host = NULL;
     }
     t->hub = NULL;
-    Py_CLEAR(t->hub_object);
+    let_go_of_hub(t);
     Py_CLEAR(t->doomed);
     Py_CLEAR(t->left);
     Py_CLEAR(t->current);

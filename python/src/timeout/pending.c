@@ -136,6 +136,22 @@ void timeout_on_timer(struct timer *timer)
     hub_queue(hub, &self->run);
 }
 
+static bool take(struct run *run)
+{
+    if (run->call != timeout_on_turn)
+        return false;
+    timeout_cancel(container_of(run, Timeout, run));
+    return true;
+}
+
+void timeouts_abandon(struct py_thread *t)
+{
+    struct timer *timer;
+    while ((timer = timer_find(&t->hub->timers, timeout_on_timer)))
+        timeout_cancel(container_of(timer, Timeout, timer));
+    thread_take_due(t->hub, take);
+}
+
 int timeout_start(Timeout *self)
 {
     if (timeout_pending(self)) {

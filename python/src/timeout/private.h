@@ -33,6 +33,9 @@ void timeout_raise_given(Timeout *self);
 /* Do not raise it after all; nothing if it is not pending. */
 void timeout_cancel(Timeout *self);
 
+/* The thread ends: none of those that are pending there is raised. */
+void timeouts_abandon(struct py_thread *t);
+
 /* cls.start_new(timeout=None, exception=None, ref=True): a Timeout is started
  * if it is not, seconds are made into one. */
 PyObject *timeout_start_new(PyObject *cls, PyObject *const *args, Py_ssize_t n,

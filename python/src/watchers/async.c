@@ -2,6 +2,7 @@
  * loop.async_(ref=True, priority=None): a watcher that other threads wake, by
  * send(). What is sent several times before the loop comes to it is told once.
  */
+#include "hub/mailbox.h"
 #include "watchers/watcher.h"
 
 typedef struct AsyncWatcher {
@@ -18,6 +19,11 @@ static void on_post(grove_post *post)
     if (a->base.active)
         watcher_due(&a->base);
     Py_DECREF(a);
+}
+
+void asyncs_abandon(struct hub *hub)
+{
+    hub_take_posts(hub, on_post, on_post);
 }
 
 static int async_arm(Watcher *w)

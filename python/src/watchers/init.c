@@ -5,6 +5,18 @@
 #include "watchers/signals.h"
 #include "watchers/watchers.h"
 
+static void thread_begin(struct py_thread *t)
+{
+    ring_init(&t->watchers.active);
+}
+
+static void thread_ending(struct py_thread *t)
+{
+    watchers_abandon(t);
+    asyncs_abandon(t->hub);
+    phases_abandon(t);
+}
+
 static void thread_dead(struct py_thread *t)
 {
     signal_thread_end(t);
@@ -33,6 +45,8 @@ static void forked(struct py_thread *t)
 }
 
 static struct raw_hooks hooks = {
+    .thread_begin = thread_begin,
+    .thread_ending = thread_ending,
     .thread_dead = thread_dead,
     .before_poll = before_poll,
     .after_poll = after_poll,

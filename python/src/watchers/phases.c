@@ -96,11 +96,26 @@ void phases_after_sleep(struct phases *p)
     turn_queue(p);
 }
 
+void phases_abandon(struct py_thread *t)
+{
+    struct phases *p = t->watchers.phases;
+    if (!p)
+        return;
+    if (timer_pending(&p->look)) {
+        timer_remove(&t->hub->timers, &p->look);
+        t->hub->unref--;
+    }
+    timer_unclaim(&t->hub->timers);
+    if (run_queued(&p->turn))
+        run_queue_remove(&p->turn);
+    phases_end(t);
+}
+
 void phases_end(struct py_thread *t)
 {
     if (!t->watchers.phases)
         return;
-    assert(t->dead && t->tells_polls > 0);
+    assert(t->tells_polls > 0);
     PyMem_Free(t->watchers.phases);
     t->watchers.phases = NULL;
     t->tells_polls--;

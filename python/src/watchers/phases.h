@@ -13,7 +13,9 @@ struct phases;
 void phases_before_sleep(struct phases *p);
 void phases_after_sleep(struct phases *p);
 
-/* t has ended: nobody of its is told any more. */
+/* t ends, and its hub is whole; or has ended. Nobody of its is told any more.
+ */
+void phases_abandon(struct py_thread *t);
 void phases_end(struct py_thread *t);
 
 /* In a forked child. */

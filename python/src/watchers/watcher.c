@@ -41,6 +41,7 @@ static void activate(Watcher *w)
 {
     assert(!w->active && w->callback && w->args);
     w->active = true;
+    ring_insert(&watcher_thread(w)->watchers.active, &w->at);
     Py_INCREF(w);
     if (!w->kind->armed && w->ref)
         hold(w, true);
@@ -54,6 +55,7 @@ static void deactivate(Watcher *w)
         return;
     assert(Py_REFCNT(w) > 0);
     w->active = false;
+    ring_remove(&w->at);
     if (!w->kind->armed && w->ref)
         hold(w, false);
     Py_CLEAR(w->callback);
@@ -106,6 +108,12 @@ void watcher_stop(Watcher *w)
     if (w->active && !watcher_thread(w)->dead)
         w->kind->disarm(w);
     deactivate(w);
+}
+
+void watchers_abandon(struct py_thread *t)
+{
+    while (!ring_empty(&t->watchers.active))
+        watcher_stop(container_of(t->watchers.active.next, Watcher, at));
 }
 
 static PyObject *arguments_of(Watcher *w)

@@ -16,6 +16,7 @@ typedef struct Watcher {
     PyObject *callback;              /* owned; NULL: none; there while active */
     PyObject *args; /* owned tuple; NULL: none; there while active */
     struct run run; /* queued: due; only while active */
+    struct ring at; /* in its thread's ring, while active */
     int priority;   /* -2 to 2; kept for those who read it */
     bool ref;       /* keeps the loop going */
     bool closed;    /* for good: it cannot be started */
@@ -115,6 +116,13 @@ static inline int watcher_check_thread(const Watcher *w)
 {
     return hub_object_check_thread(watcher_thread(w));
 }
+
+/* The thread ends: all that are active stop. */
+void watchers_abandon(struct py_thread *t);
+
+/* The thread of hub ends, and they have stopped: what was sent to them is not
+ * called. async.c. */
+void asyncs_abandon(struct hub *hub);
 
 int watcher_traverse(PyObject *self, visitproc visit, void *arg);
 int watcher_clear(PyObject *self);
