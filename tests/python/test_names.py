@@ -1,6 +1,8 @@
 """The names gevent and greenlet, and python -m grove."""
 
+import importlib
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import grove
 import pytest
+from grove.names import aliases
 
 BUILD = Path(grove.__file__).parents[2]
 
@@ -147,6 +150,33 @@ def test_private_modules_are_one_with_the_public_ones():
     """
     result = python("-c", textwrap.dedent(source), path="compat")
     assert result.stdout == "good\n", result.stderr
+
+
+#: Those that gevent's check of its own modules lets do without __all__.
+WITHOUT_ALL = {"_compat", "_fileobjectcommon", "_fileobjectposix", "threading"}
+
+
+def modules_of_gevent():
+    ours = {m.name for m in pkgutil.iter_modules(grove.__path__) if not m.ispkg}
+    return sorted((ours - {"__main__", "_core"}) | set(aliases.PRIVATE))
+
+
+@pytest.mark.parametrize("name", modules_of_gevent())
+def test_all_is_what_a_star_imports(name):
+    """gevent's test__all__ walks its modules, private ones too, for this."""
+    if name == "_interfaces":
+        pytest.importorskip(
+            "zope.interface",
+            reason="they are interfaces of it: apt-get install python3-zope.interface",
+        )
+    module = importlib.import_module(aliases.PRIVATE.get(name, f"grove.{name}"))
+    if not hasattr(module, "__all__"):
+        assert name in WITHOUT_ALL
+        return
+    imported = {}
+    exec(f"from {module.__name__} import *", imported)
+    del imported["__builtins__"]
+    assert sorted(imported) == sorted(module.__all__)
 
 
 def test_rooms_are_not_gevents():

@@ -6,6 +6,7 @@ from typing import Any
 from grove._core import Greenlet, Semaphore, SimpleQueue
 from grove.lock import DummySemaphore
 
+__all__ = ["IMap", "IMapUnordered"]
 
 class _Failure:
     """What next() is to raise."""
