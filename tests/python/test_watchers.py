@@ -12,7 +12,7 @@ import pytest
 from awaiting import until
 from grove import core
 from grove.event import Event
-from grove.exceptions import InvalidThreadUseError
+from grove.exceptions import ConcurrentObjectUseError, InvalidThreadUseError
 
 
 @pytest.fixture
@@ -55,6 +55,8 @@ def test_attributes(watcher, loop):
     with pytest.raises(AttributeError):
         watcher.priority = 2
     watcher.callback = len
+    watcher.args = None
+    assert watcher.active and watcher.args is None
     watcher.args = (3,)
     assert watcher.callback is len and watcher.args == (3,)
     with pytest.raises(TypeError):
@@ -570,6 +572,188 @@ def test_closing_fd(loop):
     assert isinstance(waiter.exception, OSError)
     os.close(r)
     os.close(w)
+
+
+def test_no_args_while_it_is_active(loop):
+    called = []
+    with loop.timer(0) as timer:
+        timer.start(lambda *args: called.append(args), 1)
+        timer.args = None
+        grove.sleep(0.001)
+        assert called == [()] and timer.args is None
+
+
+# ---- loop(default=False)
+
+
+@pytest.fixture
+def own():
+    own = core.loop(default=False)
+    yield own
+    own.destroy()
+
+
+def test_a_loop_of_its_own(loop, own):
+    assert core.loop() is core.loop(default=True) is loop
+    assert own is not loop and not own.default and own.ptr != loop.ptr
+    assert own.fileno() not in (loop.fileno(), core.loop(default=False).fileno())
+    assert "default" not in repr(own)
+    with pytest.raises(TypeError, match="default loop"):
+        own.child(1)
+    with pytest.raises(ValueError, match="no Hub runs"):
+        grove.get_hub().loop = own
+
+
+def test_its_watchers_are_called_by_run_only(loop, own):
+    order = []
+    timer = own.timer(0)
+    timer.start(order.append, "timer")
+    own.run_callback(order.append, "callback")
+    grove.sleep(0.01)
+    assert order == [] and own.activecnt == 1 and own.pendingcnt == 2
+    assert grove.get_hub().join(0) is True  # they do not keep the hub going
+    g = grove.spawn(order.append, "greenlet")
+    own.run()
+    assert sorted(order) == ["callback", "timer"] and not timer.active
+    assert own.activecnt == own.pendingcnt == own.depth == 0 and own.iteration > 0
+    g.join()
+
+
+def test_run_ends_when_nothing_is_left(own):
+    ticks = []
+    timer = own.timer(0.001, 0.001)
+    idle_forever = own.timer(100, ref=False)
+    idle_forever.start(ticks.append, "never")
+
+    def tick():
+        ticks.append(own.depth)
+        if len(ticks) == 3:
+            timer.stop()
+
+    timer.start(tick)
+    other = grove.spawn(grove.sleep, 0)
+    own.run()
+    assert ticks == [1, 1, 1] and other.ready()
+    own.run()
+
+
+def test_run_once_and_nowait_and_break(own):
+    order = []
+    first, second = own.timer(0.001), own.timer(100)
+    first.start(order.append, 1)
+    second.start(order.append, 2)
+    own.run(nowait=True)
+    assert order == []
+    own.run(once=True)
+    assert order == [1]
+    first.start(own.break_)
+    own.run()
+    assert order == [1] and second.active
+
+
+def test_every_kind_of_watcher_of_its_own_loop(own):
+    called = []
+
+    def note(watcher, name):
+        called.append(name)
+        watcher.stop()
+
+    r, w = os.pipe()
+    os.write(w, b"x")
+    made = {name: getattr(own, name)() for name in ("idle", "prepare", "check")}
+    made["async_"] = own.async_()
+    made["io"] = own.io(r, 1)
+    made["timer"] = own.timer(0.001)
+    made["signal"] = own.signal(signal.SIGUSR1)
+    for name, watcher in made.items():
+        watcher.start(note, watcher, name)
+    thread = threading.Thread(target=made["async_"].send)
+    thread.start()
+    os.kill(os.getpid(), signal.SIGUSR1)
+    with grove.Timeout(60):
+        own.run()
+    thread.join()
+    assert sorted(called) == sorted(made)
+    os.close(r)
+    os.close(w)
+
+
+def test_callbacks_of_another_thread(own):
+    keep, called = own.async_(), []
+    keep.start(lambda: None)
+
+    def callback():
+        called.append(threading.get_ident())
+        keep.stop()
+
+    thread = threading.Thread(target=own.run_callback_threadsafe, args=(callback,))
+    grove.get_hub().loop.run_callback(thread.start)
+    with grove.Timeout(60):
+        own.run()
+    thread.join()
+    assert called == [threading.get_ident()]
+
+
+def test_errors_of_its_own_loop(own, capsys):
+    class Handler:
+        def handle_error(self, *args):
+            handled.append(args)
+
+    handled = []
+    timer = own.timer(0)
+    timer.start(lambda: 1 / 0)
+    own.run_callback(lambda: 1 / 0)
+    own.run()
+    assert capsys.readouterr().err.count("ZeroDivisionError: ") == 2
+    own.error_handler = Handler()
+    timer.start(lambda: 1 / 0)
+    own.run()
+    ((context, kind, error, tb),) = handled
+    assert context is timer and kind is ZeroDivisionError and tb is not None
+
+
+def test_one_greenlet_runs_a_loop(own):
+    timer = own.timer(100)
+    timer.start(print)
+    first = grove.spawn(own.run)
+    grove.sleep(0)
+    with pytest.raises(ConcurrentObjectUseError):
+        own.run()
+    timer.stop()
+    first.join()
+    nested = []
+    own.run_callback(lambda: (nested.append(own.depth), own.run()))
+    own.run_callback(lambda: nested.append(own.depth))
+    own.run()
+    assert nested == [1, 2] and own.depth == 0
+
+
+def test_a_destroyed_loop_leaves_the_hub_alone(loop):
+    own, other = core.loop(default=False), loop.timer(0.001)
+    called = []
+    timer = own.timer(100)
+    timer.start(called.append, 1)
+    own.run_callback(called.append, 2)
+    runner = grove.spawn(own.run)
+    grove.sleep(0)
+    own.destroy()
+    runner.join()
+    assert called == [2] and not timer.active and "destroyed" in repr(own)
+    for use in (own.run, own.fileno, lambda: own.timer(0), lambda: own.run_callback(len)):
+        with pytest.raises(ValueError, match="destroyed"):
+            use()
+    other.start(called.append, 3)
+    grove.get_hub().join()
+    assert called == [2, 3]
+
+
+def test_a_loop_that_is_dropped_is_freed():
+    own = core.loop(default=False)
+    own.run_callback(print)
+    fd = own.fileno()
+    del own
+    with pytest.raises(OSError):
+        os.fstat(fd)
 
 
 def test_core_names():

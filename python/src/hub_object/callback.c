@@ -19,10 +19,12 @@ typedef struct Callback {
     struct run run;           /* queued: by its own thread, not yet called */
     grove_post post;          /* under way while posted: by another thread */
     struct py_thread *thread; /* counted */
-    PyObject *fn;             /* NULL: called or stopped */
-    PyObject *args;           /* a tuple; NULL: none */
-    bool posted;              /* the mailbox has it, with a reference */
-    bool running;             /* fn, which it has let go of, is being called */
+    PyObject *loop;   /* owned; one of its own that it is posted to, or NULL */
+    callback_due due; /* what that does when it comes; with loop */
+    PyObject *fn;     /* NULL: called or stopped */
+    PyObject *args;   /* a tuple; NULL: none */
+    bool posted;      /* the mailbox has it, with a reference */
+    bool running;     /* fn, which it has let go of, is being called */
 } Callback;
 
 static PyTypeObject Callback_Type;
@@ -39,7 +41,8 @@ static void callback_call(Callback *cb)
         cb->fn = NULL;
         cb->args = NULL;
         cb->running = true;
-        hub_object_enter(cb->thread);
+        if ((PyObject *)cb->thread->current == cb->thread->hub_object)
+            hub_object_enter(cb->thread);
         PyObject *result =
             args ? PyObject_Call(fn, args, NULL) : PyObject_CallNoArgs(fn);
         assert((result == NULL) == !!PyErr_Occurred());
@@ -58,15 +61,26 @@ static void on_turn(struct run *run)
     callback_call(container_of(run, Callback, run));
 }
 
+bool callback_is(const struct run *run)
+{
+    return run->call == on_turn;
+}
+
+void callback_drop(struct run *run)
+{
+    Callback *cb = container_of(run, Callback, run);
+    assert(callback_is(run) && !run_queued(run));
+    callback_clear((PyObject *)cb);
+    Py_DECREF(cb);
+}
+
 /* Its turn never comes. */
 static bool take(struct run *run)
 {
-    if (run->call != on_turn)
+    if (!callback_is(run))
         return false;
     run_queue_remove(run);
-    Callback *cb = container_of(run, Callback, run);
-    callback_clear((PyObject *)cb);
-    Py_DECREF(cb);
+    callback_drop(run);
     return true;
 }
 
@@ -75,7 +89,10 @@ static void on_post(grove_post *post)
     Callback *cb = container_of(post, Callback, post);
     assert(cb->posted);
     cb->posted = false;
-    callback_call(cb);
+    if (cb->loop)
+        cb->due(cb->loop, &cb->run);
+    else
+        callback_call(cb);
 }
 
 static void take_post(grove_post *post)
@@ -106,6 +123,7 @@ static Callback *callback_new(struct py_thread *t, PyObject *fn, PyObject *args)
     cb->post = (grove_post){.fn = on_post};
     cb->thread = t;
     t->references++;
+    cb->loop = NULL;
     cb->fn = Py_NewRef(fn);
     cb->args = Py_XNewRef(args);
     cb->posted = false;
@@ -125,12 +143,26 @@ PyObject *loop_run_callback(struct py_thread *t, PyObject *fn, PyObject *args)
     return (PyObject *)cb;
 }
 
-PyObject *loop_post_callback(struct py_thread *t, PyObject *fn, PyObject *args)
+PyObject *callback_make(struct py_thread *t, PyObject *fn, PyObject *args,
+                        struct run **run)
+{
+    Callback *cb = callback_new(t, fn, args);
+    if (cb) {
+        Py_INCREF(cb);
+        *run = &cb->run;
+    }
+    return (PyObject *)cb;
+}
+
+PyObject *loop_post_callback(struct py_thread *t, PyObject *fn, PyObject *args,
+                             PyObject *loop, callback_due due)
 {
     Callback *cb = callback_new(t, fn, args);
     if (!cb)
         return NULL;
     assert(!t->dead && t->hub);
+    cb->loop = Py_XNewRef(loop);
+    cb->due = due;
     Py_INCREF(cb);
     cb->posted = true;
     grove_hub_post((grove_hub *)t->hub, &cb->post);
@@ -141,6 +173,7 @@ static int callback_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(((Callback *)self)->fn);
     Py_VISIT(((Callback *)self)->args);
+    Py_VISIT(((Callback *)self)->loop);
     return 0;
 }
 
@@ -157,6 +190,7 @@ static void callback_dealloc(PyObject *self)
            !((Callback *)self)->posted && !((Callback *)self)->running);
     PyObject_GC_UnTrack(self);
     callback_clear(self);
+    Py_CLEAR(((Callback *)self)->loop);
     thread_unref(((Callback *)self)->thread);
     PyObject_GC_Del(self);
 }

@@ -385,6 +385,11 @@ static int set_loop(PyObject *self, PyObject *loop, void *closure)
         PyErr_SetString(PyExc_InvalidThreadUse, "the loop is another thread's");
         return -1;
     }
+    if (loop_is_own(loop)) {
+        PyErr_SetString(PyExc_ValueError,
+                        "the loop is one of its own, which no Hub runs");
+        return -1;
+    }
     Py_XSETREF(((HubObject *)self)->loop, Py_NewRef(loop));
     return 0;
 }

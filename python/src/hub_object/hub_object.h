@@ -7,6 +7,7 @@
  *   place.c          which Hub a thread has
  *   watcher_waits.c  waiting for a watcher, and calling that off
  *   loop.c           hub.loop
+ *   own_loop.c       loop(default=False)
  *   callback.c       the callbacks it queues
  *   park.c           waiting
  *   errors.c         what the Hub does about errors that nobody else will see
@@ -76,6 +77,27 @@ struct py_thread *loop_thread(PyObject *loop);
 
 /* 0; or -1 with ValueError when the loop was destroyed. */
 int loop_check(PyObject *loop);
+
+/* Hand the exception that is set, which context (borrowed) has raised, to the
+ * loop's error_handler or the Hub. As hub_object_report. */
+void loop_report(PyObject *loop, PyObject *context);
+
+/* Whether it is one of loop(default=False): its watchers do not keep the hub
+ * going. */
+bool loop_is_own(PyObject *loop);
+
+/* run, of a watcher or a callback, is due where the loop's are called. */
+void loop_due(PyObject *loop, struct run *run);
+
+/* n more watchers that keep the loop going are active (or -n fewer). */
+void loop_count(PyObject *loop, int n);
+
+/* Of a loop of its own, set by the room of watchers: a pass of it begins; those
+ * of passes are due. Whether some want another pass at once. */
+extern bool (*loop_pass)(PyObject *loop);
+
+/* The loop is destroyed: its watchers stop. Set by that room, too. */
+extern void (*loop_stop)(PyObject *loop);
 
 /* LoopExit about hub, for a wait that nothing can end. */
 void hub_object_set_loop_exit(struct py_thread *t);

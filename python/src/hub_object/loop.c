@@ -14,8 +14,9 @@ typedef struct Loop {
     PyObject_HEAD
     struct py_thread *thread; /* counted */
     PyObject *error_handler;  /* NULL: the Hub */
-    bool is_default;          /* the main thread's */
-    bool destroyed;           /* by destroy(): loop_check fails */
+    struct own_loop *own; /* of loop(default=False); NULL: the Hub runs it */
+    bool is_default;      /* the main thread's */
+    bool destroyed;       /* by destroy(): loop_check fails */
 } Loop;
 
 PyObject *loop_object_new(struct py_thread *t, bool is_default)
@@ -27,13 +28,14 @@ PyObject *loop_object_new(struct py_thread *t, bool is_default)
     loop->thread = t;
     t->references++;
     loop->error_handler = NULL;
+    loop->own = NULL;
     loop->is_default = is_default;
     loop->destroyed = false;
     PyObject_GC_Track(loop);
     return (PyObject *)loop;
 }
 
-/* loop(flags=None, default=None): a thread has one, its Hub's. */
+/* loop(flags=None, default=None): the Hub's, or another. */
 static PyObject *loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {(char *)"flags", (char *)"default", NULL};
@@ -43,7 +45,15 @@ static PyObject *loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     struct py_thread *t = thread_self();
     PyObject *hub = t ? hub_object(t) : NULL;
-    return hub ? PyObject_GetAttrString(hub, "loop") : NULL;
+    int shared = is_default == Py_None ? 1 : PyObject_IsTrue(is_default);
+    if (!hub || shared < 0)
+        return NULL;
+    if (shared)
+        return PyObject_GetAttrString(hub, "loop");
+    Loop *loop = (Loop *)loop_object_new(t, false);
+    if (loop && !(loop->own = own_loop_new()))
+        Py_CLEAR(loop);
+    return (PyObject *)loop;
 }
 
 static int loop_traverse(PyObject *self, visitproc visit, void *arg)
@@ -62,6 +72,8 @@ static void loop_dealloc(PyObject *self)
 {
     PyObject_GC_UnTrack(self);
     loop_clear(self);
+    if (((Loop *)self)->own)
+        own_loop_free(((Loop *)self)->own);
     thread_unref(((Loop *)self)->thread);
     PyObject_GC_Del(self);
 }
@@ -76,9 +88,33 @@ bool loop_is_default(PyObject *loop)
     return ((Loop *)loop)->is_default;
 }
 
-void loop_destroy_object(PyObject *loop)
+void loop_destroy_object(PyObject *self)
 {
-    ((Loop *)loop)->destroyed = true;
+    Loop *loop = (Loop *)self;
+    if (!loop->destroyed && loop->own)
+        own_loop_destroy(self, loop->own);
+    loop->destroyed = true;
+}
+
+bool loop_is_own(PyObject *loop)
+{
+    return ((Loop *)loop)->own != NULL;
+}
+
+void loop_due(PyObject *loop, struct run *run)
+{
+    struct own_loop *own = ((Loop *)loop)->own;
+    if (own)
+        own_loop_due(own, run);
+    else
+        hub_queue(loop_thread(loop)->hub, run);
+}
+
+void loop_count(PyObject *loop, int n)
+{
+    struct own_loop *own = ((Loop *)loop)->own;
+    if (own && !loop_thread(loop)->dead)
+        own_loop_count(own, n);
 }
 
 int loop_check(PyObject *loop)
@@ -120,13 +156,32 @@ static int split(const char *name, PyObject *const *args, Py_ssize_t n,
     return 0;
 }
 
+static PyObject *queue_callback(PyObject *loop, PyObject *fn, PyObject *args)
+{
+    if (!loop_is_own(loop))
+        return loop_run_callback(loop_thread(loop), fn, args);
+    struct run *run;
+    PyObject *cb = callback_make(loop_thread(loop), fn, args, &run);
+    if (cb)
+        loop_due(loop, run);
+    return cb;
+}
+
+static void came_to_own(PyObject *loop, struct run *run)
+{
+    if (((Loop *)loop)->destroyed)
+        callback_drop(run);
+    else
+        loop_due(loop, run);
+}
+
 static PyObject *loop_run_callback_method(PyObject *self, PyObject *const *args,
                                           Py_ssize_t n)
 {
     PyObject *rest;
     if (!hub_of(self) || split("run_callback", args, n, &rest) < 0)
         return NULL;
-    PyObject *cb = loop_run_callback(loop_thread(self), args[0], rest);
+    PyObject *cb = queue_callback(self, args[0], rest);
     Py_XDECREF(rest);
     return cb;
 }
@@ -144,7 +199,8 @@ static PyObject *loop_run_callback_threadsafe(PyObject *self,
     if (loop_check(self) < 0 ||
         split("run_callback_threadsafe", args, n, &rest) < 0)
         return NULL;
-    PyObject *cb = loop_post_callback(t, args[0], rest);
+    PyObject *own = loop_is_own(self) ? self : NULL;
+    PyObject *cb = loop_post_callback(t, args[0], rest, own, came_to_own);
     Py_XDECREF(rest);
     return cb;
 }
@@ -171,7 +227,10 @@ static PyObject *loop_ref(PyObject *self, PyObject *none)
     struct hub *hub = hub_of(self);
     if (!hub)
         return NULL;
-    grove_hub_hold((grove_hub *)hub);
+    if (loop_is_own(self))
+        loop_count(self, 1);
+    else
+        grove_hub_hold((grove_hub *)hub);
     Py_RETURN_NONE;
 }
 
@@ -180,7 +239,9 @@ static PyObject *loop_unref(PyObject *self, PyObject *none)
     struct hub *hub = hub_of(self);
     if (!hub)
         return NULL;
-    if (hub->holds)
+    if (loop_is_own(self))
+        loop_count(self, -1);
+    else if (hub->holds)
         grove_hub_unhold((grove_hub *)hub);
     else
         hub->unref++;
@@ -199,6 +260,11 @@ static PyObject *loop_run(PyObject *self, PyObject *const *args, Py_ssize_t n,
     if (nowait < 0 || once < 0 || !hub_of(self))
         return NULL;
     struct py_thread *t = loop_thread(self);
+    if (loop_is_own(self)) {
+        if (own_loop_run(self, ((Loop *)self)->own, t, nowait, once) < 0)
+            return NULL;
+        Py_RETURN_NONE;
+    }
     if (nowait) {
         if (wait_turn(t) < 0)
             return NULL;
@@ -250,6 +316,10 @@ static PyObject *loop_break(PyObject *self, PyObject *const *args, Py_ssize_t n)
     struct hub *hub = hub_of(self);
     if (!hub || arguments_count("break_", n, 0, 1) < 0)
         return NULL;
+    if (loop_is_own(self)) {
+        own_loop_break(((Loop *)self)->own);
+        Py_RETURN_NONE;
+    }
     struct break_run *b = PyMem_Calloc(1, sizeof(*b));
     if (!b)
         return PyErr_NoMemory();
@@ -297,6 +367,28 @@ static PyObject *loop_handle_error(PyObject *self, PyObject *const *args,
                                args[1], args[2], args[3]);
 }
 
+void loop_report(PyObject *loop, PyObject *context)
+{
+    struct py_thread *t = loop_thread(loop);
+    PyObject *handler = ((Loop *)loop)->error_handler;
+    if (!handler || handler == Py_None) {
+        hub_object_report(t, context);
+        return;
+    }
+    PyObject *type, *value, *tb;
+    PyErr_Fetch(&type, &value, &tb);
+    PyErr_NormalizeException(&type, &value, &tb);
+    PyObject *result =
+        PyObject_CallMethod(handler, "handle_error", "OOOO", context, type,
+                            value, tb ? tb : Py_None);
+    if (!result)
+        hub_object_report(t, handler);
+    Py_XDECREF(result);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(tb);
+}
+
 /* ---- attributes ---------------------------------------------------------- */
 
 static PyObject *get_default(PyObject *self, void *closure)
@@ -314,6 +406,11 @@ static PyObject *get_backend_int(PyObject *self, void *closure)
     return PyLong_FromLong(4); /* libev's number of epoll */
 }
 
+static struct own_loop_figures figures(PyObject *self)
+{
+    return own_loop_figures(((Loop *)self)->own);
+}
+
 static PyObject *get_zero(PyObject *self, void *closure)
 {
     return PyLong_FromLong(0);
@@ -328,18 +425,24 @@ static PyObject *get_flags(PyObject *self, void *closure)
 static PyObject *get_iteration(PyObject *self, void *closure)
 {
     struct py_thread *t = loop_thread(self);
+    if (loop_is_own(self))
+        return PyLong_FromUnsignedLongLong(figures(self).passes);
     return PyLong_FromUnsignedLongLong(t->dead ? 0 : t->hub->switches);
 }
 
 static PyObject *get_depth(PyObject *self, void *closure)
 {
     struct py_thread *t = loop_thread(self);
+    if (loop_is_own(self))
+        return PyLong_FromUnsignedLong(figures(self).depth);
     return PyLong_FromLong(!t->dead && (PyObject *)t->current == t->hub_object);
 }
 
 static PyObject *get_pendingcnt(PyObject *self, void *closure)
 {
     struct py_thread *t = loop_thread(self);
+    if (loop_is_own(self))
+        return PyLong_FromSize_t(figures(self).due);
     return PyLong_FromSize_t(t->dead ? 0 : hub_due(t->hub, HUB_DUE_ALL));
 }
 
@@ -348,6 +451,8 @@ static PyObject *get_activecnt(PyObject *self, void *closure)
     struct py_thread *t = loop_thread(self);
     if (t->dead)
         return PyLong_FromLong(0);
+    if (loop_is_own(self))
+        return PyLong_FromSsize_t(figures(self).references);
     struct hub *hub = t->hub;
     return PyLong_FromSsize_t(
         (Py_ssize_t)(hub->timers.count + hub->loop.waits + hub->holds) -
@@ -356,7 +461,8 @@ static PyObject *get_activecnt(PyObject *self, void *closure)
 
 static PyObject *get_ptr(PyObject *self, void *closure)
 {
-    return PyLong_FromVoidPtr(loop_thread(self)->hub);
+    struct own_loop *own = ((Loop *)self)->own;
+    return PyLong_FromVoidPtr(own ? (void *)own : loop_thread(self)->hub);
 }
 
 static PyObject *get_error_handler(PyObject *self, void *closure)
@@ -374,7 +480,9 @@ static int set_error_handler(PyObject *self, PyObject *value, void *closure)
 static PyObject *loop_fileno(PyObject *self, PyObject *none)
 {
     struct hub *hub = hub_of(self);
-    return hub ? PyLong_FromLong(hub->loop.epoll) : NULL;
+    struct own_loop *own = ((Loop *)self)->own;
+    int fd = !hub ? -1 : own ? own_loop_fd(own, hub) : hub->loop.epoll;
+    return fd >= 0 ? PyLong_FromLong(fd) : NULL;
 }
 
 static PyObject *loop_verify(PyObject *self, PyObject *none)
@@ -467,8 +575,9 @@ static PyGetSetDef loop_getset[] = {
 PyTypeObject Loop_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.core.loop",
     .tp_doc = "loop(flags=None, default=None)\n--\n\n"
-              "A thread's event loop. A thread has one; the arguments are "
-              "gevent's, and not\nlooked at.",
+              "A thread's event loop: its Hub's, or with default=False one "
+              "of its own, whose\nrun() calls back in the greenlet that called "
+              "it.",
     .tp_basicsize = sizeof(Loop),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .tp_new = loop_new,

@@ -60,10 +60,60 @@ void loop_breaks_abandon(struct hub *hub);
 /* From now on loop_check fails. */
 void loop_destroy_object(PyObject *loop);
 
+/* ---- own_loop.c ------------------------------------------------------------- */
+
+struct own_loop;
+
+/* NULL with MemoryError. */
+struct own_loop *own_loop_new(void);
+
+/* loop, whose own it is, goes, or is destroyed: what was due is not called. */
+void own_loop_free(struct own_loop *own);
+void own_loop_destroy(PyObject *loop, struct own_loop *own);
+
+/* run is due; whoever runs the loop goes on. On its thread. */
+void own_loop_due(struct own_loop *own, struct run *run);
+
+/* loop.run(nowait, once) and loop.break_(). -1 with an exception. */
+int own_loop_run(PyObject *loop, struct own_loop *own, struct py_thread *t,
+                 bool nowait, bool once);
+void own_loop_break(struct own_loop *own);
+
+/* Its descriptor: -1 with OSError. */
+int own_loop_fd(struct own_loop *own, struct hub *hub);
+
+/* What it has to tell: reasons to go on, runs that are due, passes, and how
+ * many runs of it are on the stack. */
+struct own_loop_figures {
+    Py_ssize_t references;
+    size_t due;
+    uint64_t passes;
+    unsigned depth;
+};
+struct own_loop_figures own_loop_figures(const struct own_loop *own);
+
+/* n more reasons to go on. */
+void own_loop_count(struct own_loop *own, int n);
+
 /* ---- callback.c ------------------------------------------------------------- */
 
-/* loop_run_callback, from whatever thread; t is not dead. */
-PyObject *loop_post_callback(struct py_thread *t, PyObject *fn, PyObject *args);
+/* What a loop of its own does with a callback that has come: it takes over the
+ * reference that goes with run. */
+typedef void (*callback_due)(PyObject *loop, struct run *run);
+
+/* loop_run_callback, from whatever thread; t is not dead. With loop (borrowed;
+ * NULL: the Hub calls it), due is called with it instead. */
+PyObject *loop_post_callback(struct py_thread *t, PyObject *fn, PyObject *args,
+                             PyObject *loop, callback_due due);
+
+/* One that is not queued yet: *run, with a reference, is to be. NULL with an
+ * exception. */
+PyObject *callback_make(struct py_thread *t, PyObject *fn, PyObject *args,
+                        struct run **run);
+
+/* run is a callback's that a loop of its own has queued: it is not called. */
+void callback_drop(struct run *run);
+bool callback_is(const struct run *run);
 
 /* The thread of hub ends: those that are queued or posted are never called. */
 void callbacks_abandon(struct hub *hub);

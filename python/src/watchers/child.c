@@ -195,7 +195,7 @@ static PyObject *child_before(Watcher *w)
         c->rstatus = c->news->status;
         drop_news(c);
     }
-    return Py_NewRef(w->args);
+    return Py_NewRef(watcher_args(w));
 }
 
 /* For pid 0, several may have ended. */

@@ -69,6 +69,8 @@ int watchers_init(PyObject *module)
     }
     if (child_init(module) < 0)
         return -1;
+    loop_pass = phases_own_pass;
+    loop_stop = watchers_stop_of;
     raw_hooks_add(&hooks);
     return watcher_factories_init();
 }

@@ -103,8 +103,9 @@ static PyObject *io_before(Watcher *w)
     unsigned events = io->revents;
     io->revents = 0;
     if (!io->pass_events)
-        return Py_NewRef(w->args);
-    Py_ssize_t n = PyTuple_GET_SIZE(w->args);
+        return Py_NewRef(watcher_args(w));
+    PyObject *args = watcher_args(w);
+    Py_ssize_t n = PyTuple_GET_SIZE(args);
     PyObject *all = PyTuple_New(n + 1);
     PyObject *first = all ? PyLong_FromLong((long)events) : NULL;
     if (!first) {
@@ -113,7 +114,7 @@ static PyObject *io_before(Watcher *w)
     }
     PyTuple_SET_ITEM(all, 0, first);
     for (Py_ssize_t i = 0; i < n; i++)
-        PyTuple_SET_ITEM(all, i + 1, Py_NewRef(PyTuple_GET_ITEM(w->args, i)));
+        PyTuple_SET_ITEM(all, i + 1, Py_NewRef(PyTuple_GET_ITEM(args, i)));
     return all;
 }
 

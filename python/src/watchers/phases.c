@@ -153,6 +153,8 @@ static struct phases *phases_of(Watcher *w)
 
 static int start(Watcher *w, size_t ring)
 {
+    if (loop_is_own(w->loop) && ring != offsetof(struct phases, fork))
+        return 0; /* see phases_own_pass */
     struct phases *p = phases_of(w);
     if (!p)
         return -1;
@@ -198,6 +200,23 @@ static const struct watcher_kind prepare_kind = {.arm = prepare_arm,
 static const struct watcher_kind check_kind = {.arm = check_arm,
                                                .disarm = stop};
 static const struct watcher_kind fork_kind = {.arm = fork_arm, .disarm = stop};
+
+bool phases_own_pass(PyObject *loop)
+{
+    bool idle = false;
+    struct ring *ends = &loop_thread(loop)->watchers.active;
+    for (struct ring *at = ends->next; at != ends; at = at->next) {
+        Watcher *w = container_of(at, Watcher, at);
+        if (w->loop != loop)
+            continue;
+        if (w->kind == &idle_kind)
+            idle = true;
+        if (w->kind == &idle_kind || w->kind == &prepare_kind ||
+            w->kind == &check_kind)
+            watcher_due(w);
+    }
+    return idle;
+}
 
 static PyObject *idle_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {

@@ -18,6 +18,10 @@ void phases_after_sleep(struct phases *p);
 void phases_abandon(struct py_thread *t);
 void phases_end(struct py_thread *t);
 
+/* A pass of a loop of its own begins: idle, prepare and check are due there.
+ * Whether there are idle ones, which want another at once. */
+bool phases_own_pass(PyObject *loop);
+
 /* In a forked child. */
 void phases_forked(struct phases *p);
 

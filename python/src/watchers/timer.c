@@ -52,7 +52,7 @@ static PyObject *timer_before(Watcher *w)
     TimerWatcher *t = (TimerWatcher *)w;
     if (t->repeat > 0 && timer_arm_for(t, t->repeat) < 0)
         return NULL;
-    return Py_NewRef(w->args);
+    return Py_NewRef(watcher_args(w));
 }
 
 static size_t timer_armed(const Watcher *w)

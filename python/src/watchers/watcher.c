@@ -39,11 +39,13 @@ static void hold(Watcher *w, bool on)
 
 static void activate(Watcher *w)
 {
-    assert(!w->active && w->callback && w->args);
+    assert(!w->active && w->callback);
     w->active = true;
     ring_insert(&watcher_thread(w)->watchers.active, &w->at);
     Py_INCREF(w);
-    if (!w->kind->armed && w->ref)
+    if (w->ref)
+        loop_count(w->loop, 1);
+    if (!w->kind->armed && watcher_keeps_hub(w))
         hold(w, true);
 }
 
@@ -56,7 +58,9 @@ static void deactivate(Watcher *w)
     assert(Py_REFCNT(w) > 0);
     w->active = false;
     ring_remove(&w->at);
-    if (!w->kind->armed && w->ref)
+    if (w->ref)
+        loop_count(w->loop, -1);
+    if (!w->kind->armed && watcher_keeps_hub(w))
         hold(w, false);
     Py_CLEAR(w->callback);
     Py_CLEAR(w->args);
@@ -116,9 +120,24 @@ void watchers_abandon(struct py_thread *t)
         watcher_stop(container_of(t->watchers.active.next, Watcher, at));
 }
 
+/* Those of a loop of its own that is destroyed. A stop may run code. */
+void watchers_stop_of(PyObject *loop)
+{
+    struct ring *ends = &loop_thread(loop)->watchers.active;
+    struct ring *at = ends->next;
+    while (at != ends) {
+        Watcher *w = container_of(at, Watcher, at);
+        at = at->next;
+        if (w->loop == loop) {
+            watcher_stop(w);
+            at = ends->next;
+        }
+    }
+}
+
 static PyObject *arguments_of(Watcher *w)
 {
-    return w->kind->before ? w->kind->before(w) : Py_NewRef(w->args);
+    return w->kind->before ? w->kind->before(w) : Py_NewRef(watcher_args(w));
 }
 
 /* The callback may stop it and start it again. */
@@ -126,17 +145,20 @@ static void on_turn(struct run *run)
 {
     Watcher *w = container_of(run, Watcher, run);
     struct py_thread *t = watcher_thread(w);
-    assert(w->active && w->callback && w->args && !run_queued(run));
+    assert(w->active && w->callback && !run_queued(run));
     assert(t->hub == hub_of_thread && !PyErr_Occurred());
+    bool in_hub = (PyObject *)t->current == t->hub_object;
     Py_INCREF(w);
-    hub_object_enter(t);
+    if (in_hub)
+        hub_object_enter(t);
     PyObject *callback = Py_NewRef(w->callback);
     PyObject *args = arguments_of(w);
-    hub_object_enter(t);
+    if (in_hub)
+        hub_object_enter(t);
     PyObject *result = args ? PyObject_Call(callback, args, NULL) : NULL;
     assert((result == NULL) == !!PyErr_Occurred());
     if (!result)
-        hub_object_report(t, (PyObject *)w);
+        loop_report(w->loop, (PyObject *)w);
     Py_XDECREF(result);
     Py_XDECREF(args);
     Py_DECREF(callback);
@@ -316,7 +338,9 @@ static int set_ref(PyObject *self, PyObject *value, void *closure)
     watcher_count(w, -armed);
     w->ref = ref;
     watcher_count(w, armed);
-    if (w->active && !w->kind->armed)
+    if (w->active)
+        loop_count(w->loop, ref ? 1 : -1);
+    if (w->active && !w->kind->armed && !loop_is_own(w->loop))
         hold(w, ref);
     return 0;
 }
@@ -360,7 +384,7 @@ static int set_callback(PyObject *self, PyObject *value, void *closure)
 static int set_args(PyObject *self, PyObject *value, void *closure)
 {
     Watcher *w = (Watcher *)self;
-    if (!value || !(PyTuple_Check(value) || (value == Py_None && !w->active))) {
+    if (!value || !(PyTuple_Check(value) || value == Py_None)) {
         PyErr_Format(PyExc_TypeError, "args must be a tuple, not %R", value);
         return -1;
     }

@@ -14,14 +14,14 @@ typedef struct Watcher {
     const struct watcher_kind *kind; /* what is its sort's own */
     PyObject *loop;                  /* owned; whose thread it is on */
     PyObject *callback;              /* owned; NULL: none; there while active */
-    PyObject *args; /* owned tuple; NULL: none; there while active */
-    struct run run; /* queued: due; only while active */
-    struct ring at; /* in its thread's ring, while active */
-    int priority;   /* -2 to 2; kept for those who read it */
-    bool ref;       /* keeps the loop going */
-    bool closed;    /* for good: it cannot be started */
-    bool active;    /* started and not stopped: refers to itself */
-    bool timed;     /* its hub has room for a timer of it; only while active */
+    PyObject *args;                  /* owned tuple; NULL: none */
+    struct run run;                  /* queued: due; only while active */
+    struct ring at;                  /* in its thread's ring, while active */
+    int priority;                    /* -2 to 2; kept for those who read it */
+    bool ref;                        /* keeps the loop going */
+    bool closed;                     /* for good: it cannot be started */
+    bool active; /* started and not stopped: refers to itself */
+    bool timed;  /* its hub has room for a timer of it; only while active */
 } Watcher;
 
 /* A sort of watcher: what is its own. Timers and waits are counted by
@@ -52,6 +52,12 @@ static inline struct py_thread *watcher_thread(const Watcher *w)
     return loop_thread(w->loop);
 }
 
+/* What its callback gets: borrowed. */
+static inline PyObject *watcher_args(const Watcher *w)
+{
+    return w->args ? w->args : greenlet_no_args;
+}
+
 static inline struct hub *watcher_hub(const Watcher *w)
 {
     return watcher_thread(w)->hub;
@@ -72,10 +78,16 @@ int watcher_start(Watcher *w, PyObject *args);
 /* stop(): nothing when it is not active. */
 void watcher_stop(Watcher *w);
 
+/* Whether it is a reason for the hub to go on, while it is active. */
+static inline bool watcher_keeps_hub(const Watcher *w)
+{
+    return w->ref && !loop_is_own(w->loop);
+}
+
 /* n more of its timers and waits are armed (or -n fewer). */
 static inline void watcher_count(Watcher *w, int n)
 {
-    if (!w->ref)
+    if (!watcher_keeps_hub(w))
         watcher_hub(w)->unref += (size_t)n;
 }
 
@@ -107,7 +119,7 @@ static inline void watcher_due(Watcher *w)
 {
     assert(w->active && !watcher_thread(w)->dead);
     if (!run_queued(&w->run))
-        hub_queue(watcher_hub(w), &w->run);
+        loop_due(w->loop, &w->run);
 }
 
 /* Whether the calling thread is its own; else -1 with InvalidThreadUseError.
@@ -116,6 +128,9 @@ static inline int watcher_check_thread(const Watcher *w)
 {
     return hub_object_check_thread(watcher_thread(w));
 }
+
+/* loop is destroyed: all of it that are active stop. */
+void watchers_stop_of(PyObject *loop);
 
 /* The thread ends: all that are active stop. */
 void watchers_abandon(struct py_thread *t);
