@@ -144,7 +144,7 @@ class SSLSocket(socket):
             raise ValueError("server_hostname can only be specified in client mode")
         if server_side and session is not None:
             raise ValueError("session can only be specified in client mode")
-        if context.check_hostname and not (server_side or server_hostname):
+        if context.check_hostname and not server_hostname:
             raise ValueError("check_hostname requires server_hostname")
         connected = _is_connected(sock)
         timeout = sock.gettimeout()
@@ -181,20 +181,23 @@ class SSLSocket(socket):
             raise
         if data:
             self.close()
-            raise _stdlib.SSLError(
-                "Closed before TLS handshake with data in recv buffer."
-            )
+            raise _early_data()
+
+    def _make_tls(self) -> None:
+        """TLS from now on."""
+        self._sslobj = self._context._wrap_socket(
+            self._sock,
+            self.server_side,
+            self.server_hostname,
+            owner=self,
+            session=self._session,
+        )
 
     def _begin(self) -> None:
-        """The connection stands: TLS on top of it."""
+        """The connection stands: TLS on top of it, unless that is there."""
         try:
-            self._sslobj = self._context._wrap_socket(
-                self._sock,
-                self.server_side,
-                self.server_hostname,
-                owner=self,
-                session=self._session,
-            )
+            if self._sslobj is None:
+                self._make_tls()
             if self.do_handshake_on_connect:
                 self.do_handshake()
         except BaseException:
@@ -259,8 +262,13 @@ class SSLSocket(socket):
         return self._sslobj.session_reused if self._sslobj is not None else None
 
     def _checked(self) -> Any:
+        """What knows TLS, of a connection; OSError ENOTCONN of another."""
+        if not self._connected and not self._closed:
+            self.getpeername()
+        return self._wrapper()
+
+    def _wrapper(self) -> Any:
         if self._sslobj is None:
-            self.getpeername()  # OSError ENOTCONN unless it is connected
             raise ValueError("No SSL wrapper around " + str(self))
         return self._sslobj
 
@@ -337,7 +345,14 @@ class SSLSocket(socket):
             raise ValueError("can't connect in server-side mode")
         if self._connected or self._sslobj is not None:
             raise ValueError("attempt to connect already-connected SSLSocket!")
-        error = connect(address)
+        # Before it is connected, so that who does not want to wait can make the
+        # handshake once it is.
+        self._make_tls()
+        try:
+            error = connect(address)
+        except BaseException:
+            self._sslobj = None
+            raise
         if not error:
             self._connected = True
             self._begin()
@@ -367,15 +382,12 @@ class SSLSocket(socket):
         return tls, address
 
     def unwrap(self) -> socket:
-        """End TLS in order; the plain socket below."""
-        plain = self._repeat(
-            "The read operation timed out", timeout_default, self._checked().shutdown
+        """End TLS in order; this socket, which is plain from then on."""
+        self._repeat(
+            "The read operation timed out", timeout_default, self._wrapper().shutdown
         )
         self._sslobj = None
-        del plain  # the raw socket
-        rest = socket(self.family, self.type, self.proto, self.detach())
-        rest.timeout = self.timeout
-        return rest
+        return self
 
     def shutdown(self, how: int) -> None:
         """Shut the connection down, without a word of TLS."""
@@ -390,7 +402,9 @@ class SSLSocket(socket):
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
         """Up to len bytes: returned, or put into buffer, and then how many."""
-        tls = self._checked()
+        tls = self._sslobj
+        if tls is None:
+            raise ValueError("Read on closed or unwrapped SSL socket.")
         args = (len,) if buffer is None else (len, buffer)
         try:
             return self._repeat(
@@ -403,11 +417,11 @@ class SSLSocket(socket):
 
     def write(self, data: Any) -> int:
         """Send some of data; how many bytes."""
+        tls = self._sslobj
+        if tls is None:
+            raise ValueError("Write on closed or unwrapped SSL socket.")
         return self._repeat(
-            "The write operation timed out",
-            timeout_default,
-            self._checked().write,
-            data,
+            "The write operation timed out", timeout_default, tls.write, data
         )
 
     def _no_flags(self, flags: int, name: str) -> None:
@@ -448,6 +462,12 @@ class SSLSocket(socket):
             while sent < len(octets):
                 sent += self.write(octets[sent:])
 
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        """As the standard class's."""
+        if self._sslobj is None:
+            return super().sendfile(file, offset, count)
+        return self._sendfile_use_send(file, offset, count)
+
     def _only_plain(self, name: str) -> None:
         if self._sslobj is not None:
             raise ValueError(f"{name} not allowed on instances of {type(self)}")
@@ -476,6 +496,16 @@ class SSLSocket(socket):
 
 
 SSLContext.sslsocket_class = SSLSocket
+
+
+def _early_data() -> _stdlib.SSLError:
+    """What came before the handshake, and with it the end; with the attributes of
+    the module's own errors."""
+    reason = "Closed before TLS handshake with data in recv buffer."
+    error = _stdlib.SSLError(errno.ENOTCONN, reason)
+    error.reason = reason
+    error.library = None
+    return error
 
 
 def _is_connected(sock: Any) -> bool:

@@ -1,13 +1,17 @@
 """TLS on cooperative sockets."""
 
+import errno
 import shutil
 import ssl as stdlib
+import struct
 import subprocess
 import sys
 import textwrap
 
+import awaiting
 import grove
 import pytest
+from awaiting import HANG
 from grove import socket, ssl
 from grove.server import StreamServer
 
@@ -146,10 +150,94 @@ def test_unwrap(certificate, context):
     ending = grove.spawn(server.unwrap)
     plain = client.unwrap()
     other = ending.get(timeout=60)
+    assert plain is client and isinstance(plain, socket.socket)
     plain.sendall(b"plain")
     assert other.recv(10) == b"plain"
-    plain.close()
-    other.close()
+    with pytest.raises(ValueError):
+        plain.unwrap()
+    # And TLS again.
+    accepting = grove.spawn(server_context.wrap_socket, other, server_side=True)
+    with context.wrap_socket(plain, server_hostname="localhost") as client:
+        client.sendall(b"secret")
+        with accepting.get(timeout=60) as server:
+            assert server.recv(10) == b"secret"
+
+
+def test_after_the_end(server, context):
+    sock = connect(server, context)
+    sock.close()
+    for use in lambda: sock.read(1), lambda: sock.write(b"x"), sock.unwrap:
+        with pytest.raises(ValueError):
+            use()
+    with pytest.raises(OSError):
+        sock.recv(1)
+
+
+def test_before_it_is_connected(server, context):
+    with context.wrap_socket(socket.socket(), server_hostname="localhost") as sock:
+        for use in sock.do_handshake, sock.getpeercert:
+            with pytest.raises(OSError) as caught:
+                use()
+            assert caught.value.errno == errno.ENOTCONN
+        with pytest.raises(ValueError):
+            sock.unwrap()
+
+
+def test_connected_without_waiting(server, context):
+    with context.wrap_socket(
+        socket.socket(), server_hostname="localhost", do_handshake_on_connect=False
+    ) as sock:
+        sock.setblocking(False)
+        assert sock.connect_ex(server.address) == errno.EINPROGRESS
+        with pytest.raises(OSError):
+            sock.send(b"not in plain")
+        socket.wait_write(sock.fileno(), HANG)
+        sock.setblocking(True)
+        sock.do_handshake()
+        sock.sendall(b"x")
+        assert sock.recv(1) == b"x"
+
+
+def test_data_before_the_handshake_and_then_the_end(context):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        peer, _ = listener.accept()
+        peer.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        peer.sendall(b"HTTP/1.0 307 Temporary Redirect\r\n")
+        socket.wait_read(client.fileno(), HANG)
+        peer.close()  # which resets the connection
+        awaiting.until(lambda: not _is_connected(client))
+        with pytest.raises(ssl.SSLError) as caught:
+            context.wrap_socket(client, server_hostname="localhost")
+        error = caught.value
+        assert error.args == (errno.ENOTCONN, error.reason)
+        assert "before TLS handshake with data" in error.reason
+        assert error.library is None
+
+
+def _is_connected(sock):
+    try:
+        sock.getpeername()
+    except OSError:
+        return False
+    return True
+
+
+def test_sendfile(server, context, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"0123456789")
+    with connect(server, context) as sock, path.open("rb") as file:
+        assert sock.sendfile(file, 2, 5) == 5
+        assert sock.recv(100) == b"23456"
+
+
+def test_the_server_may_not_check_names(context, certificate):
+    a, b = socket.socketpair()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    with a, b, pytest.raises(ValueError):
+        context.wrap_socket(a, server_side=True)
 
 
 def test_settings_of_a_context():
