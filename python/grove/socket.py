@@ -283,6 +283,16 @@ class socket:
         return get_hub()
 
     @property
+    def _read_event(self) -> Any:
+        """A watcher for what there is to read."""
+        return get_hub().loop.io(self._sock.fileno(), _READ)
+
+    @property
+    def _write_event(self) -> Any:
+        """A watcher for room to write to."""
+        return get_hub().loop.io(self._sock.fileno(), _WRITE)
+
+    @property
     def family(self) -> _stdlib.AddressFamily:
         """The address family."""
         return _stdlib._intenum_converter(self._sock.family, _stdlib.AddressFamily)
@@ -523,9 +533,15 @@ class socket:
 
     # Sending.
 
-    def send(self, data: Any, flags: int = 0) -> int:
-        """Send some of data; how many bytes."""
-        return _core.socket_send(self._sock.fileno(), data, flags, self.timeout)
+    def send(self, data: Any, flags: int = 0, timeout: Any = timeout_default) -> int:
+        """Send some of data; how many bytes.
+
+        Args:
+            timeout: seconds, None or 0, instead of the socket's own.
+        """
+        if timeout is timeout_default:
+            timeout = self.timeout
+        return _core.socket_send(self._sock.fileno(), data, flags, timeout)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send all of data, within the time-out."""

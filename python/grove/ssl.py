@@ -59,7 +59,18 @@ def _setting(name: str) -> property:
     return property(theirs.fget, lambda self, value: ours.__set__(self, value))
 
 
-class SSLContext(_StdContext):
+class _ContextType(type):
+    """Once the module ssl is patched, a standard context is as good as ours."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return super().__instancecheck__(instance) or (
+            cls is SSLContext
+            and _StdContext.sslsocket_class is SSLSocket
+            and isinstance(instance, _StdContext)
+        )
+
+
+class SSLContext(_StdContext, metaclass=_ContextType):
     """A standard context whose wrap_socket makes cooperative sockets."""
 
     options = _setting("options")
@@ -100,13 +111,33 @@ class SSLContext(_StdContext):
         )
 
 
+#: Those of its attributes that a standard context is to have once it is patched.
+_SETTINGS = [
+    "_minimum",
+    "maximum_version",
+    "minimum_version",
+    "options",
+    "verify_flags",
+    "verify_mode",
+]
+
 if hasattr(_StdContext, "_msg_callback"):
+    _std_callback = _StdContext._msg_callback
     SSLContext._msg_callback = property(
-        _StdContext._msg_callback.fget,
-        lambda self, value: _with_module_name(
-            _StdContext._msg_callback.fset, self, value
-        ),
+        _std_callback.fget,
+        lambda self, value: _with_module_name(_std_callback.fset, self, value),
     )
+    _SETTINGS.append("_msg_callback")
+
+
+def _gevent_did_monkey_patch(target: Any, items: list[str], warn: Any) -> None:
+    """Other modules may have the standard class, and contexts: these make our
+    sockets from now on, and their setters find themselves."""
+    if "SSLContext" not in items:
+        return
+    for name in _SETTINGS:
+        setattr(_StdContext, name, SSLContext.__dict__[name])
+    _StdContext.sslsocket_class = SSLSocket
 
 
 def _with_module_name(setter: Callable, context: SSLContext, value: Any) -> None:
@@ -415,14 +446,12 @@ class SSLSocket(socket):
                 return b"" if buffer is None else 0
             raise
 
-    def write(self, data: Any) -> int:
-        """Send some of data; how many bytes."""
+    def write(self, data: Any, timeout: Any = timeout_default) -> int:
+        """Send some of data; how many bytes. For timeout see send."""
         tls = self._sslobj
         if tls is None:
             raise ValueError("Write on closed or unwrapped SSL socket.")
-        return self._repeat(
-            "The write operation timed out", timeout_default, tls.write, data
-        )
+        return self._repeat("The write operation timed out", timeout, tls.write, data)
 
     def _no_flags(self, flags: int, name: str) -> None:
         if flags:
@@ -444,12 +473,16 @@ class SSLSocket(socket):
             nbytes = memoryview(buffer).nbytes or 1024
         return self.read(nbytes, buffer)
 
-    def send(self, data: Any, flags: int = 0) -> int:
-        """Send some of data; how many bytes."""
+    def send(self, data: Any, flags: int = 0, timeout: Any = timeout_default) -> int:
+        """Send some of data; how many bytes.
+
+        Args:
+            timeout: seconds, None or 0, instead of the socket's own.
+        """
         if self._sslobj is None:
-            return super().send(data, flags)
+            return super().send(data, flags, timeout)
         self._no_flags(flags, "send")
-        return self.write(data)
+        return self.write(data, timeout)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send all of data."""

@@ -369,6 +369,36 @@ def test_timeout(pair):
     assert time.monotonic() - start >= 0.05
 
 
+def test_send_within_a_time_of_its_own(pair):
+    fill(pair[0])
+    pair[0].settimeout(HANG)
+    with pytest.raises(stdlib.timeout):
+        pair[0].send(b"x", 0, 0.01)
+    with pytest.raises(BlockingIOError):
+        pair[0].send(b"x", timeout=0)
+    pair[0].settimeout(0)
+    sending = grove.spawn(pair[0].send, b"x", timeout=None)
+    grove.sleep(0)
+    assert not sending.ready()
+    while not sending.ready():
+        pair[1].recv(65536)
+        grove.sleep(0)
+    assert sending.get() == 1
+
+
+def test_watchers_of_a_socket(pair):
+    socket.wait(pair[0]._write_event, HANG)
+    reader = pair[0]._read_event
+    with pytest.raises(stdlib.timeout):
+        socket.wait(reader, 0.01)
+    waiting = grove.spawn(socket.wait, reader)
+    grove.sleep(0)
+    socket.cancel_wait(reader)
+    with pytest.raises(OSError) as caught:
+        waiting.get(timeout=HANG)
+    assert caught.value.errno == errno.EBADF
+
+
 def test_zero_timeout(pair):
     pair[0].setblocking(False)
     for call in (

@@ -269,19 +269,81 @@ HTTPS = """
     url = f"https://127.0.0.1:{{server.server_port}}/"
     trust = ssl.create_default_context(cafile={certificate!r})
     def fetch():
-        return urllib.request.urlopen(url, context=trust).read()
+        {fetch}
     jobs = [grove.spawn(fetch) for _ in range(5)]
     grove.joinall(jobs, timeout=60, raise_error=True)
     print([job.value for job in jobs] == [b"https"] * 5)
 """
 
 
-@pytest.mark.parametrize("first", ["", "import ssl, urllib.request"])
-def test_https_in_a_patched_process(certificate, first):
+OPENS = "return urllib.request.urlopen(url, context=trust).read()"
+REQUESTS = "return requests.get(url, verify={certificate!r}).content"
+POOL = "return urllib3.PoolManager(ca_certs={certificate!r}).request('GET', url).data"
+
+
+@pytest.mark.parametrize(
+    "first, fetch",
+    [
+        ("", OPENS),
+        ("import ssl, urllib.request", OPENS),
+        ("import requests", REQUESTS),
+        ("import urllib3", POOL),
+    ],
+)
+def test_https_in_a_patched_process(certificate, first, fetch):
+    names = {"certificate": certificate[0], "key": certificate[1]}
     source = textwrap.dedent(HTTPS).format(
-        first=first, patch="patch_all", certificate=certificate[0], key=certificate[1]
+        first=first, patch="patch_all", fetch=fetch.format(**names), **names
     )
     result = subprocess.run(
         [sys.executable, "-c", source], capture_output=True, text=True, timeout=60
     )
     assert result.stdout == "True\n", result.stderr
+
+
+EARLY = """
+    import ssl
+    from ssl import SSLContext, TLSVersion, create_default_context
+    made = create_default_context()
+    from grove import monkey
+    monkey.patch_all()
+    import socket, time
+    import grove
+    from grove.ssl import SSLSocket
+    assert ssl.SSLContext is grove.ssl.SSLContext is not SSLContext
+    for context in made, SSLContext(ssl.PROTOCOL_TLS_CLIENT), create_default_context():
+        assert isinstance(context, ssl.SSLContext)
+        context.minimum_version = TLSVersion.TLSv1_2
+        assert context.minimum_version is TLSVersion.TLSv1_2
+        context.maximum_version = TLSVersion.TLSv1_3
+        assert context.maximum_version is TLSVersion.TLSv1_3
+        context.options |= ssl.OP_NO_TICKET
+        assert context.options & ssl.OP_NO_TICKET
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        assert context.verify_flags & ssl.VERIFY_X509_STRICT
+        context._msg_callback = print
+        assert context._msg_callback is print
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        assert context.verify_mode is ssl.CERT_NONE
+        with socket.socket() as plain, context.wrap_socket(plain) as sock:
+            assert type(sock) is SSLSocket
+        incoming = ssl.MemoryBIO()
+        assert context.wrap_bio(incoming, ssl.MemoryBIO()).context is context
+    assert not isinstance(ssl, ssl.SSLContext)
+"""
+
+
+def test_contexts_from_before_the_patch():
+    source = textwrap.dedent(EARLY)
+    result = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_send_within_a_time_of_its_own(server, context):
+    with connect(server, context) as sock:
+        with pytest.raises(socket.timeout, match="write operation timed out"):
+            while True:  # nobody reads what comes back
+                sock.send(b"x" * 65536, timeout=0.05)
