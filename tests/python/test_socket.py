@@ -16,7 +16,7 @@ import weakref
 import grove
 import pytest
 from awaiting import HANG
-from grove import socket
+from grove import select, socket
 
 
 @pytest.fixture
@@ -529,9 +529,18 @@ def test_waiting_in_the_hub_is_refused(pair):
     from grove.exceptions import BlockingSwitchOutError
 
     raised = []
+    poll = select.poll()
+    poll.register(pair[0], select.POLLIN)
 
     def callback():
-        for call in (lambda: pair[0].recv(1), lambda: pair[0].recvfrom(1)):
+        for call in (
+            lambda: pair[0].recv(1),
+            lambda: pair[0].recvfrom(1),
+            lambda: socket.wait_read(pair[0].fileno()),
+            lambda: socket.wait_read(pair[0].fileno(), HANG),
+            lambda: select.select([pair[0]], [], []),
+            poll.poll,
+        ):
             try:
                 call()
             except BaseException as error:
@@ -540,7 +549,7 @@ def test_waiting_in_the_hub_is_refused(pair):
 
     grove.get_hub().loop.run_callback(callback)
     grove.sleep(0.01)
-    assert raised == [BlockingSwitchOutError, BlockingSwitchOutError, 1]
+    assert raised == [BlockingSwitchOutError] * 6 + [1]
 
 
 # ---- connections -----------------------------------------------------------
