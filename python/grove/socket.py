@@ -21,7 +21,6 @@ from grove import _core
 from grove._core import get_hub, wait_read, wait_readwrite, wait_write
 from grove.stdlib.mirror import mirror
 from grove.stdlib.rebind import rebound
-from grove.threads.offload import run_in_thread
 from grove.timeout import Timeout
 
 __implements__ = [
@@ -118,34 +117,36 @@ def _is_numeric(host: Any) -> bool:
 def getaddrinfo(
     host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
 ) -> list:
-    """As socket.getaddrinfo; a name is looked up on a native thread."""
+    """As socket.getaddrinfo; a name is looked up by the hub's resolver."""
     if _is_numeric(host):
         return _std_getaddrinfo(host, port, family, type, proto, flags)
-    return run_in_thread(_std_getaddrinfo, host, port, family, type, proto, flags)
+    return get_hub().resolver.getaddrinfo(host, port, family, type, proto, flags)
 
 
 def gethostbyname(hostname: Any) -> str:
-    """As socket.gethostbyname; a name is looked up on a native thread."""
+    """As socket.gethostbyname; a name is looked up by the hub's resolver."""
     if _is_numeric(hostname):
         return _socket.gethostbyname(hostname)
-    return run_in_thread(_socket.gethostbyname, hostname)
+    return get_hub().resolver.gethostbyname(hostname)
 
 
 def gethostbyname_ex(hostname: Any) -> tuple:
-    """As socket.gethostbyname_ex, on a native thread."""
-    return run_in_thread(_socket.gethostbyname_ex, hostname)
+    """As socket.gethostbyname_ex; a name is looked up by the hub's resolver."""
+    if _is_numeric(hostname):
+        return _socket.gethostbyname_ex(hostname)
+    return get_hub().resolver.gethostbyname_ex(hostname)
 
 
 def gethostbyaddr(ip_address: Any) -> tuple:
-    """As socket.gethostbyaddr, on a native thread."""
-    return run_in_thread(_socket.gethostbyaddr, ip_address)
+    """As socket.gethostbyaddr, by the hub's resolver."""
+    return get_hub().resolver.gethostbyaddr(ip_address)
 
 
 def getnameinfo(sockaddr: tuple, flags: int) -> tuple:
-    """As socket.getnameinfo; a name is looked up on a native thread."""
+    """As socket.getnameinfo; a name is looked up by the hub's resolver."""
     if isinstance(flags, int) and flags & _socket.NI_NUMERICHOST:
         return _socket.getnameinfo(sockaddr, flags)
-    return run_in_thread(_socket.getnameinfo, sockaddr, flags)
+    return get_hub().resolver.getnameinfo(sockaddr, flags)
 
 
 def _resolved(sock: _socket.socket, address: Any) -> Any:
@@ -370,8 +371,9 @@ class socket:
     # Birth and end.
 
     def bind(self, address: Any) -> None:
-        """As the standard class's; a name is looked up on a native thread."""
-        self._sock.bind(_resolved(self._sock, address))
+        """As the standard class's. It does not wait: what a name of this machine's
+        stands for is looked up at once."""
+        self._sock.bind(address)
 
     def listen(self, *backlog: int) -> None:
         """As the standard class's."""
