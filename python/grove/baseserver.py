@@ -98,15 +98,24 @@ class BaseServer:
         return get_hub().loop
 
     def __repr__(self) -> str:
-        handle = getattr(self, "handle", None)
-        return (
-            f"<{type(self).__name__} at {id(self):#x} {self._address_text()} "
-            f"handle={handle!r}>"
-        )
+        return f"<{type(self).__name__} at {id(self):#x} {self._described()}>"
 
-    def _address_text(self) -> str:
-        fd = f"fileno={self.socket.fileno()} " if hasattr(self, "socket") else ""
-        return f"{fd}address={self.address}"
+    def __str__(self) -> str:
+        return f"<{type(self).__name__} {self._described()}>"
+
+    def _described(self) -> str:
+        parts = []
+        if hasattr(self, "socket"):
+            parts.append(f"fileno={self.socket.fileno()}")
+        address = self.address
+        if isinstance(address, tuple):
+            address = ":".join(str(part) for part in address[:2])
+        parts.append(f"address={address}")
+        handle = getattr(self, "handle", None)
+        # A method of its own would be shown with the server, and that with it.
+        if getattr(handle, "__self__", None) is not self:
+            parts.append(f"handle={handle!r}")
+        return " ".join(parts)
 
     def __enter__(self) -> "BaseServer":
         self.start()
@@ -188,12 +197,24 @@ class BaseServer:
             self.do_handle(*args)
         except GreenletExit:
             self.do_close(*args)
+            self._accept_anew()
             raise
-        except Exception as error:
+        except BaseException as error:  # a Timeout, for one
             self.do_close(*args)
             get_hub().handle_error(
                 (args, self), type(error), error, error.__traceback__
             )
+
+    def _accept_anew(self) -> None:
+        """The accepting greenlet ends by what a handler raised in it: have another
+        one take its place."""
+        if self._acceptor is getcurrent():
+            self._acceptor = None
+            get_hub().loop.run_callback(self._go_on_accepting)
+
+    def _go_on_accepting(self) -> None:
+        if self.started:
+            self.start_accepting()
 
     def do_handle(self, *args: Any) -> None:
         """Have handle called with args."""

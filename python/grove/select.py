@@ -7,6 +7,7 @@ so that a loop inside a greenlet may ask again and again.
 import select as _stdlib
 import time as _time
 from collections.abc import Iterable
+from operator import index as _index
 from typing import Any
 
 from grove import _core
@@ -18,6 +19,8 @@ __imports__ = mirror(_stdlib, globals(), __implements__)
 __all__ = __implements__ + __imports__
 
 _std_epoll = _stdlib.epoll
+#: What fits into the C int of poll(2).
+_MOST_MILLISECONDS = 2**31 - 1
 _READABLE = _stdlib.POLLIN | _stdlib.POLLHUP | _stdlib.POLLERR
 _WRITABLE = _stdlib.POLLOUT | _stdlib.POLLERR
 
@@ -66,8 +69,18 @@ def select(
     )
 
 
+def _event_mask(mask: int) -> int:
+    """mask, if it is one of poll(2)."""
+    mask = _index(mask)
+    if mask < 0:
+        raise ValueError("event mask must be non-negative")
+    if mask > 0xFFFF:
+        raise OverflowError("event mask is too large for C unsigned short")
+    return mask
+
+
 class poll:
-    """As what select.poll returns."""
+    """As what select.poll returns. Several greenlets may wait in one."""
 
     def __init__(self) -> None:
         self._events: dict[int, int] = {}
@@ -77,15 +90,18 @@ class poll:
         fd: Any,
         eventmask: int = _stdlib.POLLIN | _stdlib.POLLPRI | _stdlib.POLLOUT,
     ) -> None:
-        """Look at fd, for the events of eventmask, from now on."""
-        self._events[_fileno(fd)] = eventmask
+        """Look at fd, for the events of eventmask, from now on.
+
+        Raises ValueError or OverflowError for a mask that is not 16 bits.
+        """
+        self._events[_fileno(fd)] = _event_mask(eventmask)
 
     def modify(self, fd: Any, eventmask: int) -> None:
         """Change what fd is looked at for; OSError ENOENT when it is not."""
         number = _fileno(fd)
         if number not in self._events:
             raise FileNotFoundError(2, "No such file or directory")
-        self._events[number] = eventmask
+        self._events[number] = _event_mask(eventmask)
 
     def unregister(self, fd: Any) -> None:
         """Look at fd no more; KeyError when it is not looked at."""
@@ -96,7 +112,12 @@ class poll:
 
         Args:
             timeout: milliseconds; None or negative is for ever.
+
+        A descriptor that is closed has POLLNVAL. OverflowError when the time-out
+        is more than poll(2) can wait.
         """
+        if timeout is not None and timeout > _MOST_MILLISECONDS:
+            raise OverflowError("timeout is too large")
         seconds = None if timeout is None or timeout < 0 else timeout / 1000
         return _core.poll(list(self._events.items()), seconds)
 

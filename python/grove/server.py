@@ -116,9 +116,11 @@ class StreamServer(BaseServer):
         """Make the handshake, then call handle."""
         try:
             tls = self.wrap_socket(client_socket)
-        except OSError:
-            client_socket.close()  # not a TLS client, or one that went away
-            return
+        except BaseException as error:
+            client_socket.close()
+            if not isinstance(error, OSError):
+                raise
+            return  # not a TLS client, or one that went away
         self._handle_and_close(tls, address)
 
 

@@ -10,8 +10,10 @@ import fcntl
 import os
 import signal
 import socket as _stdlib
+import stat
 import time as _time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import _socket
@@ -19,7 +21,6 @@ from grove import _core
 from grove._core import get_hub, wait_read, wait_readwrite, wait_write
 from grove.stdlib.mirror import mirror
 from grove.stdlib.rebind import rebound
-from grove.threads.offload import run_in_thread
 from grove.timeout import Timeout
 
 __implements__ = [
@@ -116,34 +117,36 @@ def _is_numeric(host: Any) -> bool:
 def getaddrinfo(
     host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
 ) -> list:
-    """As socket.getaddrinfo; a name is looked up on a native thread."""
+    """As socket.getaddrinfo; a name is looked up by the hub's resolver."""
     if _is_numeric(host):
         return _std_getaddrinfo(host, port, family, type, proto, flags)
-    return run_in_thread(_std_getaddrinfo, host, port, family, type, proto, flags)
+    return get_hub().resolver.getaddrinfo(host, port, family, type, proto, flags)
 
 
 def gethostbyname(hostname: Any) -> str:
-    """As socket.gethostbyname; a name is looked up on a native thread."""
+    """As socket.gethostbyname; a name is looked up by the hub's resolver."""
     if _is_numeric(hostname):
         return _socket.gethostbyname(hostname)
-    return run_in_thread(_socket.gethostbyname, hostname)
+    return get_hub().resolver.gethostbyname(hostname)
 
 
 def gethostbyname_ex(hostname: Any) -> tuple:
-    """As socket.gethostbyname_ex, on a native thread."""
-    return run_in_thread(_socket.gethostbyname_ex, hostname)
+    """As socket.gethostbyname_ex; a name is looked up by the hub's resolver."""
+    if _is_numeric(hostname):
+        return _socket.gethostbyname_ex(hostname)
+    return get_hub().resolver.gethostbyname_ex(hostname)
 
 
 def gethostbyaddr(ip_address: Any) -> tuple:
-    """As socket.gethostbyaddr, on a native thread."""
-    return run_in_thread(_socket.gethostbyaddr, ip_address)
+    """As socket.gethostbyaddr, by the hub's resolver."""
+    return get_hub().resolver.gethostbyaddr(ip_address)
 
 
 def getnameinfo(sockaddr: tuple, flags: int) -> tuple:
-    """As socket.getnameinfo; a name is looked up on a native thread."""
+    """As socket.getnameinfo; a name is looked up by the hub's resolver."""
     if isinstance(flags, int) and flags & _socket.NI_NUMERICHOST:
         return _socket.getnameinfo(sockaddr, flags)
-    return run_in_thread(_socket.getnameinfo, sockaddr, flags)
+    return get_hub().resolver.getnameinfo(sockaddr, flags)
 
 
 def _resolved(sock: _socket.socket, address: Any) -> Any:
@@ -152,10 +155,30 @@ def _resolved(sock: _socket.socket, address: Any) -> Any:
         return address
     if not isinstance(address, tuple) or not address or _is_numeric(address[0]):
         return address
-    found = getaddrinfo(address[0], address[1], sock.family, sock.type, sock.proto)
-    number = found[0][4]
-    # Keep a flow label and scope that were given.
-    return (*number[:2], *address[2:]) if len(address) > 2 else number
+    found = getaddrinfo(address[0], None, sock.family, sock.type, sock.proto)
+    # The port, flow label and scope are checked by whoever uses them.
+    return (found[0][4][0], *address[1:])
+
+
+def _regular_file(file: Any) -> tuple[int, int]:
+    """The descriptor of file and its size; _GiveupOnSendfile when it is not one."""
+    try:
+        number = file.fileno()
+        status = os.fstat(number)
+    except (AttributeError, OSError) as error:
+        raise _GiveupOnSendfile(error) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise _GiveupOnSendfile("not a regular file")
+    return number, status.st_size
+
+
+def _is_seekable(file: Any) -> bool:
+    return hasattr(file, "seek") and getattr(file, "seekable", lambda: True)()
+
+
+def _block_size(total: int, count: int | None) -> int:
+    """How much to read of a file of which total bytes of count were sent."""
+    return 65536 if count is None else min(count - total, 65536)
 
 
 # ---- the class -------------------------------------------------------------
@@ -163,9 +186,37 @@ def _resolved(sock: _socket.socket, address: Any) -> Any:
 
 class _RawSocket(_socket.socket):
     """What is wrapped, and tells the loops of its descriptor's end, however it
-    comes; TLS connections want weak references to theirs."""
+    comes; TLS connections want weak references to theirs.
 
-    __slots__ = ("__weakref__",)
+    In the warning of one that nobody has closed it is shown as what wraps it,
+    which is gone by then: `shown` is that one's class and number.
+    """
+
+    __slots__ = ("__weakref__", "shown")
+
+    shown: tuple[type, int]
+
+    def __repr__(self) -> str:
+        cls, number = self.shown
+        parts = [f"<{cls.__module__}.{cls.__qualname__} at {number:#x}"]
+        if self.fileno() >= 0:
+            parts += self._described()
+        return ", ".join(parts) + ">"
+
+    def _described(self) -> list[str]:
+        family = _stdlib._intenum_converter(self.family, _stdlib.AddressFamily)
+        type = _stdlib._intenum_converter(self.type, _stdlib.SocketKind)
+        parts = [
+            f"fd={self.fileno()}, family={family!s}, type={type!s}, proto={self.proto}"
+        ]
+        for word, name in (("laddr", "getsockname"), ("raddr", "getpeername")):
+            try:
+                address = getattr(self, name)()
+            except OSError:
+                continue  # it has none
+            if address:
+                parts.append(f"{word}={address}")
+        return parts
 
     def close(self) -> None:
         fd = self.fileno()
@@ -216,6 +267,7 @@ class socket:
         self._known = False
         self.timeout = 0.0 if self._non_blocking(type) else _socket.getdefaulttimeout()
         self._sock = _RawSocket(family, type, proto, fileno)
+        self._sock.shown = (self.__class__, id(self))
         tell = _core.fd_opened if fileno is None else _core.fd_adopted
         tell(self._sock.fileno())
         self._sock.setblocking(False)
@@ -230,6 +282,16 @@ class socket:
     def hub(self) -> Any:
         """The hub of the calling thread."""
         return get_hub()
+
+    @property
+    def _read_event(self) -> Any:
+        """A watcher for what there is to read."""
+        return get_hub().loop.io(self._sock.fileno(), _READ)
+
+    @property
+    def _write_event(self) -> Any:
+        """A watcher for room to write to."""
+        return get_hub().loop.io(self._sock.fileno(), _WRITE)
 
     @property
     def family(self) -> _stdlib.AddressFamily:
@@ -247,24 +309,8 @@ class socket:
         return self._sock.proto
 
     def __repr__(self) -> str:
-        closed = "[closed] " if self._closed else ""
-        parts = [
-            f"<{type(self).__module__}.{type(self).__qualname__} {closed}"
-            f"at {id(self):#x}"
-        ]
-        if self._sock.fileno() >= 0:
-            parts.append(
-                f"fd={self._sock.fileno()}, family={self.family!s}, "
-                f"type={self.type!s}, proto={self.proto}"
-            )
-            for word, name in (("laddr", "getsockname"), ("raddr", "getpeername")):
-                try:
-                    address = getattr(self._sock, name)()
-                except OSError:
-                    continue  # it has none
-                if address:
-                    parts.append(f"{word}={address}")
-        return ", ".join(parts) + ">"
+        shown = repr(self._sock)
+        return shown.replace(" at ", " [closed] at ", 1) if self._closed else shown
 
     def __enter__(self) -> "socket":
         return self
@@ -313,7 +359,9 @@ class socket:
         return self.timeout
 
     def setblocking(self, flag: bool) -> None:
-        """settimeout(None) if flag, else settimeout(0)."""
+        """settimeout(None) if flag, else settimeout(0); OSError EBADF if it is
+        closed."""
+        os.get_blocking(self._sock.fileno())
         self.settimeout(None if flag else 0.0)
 
     def getblocking(self) -> bool:
@@ -323,8 +371,9 @@ class socket:
     # Birth and end.
 
     def bind(self, address: Any) -> None:
-        """As the standard class's; a name is looked up on a native thread."""
-        self._sock.bind(_resolved(self._sock, address))
+        """As the standard class's. It does not wait: what a name of this machine's
+        stands for is looked up at once."""
+        self._sock.bind(address)
 
     def listen(self, *backlog: int) -> None:
         """As the standard class's."""
@@ -419,7 +468,8 @@ class socket:
         self._closed = True
         fd = self._sock.detach()
         if self.timeout is None and fd >= 0:
-            os.set_blocking(fd, True)
+            with suppress(OSError):  # somebody else may have closed it
+                os.set_blocking(fd, True)
         return fd
 
     def dup(self) -> "socket":
@@ -442,42 +492,58 @@ class socket:
             self._sock.fileno(), buffer, nbytes or 0, flags, self.timeout
         )
 
-    def _reading(self, method: Callable, *args: Any) -> Any:
+    def _patience(self, flags: Any) -> float | None:
+        """The time-out of a call with these flags.
+
+        With a time-out MSG_DONTWAIT changes nothing, as with the standard
+        sockets, which poll before they call.
+        """
+        if self.timeout is None and isinstance(flags, int) and flags & MSG_DONTWAIT:
+            return 0.0
+        return self.timeout
+
+    def _reading(self, flags: int, method: Callable, *args: Any) -> Any:
         return _core.socket_retry(
-            self._sock.fileno(), _READ, self.timeout, method, *args
+            self._sock.fileno(), _READ, self._patience(flags), method, *args, flags
         )
 
-    def _writing(self, method: Callable, *args: Any) -> Any:
+    def _writing(self, flags: int, method: Callable, *args: Any) -> Any:
         return _core.socket_retry(
-            self._sock.fileno(), _WRITE, self.timeout, method, *args
+            self._sock.fileno(), _WRITE, self._patience(flags), method, *args
         )
 
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
         """As the standard class's."""
-        return self._reading(self._sock.recvfrom, bufsize, flags)
+        return self._reading(flags, self._sock.recvfrom, bufsize)
 
     def recvfrom_into(
         self, buffer: Any, nbytes: int = 0, flags: int = 0
     ) -> tuple[int, Any]:
         """As the standard class's."""
-        return self._reading(self._sock.recvfrom_into, buffer, nbytes, flags)
+        return self._reading(flags, self._sock.recvfrom_into, buffer, nbytes)
 
     def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0) -> tuple:
         """As the standard class's."""
-        return self._reading(self._sock.recvmsg, bufsize, ancbufsize, flags)
+        return self._reading(flags, self._sock.recvmsg, bufsize, ancbufsize)
 
     def recvmsg_into(self, buffers: Any, ancbufsize: int = 0, flags: int = 0) -> tuple:
         """As the standard class's."""
         # Read again and again, so it must not be an iterator.
         return self._reading(
-            self._sock.recvmsg_into, list(buffers), ancbufsize, flags
+            flags, self._sock.recvmsg_into, list(buffers), ancbufsize
         )
 
     # Sending.
 
-    def send(self, data: Any, flags: int = 0) -> int:
-        """Send some of data; how many bytes."""
-        return _core.socket_send(self._sock.fileno(), data, flags, self.timeout)
+    def send(self, data: Any, flags: int = 0, timeout: Any = timeout_default) -> int:
+        """Send some of data; how many bytes.
+
+        Args:
+            timeout: seconds, None or 0, instead of the socket's own.
+        """
+        if timeout is timeout_default:
+            timeout = self.timeout
+        return _core.socket_send(self._sock.fileno(), data, flags, timeout)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send all of data, within the time-out."""
@@ -485,17 +551,19 @@ class socket:
 
     def sendto(self, data: Any, *flags_and_address: Any) -> int:
         """sendto(data, [flags,] address), as the standard class's."""
+        flags = 0
         if len(flags_and_address) in (1, 2):
-            *flags, address = flags_and_address
-            flags_and_address = (*flags, _resolved(self._sock, address))
-        return self._writing(self._sock.sendto, data, *flags_and_address)
+            *given, address = flags_and_address
+            flags_and_address = (*given, _resolved(self._sock, address))
+            flags = given[0] if given else 0
+        return self._writing(flags, self._sock.sendto, data, *flags_and_address)
 
     def sendmsg(
         self, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None
     ) -> int:
         """As the standard class's."""
         return self._writing(
-            self._sock.sendmsg, list(buffers), list(ancdata), flags, address
+            flags, self._sock.sendmsg, list(buffers), list(ancdata), flags, address
         )
 
     def sendmsg_afalg(self, *args: Any, **kwargs: Any) -> int:
@@ -510,35 +578,71 @@ class socket:
             offset: where to begin.
             count: bytes at most; None is to the end.
         """
+        try:
+            return self._sendfile_use_sendfile(file, offset, count)
+        except _GiveupOnSendfile:
+            return self._sendfile_use_send(file, offset, count)
+
+    _check_sendfile_params = _StdSocket._check_sendfile_params
+
+    def _sendfile_use_send(
+        self, file: Any, offset: int = 0, count: int | None = None
+    ) -> int:
+        """By reading it and sending what was read."""
+        self._check_sendfile_params(file, offset, count)
         if self.timeout == 0.0:
             raise ValueError("non-blocking sockets are not supported")
-        self._check_sendfile(file, offset, count)
         if offset:
             file.seek(offset)
         total = 0
         try:
-            while count is None or total < count:
-                size = 65536 if count is None else min(count - total, 65536)
-                block = memoryview(file.read(size))
-                if not block:
-                    break
-                self.sendall(block)
-                total += len(block)
+            while block := file.read(_block_size(total, count)):
+                with memoryview(block) as data:
+                    sent = 0
+                    while sent < len(data):
+                        sent += (now := self.send(data[sent:]))
+                        total += now
         finally:
-            if total > 0 and hasattr(file, "seek"):
+            if total > 0 and _is_seekable(file):
                 file.seek(offset + total)
         return total
 
-    def _check_sendfile(self, file: Any, offset: int, count: int | None) -> None:
-        if "b" not in getattr(file, "mode", "b"):
-            raise ValueError("file should be opened in binary mode")
-        if not self._sock.type & _socket.SOCK_STREAM:
-            raise ValueError("only SOCK_STREAM type sockets are supported")
-        if count is not None:
-            if not isinstance(count, int):
-                raise TypeError(f"count must be a positive integer (got {count!r})")
-            if count <= 0:
-                raise ValueError(f"count must be a positive integer (got {count!r})")
+    def _sendfile_use_sendfile(
+        self, file: Any, offset: int = 0, count: int | None = None
+    ) -> int:
+        """By the system's call; _GiveupOnSendfile when that cannot send file."""
+        self._check_sendfile_params(file, offset, count)
+        number, size = _regular_file(file)
+        if size and self.timeout == 0.0:
+            raise ValueError("non-blocking sockets are not supported")
+        at = offset
+        end = None if count is None else offset + count
+        try:
+            while size and at != end:
+                # Not more than a system's call can take.
+                most = min(size if end is None else end - at, 2**30)
+                sent = self._send_from(number, at, most, at > offset)
+                if not sent:
+                    break
+                at += sent
+        finally:
+            if at > offset and _is_seekable(file):
+                file.seek(at)
+        return at - offset
+
+    def _send_from(self, number: int, offset: int, most: int, under_way: bool) -> int:
+        """Send some of what descriptor number has from offset on; how much."""
+        fd = self._sock.fileno()
+        try:
+            return _core.socket_retry(
+                fd, _WRITE, self.timeout, os.sendfile, fd, number, offset, most
+            )
+        except TimeoutError:
+            raise
+        except OSError as error:
+            if under_way:
+                raise
+            raise _GiveupOnSendfile(error) from None  # send() will tell
 
     # As they are.
 

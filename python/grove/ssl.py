@@ -59,7 +59,18 @@ def _setting(name: str) -> property:
     return property(theirs.fget, lambda self, value: ours.__set__(self, value))
 
 
-class SSLContext(_StdContext):
+class _ContextType(type):
+    """Once the module ssl is patched, a standard context is as good as ours."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return super().__instancecheck__(instance) or (
+            cls is SSLContext
+            and _StdContext.sslsocket_class is SSLSocket
+            and isinstance(instance, _StdContext)
+        )
+
+
+class SSLContext(_StdContext, metaclass=_ContextType):
     """A standard context whose wrap_socket makes cooperative sockets."""
 
     options = _setting("options")
@@ -100,13 +111,33 @@ class SSLContext(_StdContext):
         )
 
 
+#: Those of its attributes that a standard context is to have once it is patched.
+_SETTINGS = [
+    "_minimum",
+    "maximum_version",
+    "minimum_version",
+    "options",
+    "verify_flags",
+    "verify_mode",
+]
+
 if hasattr(_StdContext, "_msg_callback"):
+    _std_callback = _StdContext._msg_callback
     SSLContext._msg_callback = property(
-        _StdContext._msg_callback.fget,
-        lambda self, value: _with_module_name(
-            _StdContext._msg_callback.fset, self, value
-        ),
+        _std_callback.fget,
+        lambda self, value: _with_module_name(_std_callback.fset, self, value),
     )
+    _SETTINGS.append("_msg_callback")
+
+
+def _gevent_did_monkey_patch(target: Any, items: list[str], warn: Any) -> None:
+    """Other modules may have the standard class, and contexts: these make our
+    sockets from now on, and their setters find themselves."""
+    if "SSLContext" not in items:
+        return
+    for name in _SETTINGS:
+        setattr(_StdContext, name, SSLContext.__dict__[name])
+    _StdContext.sslsocket_class = SSLSocket
 
 
 def _with_module_name(setter: Callable, context: SSLContext, value: Any) -> None:
@@ -144,7 +175,7 @@ class SSLSocket(socket):
             raise ValueError("server_hostname can only be specified in client mode")
         if server_side and session is not None:
             raise ValueError("session can only be specified in client mode")
-        if context.check_hostname and not (server_side or server_hostname):
+        if context.check_hostname and not server_hostname:
             raise ValueError("check_hostname requires server_hostname")
         connected = _is_connected(sock)
         timeout = sock.gettimeout()
@@ -181,20 +212,23 @@ class SSLSocket(socket):
             raise
         if data:
             self.close()
-            raise _stdlib.SSLError(
-                "Closed before TLS handshake with data in recv buffer."
-            )
+            raise _early_data()
+
+    def _make_tls(self) -> None:
+        """TLS from now on."""
+        self._sslobj = self._context._wrap_socket(
+            self._sock,
+            self.server_side,
+            self.server_hostname,
+            owner=self,
+            session=self._session,
+        )
 
     def _begin(self) -> None:
-        """The connection stands: TLS on top of it."""
+        """The connection stands: TLS on top of it, unless that is there."""
         try:
-            self._sslobj = self._context._wrap_socket(
-                self._sock,
-                self.server_side,
-                self.server_hostname,
-                owner=self,
-                session=self._session,
-            )
+            if self._sslobj is None:
+                self._make_tls()
             if self.do_handshake_on_connect:
                 self.do_handshake()
         except BaseException:
@@ -259,8 +293,13 @@ class SSLSocket(socket):
         return self._sslobj.session_reused if self._sslobj is not None else None
 
     def _checked(self) -> Any:
+        """What knows TLS, of a connection; OSError ENOTCONN of another."""
+        if not self._connected and not self._closed:
+            self.getpeername()
+        return self._wrapper()
+
+    def _wrapper(self) -> Any:
         if self._sslobj is None:
-            self.getpeername()  # OSError ENOTCONN unless it is connected
             raise ValueError("No SSL wrapper around " + str(self))
         return self._sslobj
 
@@ -337,7 +376,14 @@ class SSLSocket(socket):
             raise ValueError("can't connect in server-side mode")
         if self._connected or self._sslobj is not None:
             raise ValueError("attempt to connect already-connected SSLSocket!")
-        error = connect(address)
+        # Before it is connected, so that who does not want to wait can make the
+        # handshake once it is.
+        self._make_tls()
+        try:
+            error = connect(address)
+        except BaseException:
+            self._sslobj = None
+            raise
         if not error:
             self._connected = True
             self._begin()
@@ -367,15 +413,12 @@ class SSLSocket(socket):
         return tls, address
 
     def unwrap(self) -> socket:
-        """End TLS in order; the plain socket below."""
-        plain = self._repeat(
-            "The read operation timed out", timeout_default, self._checked().shutdown
+        """End TLS in order; this socket, which is plain from then on."""
+        self._repeat(
+            "The read operation timed out", timeout_default, self._wrapper().shutdown
         )
         self._sslobj = None
-        del plain  # the raw socket
-        rest = socket(self.family, self.type, self.proto, self.detach())
-        rest.timeout = self.timeout
-        return rest
+        return self
 
     def shutdown(self, how: int) -> None:
         """Shut the connection down, without a word of TLS."""
@@ -390,7 +433,9 @@ class SSLSocket(socket):
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
         """Up to len bytes: returned, or put into buffer, and then how many."""
-        tls = self._checked()
+        tls = self._sslobj
+        if tls is None:
+            raise ValueError("Read on closed or unwrapped SSL socket.")
         args = (len,) if buffer is None else (len, buffer)
         try:
             return self._repeat(
@@ -401,14 +446,12 @@ class SSLSocket(socket):
                 return b"" if buffer is None else 0
             raise
 
-    def write(self, data: Any) -> int:
-        """Send some of data; how many bytes."""
-        return self._repeat(
-            "The write operation timed out",
-            timeout_default,
-            self._checked().write,
-            data,
-        )
+    def write(self, data: Any, timeout: Any = timeout_default) -> int:
+        """Send some of data; how many bytes. For timeout see send."""
+        tls = self._sslobj
+        if tls is None:
+            raise ValueError("Write on closed or unwrapped SSL socket.")
+        return self._repeat("The write operation timed out", timeout, tls.write, data)
 
     def _no_flags(self, flags: int, name: str) -> None:
         if flags:
@@ -430,12 +473,16 @@ class SSLSocket(socket):
             nbytes = memoryview(buffer).nbytes or 1024
         return self.read(nbytes, buffer)
 
-    def send(self, data: Any, flags: int = 0) -> int:
-        """Send some of data; how many bytes."""
+    def send(self, data: Any, flags: int = 0, timeout: Any = timeout_default) -> int:
+        """Send some of data; how many bytes.
+
+        Args:
+            timeout: seconds, None or 0, instead of the socket's own.
+        """
         if self._sslobj is None:
-            return super().send(data, flags)
+            return super().send(data, flags, timeout)
         self._no_flags(flags, "send")
-        return self.write(data)
+        return self.write(data, timeout)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send all of data."""
@@ -447,6 +494,12 @@ class SSLSocket(socket):
             sent = 0
             while sent < len(octets):
                 sent += self.write(octets[sent:])
+
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        """As the standard class's."""
+        if self._sslobj is None:
+            return super().sendfile(file, offset, count)
+        return self._sendfile_use_send(file, offset, count)
 
     def _only_plain(self, name: str) -> None:
         if self._sslobj is not None:
@@ -476,6 +529,16 @@ class SSLSocket(socket):
 
 
 SSLContext.sslsocket_class = SSLSocket
+
+
+def _early_data() -> _stdlib.SSLError:
+    """What came before the handshake, and with it the end; with the attributes of
+    the module's own errors."""
+    reason = "Closed before TLS handshake with data in recv buffer."
+    error = _stdlib.SSLError(errno.ENOTCONN, reason)
+    error.reason = reason
+    error.library = None
+    return error
 
 
 def _is_connected(sock: Any) -> bool:

@@ -6,6 +6,7 @@ For patching; programs that want greenlets spawn them.
 import _thread as _stdlib
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 from grove._core import Greenlet, GreenletExit, LockType, get_ident
 from grove._core import ThreadRLock as RLock
@@ -19,6 +20,7 @@ __target__ = "_thread"
 __implements__ = [
     "LockType",
     "RLock",
+    "_count",
     "_local",
     "allocate",
     "allocate_lock",
@@ -69,6 +71,24 @@ def stack_size(size: int | None = None) -> int:
 
 # ---- starting ---------------------------------------------------------------
 
+#: The greenlets that were started here, as long as somebody has them.
+_started: set[ref[Greenlet]] = set()
+
+
+def _count() -> int:
+    """How many of those that were started here have not ended.
+
+    Native threads, such as those that look names up, are not the program's.
+    """
+    greenlets = [reference() for reference in tuple(_started)]
+    return sum(g is not None and not g.ready() for g in greenlets)
+
+
+def _note(greenlet: Greenlet) -> Greenlet:
+    """greenlet, which counts from now on."""
+    _started.add(ref(greenlet, _started.discard))
+    return greenlet
+
 
 def _spawn(function: Callable, args: tuple, kwargs: dict | None) -> Greenlet:
     if not callable(function):
@@ -76,10 +96,10 @@ def _spawn(function: Callable, args: tuple, kwargs: dict | None) -> Greenlet:
     if not isinstance(args, tuple):
         raise TypeError("2nd arg must be a tuple")
     if kwargs is None:
-        return Greenlet.spawn(function, *args)
+        return _note(Greenlet.spawn(function, *args))
     if not isinstance(kwargs, dict):
         raise TypeError("optional 3rd arg must be a dictionary")
-    return Greenlet.spawn(function, *args, **kwargs)
+    return _note(Greenlet.spawn(function, *args, **kwargs))
 
 
 def start_new_thread(
@@ -164,7 +184,7 @@ def _start_joinable(
         raise TypeError("'handle' must be a _ThreadHandle")
     if handle.ident is not None:
         raise RuntimeError("thread already started")
-    greenlet = Greenlet.spawn(function)
+    greenlet = _note(Greenlet.spawn(function))
     handle.ident = get_ident(greenlet)
     if not daemon:
         _non_daemons.add(handle)

@@ -2,16 +2,23 @@
 
 {module: {test: reason}}: a test is named by the end of its id; a class, or a part
 of a name that ends in "*", stands for all its tests. SKIP has those that would
-wait for ever.
+wait for ever, SLOW those that hold but take seconds: they are run by hand.
 """
 
 _NATIVE_QUEUE = "it is the native queue, in which native threads wait"
 _EVENT = "Event is gevent's, which has no _cond and another repr"
 _MAIN = "a signal handler runs in the greenlet that is current"
 _ONE_THREAD = "threads are greenlets of one native thread"
+_NEVER_WAITS = "a loop whose selector is a mock never waits: no greenlet runs"
+_NON_BLOCKING = "descriptors of sockets are non-blocking, whatever the time-out"
 
 #: Not run.
 SKIP = {
+    "test_threading": {
+        "InterruptMainTests.test_can_interrupt_tight_loops": (
+            "a loop that never waits lets no greenlet run: it counts to 100 million"
+        ),
+    },
     "test_signal": {
         "test_stress_modifying_handlers": (
             "a thread that never waits lets no greenlet run"
@@ -26,12 +33,24 @@ SKIP = {
             "tasks that never wait keep the greenlet busy that starts processes"
         ),
     },
+    "test_socket": {
+        "ThreadedVSOCKSocketStreamTest": (
+            "a machine that is a guest need not reach itself by VSOCK; it waits for "
+            "ever unpatched, too"
+        ),
+    },
+    "test_asyncio.test_base_events": {
+        "test_asyncgen_finalization_by_gc_in_other_thread": _NEVER_WAITS,
+        "test_check_thread": _NEVER_WAITS,
+    },
+    "test_asyncio.test_selector_events": {
+        "test_sock_connect_resolve_using_socket_params": _NEVER_WAITS,
+    },
 }
 
 #: Run, and known to fail.
 FAIL = {
     "test_thread": {
-        "ThreadRunningTests.test__count": _ONE_THREAD,
         "ThreadRunningTests.test_unraisable_exception": (
             "what start_new_thread's function raises goes to the hub"
         ),
@@ -39,9 +58,6 @@ FAIL = {
     "test_threading": {
         "EventTests.test_at_fork_reinit": _EVENT,
         "EventTests.test_repr": _EVENT,
-        "InterruptMainTests.test_can_interrupt_tight_loops": (
-            "a loop that never waits lets no greenlet run"
-        ),
         "InterruptMainTests.test_interrupt_main_subthread": _MAIN,
         "MiscTestCase.test__all__": "classes of ours are of modules of ours",
         "ThreadTests.test_PyThreadState_SetAsyncExc": _ONE_THREAD,
@@ -49,9 +65,38 @@ FAIL = {
             "LockType makes locks, as gevent's does"
         ),
         "ThreadTests.test_old_threading_api": "Event.isSet() does not warn",
-        "ThreadTests.test_various_ops": _ONE_THREAD,
-        "ThreadTests.test_various_ops_large_stack": _ONE_THREAD,
-        "ThreadTests.test_various_ops_small_stack": _ONE_THREAD,
+        "test_various_ops*": _ONE_THREAD,
+    },
+    "test_select": {
+        "test_disallow_instantiation": "poll is a class, as gevent's is",
+    },
+    "test_poll": {
+        "test_threaded_poll": "several greenlets may wait in one poll",
+    },
+    "test_socket": {
+        "testRefCountGetNameInfo": (
+            "a function in Python is in the traceback, with its arguments"
+        ),
+        "test_SocketType_is_socketobject": "SocketType is gevent's: socket itself",
+        "testSetBlocking": _NON_BLOCKING,
+        "test_SOCK_NONBLOCK": _NON_BLOCKING,
+        "test_create_connection_timeout": (
+            "create_connection makes sockets of the package, whatever stands in "
+            "the module socket"
+        ),
+    },
+}
+
+_SHELL = "a shell that says something every second"
+_ALARM = "signals that come after a second"
+
+#: Run by hand.
+SLOW = {
+    "test_poll": {
+        "test_poll2": _SHELL,
+    },
+    "test_selectors": {
+        "test_select_interrupt*": _ALARM,
     },
 }
 

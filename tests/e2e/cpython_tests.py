@@ -7,6 +7,7 @@ SKIPPED is as in cpython_known.py.
 """
 
 import faulthandler
+import signal
 import sys
 import unittest
 import warnings
@@ -44,6 +45,8 @@ def tests_of(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
 
 
 def main() -> None:
+    # Who was started in the background has inherited that it is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     module, *skipped = sys.argv[1:]
     loaded = unittest.defaultTestLoader.loadTestsFromName(f"test.{module}")
     suite = unittest.TestSuite(

@@ -1,5 +1,6 @@
 """grove.select and grove.selectors."""
 
+import errno
 import select as stdlib
 import time
 
@@ -36,6 +37,36 @@ def test_select_errors(pair):
         select.select([fd], [], [], 0)
 
 
+@pytest.mark.parametrize("timeout", [0, 0.01, HANG, None])
+def test_closed_before(pair, timeout):
+    fd = pair[0].fileno()
+    pair[0].close()
+    for lists in ([fd], [], []), ([], [fd], []), ([], [], [fd]), ([fd, pair[1]], [], []):
+        with pytest.raises(OSError) as caught:
+            select.select(*lists, timeout)
+        assert caught.value.errno == errno.EBADF
+    with pytest.raises(ValueError):
+        select.select(pair[:1], [], [], timeout)  # its descriptor is -1
+    poll = select.poll()
+    poll.register(fd)
+    milliseconds = None if timeout is None else timeout * 1000
+    assert poll.poll(milliseconds) == [(fd, stdlib.POLLNVAL)]
+
+
+def test_closed_while_waited_for(pair):
+    fd = pair[0].fileno()
+    poll = select.poll()
+    poll.register(fd, stdlib.POLLIN)
+    selecting = grove.spawn(select.select, [fd], [], [])
+    polling = grove.spawn(poll.poll)
+    grove.sleep(0)
+    pair[0].close()
+    with pytest.raises(OSError) as caught:
+        selecting.get(timeout=HANG)
+    assert caught.value.errno == errno.EBADF
+    assert polling.get(timeout=HANG) == [(fd, stdlib.POLLNVAL)]
+
+
 def test_end_of_the_stream_is_readable(pair):
     pair[1].close()
     assert select.select([pair[0]], [], [], HANG)[0] == [pair[0]]
@@ -55,6 +86,19 @@ def test_poll(pair):
         poll.unregister(a)
     with pytest.raises(FileNotFoundError):
         poll.modify(a, stdlib.POLLIN)
+
+
+def test_what_poll_cannot_be_asked(pair):
+    poll = select.poll()
+    poll.register(pair[0])
+    for mask, error in (-1, ValueError), (1 << 16, OverflowError), ("x", TypeError):
+        with pytest.raises(error):
+            poll.register(pair[1], mask)
+        with pytest.raises(error):
+            poll.modify(pair[0], mask)
+    with pytest.raises(OverflowError):
+        poll.poll(1 << 31)
+    assert poll.poll((1 << 31) - 1) == [(pair[0].fileno(), stdlib.POLLOUT)]
 
 
 def test_selector(pair):

@@ -4,9 +4,10 @@ import errno
 import socket as stdlib
 
 import grove
+import grove.event
 import pytest
 from awaiting import HANG, until
-from grove import socket
+from grove import baseserver, socket
 from grove.baseserver import parse_address
 from grove.pool import Pool
 from grove.server import DatagramServer, StreamServer
@@ -73,6 +74,84 @@ def test_pool_bounds_it():
         clients = [grove.spawn(talk, server) for _ in range(6)]
         grove.joinall(clients, timeout=60, raise_error=True)
     assert max(highest) == 2
+
+
+class Inside(Exception):
+    """What a handler raises."""
+
+
+@pytest.mark.parametrize(
+    "raised, told",
+    [(Inside(), [Inside] * 3), (grove.Timeout(1), [grove.Timeout] * 3)]
+    + [(grove.GreenletExit(), [])],
+)
+def test_handler_in_the_accepting_greenlet_that_fails(errors, raised, told):
+    def fail(sock, address):
+        raise raised
+
+    with StreamServer(("127.0.0.1", 0), fail, spawn=None) as server:
+        for _ in range(3):
+            assert talk(server, b"") == b""
+        assert server.started
+        del server.handle
+    assert [error[1] for error in errors] == told
+
+
+def test_what_comes_while_a_handler_is_in_the_accepting_greenlet():
+    gate = grove.event.Event()
+    order = []
+
+    def wait(sock, address):
+        number = sock.recv(1)
+        order.append(number)
+        gate.wait()
+        order.append(number)
+
+    with StreamServer(("127.0.0.1", 0), wait, spawn=None) as server:
+        talking = [grove.spawn(talk, server, b"%d" % i) for i in range(3)]
+        until(lambda: order)
+        grove.spawn(gate.set)
+        grove.joinall(talking, timeout=HANG, raise_error=True)
+    assert order[::2] == order[1::2] and sorted(order[::2]) == [b"0", b"1", b"2"]
+
+
+def test_pause_after_an_error_of_accept(errors, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(baseserver, "sleep", pauses.append)
+
+    class Server(StreamServer):
+        def do_read(self):
+            if len(pauses) < 10:
+                raise OSError(errno.EMFILE, "Too many open files")
+            return super().do_read()
+
+    with Server(("127.0.0.1", 0), echo) as server:
+        assert talk(server) == b"hello"
+        assert server.delay == server.min_delay
+    assert pauses == [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.0, 1.0, 1.0]
+    assert [error[1] for error in errors] == [OSError] * 10
+
+
+def test_end_of_the_listener_ends_the_server(capsys):
+    with StreamServer(("127.0.0.1", 0), echo) as server:
+        grove.sleep(0)
+        server.socket.close()
+        until(lambda: not server.started)
+        assert server.closed
+    assert capsys.readouterr().err.count("ERROR") == 1
+
+
+def test_repr():
+    class Server(StreamServer):
+        def handle(self, sock, address):
+            pass
+
+    with Server(("127.0.0.1", 0)) as server:
+        text = f"fileno={server.socket.fileno()} address=127.0.0.1:{server.server_port}"
+        assert str(server) == f"<Server {text}>"
+        assert repr(server) == f"<Server at {id(server):#x} {text}>"
+    assert f"handle={echo!r}>" in repr(StreamServer(("127.0.0.1", 0), echo))
+    assert "address=/run/x " in repr(StreamServer("/run/x", echo))
 
 
 @pytest.mark.parametrize("spawn", [None, grove.spawn, grove.spawn_raw, Pool(5)])

@@ -4,8 +4,10 @@ import _thread
 import array
 import errno
 import gc
+import io
 import os
 import pickle
+import re
 import socket as stdlib
 import threading
 import time
@@ -14,7 +16,7 @@ import weakref
 import grove
 import pytest
 from awaiting import HANG
-from grove import socket
+from grove import select, socket
 
 
 @pytest.fixture
@@ -80,6 +82,17 @@ def test_repr_and_close():
     assert caught.value.errno == errno.EBADF
 
 
+def test_set_blocking_of_one_that_is_closed():
+    sock = socket.socket()
+    copy = socket.socket(fileno=sock.fileno())
+    sock.close()
+    for closed in sock, copy:
+        with pytest.raises(OSError) as caught:
+            closed.setblocking(False)
+        assert caught.value.errno == errno.EBADF
+    assert copy.detach() >= 0
+
+
 def test_weak_reference_and_pickle(pair):
     assert weakref.ref(pair[0])() is pair[0]
     with pytest.raises(TypeError, match="cannot pickle"):
@@ -135,7 +148,7 @@ def test_fromfd(pair):
 
 def test_closed_with_its_last_reference():
     a, b = socket.socketpair()
-    with pytest.warns(ResourceWarning):
+    with pytest.warns(ResourceWarning, match=f"unclosed {re.escape(repr(a))}"):
         del a
         gc.collect()
     assert b.recv(1) == b""
@@ -282,6 +295,44 @@ def test_sendfile(pair, tmp_path):
         a.sendfile(file)
 
 
+def test_sendfile_of_more_than_there_is_room_for(pair, tmp_path):
+    a, b = pair
+    data = os.urandom(1 << 20)
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    with path.open("rb") as file:
+        sending = grove.spawn(a.sendfile, file)
+        assert b.recv(len(data), stdlib.MSG_WAITALL) == data
+        assert sending.get(timeout=HANG) == len(data) == file.tell()
+        a.settimeout(0.05)
+        with pytest.raises(stdlib.timeout):
+            while True:
+                a.sendfile(file)
+
+
+def test_sendfile_of_what_the_system_cannot_send(pair):
+    a, b = pair
+    assert a.sendfile(io.BytesIO(b"buffered")) == 8
+    assert b.recv(100) == b"buffered"
+    read, write = os.pipe()
+    os.write(write, b"piped")
+    os.close(write)
+    with open(read, "rb") as file:
+        assert a.sendfile(file) == 5
+    assert b.recv(100) == b"piped"
+    with pytest.raises(stdlib._GiveupOnSendfile):
+        a._sendfile_use_sendfile(io.BytesIO(b"x"))
+
+
+def test_sendfile_to_one_that_has_gone(pair, tmp_path):
+    a, b = pair
+    b.close()
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+    with path.open("rb") as file, pytest.raises(BrokenPipeError):
+        a.sendfile(file)
+
+
 def test_two_readers_of_one_socket(pair):
     a, b = pair
     readers = [grove.spawn(a.recv, 1) for _ in range(3)]
@@ -318,6 +369,36 @@ def test_timeout(pair):
     assert time.monotonic() - start >= 0.05
 
 
+def test_send_within_a_time_of_its_own(pair):
+    fill(pair[0])
+    pair[0].settimeout(HANG)
+    with pytest.raises(stdlib.timeout):
+        pair[0].send(b"x", 0, 0.01)
+    with pytest.raises(BlockingIOError):
+        pair[0].send(b"x", timeout=0)
+    pair[0].settimeout(0)
+    sending = grove.spawn(pair[0].send, b"x", timeout=None)
+    grove.sleep(0)
+    assert not sending.ready()
+    while not sending.ready():
+        pair[1].recv(65536)
+        grove.sleep(0)
+    assert sending.get() == 1
+
+
+def test_watchers_of_a_socket(pair):
+    socket.wait(pair[0]._write_event, HANG)
+    reader = pair[0]._read_event
+    with pytest.raises(stdlib.timeout):
+        socket.wait(reader, 0.01)
+    waiting = grove.spawn(socket.wait, reader)
+    grove.sleep(0)
+    socket.cancel_wait(reader)
+    with pytest.raises(OSError) as caught:
+        waiting.get(timeout=HANG)
+    assert caught.value.errno == errno.EBADF
+
+
 def test_zero_timeout(pair):
     pair[0].setblocking(False)
     for call in (
@@ -330,9 +411,50 @@ def test_zero_timeout(pair):
             call()
 
 
-def test_dont_wait(pair):
+@pytest.mark.parametrize(
+    "receive",
+    [
+        lambda sock, flags: sock.recv(1, flags),
+        lambda sock, flags: sock.recv_into(bytearray(1), 0, flags),
+        lambda sock, flags: sock.recvfrom(1, flags),
+        lambda sock, flags: sock.recvfrom_into(bytearray(1), 0, flags),
+        lambda sock, flags: sock.recvmsg(1, 0, flags),
+        lambda sock, flags: sock.recvmsg_into([bytearray(1)], 0, flags),
+    ],
+)
+def test_receiving_does_not_wait_by_its_flags(pair, receive):
     with pytest.raises(BlockingIOError):
-        pair[0].recv(1, stdlib.MSG_DONTWAIT)
+        receive(pair[0], stdlib.MSG_DONTWAIT)
+    pair[0].settimeout(0.01)  # with a time-out the flag changes nothing
+    with pytest.raises(stdlib.timeout):
+        receive(pair[0], stdlib.MSG_DONTWAIT)
+
+
+@pytest.mark.parametrize(
+    "send",
+    [
+        lambda sock, flags: sock.send(b"x", flags),
+        lambda sock, flags: sock.sendmsg([b"x"], [], flags),
+    ],
+)
+def test_sending_does_not_wait_by_its_flags(pair, send):
+    fill(pair[0])
+    pair[0].settimeout(None)
+    with pytest.raises(BlockingIOError):
+        send(pair[0], stdlib.MSG_DONTWAIT)
+    pair[0].settimeout(0.01)
+    with pytest.raises(stdlib.timeout):
+        send(pair[0], stdlib.MSG_DONTWAIT)
+
+
+def test_sending_to_an_address_does_not_wait_by_its_flags(tmp_path):
+    path = str(tmp_path / "socket")
+    with socket.socket(stdlib.AF_UNIX, stdlib.SOCK_DGRAM) as receiver:
+        receiver.bind(path)
+        with socket.socket(stdlib.AF_UNIX, stdlib.SOCK_DGRAM) as sock:
+            with pytest.raises(BlockingIOError):
+                while True:
+                    sock.sendto(b"x", stdlib.MSG_DONTWAIT, path)
 
 
 def test_send_waits_for_room(pair):
@@ -407,9 +529,18 @@ def test_waiting_in_the_hub_is_refused(pair):
     from grove.exceptions import BlockingSwitchOutError
 
     raised = []
+    poll = select.poll()
+    poll.register(pair[0], select.POLLIN)
 
     def callback():
-        for call in (lambda: pair[0].recv(1), lambda: pair[0].recvfrom(1)):
+        for call in (
+            lambda: pair[0].recv(1),
+            lambda: pair[0].recvfrom(1),
+            lambda: socket.wait_read(pair[0].fileno()),
+            lambda: socket.wait_read(pair[0].fileno(), HANG),
+            lambda: select.select([pair[0]], [], []),
+            poll.poll,
+        ):
             try:
                 call()
             except BaseException as error:
@@ -418,7 +549,7 @@ def test_waiting_in_the_hub_is_refused(pair):
 
     grove.get_hub().loop.run_callback(callback)
     grove.sleep(0.01)
-    assert raised == [BlockingSwitchOutError, BlockingSwitchOutError, 1]
+    assert raised == [BlockingSwitchOutError] * 6 + [1]
 
 
 # ---- connections -----------------------------------------------------------
@@ -473,6 +604,26 @@ def test_connect_waits_for_a_full_unix_backlog(tmp_path):
         grove.joinall(connects, timeout=60, raise_error=True)
         for client in clients:
             client.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", ""])
+@pytest.mark.parametrize("port", [-1, 1 << 16])
+def test_ports_out_of_range(host, port):
+    with socket.socket() as sock:
+        for use in (sock.bind, sock.connect, sock.connect_ex):
+            with pytest.raises(OverflowError):
+                use((host, port))
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        with pytest.raises(OverflowError):
+            sock.sendto(b"x", (host, port))
+
+
+@pytest.mark.parametrize(
+    "address", [("localhost",), ("localhost", "80"), ("localhost", 1, 2), "localhost"]
+)
+def test_addresses_of_another_shape(address):
+    with socket.socket() as sock, pytest.raises(TypeError):
+        sock.bind(address)
 
 
 def test_create_server():

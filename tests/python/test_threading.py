@@ -384,6 +384,31 @@ def test_locks_are_not_copied():
         """)
 
 
+def test_count_of_threads():
+    run("""
+        import _thread, grove
+        from grove.threads.offload import run_in_thread
+        native = monkey.get_original("_thread", "_count")
+        assert _thread._count() == 0
+        gate = _thread.allocate_lock()
+        gate.acquire()
+        with_names = dict(key=1)
+        _thread.start_new_thread(gate.acquire, ())
+        _thread.start_new_thread(lambda key: gate.acquire(), (), with_names)
+        assert _thread._count() == 2  # they have not begun yet
+        grove.sleep(0)
+        assert _thread._count() == 2 and native() == 0
+        run_in_thread(int)  # not a thread of the program's
+        assert _thread._count() == 2 and native() == 1
+        gate.release()
+        grove.sleep(0)
+        assert _thread._count() == 1
+        gate.release()
+        grove.sleep(0)
+        assert _thread._count() == 0
+        """)
+
+
 # ---- locks between threads ------------------------------------------------------
 
 

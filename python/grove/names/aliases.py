@@ -15,8 +15,8 @@ from types import CodeType, ModuleType
 
 _REAL = "grove."
 
-#: gevent's private modules that programs import, and which modules have what they
-#: look for there.
+#: gevent's private modules that programs import, and some by their old names, and
+#: which modules have what they look for there.
 PRIVATE = {
     "_abstract_linkable": "grove.sync.linkable",
     "_compat": "grove.private.compat",
@@ -26,12 +26,18 @@ PRIVATE = {
     "_ident": "grove.hubs.ident",
     "_imap": "grove.sync.imap",
     "_interfaces": "grove.private.interfaces",
+    "_socket3": "grove.socket",
+    "_socketcommon": "grove.socket",
+    "_ssl3": "grove.ssl",
     "_monitor": "grove.monitoring.thread",
     "_tblib": "grove.private.tblib",
     "_threading": "grove.private.threading",
     "_tracer": "grove.monitoring.tracer",
     "_util": "grove.private.util",
     "_waiter": "grove.sync.waiter",
+    "ares": "grove.resolver.ares",
+    "resolver_ares": "grove.resolver.ares",
+    "resolver_thread": "grove.resolver.thread",
 }
 
 #: Those that are attributes of gevent as soon as it is imported. (_interfaces, too,

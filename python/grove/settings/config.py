@@ -40,7 +40,7 @@ def _make_settings() -> list[Setting]:
                 }
             ),
             """What makes Hub.resolver: an object, the name of one, or several in
-            order of preference.""",
+            order of preference: thread, ares, block. (There is none on dnspython.)""",
         ),
         Setting(
             "threadpool",
@@ -163,21 +163,27 @@ def _make_settings() -> list[Setting]:
             with KB, MB or GB behind it; None is no limit.""",
         ),
         Setting(
-            "ares_flags", "GEVENTARES_FLAGS", None, count, "Flags of the ares resolver."
+            "ares_flags",
+            "GEVENTARES_FLAGS",
+            None,
+            count,
+            "Flags of gevent's ares resolver. Not used.",
         ),
         Setting(
             "ares_timeout",
             "GEVENTARES_TIMEOUT",
             None,
             seconds,
-            "Seconds that the ares resolver waits for the first answer.",
+            """Seconds that the ares resolver waits for the first answer. Not used:
+            resolv.conf's option timeout is.""",
         ),
         Setting(
             "ares_tries",
             "GEVENTARES_TRIES",
             None,
             count,
-            "How often the ares resolver asks each server.",
+            """How often the ares resolver asks each server. Not used: resolv.conf's
+            option attempts is.""",
         ),
         Setting(
             "ares_ndots",
@@ -185,21 +191,21 @@ def _make_settings() -> list[Setting]:
             None,
             count,
             """Dots that a name must have for the ares resolver to try it as it is
-            first.""",
+            first. Not used: resolv.conf's option ndots is.""",
         ),
         Setting(
             "ares_udp_port",
             "GEVENTARES_UDP_PORT",
             None,
             port,
-            "The port that the ares resolver sends to.",
+            "The port of those of ares_servers that say none.",
         ),
         Setting(
             "ares_tcp_port",
             "GEVENTARES_TCP_PORT",
             None,
             port,
-            "The port that the ares resolver connects to.",
+            "The port that gevent's ares resolver connects to. Not used.",
         ),
         Setting(
             "ares_servers",
@@ -213,14 +219,14 @@ def _make_settings() -> list[Setting]:
             "GEVENT_RESOLVER_NAMESERVERS",
             None,
             values.listed,
-            "The servers of the dnspython resolver, instead of the system's.",
+            "The servers of gevent's dnspython resolver. Not used.",
         ),
         Setting(
             "resolver_timeout",
             "GEVENT_RESOLVER_TIMEOUT",
             None,
             seconds,
-            "Seconds that the resolvers dnspython and ares wait for an answer.",
+            "Seconds that gevent's dnspython resolver waits. Not used.",
         ),
     ]
 

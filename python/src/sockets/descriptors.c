@@ -70,8 +70,13 @@ static int poll_at_once(const struct call *call, struct pollfd *fds, size_t n)
 static int poll_until(const struct call *call, struct pollfd *fds, size_t n)
 {
     assert(!PyErr_Occurred());
-    if (!call->blocking)
-        return poll_at_once(call, fds, n);
+    if (!call->blocking) {
+        int ready = poll_at_once(call, fds, n);
+        if (ready != 0 || !call->in_hub)
+            return ready;
+        errno = EAGAIN;
+        return call_raise(call); /* BlockingSwitchOutError */
+    }
     return (int)call_end(call,
                          net_poll(fds, n, call->deadline, NET_POLL_EDGES));
 }

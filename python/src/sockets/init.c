@@ -7,5 +7,7 @@ int sockets_init(PyObject *module)
 {
     if (call_init(module) < 0 || transfer_init(module) < 0)
         return -1;
-    return descriptors_init(module) < 0 ? -1 : files_init(module);
+    if (descriptors_init(module) < 0 || files_init(module) < 0)
+        return -1;
+    return names_init(module);
 }

@@ -81,5 +81,6 @@ int call_init(PyObject *module);
 int transfer_init(PyObject *module);
 int descriptors_init(PyObject *module);
 int files_init(PyObject *module);
+int names_init(PyObject *module);
 
 #endif

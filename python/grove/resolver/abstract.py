@@ -1,0 +1,61 @@
+"""What all resolvers have in common."""
+
+import socket as _stdlib
+from typing import Any
+
+__all__ = ["AbstractResolver", "as_enums"]
+
+
+def as_enums(found: list[tuple]) -> list[tuple]:
+    """What _socket.getaddrinfo returns as the module socket's function has it."""
+    return [
+        (
+            _stdlib._intenum_converter(family, _stdlib.AddressFamily),
+            _stdlib._intenum_converter(kind, _stdlib.SocketKind),
+            *rest,
+        )
+        for family, kind, *rest in found
+    ]
+
+
+class AbstractResolver:
+    """What a hub's resolver has. The methods' arguments, results and errors are
+    those of the module socket's functions."""
+
+    def __init__(self, hub: Any = None) -> None:
+        """A resolver of hub; None: of whoever calls it."""
+        self.hub = hub
+
+    def close(self) -> None:
+        """It is used no more."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__module__}.{type(self).__qualname__} at {id(self):#x}>"
+
+    def getaddrinfo(
+        self,
+        host: Any,
+        port: Any,
+        family: int = 0,
+        socktype: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[tuple]:
+        """The addresses of host."""
+        raise NotImplementedError
+
+    def gethostbyname(self, hostname: Any) -> str:
+        """The first IPv4 address of hostname."""
+        raise NotImplementedError
+
+    def gethostbyname_ex(self, hostname: Any) -> tuple[str, list[str], list[str]]:
+        """The name, other names and IPv4 addresses of hostname."""
+        raise NotImplementedError
+
+    def gethostbyaddr(self, ip_address: Any) -> tuple[str, list[str], list[str]]:
+        """The name, other names and addresses of an address or a host."""
+        raise NotImplementedError
+
+    def getnameinfo(self, sockaddr: tuple, flags: int) -> tuple[str, str]:
+        """The names of an address's host and port."""
+        raise NotImplementedError
