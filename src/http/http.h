@@ -215,6 +215,10 @@ void http_receive_end(grove_http *h);
 /* Send a head, and size bytes behind it. 0 or a negative errno. */
 int http_send_head(grove_http *h, const grove_http_start *start,
                    const void *body, size_t size, int64_t deadline);
+/* The same of a message that is complete with that: flushed, unless the peer
+ * has sent more already, whose answer can go along. */
+int http_send_whole(grove_http *h, const grove_http_start *start,
+                    const void *body, size_t size, int64_t deadline);
 /* What was begun has a body of length bytes, or as that says. */
 void http_send_begin(grove_http *h, int64_t length);
 /* Flush, unless the peer has sent more already, whose answer can go along. */
