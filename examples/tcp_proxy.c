@@ -39,9 +39,7 @@ static ssize_t pass_some(struct way *w)
     ssize_t n = grove_stream_peek(w->from, 1, &at);
     if (n <= 0)
         return n;
-    int r = grove_stream_write(w->to, at, (size_t)n);
-    if (r == 0)
-        r = grove_stream_flush(w->to);
+    int r = grove_stream_send(w->to, at, (size_t)n);
     grove_stream_consume(w->from, (size_t)n);
     return r < 0 ? r : n;
 }

@@ -155,6 +155,15 @@ GROVE_API int grove_stream_vprintf_until(grove_stream *stream,
 GROVE_API int grove_stream_flush(grove_stream *stream);
 GROVE_API int grove_stream_flush_until(grove_stream *stream, int64_t deadline);
 
+/* Send what the stream has taken and len bytes behind it, as a write and a
+ * flush would in two steps, but without a copy. 0: the system, or TLS, has all
+ * of it. After an error a part of it may have been sent, and over a socket
+ * without TLS nothing of the rest is kept. */
+GROVE_API int grove_stream_send(grove_stream *stream, const void *buf,
+                                size_t len);
+GROVE_API int grove_stream_send_until(grove_stream *stream, const void *buf,
+                                      size_t len, int64_t deadline);
+
 /* Flush, and tell the peer that no more comes; it can still be read from. 0, or
  * a negative errno: then the peer was not told. */
 GROVE_API int grove_stream_shutdown(grove_stream *stream);

@@ -342,14 +342,9 @@ static int check_line(grove_http_parser *p, const char *end,
     return 0;
 }
 
-int parser_check_head(grove_http_parser *p, size_t size)
+int parser_check_meaning(grove_http_parser *p)
 {
-    const char *end = p->base + size, *fields = NULL;
     struct framing f = {.length = NULL};
-    if (check_line(p, end, &fields) < 0)
-        return -EPROTO;
-    if (!fields_stand(p, 0, fields, end))
-        return parser_refuse(p, 400, "a field's line is not HTTP/1.1's");
     p->head_count = p->count;
     p->head.fields = p->fields;
     p->head.field_count = p->count;
@@ -365,6 +360,16 @@ int parser_check_head(grove_http_parser *p, size_t size)
         keeps_alive(&p->head, &f) && p->head.length != GROVE_HTTP_TO_CLOSE;
     begin_body(p);
     return 0;
+}
+
+int parser_check_head(grove_http_parser *p, size_t size)
+{
+    const char *end = p->base + size, *fields = NULL;
+    if (check_line(p, end, &fields) < 0)
+        return -EPROTO;
+    if (!fields_stand(p, 0, fields, end))
+        return parser_refuse(p, 400, "a field's line is not HTTP/1.1's");
+    return parser_check_meaning(p);
 }
 
 int parser_check_trailers(grove_http_parser *p, size_t size)

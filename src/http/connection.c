@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "http/http.h"
+#include "net/tls_ops.h"
 
 static int64_t or_seconds(int64_t given, int64_t seconds)
 {
@@ -50,17 +51,25 @@ void http_init(grove_http *h, grove_stream *stream, int kind,
     h->ended = true;
 }
 
-/* Whether the socket has nothing for us. (What is in the stream's buffer is the
- * message under way, so that grove_connection_rest would not tell.) */
-static bool is_silent(const grove_http *h)
+/* Whether the socket has nothing for us. */
+static bool is_empty(int fd)
 {
     char byte;
     int error = errno;
-    ssize_t n =
-        recv(grove_stream_fd(h->stream), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    bool silent = n < 0 && errno == EAGAIN;
+    ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    bool empty = n < 0 && errno == EAGAIN;
     errno = error;
-    return silent;
+    return empty;
+}
+
+/* Whether nothing has come behind what is in the stream's buffer. (That is the
+ * message under way, so that grove_connection_rest would not tell.) TLS reads
+ * ahead: what it has the socket has no more. */
+static bool is_silent(const grove_http *h)
+{
+    grove_tls *tls = grove_stream_tls(h->stream);
+    return !(tls && tls_ops_of(tls)->has_more(tls)) &&
+           is_empty(grove_stream_fd(h->stream));
 }
 
 bool http_is_last(const grove_http *h)

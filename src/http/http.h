@@ -6,6 +6,7 @@
  * On bytes alone, without a fiber:
  *
  *   parser.c    llhttp, and the views that it finds
+ *   usual.c     heads of most requests, without it
  *   check.c     what stands between the views, and what a head means
  *   chunked.c   bodies
  *   field.c     looking up fields; texts
@@ -112,8 +113,15 @@ ssize_t parser_feed(grove_http_parser *p, const char *at, size_t len);
 /* Whether a version is 1.0 or 1.1. */
 bool parser_speaks(grove_http_text version);
 
+/* usual.c: find the views of a request's head that is as most are, within len
+ * bytes. Its size; 0: it is another, or not all of it is there, and nothing is
+ * known of it. */
+size_t parser_take_usual(grove_http_parser *p, const char *at, size_t len);
+
 /* check.c: at the end of a head, of size bytes. 0 or -EPROTO. */
 int parser_check_head(grove_http_parser *p, size_t size);
+/* The same of one in which everything stands where it should. */
+int parser_check_meaning(grove_http_parser *p);
 /* Likewise of trailers. */
 int parser_check_trailers(grove_http_parser *p, size_t size);
 
@@ -207,6 +215,10 @@ void http_receive_end(grove_http *h);
 /* Send a head, and size bytes behind it. 0 or a negative errno. */
 int http_send_head(grove_http *h, const grove_http_start *start,
                    const void *body, size_t size, int64_t deadline);
+/* The same of a message that is complete with that: flushed, unless the peer
+ * has sent more already, whose answer can go along. */
+int http_send_whole(grove_http *h, const grove_http_start *start,
+                    const void *body, size_t size, int64_t deadline);
 /* What was begun has a body of length bytes, or as that says. */
 void http_send_begin(grove_http *h, int64_t length);
 /* Flush, unless the peer has sent more already, whose answer can go along. */

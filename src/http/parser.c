@@ -357,11 +357,27 @@ static int refuse_long(grove_http_parser *p)
                : parser_refuse(p, 431, "the head is too long");
 }
 
+/* A head of which nothing was seen yet, if it is a usual one; 0: it is not. */
+static ssize_t parse_usual_head(grove_http_parser *p, const char *at,
+                                size_t len)
+{
+    if (p->seen > 0 || p->kind != GROVE_HTTP_REQUESTS)
+        return 0;
+    p->seen = parser_take_usual(p, at, len);
+    if (p->seen == 0)
+        return 0;
+    int r = parser_check_meaning(p);
+    return r < 0 ? r : (ssize_t)p->seen;
+}
+
 static ssize_t parse_more_of_head(grove_http_parser *p, const char *at,
                                   size_t len)
 {
     if (len > p->limits.head_size)
         len = p->limits.head_size;
+    ssize_t usual = parse_usual_head(p, at, len);
+    if (usual != 0)
+        return usual;
     ssize_t n = parser_feed(p, at + p->seen, len - p->seen);
     if (n < 0)
         return n;

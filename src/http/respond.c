@@ -91,12 +91,7 @@ int grove_http_respond_until(grove_http *h, int status,
     grove_http_start start = begin(h, status, fields, count, (int64_t)size);
     if (http_is(h->parser.head.method, "HEAD"))
         size = 0;
-    r = http_send_head(h, &start, body, size, deadline);
-    if (r < 0)
-        return r;
-    h->sending = SEND_DONE;
-    h->to_send = 0;
-    return http_send_soon(h, deadline);
+    return http_send_whole(h, &start, body, size, deadline);
 }
 
 int grove_http_respond(grove_http *h, int status,

@@ -10,8 +10,9 @@
  *
  * Head and body, or a chunk with what surrounds it, go to the stream in one
  * call, which copies what is small into its buffer and sends what is not
- * without a copy. One fiber at a time sends. On the stream's thread; all may
- * park.
+ * without a copy. A short message that is there as a whole is sent from where
+ * its head was built. One fiber at a time sends. On the stream's thread; all
+ * may park.
  */
 #include <stdlib.h>
 
@@ -48,31 +49,94 @@ static size_t room_for(const grove_http_start *start)
     return size;
 }
 
-static int build_and_send(grove_http *h, char *head, size_t room,
-                          const grove_http_start *start, const void *body,
-                          size_t size, int64_t deadline)
+/* A head that was built, and the room that it is in. */
+struct built {
+    char *at; /* `small`, or allocated */
+    size_t size, room;
+    char small[HEAD_ROOM];
+};
+
+static void drop(struct built *b)
 {
-    ssize_t n = grove_http_build(head, room, start);
+    if (b->at != b->small)
+        free(b->at);
+}
+
+/* 0; then it is to be dropped. Or a negative errno. */
+static int build(struct built *b, const grove_http_start *start)
+{
+    size_t room = room_for(start);
+    b->room = room > sizeof(b->small) ? room : sizeof(b->small);
+    b->at = room > sizeof(b->small) ? malloc(room) : b->small;
+    if (!b->at)
+        return -ENOMEM;
+    ssize_t n = grove_http_build(b->at, b->room, start);
     if (n < 0)
-        return (int)n;
-    struct iovec iov[] = {{head, (size_t)n}, {(void *)body, size}};
+        drop(b);
+    else
+        b->size = (size_t)n;
+    return n < 0 ? (int)n : 0;
+}
+
+static int write_built(grove_http *h, const struct built *b, const void *body,
+                       size_t size, int64_t deadline)
+{
+    struct iovec iov[] = {{b->at, b->size}, {(void *)body, size}};
     return write_with(h, iov, size ? 2 : 1, deadline);
 }
 
 int http_send_head(grove_http *h, const grove_http_start *start,
                    const void *body, size_t size, int64_t deadline)
 {
-    char small[HEAD_ROOM];
-    size_t room = room_for(start);
-    if (likely(room <= sizeof(small)))
-        return build_and_send(h, small, sizeof(small), start, body, size,
-                              deadline);
-    char *head = malloc(room);
-    if (!head)
-        return -ENOMEM;
-    int r = build_and_send(h, head, room, start, body, size, deadline);
-    free(head);
+    struct built b;
+    int r = build(&b, start);
+    if (r < 0)
+        return r;
+    r = write_built(h, &b, body, size, deadline);
+    drop(&b);
     return r;
+}
+
+/* Whether the peer has sent more already, whose answer can go along. */
+static bool more_came(const grove_http *h)
+{
+    return grove_stream_buffered(h->stream) > h->held;
+}
+
+/* In one piece, past the stream's buffer. */
+static int send_piece(grove_http *h, struct built *b, const void *body,
+                      size_t size, int64_t deadline)
+{
+    assert(size <= b->room - b->size);
+    if (size)
+        memcpy(b->at + b->size, body, size);
+    return http_send_result(
+        h, grove_stream_send_until(h->stream, b->at, b->size + size, deadline));
+}
+
+static int send_whole(grove_http *h, struct built *b, const void *body,
+                      size_t size, int64_t deadline)
+{
+    if (size <= b->room - b->size && !more_came(h))
+        return send_piece(h, b, body, size, deadline);
+    int r = write_built(h, b, body, size, deadline);
+    return r < 0 ? r : http_send_soon(h, deadline);
+}
+
+int http_send_whole(grove_http *h, const grove_http_start *start,
+                    const void *body, size_t size, int64_t deadline)
+{
+    struct built b;
+    int r = build(&b, start);
+    if (r < 0)
+        return r;
+    r = send_whole(h, &b, body, size, deadline);
+    drop(&b);
+    if (r < 0)
+        return r;
+    h->sending = SEND_DONE;
+    h->to_send = 0;
+    return 0;
 }
 
 void http_send_begin(grove_http *h, int64_t length)
@@ -169,9 +233,7 @@ int grove_http_flush(grove_http *h)
 
 int http_send_soon(grove_http *h, int64_t deadline)
 {
-    if (grove_stream_buffered(h->stream) > h->held)
-        return 0;
-    return grove_http_flush_until(h, deadline);
+    return more_came(h) ? 0 : grove_http_flush_until(h, deadline);
 }
 
 int grove_http_end_until(grove_http *h, int64_t deadline)

@@ -51,8 +51,7 @@ static void refuse(grove_http *h, int status)
     };
     h->close = true;
     int64_t deadline = http_deadline(h->attr.write_timeout);
-    if (http_send_head(h, &start, text, strlen(text), deadline) == 0)
-        h->sending = SEND_DONE;
+    http_send_whole(h, &start, text, strlen(text), deadline);
 }
 
 /* Whether what r tells of is the stop of the server, and nothing else. */

@@ -7,7 +7,7 @@
  *   transport.c  one receive, one send, by whatever the stream runs over
  *   read.c       read, exactly, skip, peek
  *   line.c       up to a delimiter
- *   write.c      write, writev, printf, flush, shutdown
+ *   write.c      write, writev, printf, send, flush, shutdown
  *
  *            +-------------- in ---------------+
  *   peer --> | read already | count | room     | --> read, line, peek

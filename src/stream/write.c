@@ -202,7 +202,49 @@ int grove_stream_printf(grove_stream *stream, const char *format, ...)
     return r;
 }
 
-/* ---- flush, shutdown ----------------------------------------------------------- */
+/* ---- send, flush, shutdown ----------------------------------------------------- */
+
+/* Of a plain socket, in one system call if the peer takes it: as a rule there
+ * is nothing in the buffer, and nothing is put there. */
+static int send_through(struct grove_stream *s, const struct iovec *iov,
+                        int64_t deadline)
+{
+    struct net_iov v;
+    size_t done = 0;
+    if (!net_iov_begin(&v, iov, 1))
+        return -EINVAL;
+    if (v.left == 0)
+        return stream_send_out(s, deadline);
+    int r = stream_send_with(s, &v, deadline, &done);
+    s->taken += done;
+    return r;
+}
+
+static int send_all(struct grove_stream *s, const struct iovec *iov,
+                    int64_t deadline)
+{
+    if (s->finished)
+        return -EPIPE;
+    if (s->socket && !s->tls)
+        return send_through(s, iov, deadline);
+    int r = take(s, iov, 1, deadline);
+    return r < 0 ? r : stream_send_out(s, deadline);
+}
+
+int grove_stream_send_until(grove_stream *s, const void *buf, size_t len,
+                            int64_t deadline)
+{
+    const struct iovec iov = {(void *)buf, len};
+    int r = stream_enter_writing(s, deadline);
+    if (r < 0)
+        return r;
+    return (int)stream_leave(s, &s->writing, send_all(s, &iov, deadline));
+}
+
+int grove_stream_send(grove_stream *stream, const void *buf, size_t len)
+{
+    return grove_stream_send_until(stream, buf, len, GROVE_NEVER);
+}
 
 int grove_stream_flush_until(grove_stream *s, int64_t deadline)
 {

@@ -23,6 +23,8 @@ static const char *const requests[] = {
     "POST / HTTP/1.0\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\nabc",
     "OPTIONS * HTTP/1.1\r\nHost: [::1]\r\nExpect: 100-continue\r\n\r\n",
     "CONNECT a.test:443 HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    "DELETE /~%41?b=|c HTTP/1.1\r\nHost: a\r\nCookie:\t a=\"\xe9\" \t\r\n"
+    "Content-Length: 12\r\nConnection: close\r\n\r\n0123456789ab",
     "HEAD http://a.test/ HTTP/1.1\r\nHost:a.test\r\nX:\r\nY: \t z \t\r\n\r\n",
 };
 

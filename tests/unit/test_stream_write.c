@@ -70,6 +70,35 @@ static void buffer(enum kind kind)
     ends_close(&e);
 }
 
+/* What was written goes out before, whether or not there is more. */
+static void send_at_once(enum kind kind)
+{
+    struct ends e = ends_of(kind, &small);
+    char *text = bytes_of(1000);
+    assert_int_equal(grove_stream_write(e.stream, "one ", 4), 0);
+    assert_int_equal(grove_stream_send(e.stream, "two", 3), 0);
+    assert_int_equal(taken_by(e.stream), 7);
+    assert_int_equal(unsent_of(e.stream), 0);
+    peer_expects(&e, "one two", 7);
+    assert_int_equal(grove_stream_send_until(e.stream, text, 1000, 0), 0);
+    assert_int_equal(taken_by(e.stream), 1007);
+    assert_int_equal(unsent_of(e.stream), 0);
+    peer_expects(&e, text, 1000);
+    assert_int_equal(grove_stream_write(e.stream, "three", 5), 0);
+    assert_int_equal(grove_stream_send(e.stream, NULL, 0), 0);
+    peer_expects(&e, "three", 5);
+    assert_int_equal(grove_stream_shutdown(e.stream), 0);
+    assert_int_equal(grove_stream_send(e.stream, "four", 4), -EPIPE);
+    assert_int_equal(taken_by(e.stream), 1012);
+    free(text);
+    ends_close(&e);
+}
+
+static void what_is_sent_does_not_stay_in_the_buffer(void **state)
+{
+    for_each_kind(send_at_once);
+}
+
 static ssize_t print_until(grove_stream *s, int64_t deadline,
                            const char *format, ...)
 {
@@ -293,6 +322,29 @@ static void time_out_both(enum kind kind)
 static void a_write_that_timed_out_is_no_success(void **state)
 {
     for_each_kind(time_out_both);
+}
+
+/* What was sent is told, and what is left can be sent later. */
+static void send_too_much(enum kind kind)
+{
+    struct ends e = ends_of(kind, &small);
+    char *text = bytes_of(MUCH);
+    assert_int_equal(
+        grove_stream_send_until(e.stream, text, MUCH, grove_now() + 5 * MS),
+        -ETIMEDOUT);
+    uint64_t taken = taken_by(e.stream);
+    assert_true(taken > 0 && taken < MUCH);
+#ifndef STREAM_OVER_TLS
+    assert_int_equal(unsent_of(e.stream), 0);
+#endif
+    write_rest(&e, text, (size_t)taken);
+    free(text);
+    ends_close(&e);
+}
+
+static void a_send_that_timed_out_can_go_on(void **state)
+{
+    for_each_kind(send_too_much);
 }
 
 static void kill_writer(enum kind kind)
@@ -559,12 +611,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_sent_by_a_flush),
+        cmocka_unit_test(what_is_sent_does_not_stay_in_the_buffer),
         cmocka_unit_test(a_deadline_that_has_passed_is_no_hindrance),
         cmocka_unit_test(a_read_that_waits_flushes_before),
         cmocka_unit_test(more_than_fits_arrives_in_order),
         cmocka_unit_test(many_pieces_are_one_write),
         cmocka_unit_test(printf_is_whole_or_nothing),
         cmocka_unit_test(a_write_that_timed_out_is_no_success),
+        cmocka_unit_test(a_send_that_timed_out_can_go_on),
         cmocka_unit_test(a_killed_write_can_go_on),
         cmocka_unit_test(a_writer_learns_of_the_end),
         cmocka_unit_test(a_full_peer_can_be_read_from),
