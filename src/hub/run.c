@@ -30,8 +30,10 @@
 #define TRIM_STEP 64
 
 /* A sleep shorter than this, in nanoseconds, is no idleness: the pooled stacks
- * are likely to be wanted again, and only one is looked at. */
-#define TRIM_SLEEP (100 * GROVE_MICROSECOND)
+ * are likely to be wanted again, and only one is looked at. To give one back
+ * and to have its page again costs the kernel some microseconds: a thousand
+ * times a second, that is not to be seen. */
+#define TRIM_SLEEP GROVE_MILLISECOND
 
 /* Whether there may be another switch in this pass. */
 static bool goes_on(struct hub *hub)

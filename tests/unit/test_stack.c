@@ -322,7 +322,7 @@ static void let_the_hub_idle(void)
     const struct stack_class *class = stack_class_of(
         &hub->stacks, STACK_PLAIN, stack_shift(grove_stack_size_default()));
     do {
-        assert_int_equal(grove_sleep(GROVE_MILLISECOND), 0);
+        assert_int_equal(grove_sleep(2 * GROVE_MILLISECOND), 0);
     } while (class->fresh_count);
 }
 
@@ -368,6 +368,31 @@ static void *yield_once(void *arg)
 {
     grove_yield();
     return arg;
+}
+
+/* A hub that wakes again within a millisecond is busy: what it has in the pool
+ * it is about to want. */
+static void short_sleeps_give_few_back(void **state)
+{
+    (void)state;
+    enum { MANY = 200, SLEEPS = 5 };
+    const struct stack_class *class =
+        stack_class_of(&hub_self()->stacks, STACK_PLAIN,
+                       stack_shift(grove_stack_size_default()));
+    grove_fiber *f[MANY];
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(grove_spawn(&f[i], yield_once, NULL), 0);
+    assert_int_equal(grove_join_all(f, MANY, 0), MANY);
+    for (int i = 0; i < MANY; i++)
+        grove_release(f[i]);
+    size_t before = class->fresh_count;
+    assert_true(before >= MANY);
+    for (int i = 0; i < SLEEPS; i++)
+        assert_int_equal(grove_sleep(GROVE_MILLISECOND / 2), 0);
+    /* One for each time that the hub has looked around. */
+    assert_true(class->fresh_count < before);
+    assert_true(class->fresh_count > before - MANY / 2);
+    let_the_hub_idle();
 }
 
 static void a_spike_is_given_back_and_can_come_again(void **state)
@@ -657,6 +682,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(guards_that_cost_mappings_run_out_in_order),
         cmocka_unit_test(the_last_stack_given_back_is_the_next_taken),
         cmocka_unit_test(deep_pages_are_given_back),
+        cmocka_unit_test(short_sleeps_give_few_back),
         cmocka_unit_test(a_spike_is_given_back_and_can_come_again),
         cmocka_unit_test(a_million_parked_are_guarded_in_few_mappings),
         cmocka_unit_test(little_address_space_means_small_slabs_then_an_error),
