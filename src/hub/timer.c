@@ -383,20 +383,26 @@ void timer_add(struct timer_heap *heap, struct timer *timer, int64_t deadline)
            (struct timer_entry){deadline, heap->order++ << SLOT_BITS | slot});
 }
 
-void timer_remove(struct timer_heap *heap, struct timer *timer)
+/* All of a timer's removal but what is done to the timer itself. */
+static void remove_slot(struct timer_heap *heap, uint32_t slot)
 {
-    if (!timer_pending(timer))
-        return;
-    uint32_t slot = timer->slot;
     uint32_t place = *place_of(heap, slot);
-    assert(heap->count > 0 && *timer_of(heap, slot) == timer);
+    assert(heap->count > 0);
     if (place >= IN_RUN)
         run_remove(heap, place - IN_RUN, slot);
     else
         take_out(heap, place);
     give_slot(heap, slot);
-    timer->slot = 0;
     heap->count--;
+}
+
+void timer_remove(struct timer_heap *heap, struct timer *timer)
+{
+    if (!timer_pending(timer))
+        return;
+    assert(*timer_of(heap, timer->slot) == timer);
+    remove_slot(heap, timer->slot);
+    timer->slot = 0;
 }
 
 /* The entry of the earliest timer; NULL: none is pending. */
@@ -449,6 +455,24 @@ struct timer *timer_find(const struct timer_heap *heap,
     return found;
 }
 
+/* Takes out the timer of e. It is likely to be cold, and so is who comes after
+ * it: both are asked for, and the first is not touched before the heap is in
+ * order again. */
+static struct timer *take_expired(struct timer_heap *heap,
+                                  const struct timer_entry *e)
+{
+    uint32_t slot = slot_of(e);
+    struct timer *timer = *timer_of(heap, slot);
+    __builtin_prefetch(timer, 1);
+    remove_slot(heap, slot);
+    const struct timer_entry *next = earliest_timer(heap);
+    if (next)
+        __builtin_prefetch(*timer_of(heap, slot_of(next)), 1);
+    assert(timer->slot == slot);
+    timer->slot = 0;
+    return timer;
+}
+
 size_t timer_expire(struct timer_heap *heap, int64_t now)
 {
     size_t n = 0;
@@ -462,9 +486,7 @@ size_t timer_expire(struct timer_heap *heap, int64_t now)
         const struct timer_entry *e = earliest_timer(heap);
         if (!e || e->deadline > now || (int64_t)(e->rest - end) >= 0)
             break;
-        struct timer *timer = *timer_of(heap, slot_of(e));
-        __builtin_prefetch(timer); /* it is likely to be cold */
-        timer_remove(heap, timer);
+        struct timer *timer = take_expired(heap, e);
         timer->fn(timer);
         n++;
     }
