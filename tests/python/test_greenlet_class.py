@@ -47,6 +47,78 @@ def test_arguments(make):
     assert (g.args, g.kwargs) == ((), {})
 
 
+def positional(*args):
+    return args
+
+
+@pytest.mark.parametrize("count", range(6))
+def test_as_many_arguments(count):
+    args = tuple(object() for _ in range(count))
+    g = grove.spawn(positional, *args)
+    assert g.get() == args
+    assert g.args == ()
+
+
+@pytest.mark.parametrize("count", range(6))
+def test_args_asked_for_stay_the_same(count):
+    args = tuple(object() for _ in range(count))
+    g = grove.spawn(positional, *args)
+    assert g.args == args and g.args is g.args
+    assert repr(g.args)[1:-1].rstrip(",") in repr(g)
+    assert g.get() == args
+
+
+@pytest.mark.parametrize("count", range(6))
+def test_args_can_be_replaced(count):
+    g = grove.spawn(positional, *range(count))
+    g.args = ("other",)
+    assert g.args == ("other",)
+    assert g.get() == ("other",)
+    with pytest.raises(TypeError):
+        g.args = ["x"]
+
+
+@pytest.mark.parametrize("count", range(1, 6))
+def test_keywords_can_be_added_to_arguments(count):
+    def f(*args, **kwargs):
+        return args, kwargs
+
+    g = grove.spawn(f, *range(count))
+    g.kwargs["z"] = 1
+    assert g.get() == (tuple(range(count)), {"z": 1})
+
+
+@pytest.mark.parametrize("count", range(1, 6))
+def test_args_replaced_meanwhile_are_those_of_the_call(count):
+    class Seen:
+        pass
+
+    args = [Seen() for _ in range(count)]
+    gone = weakref.ref(args[-1])
+
+    def f(*args):
+        grove.getcurrent().args = ()
+        del args
+        gc.collect()
+        return gone() is not None
+
+    g = grove.spawn(f, *args)
+    del args
+    assert g.get()
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize("count", range(1, 4))
+def test_arguments_are_seen_by_the_collector(count):
+    argument = object()
+    g = grove.spawn(positional, *[argument] * count)
+    assert gc.get_referents(g).count(argument) == count
+    g.join()
+    # What it returned has them now.
+    assert gc.get_referents(g).count(argument) == 0
+
+
 @pytest.mark.parametrize(
     "make",
     [

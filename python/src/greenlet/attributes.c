@@ -5,15 +5,14 @@
 #include "greenlet/made_at.h"
 #include "greenlet/private.h"
 
-static PyObject *str__run, *str_name, *str_self, *no_args;
+static PyObject *str__run, *str_name, *str_self;
 
 int green_attributes_init(void)
 {
     str__run = PyUnicode_InternFromString("_run");
     str_name = PyUnicode_InternFromString("__name__");
     str_self = PyUnicode_InternFromString("__self__");
-    no_args = PyTuple_New(0);
-    return str__run && str_name && str_self && no_args ? 0 : -1;
+    return str__run && str_name && str_self ? 0 : -1;
 }
 
 /* ---- numbers, for names -------------------------------------------------- */
@@ -90,8 +89,7 @@ static PyObject *get_exc_info(PyObject *self, void *closure)
 
 static PyObject *get_args(PyObject *self, void *closure)
 {
-    PyObject *args = ((Greenlet *)self)->args;
-    return Py_NewRef(args ? args : no_args);
+    return green_call_args((Greenlet *)self);
 }
 
 static int set_args(PyObject *self, PyObject *value, void *closure)
@@ -100,7 +98,7 @@ static int set_args(PyObject *self, PyObject *value, void *closure)
         PyErr_SetString(PyExc_TypeError, "args must be a tuple");
         return -1;
     }
-    Py_XSETREF(((Greenlet *)self)->args, Py_NewRef(value));
+    green_call_set_args((Greenlet *)self, value);
     return 0;
 }
 
@@ -297,8 +295,8 @@ static PyObject *describe_each_arg(PyObject *args, PyObject *kwargs)
 /* "(1, 'x', z=[2])", or "" without arguments. */
 static PyObject *describe_args(Greenlet *g)
 {
-    PyObject *args = Py_XNewRef(g->args), *kwargs = Py_XNewRef(g->kwargs);
-    PyObject *parts = describe_each_arg(args, kwargs);
+    PyObject *args = green_call_args(g), *kwargs = Py_XNewRef(g->kwargs);
+    PyObject *parts = args ? describe_each_arg(args, kwargs) : NULL;
     Py_XDECREF(args);
     Py_XDECREF(kwargs);
     if (!parts)

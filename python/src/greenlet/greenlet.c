@@ -1,8 +1,8 @@
 /*
  * Greenlet as an object: made, spawned, collected, and its type. How it comes
- * to run is in start.c, what it runs and how it ends in run.c. What others do
- * about one (join, get, kill, link) is in methods.c and links.c, what can be
- * seen of one in attributes.c.
+ * to run is in start.c, what it calls in call.c, how it ends in run.c. What
+ * others do about one (join, get, kill, link) is in methods.c and links.c, what
+ * can be seen of one in attributes.c.
  */
 #include "greenlet/made_at.h"
 #include "greenlet/private.h"
@@ -90,7 +90,8 @@ static int green_init_object(PyObject *self, PyObject *args, PyObject *kwargs)
         fn = Py_NewRef(as_keyword);
         PyDict_DelItem(named, str_run);
     }
-    Py_XSETREF(g->args, rest);
+    green_call_set_args(g, rest);
+    Py_XDECREF(rest);
     Py_XSETREF(g->kwargs, named);
     int r = fn && fn != Py_None ? keep_fn(g, fn) : check_own_run(g);
     if (as_keyword)
@@ -101,23 +102,18 @@ static int green_init_object(PyObject *self, PyObject *args, PyObject *kwargs)
 static int green_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Greenlet *g = (Greenlet *)self;
-    Py_VISIT(g->fn);
-    Py_VISIT(g->args);
-    Py_VISIT(g->kwargs);
     Py_VISIT(g->value);
     Py_VISIT(g->exception);
     Py_VISIT(g->traceback);
     Py_VISIT(g->links);
-    int r = 0;
+    int r = green_call_traverse(g, visit, arg);
     spawned_traverse_fields(&g->base, visit, arg, &r);
     return r ? r : PyGreenlet_Type.tp_traverse(self, visit, arg);
 }
 
 static void clear_fields(Greenlet *g)
 {
-    Py_CLEAR(g->fn);
-    Py_CLEAR(g->args);
-    Py_CLEAR(g->kwargs);
+    green_call_forget(g);
     Py_CLEAR(g->value);
     Py_CLEAR(g->exception);
     Py_CLEAR(g->traceback);
@@ -149,32 +145,6 @@ static void green_dealloc(PyObject *self)
 
 /* ---- made, and started ----------------------------------------------------------- */
 
-/* The arguments behind the function. */
-static int keep_call(Greenlet *g, PyObject *const *args, Py_ssize_t n,
-                     PyObject *names)
-{
-    assert(!g->args && !g->kwargs && !g->begun);
-    if (n) {
-        g->args = PyTuple_New(n);
-        if (!g->args)
-            return -1;
-        for (Py_ssize_t i = 0; i < n; i++)
-            PyTuple_SET_ITEM(g->args, i, Py_NewRef(args[i]));
-    }
-    Py_ssize_t named = names ? PyTuple_GET_SIZE(names) : 0;
-    if (!named)
-        return 0;
-    g->kwargs = PyDict_New();
-    if (!g->kwargs)
-        return -1;
-    for (Py_ssize_t i = 0; i < named; i++) {
-        if (PyDict_SetItem(g->kwargs, PyTuple_GET_ITEM(names, i), args[n + i]) <
-            0)
-            return -1;
-    }
-    return 0;
-}
-
 static bool names_run(PyObject *names)
 {
     return names && PySequence_Contains(names, str_run) != 0;
@@ -189,7 +159,7 @@ PyObject *green_make(PyObject *cls, PyObject *const *args, Py_ssize_t n,
     if (!self)
         return NULL;
     if ((args[0] != Py_None && keep_fn((Greenlet *)self, args[0]) < 0) ||
-        keep_call((Greenlet *)self, args + 1, n - 1, names) < 0) {
+        green_call_keep((Greenlet *)self, args + 1, n - 1, names) < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -318,7 +288,7 @@ int green_init(PyObject *module)
     str_limit = PyUnicode_InternFromString("spawning_stack_limit");
     PyObject *limit = PyLong_FromLong(10);
     if (!str_run || !str__run || !str_start || !str_limit || !limit ||
-        green_attributes_init() < 0)
+        green_attributes_init() < 0 || green_call_init() < 0)
         return -1;
     if (module_add_type(module, &Greenlet_Type) < 0 ||
         type_add_methods(&Greenlet_Type, green_start_methods) < 0 ||

@@ -70,29 +70,35 @@ struct green_node {
 /* Its start, when that is delayed. */
 struct green_delay;
 
+/* So many arguments need no tuple: as many as the allocator's next step of 16
+ * bytes has room for. */
+#define GREEN_FEW 3
+
 /* All PyObjects in it are owned. Until it has finished both value and exception
- * are NULL; then at least one is not. */
+ * are NULL; then at least one is not. What its end touches stands together. */
 typedef struct Greenlet {
     Spawned base; /* its place in the queue, until its turn and for its links */
-    struct green_node *first;  /* of those who wait, in order; NULL: nobody */
-    struct green_node *last;   /* NULL: nobody */
-    PyObject *fn;              /* NULL: the method _run */
-    PyObject *args;            /* tuple; NULL: none */
+    struct green_node *first; /* of those who wait, in order; NULL: nobody */
+    struct green_node *last;  /* NULL: nobody */
+    uint64_t told_at;  /* the number of the switch to who was told last */
+    uint32_t ident;    /* minimal_ident + 1; 0: not asked for */
+    bool begun;        /* start() was called, or it runs */
+    bool finished;     /* value or exception is what it will be */
+    bool notifying;    /* it has finished, and links and nodes are being told */
+    uint8_t few_count; /* of few; 0 where there is args or kwargs */
+    PyObject *value;   /* what it returned, or its GreenletExit */
+    PyObject *links;   /* list of callables; NULL: none */
+    PyObject *fn;      /* NULL: the method _run */
+    PyObject *few[GREEN_FEW];  /* its arguments, where they are in no tuple */
+    PyObject *args;            /* tuple; NULL: none, or see few */
     PyObject *kwargs;          /* dict; NULL: none */
-    PyObject *value;           /* what it returned, or its GreenletExit */
     PyObject *exception;       /* the instance that ended it */
     PyObject *traceback;       /* as it was then: raising it again adds to it */
-    PyObject *links;           /* list of callables; NULL: none */
     PyObject *name;            /* NULL: not set and not asked for */
     PyObject *described;       /* what it runs, as text; NULL: not asked for */
     struct green_delay *delay; /* owned: start_later's; NULL: its time has
                                   come, or it has none */
     struct spawn_stack *made_at; /* owned; NULL: not known */
-    uint64_t told_at; /* the number of the switch to who was told last */
-    uint32_t ident;   /* minimal_ident + 1; 0: not asked for */
-    bool begun;       /* start() was called, or it runs */
-    bool finished;    /* value or exception is what it will be */
-    bool notifying;   /* it has finished, and links and nodes are being told */
 } Greenlet;
 
 extern PyTypeObject Greenlet_Type;
@@ -129,6 +135,25 @@ static inline bool green_node_linked(const struct green_node *node)
  * NULL. */
 void green_node_add(Greenlet *g, struct green_node *node);
 void green_node_remove(Greenlet *g, struct green_node *node);
+
+/* What it is going to call with: the n arguments of a vectorcall, and those
+ * that names has behind them. It was just made. -1 with MemoryError. */
+int green_call_keep(Greenlet *g, PyObject *const *args, Py_ssize_t n,
+                    PyObject *names);
+
+/* Its arguments without names, as a tuple that stays the same; a new reference.
+ * NULL with MemoryError. */
+PyObject *green_call_args(Greenlet *g);
+
+/* They are those of the tuple (borrowed; NULL: none). May run code. */
+void green_call_set_args(Greenlet *g, PyObject *args);
+
+/* The call itself, its result or NULL with an exception. */
+PyObject *green_call(Greenlet *g);
+
+/* Let go of what it calls, and for the collector. */
+void green_call_forget(Greenlet *g);
+int green_call_traverse(Greenlet *g, visitproc visit, void *arg);
 
 /* What its fiber runs; a greenlet_body. */
 PyObject *green_body(PyGreenlet *self);
@@ -210,6 +235,7 @@ extern PyMethodDef green_run_methods[];   /* run.c */
 extern PyMethodDef green_methods[];       /* methods.c */
 extern PyGetSetDef green_getset[];        /* attributes.c */
 int green_attributes_init(void);
+int green_call_init(void);
 int green_run_init(void); /* after the type is ready */
 int green_bool(PyObject *self);
 PyObject *green_repr(PyObject *self);

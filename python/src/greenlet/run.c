@@ -13,7 +13,6 @@
 #include "greenlet/private.h"
 
 static PyObject *str_run, *str__run;
-static PyObject *no_args;  /* () */
 static PyObject *base_run; /* Greenlet.run, to see whether it is overridden */
 
 /* ---- the end ------------------------------------------------------------- */
@@ -29,9 +28,7 @@ static void finished(Greenlet *g)
 static void forget_call(Greenlet *g)
 {
     assert(g->finished && !PyErr_Occurred());
-    Py_CLEAR(g->fn);
-    Py_CLEAR(g->args);
-    Py_CLEAR(g->kwargs);
+    green_call_forget(g);
     /* A _run of the instance: g._run is the class's again. */
     PyObject *dict = green_base(g)->dict;
     if (dict && PyDict_GET_SIZE(dict) && PyDict_Contains(dict, str__run) == 1)
@@ -73,30 +70,9 @@ void green_end_unrun(Greenlet *g, PyObject *exception)
 
 /* ---- what it runs -------------------------------------------------------- */
 
-static PyObject *call_fn(Greenlet *g)
-{
-    assert(!PyErr_Occurred());
-    PyObject *fn =
-        g->fn ? Py_NewRef(g->fn) : PyObject_GetAttr((PyObject *)g, str__run);
-    if (!fn)
-        return NULL;
-    PyObject *result;
-    if (!g->args && !g->kwargs) {
-        result = PyObject_CallNoArgs(fn);
-    } else {
-        PyObject *args = Py_NewRef(g->args ? g->args : no_args);
-        PyObject *kwargs = Py_XNewRef(g->kwargs);
-        result = PyObject_Call(fn, args, kwargs);
-        Py_DECREF(args);
-        Py_XDECREF(kwargs);
-    }
-    Py_DECREF(fn);
-    return result;
-}
-
 static void run_to_the_end(Greenlet *g)
 {
-    PyObject *result = call_fn(g);
+    PyObject *result = green_call(g);
     assert(!result == (PyErr_Occurred() != NULL));
     if (likely(result != NULL))
         finish_value(g, result);
@@ -161,8 +137,7 @@ int green_run_init(void)
 {
     str_run = PyUnicode_InternFromString("run");
     str__run = PyUnicode_InternFromString("_run");
-    no_args = PyTuple_New(0);
-    if (!str_run || !str__run || !no_args)
+    if (!str_run || !str__run)
         return -1;
     base_run = PyDict_GetItemWithError(Greenlet_Type.tp_dict, str_run);
     return base_run ? 0 : -1;
