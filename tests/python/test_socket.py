@@ -11,6 +11,7 @@ import re
 import socket as stdlib
 import threading
 import time
+import tracemalloc
 import weakref
 
 import grove
@@ -177,6 +178,65 @@ def test_recv_sizes(pair):
         a.recv(-1)
     with pytest.raises(TypeError):
         a.recv("1")
+
+
+@pytest.mark.parametrize("size", [1, 8191, 8192, 8193, 20000])
+@pytest.mark.parametrize("waits", [False, True])
+def test_recv_gets_what_was_sent(pair, size, waits):
+    a, b = pair
+    data = bytes(i % 251 for i in range(size))
+    if waits:
+        received = grove.spawn(b.recv, size)
+        grove.sleep(0)
+        a.sendall(data)
+        assert received.get() == data
+    else:
+        a.sendall(data)
+        assert b.recv(size, stdlib.MSG_PEEK) == data
+        assert b.recv(2 * size) == data
+
+
+def test_receivers_at_once_get_their_own():
+    pairs = [socket.socketpair() for _ in range(50)]
+    received = [grove.spawn(b.recv, 1024) for _, b in pairs]
+    grove.sleep(0)
+    for i, (a, _) in enumerate(pairs):
+        a.send(b"%d" % i)
+    assert [g.get() for g in received] == [b"%d" % i for i in range(50)]
+    for a, b in pairs:
+        a.close()
+        b.close()
+
+
+def test_who_waits_in_recv_has_no_buffer_yet(pair):
+    a, b = pair
+    count, size = 50, 8192
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        waiting = [grove.spawn(b.recv, size) for _ in range(count)]
+        grove.sleep(0)
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert not any(waiting_one.ready() for waiting_one in waiting)
+    assert taken < count * size / 2
+    a.close()
+    assert [g.get() for g in waiting] == [b""] * count
+
+
+@pytest.mark.parametrize("method", ["send", "sendall"])
+def test_what_cannot_be_sent(pair, method):
+    send = getattr(pair[0], method)
+    for data in ("text", 3, None):
+        with pytest.raises(TypeError, match="a bytes-like object is required"):
+            send(data)
+    with pytest.raises(BufferError):
+        send(memoryview(b"abcd")[::2])
+    with pytest.raises(TypeError):
+        send(b"x", "flags")
+    with pytest.raises(OverflowError):
+        send(b"x", 1 << 40)
 
 
 def test_recv_into(pair):

@@ -20,6 +20,41 @@ static Py_ssize_t receive(struct call *call, void *buffer, size_t size,
                              call->deadline, NET_PARK));
 }
 
+/* Where a short receive lands before it is known how much has come: a bytes
+ * object of that length is made then, which is cheaper than to make one of the
+ * size asked for and to cut it, and whoever waits has none at all. One for all
+ * threads: the system call has the GIL, and nobody runs between it and the
+ * copy. */
+static char landing[8 << 10];
+
+static PyObject *recv_short(struct call *call, size_t size)
+{
+    assert(size <= sizeof(landing));
+    ssize_t n = net_recv(call->fd, landing, size, call_flags(call, 0),
+                         call->deadline, NET_PARK);
+    PyObject *bytes = n < 0 ? NULL : PyBytes_FromStringAndSize(landing, n);
+    if (call_end(call, n) < 0)
+        Py_CLEAR(bytes);
+    assert(!bytes == (PyErr_Occurred() != NULL));
+    return bytes;
+}
+
+static PyObject *recv_long(struct call *call, Py_ssize_t size, int flags)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, size);
+    if (!bytes)
+        return NULL;
+    Py_ssize_t n = receive(call, PyBytes_AS_STRING(bytes), (size_t)size, flags);
+    if (n < 0) {
+        Py_DECREF(bytes);
+        return NULL;
+    }
+    assert(n <= size && !PyErr_Occurred());
+    if (n != size)
+        _PyBytes_Resize(&bytes, n);
+    return bytes;
+}
+
 PyDoc_STRVAR(recv_doc, "socket_recv(fd, size, flags, timeout) -> bytes\n\n"
                        "Up to size bytes; b'' at the end of the stream.");
 
@@ -44,19 +79,10 @@ static PyObject *socket_recv(PyObject *module, PyObject *const *args,
     struct call call;
     if (call_begin(&call, fd, args[3]) < 0)
         return NULL;
-    PyObject *bytes = PyBytes_FromStringAndSize(NULL, size);
-    if (!bytes)
-        return NULL;
-    Py_ssize_t n =
-        receive(&call, PyBytes_AS_STRING(bytes), (size_t)size, flags);
-    if (n < 0) {
-        Py_DECREF(bytes);
-        return NULL;
-    }
-    assert(n <= size && !PyErr_Occurred());
-    if (n != size)
-        _PyBytes_Resize(&bytes, n);
-    return bytes;
+    /* Flags may make it tell a length and fill in nothing. */
+    return size <= (Py_ssize_t)sizeof(landing) && flags == 0
+               ? recv_short(&call, (size_t)size)
+               : recv_long(&call, size, flags);
 }
 
 PyDoc_STRVAR(recv_into_doc,
@@ -129,20 +155,40 @@ static Py_ssize_t send_all(struct call *call, const char *data, size_t size,
     return (Py_ssize_t)sent;
 }
 
+/* The arguments (fd, data, flags, timeout) are taken apart, and the call
+ * begins, or -1 with an exception. */
+static int send_begin(struct call *call, PyObject *const *args,
+                      Py_ssize_t nargs, Py_buffer *data, int *flags)
+{
+    if (nargs != 4) {
+        PyErr_SetString(PyExc_TypeError, "send takes 4 arguments");
+        return -1;
+    }
+    int fd = state_as_int(args[0]);
+    if (fd == -1 && PyErr_Occurred())
+        return -1;
+    *flags = state_as_int(args[2]);
+    if ((*flags == -1 && PyErr_Occurred()) ||
+        PyObject_GetBuffer(args[1], data, PyBUF_SIMPLE) < 0)
+        return -1;
+    if (call_begin(call, fd, args[3]) == 0)
+        return 0;
+    PyBuffer_Release(data);
+    return -1;
+}
+
 PyDoc_STRVAR(send_doc, "socket_send(fd, data, flags, timeout) -> int\n\n"
                        "How many bytes of data were sent.");
 
-static PyObject *socket_send(PyObject *module, PyObject *args)
+static PyObject *socket_send(PyObject *module, PyObject *const *args,
+                             Py_ssize_t nargs)
 {
-    int fd, flags;
+    int flags;
     Py_buffer data;
-    PyObject *timeout;
-    if (!PyArg_ParseTuple(args, "iy*iO:send", &fd, &data, &flags, &timeout))
-        return NULL;
     struct call call;
-    Py_ssize_t n = -1;
-    if (call_begin(&call, fd, timeout) == 0)
-        n = send_some(&call, data.buf, (size_t)data.len, flags);
+    if (send_begin(&call, args, nargs, &data, &flags) < 0)
+        return NULL;
+    Py_ssize_t n = send_some(&call, data.buf, (size_t)data.len, flags);
     PyBuffer_Release(&data);
     return n < 0 ? NULL : PyLong_FromSsize_t(n);
 }
@@ -150,17 +196,15 @@ static PyObject *socket_send(PyObject *module, PyObject *args)
 PyDoc_STRVAR(sendall_doc, "socket_sendall(fd, data, flags, timeout)\n\n"
                           "Send all of data; the time-out is for the whole.");
 
-static PyObject *socket_sendall(PyObject *module, PyObject *args)
+static PyObject *socket_sendall(PyObject *module, PyObject *const *args,
+                                Py_ssize_t nargs)
 {
-    int fd, flags;
+    int flags;
     Py_buffer data;
-    PyObject *timeout;
-    if (!PyArg_ParseTuple(args, "iy*iO:sendall", &fd, &data, &flags, &timeout))
-        return NULL;
     struct call call;
-    Py_ssize_t n = -1;
-    if (call_begin(&call, fd, timeout) == 0)
-        n = send_all(&call, data.buf, (size_t)data.len, flags);
+    if (send_begin(&call, args, nargs, &data, &flags) < 0)
+        return NULL;
+    Py_ssize_t n = send_all(&call, data.buf, (size_t)data.len, flags);
     PyBuffer_Release(&data);
     if (n < 0)
         return NULL;
@@ -210,8 +254,10 @@ static PyMethodDef functions[] = {
     {"socket_recv", (PyCFunction)(void (*)(void))socket_recv, METH_FASTCALL,
      recv_doc},
     {"socket_recv_into", socket_recv_into, METH_VARARGS, recv_into_doc},
-    {"socket_send", socket_send, METH_VARARGS, send_doc},
-    {"socket_sendall", socket_sendall, METH_VARARGS, sendall_doc},
+    {"socket_send", (PyCFunction)(void (*)(void))socket_send, METH_FASTCALL,
+     send_doc},
+    {"socket_sendall", (PyCFunction)(void (*)(void))socket_sendall,
+     METH_FASTCALL, sendall_doc},
     {"socket_retry", (PyCFunction)(void (*)(void))socket_retry, METH_FASTCALL,
      retry_doc},
     {NULL, NULL, 0, NULL},
