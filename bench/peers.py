@@ -28,14 +28,19 @@ def status(key: str) -> int:
     return int(re.search(rf"^{key}:\s+(\d+) kB$", text, re.M)[1]) * 1024
 
 
-def run_child(ours: bool, arguments: list[str]) -> list[float]:
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}
-    environment.pop("PYTHONPATH", None)
+def environment(ours: bool) -> dict[str, str]:
+    """Of a program that imports our packages, or those that are installed."""
+    variables = {**os.environ, "PYTHONHASHSEED": "0"}
+    variables.pop("PYTHONPATH", None)
     if ours:
-        environment["PYTHONPATH"] = str((BUILD / "compat").absolute())
+        variables["PYTHONPATH"] = str((BUILD / "compat").absolute())
+    return variables
+
+
+def run_child(ours: bool, arguments: list[str]) -> list[float]:
     printed = subprocess.check_output(
         [sys.executable, sys.argv[0], "--measure", *arguments],
-        env=environment,
+        env=environment(ours),
         text=True,
     )
     return [float(number) for number in printed.split()]
@@ -46,6 +51,16 @@ def peer_version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def report(
+    name: str, value: float, unit: str, ratio: float | None, peer: str
+) -> None:
+    """Print a line; ratio is ours to the peer's, None without a peer."""
+    line = f"{name:<18} {value:10.2f} {unit}"
+    if ratio is not None:
+        line += f", {ratio:.3f} x {peer}"
+    print(line, flush=True)
 
 
 def compare(
