@@ -5,9 +5,10 @@ that is installed, and then the entry points of the event's group.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
+
+from grove.names.plugins import plugins
 
 try:
     from zope.event import notify, subscribers
@@ -40,22 +41,10 @@ __all__ = [
 ]
 
 
-@lru_cache(maxsize=None)
-def _entry_points(group: str) -> tuple:
-    from importlib.metadata import entry_points
-
-    # A gevent that is installed too has some of its own, for its own modules.
-    return tuple(
-        point.load()
-        for point in entry_points(group=group)
-        if not point.value.startswith("gevent.")
-    )
-
-
 def notify_and_call_entry_points(event: Any) -> None:
     """Tell the subscribers of event, then its group's entry points."""
     notify(event)
-    for listener in _entry_points(event.ENTRY_POINT_NAME):
+    for listener in plugins(event.ENTRY_POINT_NAME):
         listener(event)
 
 

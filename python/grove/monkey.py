@@ -9,9 +9,9 @@ have contexts of their own.
 """
 
 from importlib import import_module
+from typing import Any
 
 from grove.names.publish import publish
-from grove.patching.command import main
 from grove.patching.module import patch_module
 from grove.patching.originals import (
     get_original,
@@ -68,6 +68,17 @@ __all__ = [
 ]
 
 publish(globals(), [name for name in __all__ if name != "saved"])
+
+
+def main(argv: list[str] | None = None) -> Any:
+    """Run the program that argv (sys.argv[1:] by default) names, patched; what
+    python -m gevent.monkey does. Returns its globals.
+
+    Exits when an option in front of the program is none.
+    """
+    from grove.patching import command
+
+    return command.main(argv)
 
 
 if __name__ == "__main__":

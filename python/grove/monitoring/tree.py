@@ -3,7 +3,6 @@
 import gc
 import traceback
 from collections.abc import Iterator
-from pprint import pformat
 from types import FrameType
 from typing import Any
 
@@ -22,6 +21,13 @@ def format_stack(frame: FrameType, limit: int | None) -> str:
     """frame and those that called it, limit of them at most; None: 20."""
     # format_stack's limit counts from the outermost frame that is kept.
     return "".join(traceback.format_stack(frame, limit or _STACK_LIMIT))
+
+
+def _pretty(values: dict) -> list[str]:
+    # What pprint imports takes longer to import than this package.
+    from pprint import pformat
+
+    return [f"    {line}" for line in pformat(values).splitlines()]
 
 
 class GreenletTree:
@@ -139,12 +145,12 @@ class GreenletTree:
             if not values:
                 continue
             lines.append(f"  Local {kind} at {ident:#x}")
-            lines += [f"    {line}" for line in pformat(values).splitlines()]
+            lines += _pretty(values)
         tree_locals = getattr(self.greenlet, "spawn_tree_locals", None)
         # They are shared by all: told of at the root.
         if tree_locals and self._is_root_of_locals():
             lines.append("  Spawn Tree Locals")
-            lines += [f"    {line}" for line in pformat(tree_locals).splitlines()]
+            lines += _pretty(tree_locals)
         return ["Greenlet Locals:", *lines] if lines else []
 
     def _is_root_of_locals(self) -> bool:

@@ -77,7 +77,7 @@ class Options:
 
 
 def main(argv: list[str] | None = None) -> Any:
-    """Run the program that argv (sys.argv[1:] by default) names, patched."""
+    """As grove.monkey.main."""
     options = Options(sys.argv[1:] if argv is None else argv)
     if not options.program:
         print(usage())
