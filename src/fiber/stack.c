@@ -72,6 +72,9 @@
 /* Mappings left to the rest of the process when guards cost mappings. */
 #define MAPPING_RESERVE 4096
 
+/* Guards of pages, not of memcheck's alone, under valgrind. */
+#define WATCHED_GUARDS 8000
+
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #endif
@@ -85,6 +88,7 @@
 static pthread_once_t guard_once = PTHREAD_ONCE_INIT;
 static enum stack_guard guard_mode;
 static _Atomic long guard_budget; /* mprotect guards still allowed */
+static bool watched; /* by valgrind, which sees to the guards beyond these */
 
 unsigned stack_shift(size_t size)
 {
@@ -125,10 +129,11 @@ static bool guard_regions_work(void)
 static void choose_guard(void)
 {
     const char *wish = getenv("GROVE_GUARD");
-    bool regions =
-        !(wish && strcmp(wish, "mprotect") == 0) && guard_regions_work();
+    bool by_mprotect = wish && strcmp(wish, "mprotect") == 0;
+    watched = annotate_watched();
+    bool regions = !watched && !by_mprotect && guard_regions_work();
     guard_mode = regions ? STACK_GUARD_REGION : STACK_GUARD_MPROTECT;
-    atomic_store(&guard_budget, mprotect_budget());
+    atomic_store(&guard_budget, watched ? WATCHED_GUARDS : mprotect_budget());
 }
 
 enum stack_guard stack_guard_mode(void)
@@ -145,7 +150,7 @@ static int guard_by_mprotect(struct slab *slab, char *guard, size_t size)
         return 0;
     }
     atomic_fetch_add(&guard_budget, 1);
-    return -ENOMEM;
+    return watched ? 0 : -ENOMEM;
 }
 
 static int guard_install(struct slab *slab, char *guard, size_t size)

@@ -29,17 +29,24 @@ struct messages {
 
 static size_t offset;
 
+/* Another thread may send m there once more meanwhile. */
+static struct hub *hub_sent_to(struct hub_message *m)
+{
+    return __atomic_load_n(&m->hub, __ATOMIC_RELAXED);
+}
+
 static void arrive(grove_post *post)
 {
     struct hub_message *m = container_of(post, struct hub_message, post);
-    struct messages *all = hub_keeps(m->hub, offset);
-    assert(m->hub == hub_of_thread && !m->back);
+    struct hub *hub = hub_sent_to(m);
+    struct messages *all = hub_keeps(hub, offset);
+    assert(hub == hub_of_thread && !m->back);
     m->next = all->first;
     m->back = &all->first;
     if (m->next)
         m->next->back = &m->next;
     all->first = m;
-    m->arrive(m->hub, m);
+    m->arrive(hub, m);
 }
 
 void hub_message_init(struct hub_message *m,
@@ -69,11 +76,11 @@ void hub_message_done(struct hub_message *m)
 
 void hub_message_again(struct hub_message *m)
 {
-    struct messages *all = hub_keeps(m->hub, offset);
-    assert(m->back && m->hub == hub_of_thread);
+    struct messages *all = hub_keeps(hub_of_thread, offset);
+    assert(m->back && hub_sent_to(m) == hub_of_thread);
     m->again = true;
     if (!timer_pending(&all->retry))
-        timer_add(&m->hub->timers, &all->retry, hub_deadline(RETRY));
+        timer_add(&hub_of_thread->timers, &all->retry, hub_deadline(RETRY));
 }
 
 static struct hub_message *first_again(const struct messages *all)
