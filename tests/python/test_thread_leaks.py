@@ -118,13 +118,19 @@ def memory():
         return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
-@pytest.mark.parametrize("use", USES)
-def test_nothing_is_left(use):
-    """Blocks of memory: CPython takes one of its own now and then."""
-    run(use, 20)
+def growth(use):
+    """Blocks of memory that ROUND threads leave."""
     before = sys.getallocatedblocks()
     run(use, ROUND)
-    assert sys.getallocatedblocks() - before < ROUND * 0.9
+    return sys.getallocatedblocks() - before
+
+
+@pytest.mark.parametrize("use", USES)
+def test_nothing_is_left(use):
+    """CPython keeps blocks of its own until its caches are full: the least of
+    three rounds tells what every thread leaves."""
+    run(use, 20)
+    assert min(growth(use) for _ in range(3)) < ROUND * 0.5
 
 
 def test_memory_stays_flat():
