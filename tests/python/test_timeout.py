@@ -238,7 +238,7 @@ class Late(Exception):
 
 def waits_with(timeout):
     """Each of what waits, made to wait with this timeout."""
-    sleeper = grove.spawn(grove.sleep, 60)
+    sleeper = grove.spawn(grove.event.Event().wait)
     full, locked = grove.queue.Queue(1, [1]), grove.lock.Semaphore(0)
     unfinished = grove.queue.Queue(items=[1])
     return {

