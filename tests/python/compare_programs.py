@@ -79,7 +79,7 @@ class Comparison:
         return found
 
     def again(self, seed: int) -> list[tuple[int, Any, Any]]:
-        for unit in 0.03, 0.1:
+        for unit in 0.03, 0.1, 0.4:
             (theirs,), (ours,) = self.both(seed, 1, unit)
             if theirs == ours:
                 return []
