@@ -34,6 +34,7 @@ typedef int action(void);
 /* OpenSSL makes thousands of allocations for a key: of those beyond the first
  * ones not each. */
 #define EACH 60
+#define EACH_SLOW 8
 
 /* The nth allocation fails, for each nth. How many were reported. */
 static int each_failure(const char *name, action *act)
@@ -41,7 +42,8 @@ static int each_failure(const char *name, action *act)
     int reported = 0;
     assert_int_equal(act(), 0); /* what is made once is there */
     bool hit = true;
-    for (int nth = 1; hit; nth += nth < EACH ? 1 : nth / 6) {
+    int each = (int)unit_scale(EACH, EACH_SLOW);
+    for (int nth = 1; hit; nth += nth < each ? 1 : nth / 6 + 1) {
         fault_arm(MEMORY, nth, ENOMEM);
         int r = act();
         hit = fault_disarm();
