@@ -24,7 +24,8 @@ static Py_ssize_t receive(struct call *call, void *buffer, size_t size,
  * object of that length is made then, which is cheaper than to make one of the
  * size asked for and to cut it, and whoever waits has none at all. One for all
  * threads: the system call has the GIL, and nobody runs between it and the
- * copy. */
+ * copy (NET_PARK gives no turns). Without memory for that what has come is
+ * lost, and MemoryError says so. */
 static char landing[8 << 10];
 
 static PyObject *recv_short(struct call *call, size_t size)
