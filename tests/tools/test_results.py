@@ -36,6 +36,7 @@ def test_a_program_without_cmocka_counts_as_one():
     assert count_cmocka({"name": "t", "result": "OK"}).passed == 1
     assert count_cmocka({"name": "t", "result": "TIMEOUT"}).failures == ["t: TIMEOUT"]
     assert count_cmocka({"name": "t", "result": "SKIP"}).skips == ["t"]
+    assert count_cmocka({"name": "unit - grove:t", "result": "SKIP"}).skips == ["t"]
 
 
 def test_one_that_passed_its_tests_and_then_crashed_has_failed():
@@ -87,6 +88,8 @@ def test_progress_of_c_tests(tmp_path: Path, monkeypatch):
     assert log.grows("") == "0 of 3, context and hub"
     assert log.grows("1/3 hub   OK   0.05s\n") == "1 of 3, context and dns"
     assert log.grows("2/3 grove:unit / context  FAIL  3.00s\n") == "2 of 3, dns"
+    # As Meson has it from 1.10 on.
+    assert log.grows("3/3 unit - grove:dns    OK   1.00s\n").startswith("3 of 3")
 
 
 def test_progress_of_python_tests(tmp_path: Path):

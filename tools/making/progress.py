@@ -16,8 +16,8 @@ EVERY = 5.0  # seconds between lines where the output is not a terminal
 
 # "[12/346] Compiling C object ...", "ninja: Entering directory"
 NINJA = re.compile(r"^\[(\d+)/(\d+)\] ")
-# " 3/64 grove:unit / stack    OK   0.30s"
-MESON = re.compile(r"^ *(\d+)/(\d+) (?:.* / )?(\S+) +[A-Z]+ ")
+# " 3/64 grove:unit / stack    OK   0.30s"; from 1.10 on "3/64 unit - grove:stack OK"
+MESON = re.compile(r"^ *(\d+)/(\d+) (?:\S.*(?: / |:))?([^\s:]+) +[A-Z]+ ")
 # "collecting ... collected 20 items", "tests/python/test_x.py::test_y PASSED [ 3/20]"
 COLLECTED = re.compile(r"^(?:collecting \.\.\. )?collected (\d+) item")
 PYTEST = re.compile(r"^\S+::.* [A-Z]+\b.*\[ *(\d+)/(\d+)\]$")

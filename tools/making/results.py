@@ -40,7 +40,7 @@ def count_cmocka(test: dict) -> Result:
     A test that began and did not end in OK or SKIPPED has failed. A program
     that prints no such lines counts as one test.
     """
-    name = test["name"].split(" / ")[-1]
+    name = re.split(" / |:", test["name"])[-1]
     printed = test.get("stdout") or ""
     began = re.findall(r"^\[ RUN      \] (.+)$", printed, re.M)
     ok = set(re.findall(r"\[       OK \] (.+)$", printed, re.M))
