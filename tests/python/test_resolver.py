@@ -40,6 +40,18 @@ def resolver(request):
 # ---- what they answer --------------------------------------------------------
 
 
+def in_no_order(name, answer):
+    """The answer without what libc and c-ares decide each by itself where a host
+    has an address of either family: which is the first, and whether one that
+    /etc/hosts has twice is told twice."""
+    if name == "getaddrinfo":
+        return answer[0][3], {(*entry[:3], entry[4]) for entry in answer}
+    if name in ("gethostbyname_ex", "gethostbyaddr"):
+        host, aliases, addresses = answer
+        return host, aliases, {a.replace("::1", "127.0.0.1") for a in addresses}
+    return answer
+
+
 @pytest.mark.parametrize(
     "name, args",
     [
@@ -61,9 +73,9 @@ def resolver(request):
     ],
 )
 def test_answers_are_those_of_the_standard_functions(resolver, name, args):
-    expected = getattr(stdlib, name)(*args)
-    assert getattr(resolver, name)(*args) == expected
-    assert getattr(socket, name)(*args) == expected
+    expected = in_no_order(name, getattr(stdlib, name)(*args))
+    assert in_no_order(name, getattr(resolver, name)(*args)) == expected
+    assert in_no_order(name, getattr(socket, name)(*args)) == expected
 
 
 @pytest.mark.parametrize(
