@@ -10,6 +10,8 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ import pytest
 from build_tree import BUILD, ROOT
 
 BENCH = BUILD / "bench"
+PY_COUNTED = ROOT / "bench" / "py_counted.py"
 PYTHON = os.environ.get("GROVE_PYTHON", sys.executable)
 FEW, MANY = 1_000, 11_000
 
@@ -31,33 +34,48 @@ IN_PYTHON = {
 }
 
 
-def instructions(*command: str | Path, compat: bool = False) -> int:
-    """How many instructions a program takes."""
-    environment = {
-        **os.environ,
-        "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    environment.pop("PYTHONPATH", None)
-    if compat:
-        environment["PYTHONPATH"] = str(BUILD / "compat")
-    callgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+def growth(count: Callable[[int], int], few: int, many: int) -> float:
+    """What count says of many and of few, the difference for each."""
+    with ThreadPoolExecutor(2) as both:
+        counted = list(both.map(count, (few, many)))
+    return (counted[1] - counted[0]) / (many - few)
+
+
+def reported(command: list[str | Path], **environ: str) -> str:
+    """What a tool that watches a program says of it."""
     result = subprocess.run(
-        [*callgrind, *command], env=environment, capture_output=True, text=True
+        command, env={**os.environ, **environ}, capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr
-    return int(result.stderr.rsplit("Collected : ", 1)[1].split()[0])
+    return result.stderr
 
 
-def instructions_each(*command: str | Path, compat: bool = False) -> float:
-    few, many = (
-        instructions(*command, str(count), compat=compat) for count in (FEW, MANY)
-    )
-    return (many - few) / (MANY - FEW)
+def instructions_each(*command: str | Path, **environ: str) -> float:
+    callgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+
+    def count(times: int) -> int:
+        said = reported([*callgrind, *command, str(times)], **environ)
+        return int(said.rsplit("Collected : ", 1)[1].split()[0])
+
+    return growth(count, FEW, MANY)
+
+
+@pytest.fixture(scope="session")
+def in_python(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of py_counted.py, whose modules have been compiled."""
+    environ = {
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": str(BUILD / "compat"),
+        "PYTHONPYCACHEPREFIX": str(tmp_path_factory.mktemp("compiled")),
+    }
+    for what in IN_PYTHON:
+        reported([PYTHON, PY_COUNTED, what, "1"], **environ, PYTHONDONTWRITEBYTECODE="")
+    return {**environ, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 x86_64 = pytest.mark.skipif(
-    platform.machine() != "x86_64", reason="instructions are those of x86-64; another machine has others"
+    platform.machine() != "x86_64",
+    reason="instructions are those of x86-64; another machine has others",
 )
 
 
@@ -69,7 +87,7 @@ def test_instructions_in_c(what: str):
 
 @x86_64
 @pytest.mark.parametrize("what", IN_PYTHON)
-def test_instructions_in_python(what: str):
+def test_instructions_in_python(what: str, in_python: dict[str, str]):
     version = subprocess.check_output(
         [PYTHON, "-c", "import sys; print(*sys.version_info[:2])"], text=True
     )
@@ -77,10 +95,7 @@ def test_instructions_in_python(what: str):
         pytest.skip(
             "instructions are those of CPython 3.11; a build for it runs this"
         )
-    each = instructions_each(
-        PYTHON, ROOT / "bench" / "py_counted.py", what, compat=True
-    )
-    assert each <= IN_PYTHON[what]
+    assert instructions_each(PYTHON, PY_COUNTED, what, **in_python) <= IN_PYTHON[what]
 
 
 @pytest.mark.parametrize("what", ["yield", "spawn", "echo", "mutex", "group"])
@@ -94,32 +109,18 @@ PYTHON_ALLOCATIONS = {"queue": 0, "channel": 0, "pool": 4.1}
 
 
 @pytest.mark.parametrize("what", PYTHON_ALLOCATIONS)
-def test_allocations_in_python(what: str):
+def test_allocations_in_python(what: str, in_python: dict[str, str]):
     """A hand-over takes none; a spawned greenlet its object, what goes with it,
     the frames it was spawned from, and its place in the pool."""
-    environment = {
-        **os.environ,
-        "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONMALLOC": "malloc",
-        "PYTHONPATH": str(BUILD / "compat"),
-    }
+    memcheck = ["valgrind", "--leak-check=no", "--undef-value-errors=no"]
 
-    def allocations(count: int) -> int:
-        result = subprocess.run(
-            ["valgrind", "--leak-check=no", "--undef-value-errors=no"]
-            + [PYTHON, ROOT / "bench" / "py_counted.py", what, str(count)],
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        assert result.returncode == 0, result.stderr
-        usage = result.stderr.rsplit("total heap usage: ", 1)[1]
+    def count(times: int) -> int:
+        command = [*memcheck, PYTHON, PY_COUNTED, what, str(times)]
+        said = reported(command, **in_python, PYTHONMALLOC="malloc")
+        usage = said.rsplit("total heap usage: ", 1)[1]
         return int(usage.split()[0].replace(",", ""))
 
-    few, many = 1_000, 3_000
-    each = (allocations(many) - allocations(few)) / (many - few)
-    assert each <= PYTHON_ALLOCATIONS[what]
+    assert growth(count, 1_000, 3_000) <= PYTHON_ALLOCATIONS[what]
 
 
 def test_an_echoed_request_takes_two_system_calls():

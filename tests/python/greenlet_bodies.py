@@ -19,6 +19,8 @@ LEFT_OUT = {
     "test_a_cxx_runtime_that_is_loaded_late": "makes a process",
     "test_an_exception_that_nobody_catches": "makes a process",
     "test_faulthandler_on_a_full_stack": "makes a process",
+    "test_stack_size_of_the_environment": "makes a process",
+    "test_a_bad_stack_size_of_the_environment_keeps_the_default": "makes a process",
     "test_deep_structures_are_freed_in_a_greenlet": "0.1 s each",
     "test_one_that_a_coroutine_suspended_is_left_alone": "its stacks stay",
     "test_a_cycle_through_a_generator_does_no_harm": "may stay",

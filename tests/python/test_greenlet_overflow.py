@@ -106,7 +106,7 @@ def one_kind_after_another(size):
     nested = recursion.nested(40_000)
 
     def body():
-        for _ in range(5):
+        for _ in range(2):
             for make in (pickle.dumps, repr, json.dumps, pickle.dumps):
                 try:
                     make(nested)
