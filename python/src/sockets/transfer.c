@@ -12,12 +12,21 @@
 
 /* ---- receiving ------------------------------------------------------------ */
 
+/* As net_recv. */
+static ssize_t recv_parking(const struct call *call, void *buffer, size_t size,
+                            int flags)
+{
+    call_parks(call, 1);
+    ssize_t n = net_recv(call->fd, buffer, size, call_flags(call, flags),
+                         call->deadline, NET_PARK);
+    call_parked(call, 1);
+    return n;
+}
+
 static Py_ssize_t receive(struct call *call, void *buffer, size_t size,
                           int flags)
 {
-    return call_end(call,
-                    net_recv(call->fd, buffer, size, call_flags(call, flags),
-                             call->deadline, NET_PARK));
+    return call_end(call, recv_parking(call, buffer, size, flags));
 }
 
 /* Where a short receive lands before it is known how much has come: a bytes
@@ -31,8 +40,7 @@ static char landing[8 << 10];
 static PyObject *recv_short(struct call *call, size_t size)
 {
     assert(size <= sizeof(landing));
-    ssize_t n = net_recv(call->fd, landing, size, call_flags(call, 0),
-                         call->deadline, NET_PARK);
+    ssize_t n = recv_parking(call, landing, size, 0);
     PyObject *bytes = n < 0 ? NULL : PyBytes_FromStringAndSize(landing, n);
     if (call_end(call, n) < 0)
         Py_CLEAR(bytes);
@@ -144,9 +152,11 @@ static Py_ssize_t send_all(struct call *call, const char *data, size_t size,
     flags = call_flags(call, flags) | MSG_NOSIGNAL;
     size_t sent = 0;
     do {
-        Py_ssize_t n =
-            call_end(call, net_send(call->fd, data + sent, size - sent, flags,
-                                    call->deadline, NET_PARK));
+        call_parks(call, 1);
+        ssize_t now = net_send(call->fd, data + sent, size - sent, flags,
+                               call->deadline, NET_PARK);
+        call_parked(call, 1);
+        Py_ssize_t n = call_end(call, now);
         if (n < 0)
             return -1;
         /* Less than all: why, the next call tells. */
