@@ -528,7 +528,11 @@ class socket:
 
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
         """As the standard class's."""
-        return self._reading(flags, self._sock.recvfrom, bufsize)
+        data, address = self._reading(flags, self._sock.recvfrom, bufsize)
+        if len(data) > bufsize:
+            # MSG_TRUNC: so long it was, and what did not fit is not known.
+            data = data[:bufsize].ljust(len(data), b"\0")
+        return data, address
 
     def recvfrom_into(
         self, buffer: Any, nbytes: int = 0, flags: int = 0

@@ -930,3 +930,74 @@ def test_ref_of_a_high_descriptor(pair):
         waiter = grove.spawn(high.recv, 1)
         assert grove.get_hub().join(timeout=HANG) is True
         waiter.kill()
+
+
+# ---- datagrams longer than what is asked for ---------------------------------
+
+
+@pytest.fixture(params=[stdlib.AF_UNIX, stdlib.AF_INET])
+def datagrams(request):
+    """Two sockets; what the second sends the first gets."""
+    if request.param == stdlib.AF_UNIX:
+        ours, theirs = socket.socketpair(stdlib.AF_UNIX, stdlib.SOCK_DGRAM)
+    else:
+        ours = socket.socket(stdlib.AF_INET, stdlib.SOCK_DGRAM)
+        ours.bind(("127.0.0.1", 0))
+        theirs = socket.socket(stdlib.AF_INET, stdlib.SOCK_DGRAM)
+        theirs.connect(ours.getsockname())
+    with ours, theirs:
+        ours.settimeout(HANG)
+        yield ours, theirs
+
+
+TRUNC = stdlib.MSG_TRUNC
+
+
+@pytest.mark.parametrize("size", [1, 3, 100, 9000])
+@pytest.mark.parametrize("method", ["recv", "recvfrom"])
+def test_trunc_tells_the_length_of_a_datagram(datagrams, method, size):
+    """In zeros, where the standard class shows memory of whatever was there."""
+    ours, theirs = datagrams
+    theirs.send(b"x" * 10_000)
+    for flags in (TRUNC | stdlib.MSG_PEEK, TRUNC):
+        got = getattr(ours, method)(size, flags)
+        data = got if method == "recv" else got[0]
+        assert data == b"x" * size + bytes(10_000 - size)
+
+
+def test_trunc_waits(datagrams):
+    ours, theirs = datagrams
+    reader = grove.spawn(ours.recv, 2, TRUNC)
+    grove.sleep(0)
+    theirs.send(b"abc")
+    assert reader.get(timeout=HANG) == b"ab\0"
+
+
+def test_trunc_of_a_buffer(datagrams):
+    ours, theirs = datagrams
+    buffer = bytearray(b"-" * 6)
+    for method in (ours.recv_into, lambda *args: ours.recvfrom_into(*args)[0]):
+        buffer[:] = b"-" * 6
+        theirs.send(b"x" * 100)
+        assert method(buffer, 4, TRUNC) == 100 and buffer == b"xxxx--"
+        theirs.send(b"x" * 100)
+        assert method(buffer, 0, TRUNC) == 100 and buffer == b"xxxxxx"
+
+
+def test_trunc_of_a_stream_shows_nothing():
+    """TCP drops what there is; other streams read it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        peer, _ = listener.accept()
+        with client, peer:
+            peer.sendall(b"x" * 100)
+            assert client.recv(100, TRUNC) == bytes(100)
+
+
+def test_nothing_is_there_at_once(datagrams):
+    ours, theirs = datagrams
+    theirs.send(b"x")
+    assert ours.recv(0) == ours.recv(0, TRUNC) == b""
+    assert ours.recv_into(bytearray()) == 0
+    assert ours.recv(10) == b"x"
+    assert ours.recv(0) == b""  # nothing has come, and it does not wait

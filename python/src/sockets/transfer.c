@@ -48,24 +48,36 @@ static PyObject *recv_short(struct call *call, size_t size)
     return bytes;
 }
 
+/* MSG_TRUNC has the system tell the length of what came, of which it may have
+ * filled in less, or nothing: the rest of so many bytes is zeros. */
+static void resize_received(PyObject **bytes, Py_ssize_t size, Py_ssize_t n)
+{
+    if (n == size || _PyBytes_Resize(bytes, n) < 0)
+        return;
+    if (n > size)
+        memset(PyBytes_AS_STRING(*bytes) + size, 0, (size_t)(n - size));
+}
+
 static PyObject *recv_long(struct call *call, Py_ssize_t size, int flags)
 {
     PyObject *bytes = PyBytes_FromStringAndSize(NULL, size);
     if (!bytes)
         return NULL;
+    if (flags & MSG_TRUNC)
+        memset(PyBytes_AS_STRING(bytes), 0, (size_t)size);
     Py_ssize_t n = receive(call, PyBytes_AS_STRING(bytes), (size_t)size, flags);
     if (n < 0) {
         Py_DECREF(bytes);
         return NULL;
     }
-    assert(n <= size && !PyErr_Occurred());
-    if (n != size)
-        _PyBytes_Resize(&bytes, n);
+    assert((n <= size || (flags & MSG_TRUNC)) && !PyErr_Occurred());
+    resize_received(&bytes, size, n);
     return bytes;
 }
 
 PyDoc_STRVAR(recv_doc, "socket_recv(fd, size, flags, timeout) -> bytes\n\n"
-                       "Up to size bytes; b'' at the end of the stream.");
+                       "Up to size bytes; b'' at the end of the stream. 0 of\n"
+                       "them are there at once, and nothing is taken for it.");
 
 static PyObject *socket_recv(PyObject *module, PyObject *const *args,
                              Py_ssize_t nargs)
@@ -88,6 +100,8 @@ static PyObject *socket_recv(PyObject *module, PyObject *const *args,
     struct call call;
     if (call_begin(&call, fd, args[3]) < 0)
         return NULL;
+    if (size == 0) /* of a datagram, too, which stays */
+        return PyBytes_FromStringAndSize(NULL, 0);
     /* Flags may make it tell a length and fill in nothing. */
     return size <= (Py_ssize_t)sizeof(landing) && flags == 0
                ? recv_short(&call, (size_t)size)
@@ -115,8 +129,9 @@ static PyObject *socket_recv_into(PyObject *module, PyObject *args)
         PyErr_SetString(PyExc_ValueError,
                         "buffer too small for requested bytes");
     } else if (call_begin(&call, fd, timeout) == 0) {
-        Py_ssize_t n = receive(&call, buffer.buf,
-                               (size_t)(size ? size : buffer.len), flags);
+        Py_ssize_t room = size ? size : buffer.len;
+        Py_ssize_t n =
+            room ? receive(&call, buffer.buf, (size_t)room, flags) : 0;
         if (n >= 0)
             result = PyLong_FromSsize_t(n);
     }
