@@ -286,12 +286,26 @@ class socket:
     @property
     def _read_event(self) -> Any:
         """A watcher for what there is to read."""
-        return get_hub().loop.io(self._sock.fileno(), _READ)
+        return get_hub().loop.io(self._sock.fileno(), _READ, self.ref)
 
     @property
     def _write_event(self) -> Any:
         """A watcher for room to write to."""
-        return get_hub().loop.io(self._sock.fileno(), _WRITE)
+        return get_hub().loop.io(self._sock.fileno(), _WRITE, self.ref)
+
+    @property
+    def ref(self) -> bool:
+        """Whether a wait for the socket keeps the loop running; True at first.
+
+        A change concerns waits that begin afterwards, of whoever waits for the
+        descriptor alone; select has no part in it. A time-out keeps the loop
+        running by itself. OSError EBADF when it is set and the socket is closed.
+        """
+        return _core.fd_ref(self._sock.fileno())
+
+    @ref.setter
+    def ref(self, value: bool) -> None:
+        _core.fd_set_ref(self._sock.fileno(), value)
 
     @property
     def family(self) -> _stdlib.AddressFamily:
@@ -514,7 +528,11 @@ class socket:
 
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
         """As the standard class's."""
-        return self._reading(flags, self._sock.recvfrom, bufsize)
+        data, address = self._reading(flags, self._sock.recvfrom, bufsize)
+        if len(data) > bufsize:
+            # MSG_TRUNC: so long it was, and what did not fit is not known.
+            data = data[:bufsize].ljust(len(data), b"\0")
+        return data, address
 
     def recvfrom_into(
         self, buffer: Any, nbytes: int = 0, flags: int = 0

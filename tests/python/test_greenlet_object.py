@@ -422,3 +422,38 @@ def test_what_dies_on_small_stacks_while_the_hub_runs(small_stacks):
         return Witness.dead
 
     assert grove.spawn(run).get(timeout=60) == 100
+
+
+@pytest.mark.parametrize("whom", ["main", "another", "itself"])
+def test_a_run_that_is_let_go_of_at_the_start_may_switch(whom):
+    """A class may answer for `run` itself: what the constructor was given is then
+    dropped as the greenlet begins, and its end may go anywhere."""
+    main, order = getcurrent(), []
+
+    class Run:
+        def __del__(self):
+            order.append(("deleted", getcurrent() is main))
+            order.append(("back", targets[whom].switch("from deleted")))
+
+    class Answers(greenlet):
+        def __getattribute__(self, name):
+            return run if name == "run" else super().__getattribute__(name)
+
+    def run(value):
+        order.append(("begun", value))
+        order.append(("again", main.switch("begun")))
+        return "ended"
+
+    g = Answers(Run())
+    another = greenlet(lambda value: order.append(("another", value)))
+    targets = {"main": main, "another": another, "itself": g}
+    gone_to = {
+        "main": [("back", "from deleted"), ("begun", "first")],
+        "another": [("another", "from deleted"), ("back", None), ("begun", "first")],
+        "itself": [("begun", "from deleted"), ("back", "begun"), ("again", "first")],
+    }
+    assert g.switch("first") == ("ended" if whom == "itself" else "begun")
+    assert order == [("deleted", True), *gone_to[whom]]
+    if whom != "itself":
+        assert g.switch("second") == "ended"
+    assert g.dead

@@ -62,6 +62,42 @@ def test_kill_reaches_those_added_meanwhile():
     assert not group
 
 
+def test_kill_without_waiting():
+    """It returns at once; they end afterwards, and those that come meanwhile and
+    then are left alone."""
+    group, order = Group(), []
+
+    class Enough(Exception):
+        """What they are killed with."""
+
+    def run():
+        try:
+            grove.sleep(10)
+        except Enough:
+            order.append("told")
+            later.append(group.spawn(grove.sleep, 10))
+            grove.sleep(0)
+            order.append("ended")
+
+    later = []
+    started = [group.spawn(run) for _ in range(2)]
+    grove.sleep(0)
+    never = group.spawn(order.append, "never")
+    assert group.kill(Enough, block=False) is None
+    assert order == [] and len(group) == 3
+    assert not any(g.ready() for g in started)
+    grove.joinall([*started, never], timeout=60)
+    assert order == ["told"] * 2 + ["ended"] * 2
+    assert all(g.ready() and g.successful() for g in started)
+    assert isinstance(never.exception, Enough)
+    assert set(group) == set(later)
+    assert not any(g.ready() for g in later)
+    group.kill(block=False, timeout=0.001)
+    assert not any(g.ready() for g in later)
+    group.join(timeout=60)
+    assert not group
+
+
 def test_killone():
     group = Group()
     one, other = group.spawn(grove.sleep, 10), group.spawn(grove.sleep, 10)

@@ -14,6 +14,7 @@ from grove.exceptions import BlockingSwitchOutError
 from grove.resolver import AbstractResolver, ares, blocking, thread
 
 RESOLVERS = [ares.Resolver, blocking.Resolver, thread.Resolver]
+WITHOUT_DNSPYTHON = "asked by dnspython: apt-get install python3-dnspython"
 
 
 def run(source, **environ):
@@ -202,7 +203,8 @@ def test_only_what_waits_is_refused_in_the_hub():
 # ---- by c-ares ---------------------------------------------------------------
 
 #: A server of names: it keeps all answers back until `questions` have come; each
-#: name's address is 10.0.0.1.
+#: name's address is 10.0.0.1, but for names with "no" in front, which are unknown; the
+#: name of each address is name.test.
 SERVER = """
     import os, struct
     import grove, _thread
@@ -215,10 +217,13 @@ SERVER = """
 
     def answer(question):
         at = question.index(b"\\0", 12) + 1
-        is_a = question[at:at + 2] == b"\\0\\1"
-        head = question[:2] + struct.pack(">HHHHH", 0x8180, 1, is_a, 0, 0)
-        record = struct.pack(">HHHIH4B", 0xC00C, 1, 1, 60, 4, 10, 0, 0, 1)
-        return head + question[12:at + 4] + (record if is_a else b"")
+        kind, = struct.unpack(">H", question[at:at + 2])
+        data = {1: bytes([10, 0, 0, 1]), 12: b"\\4name\\4test\\0"}.get(kind, b"")
+        failure = 3 if question[13:15] == b"no" else 0
+        count = 1 if data and not failure else 0
+        head = question[:2] + struct.pack(">HHHHH", 0x8180 | failure, 1, count, 0, 0)
+        record = struct.pack(">HHHIH", 0xC00C, kind, 1, 60, len(data)) + data
+        return head + question[12:at + 4] + record * count
 
     def serve(questions):
         came = [server.recvfrom(512) for _ in range(questions)]
@@ -278,6 +283,145 @@ def test_a_look_up_is_given_up():
     grove.spawn(serve, 0)
     assert socket.gethostbyname("name.test") == "10.0.0.1"
     """
+    )
+
+
+# ---- by dnspython --------------------------------------------------------------
+
+DNSPYTHON = (
+    SERVER
+    + '''
+    from grove.resolver import dnspython
+    import dns.query, dns.resolver, time, socket as stdlib, selectors
+
+    host, port = address.split(":")
+    grove.config.resolver = "dnspython"
+    grove.config.resolver_nameservers = [host]
+    hub = grove.get_hub()
+    assert type(hub.resolver) is dnspython.Resolver
+    hub.resolver._resolver.port = int(port)
+
+    def error_of(function, *args):
+        try:
+            function(*args)
+        except OSError as error:
+            return type(error), error.errno
+'''
+)
+
+
+@pytest.fixture
+def dnspython():
+    pytest.importorskip("dns", reason=WITHOUT_DNSPYTHON)
+
+
+def test_dnspython_waits_as_greenlets_do(dnspython):
+    run(
+        DNSPYTHON
+        + """
+    grove.spawn(serve, 50)  # all are asked before one is answered
+    jobs = [grove.spawn(socket.gethostbyname, f"n{i}.test") for i in range(50)]
+    grove.joinall(jobs, timeout=60, raise_error=True)
+    assert {job.value for job in jobs} == {"10.0.0.1"}
+    assert _thread._count() == 0
+    # What the program imports of it, and needs for it, is as it was.
+    assert dns.query.socket is stdlib and dns.query.socket_factory is stdlib.socket
+    assert dns.resolver.time is time and dns.resolver.dns.query is dns.query
+    assert dns.resolver._resolver is None
+    """
+    )
+
+
+def test_dnspythons_answers(dnspython):
+    run(
+        DNSPYTHON
+        + """
+    grove.spawn(serve, 0)
+    inet, stream = socket.AF_INET, socket.SOCK_STREAM
+    assert socket.getaddrinfo("a.test", "http", inet, stream) == [
+        (inet, stream, 6, "", ("10.0.0.1", 80))
+    ]
+    assert socket.getaddrinfo(b"a.test", 1, 0, 0, 0, socket.AI_CANONNAME) == [
+        (inet, kind, proto, "a.test", ("10.0.0.1", 1))
+        for _, kind, proto, _, _ in stdlib.getaddrinfo("0.0.0.0", 1)
+    ]
+    assert socket.gethostbyname_ex("a.test") == ("a.test", [], ["10.0.0.1"])
+    assert socket.gethostbyaddr("a.test") == ("name.test", [], ["10.0.0.1"])
+    assert socket.getnameinfo(("10.0.0.2", 80), 0) == ("name.test", "http")
+    assert socket.getnameinfo(("10.0.0.2", 80), socket.NI_NUMERICHOST)[0] == "10.0.0.2"
+
+    unknown = stdlib.gaierror, socket.EAI_NONAME
+    assert error_of(socket.getaddrinfo, "no.test", 80) == unknown
+    assert error_of(socket.gethostbyname, "no.test") == unknown
+    assert error_of(socket.getaddrinfo, "a.test", 80, socket.AF_INET6) == unknown
+    numeric = socket.AI_NUMERICHOST
+    assert error_of(socket.getaddrinfo, "a.test", 80, 0, 0, 0, numeric) == unknown
+    assert error_of(socket.getaddrinfo, "a.test", "no such service") == error_of(
+        stdlib.getaddrinfo, "127.0.0.1", "no such service"
+    )
+    """
+    )
+
+
+def test_dnspython_gives_up(dnspython):
+    run(
+        """
+    import grove
+    grove.config.resolver_timeout = 0.05
+    """
+        + DNSPYTHON
+        + """
+    again = stdlib.gaierror, socket.EAI_AGAIN
+    assert error_of(socket.gethostbyname, "a.test") == again
+    assert error_of(socket.getnameinfo, ("10.0.0.1", 80), 0) == again
+    hub.resolver._resolver.lifetime = 60
+    with grove.Timeout(0.05, False):
+        socket.gethostbyname("a.test")
+        raise AssertionError
+    """
+    )
+
+
+def test_dnspython_leaves_the_file_of_hosts_to_libc(dnspython, tmp_path):
+    from grove.resolver import dnspython
+
+    hosts = tmp_path / "hosts"
+    known = dnspython._Hosts(str(hosts))
+    assert "localhost" not in known
+    hosts.write_text("127.0.0.1 localhost Here # there\n")
+    assert "LOCALHOST" in known and "here." in known and "127.0.0.1" in known
+    assert "there" not in known
+    hosts.write_text("10.0.0.1 there\n")
+    assert "there" in known and "here" not in known
+    resolver = dnspython.Resolver()
+    resolver._resolver.nameservers = []  # nobody is asked
+    for name, args in [
+        ("gethostbyname", ("localhost",)),
+        ("gethostbyname_ex", ("localhost",)),
+        ("gethostbyname_ex", ("127.0.0.1",)),
+        ("gethostbyaddr", ("localhost",)),
+        ("getaddrinfo", ("localhost", "http")),
+        ("getaddrinfo", ("127.0.0.1", 80)),
+        ("getaddrinfo", (None, 80)),
+        ("getnameinfo", (("127.0.0.1", 80), 0)),
+    ]:
+        assert getattr(resolver, name)(*args) == getattr(stdlib, name)(*args)
+
+
+def test_without_dnspython_its_name_is_told():
+    run(
+        """
+    import sys
+    sys.modules["dns"] = None
+    import grove
+    try:
+        grove.get_hub().resolver
+    except ImportError as error:
+        assert "python3-dnspython" in str(error), error
+    else:
+        raise AssertionError
+    """,
+        GEVENT_RESOLVER="dnspython",
     )
 
 

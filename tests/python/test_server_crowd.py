@@ -4,11 +4,12 @@ import gc
 import os
 import resource
 import struct
+import sys
 
 import grove
 import pytest
 from awaiting import HANG, until
-from grove import socket, ssl
+from grove import socket, ssl, subprocess
 from grove.server import StreamServer
 
 #: Connections at once, if there may be so many descriptors.
@@ -31,14 +32,38 @@ def reset(sock):
 # ---- many ----------------------------------------------------------------------
 
 
+#: The other ends, in a process of their own: it connects, and once it is told that
+#: all are inside it sends, twice, and ends them.
+CLIENTS = """
+import resource, struct, sys
+from grove import socket
+
+port, count, files = map(int, sys.argv[1:])
+resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
+assert sys.stdin.readline() == "all are inside\\n"
+for round in b"first", b"second":
+    for client in clients:
+        client.sendall(round)
+    assert {client.recv(10) for client in clients} == {round}
+for client in clients:
+    client.shutdown(socket.SHUT_WR)
+for client in clients:
+    assert client.recv(10) == b""
+    # So that its address does not stay in use.
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+"""
+
+
 @pytest.fixture
 def connections():
-    """How many connections there may be, both of whose ends are here."""
+    """How many connections there may be, one of whose ends is here."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = 2 * MANY + SPARE
+    most = MANY + SPARE
     raised = most if hard == resource.RLIM_INFINITY else min(most, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(raised, soft), hard))
-    yield min(MANY, (raised - SPARE) // 2)
+    yield raised - SPARE
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
@@ -51,17 +76,17 @@ def test_many_at_once(connections, errors):
         inside.remove(address)
 
     with StreamServer(("127.0.0.1", 0), handle, backlog=1000) as server:
-        clients = [socket.create_connection(server.address) for _ in range(connections)]
-        until(lambda: len(inside) == connections)
-        for round in b"first", b"second":
-            for client in clients:
-                client.sendall(round)
-            assert {client.recv(10) for client in clients} == {round}
-        for client in clients:
-            client.shutdown(socket.SHUT_WR)
-        for client in clients:
-            assert client.recv(10) == b""
-            reset(client)  # so that its address does not stay in use
+        numbers = server.server_port, connections, connections + SPARE
+        with subprocess.Popen(
+            [sys.executable, "-c", CLIENTS, *map(str, numbers)],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as clients:
+            until(lambda: len(inside) == connections or clients.poll() is not None)
+            assert len(inside) == connections
+            _, told = clients.communicate("all are inside\n", timeout=HANG)
+        assert (clients.returncode, told) == (0, "")
         until(lambda: not inside)
     assert not errors
 

@@ -3,6 +3,7 @@
 import _thread
 import array
 import errno
+import fcntl
 import gc
 import io
 import os
@@ -813,3 +814,190 @@ def test_wait_for_a_watcher(pair):
     with pytest.raises(OSError) as caught:
         waiter.get(timeout=60)
     assert caught.value is socket.cancel_wait_ex
+
+
+# ---- ref: whether a wait keeps the loop running -----------------------------
+
+
+def recv_into(sock):
+    return sock.recv_into(bytearray(1))
+
+
+def recvfrom(sock):
+    return sock.recvfrom(1)
+
+
+def read_file(sock):
+    with sock.makefile("rb") as file:
+        return file.read(1)
+
+
+def await_both(sock):
+    """Until there is either; it has no room, and nothing comes."""
+    fill(sock)
+    socket.wait_readwrite(sock.fileno())
+
+
+def send_all(sock):
+    sock.sendall(b"x" * 100_000_000)
+
+
+WAITS = {
+    "recv": lambda sock: sock.recv(1),
+    "recv, long": lambda sock: sock.recv(100_000),
+    "recv_into": recv_into,
+    "recvfrom": recvfrom,
+    "makefile": read_file,
+    "sendall": send_all,
+    "wait_read": lambda sock: socket.wait_read(sock.fileno()),
+    "wait_readwrite": await_both,
+    "watcher": lambda sock: socket.wait(sock._read_event),
+}
+
+
+@pytest.fixture(params=WAITS)
+def waits(request):
+    """A function that waits for a socket for ever."""
+    return WAITS[request.param]
+
+
+def test_without_ref_no_wait_keeps_the_loop(pair, waits):
+    assert pair[0].ref is True
+    pair[0].ref = False
+    assert pair[0].ref is False
+    waiter = grove.spawn(waits, pair[0])
+    assert grove.get_hub().join(timeout=HANG) is True
+    assert waiter and not waiter.ready()
+    waiter.kill()
+
+
+def test_with_ref_again_a_wait_keeps_the_loop(pair, waits):
+    pair[0].ref = False
+    pair[0].ref = True
+    waiter = grove.spawn(waits, pair[0])
+    assert grove.get_hub().join(timeout=0.01) is False
+    waiter.kill()
+
+
+def test_what_waits_without_ref_goes_on_when_it_can(pair):
+    pair[0].ref = False
+    waiter = grove.spawn(pair[0].recv, 1)
+    grove.sleep(0)
+    pair[1].sendall(b"x")
+    assert waiter.get(timeout=HANG) == b"x"
+    assert grove.get_hub().join(timeout=HANG) is True
+
+
+def test_one_wait_without_ref_leaves_others_theirs(pair):
+    pair[0].ref = False
+    waiters = [grove.spawn(sock.recv, 1) for sock in pair]
+    assert grove.get_hub().join(timeout=0.01) is False
+    grove.killall(waiters)
+
+
+def test_a_timeout_keeps_the_loop_without_ref(pair):
+    pair[0].ref = False
+    pair[0].settimeout(0.01)
+    waiter = grove.spawn(pair[0].recv, 1)
+    assert grove.get_hub().join(timeout=HANG) is True
+    assert isinstance(waiter.exception, TimeoutError)
+
+
+def test_main_alone_without_ref_would_wait_for_ever(pair):
+    pair[0].ref = False
+    with pytest.raises(grove.hub.LoopExit):
+        pair[0].recv(1)
+
+
+def test_ref_ends_with_the_descriptor(pair):
+    pair[0].ref = False
+    number = pair[0].fileno()
+    pair[0].close()
+    with pytest.raises(OSError) as raised:
+        pair[0].ref = False
+    assert raised.value.errno == errno.EBADF
+    os.dup2(pair[1].fileno(), number)
+    with socket.socket(fileno=number) as another:
+        assert another.ref is True
+
+
+def test_ref_of_a_high_descriptor(pair):
+    """One beyond all that there are marks for."""
+    number = fcntl.fcntl(pair[0].fileno(), fcntl.F_DUPFD_CLOEXEC, 700)
+    with socket.socket(fileno=number) as high:
+        high.ref = False
+        assert (high.ref, pair[0].ref) == (False, True)
+        waiter = grove.spawn(high.recv, 1)
+        assert grove.get_hub().join(timeout=HANG) is True
+        waiter.kill()
+
+
+# ---- datagrams longer than what is asked for ---------------------------------
+
+
+@pytest.fixture(params=[stdlib.AF_UNIX, stdlib.AF_INET])
+def datagrams(request):
+    """Two sockets; what the second sends the first gets."""
+    if request.param == stdlib.AF_UNIX:
+        ours, theirs = socket.socketpair(stdlib.AF_UNIX, stdlib.SOCK_DGRAM)
+    else:
+        ours = socket.socket(stdlib.AF_INET, stdlib.SOCK_DGRAM)
+        ours.bind(("127.0.0.1", 0))
+        theirs = socket.socket(stdlib.AF_INET, stdlib.SOCK_DGRAM)
+        theirs.connect(ours.getsockname())
+    with ours, theirs:
+        ours.settimeout(HANG)
+        yield ours, theirs
+
+
+TRUNC = stdlib.MSG_TRUNC
+
+
+@pytest.mark.parametrize("size", [1, 3, 100, 9000])
+@pytest.mark.parametrize("method", ["recv", "recvfrom"])
+def test_trunc_tells_the_length_of_a_datagram(datagrams, method, size):
+    """In zeros, where the standard class shows memory of whatever was there."""
+    ours, theirs = datagrams
+    theirs.send(b"x" * 10_000)
+    for flags in (TRUNC | stdlib.MSG_PEEK, TRUNC):
+        got = getattr(ours, method)(size, flags)
+        data = got if method == "recv" else got[0]
+        assert data == b"x" * size + bytes(10_000 - size)
+
+
+def test_trunc_waits(datagrams):
+    ours, theirs = datagrams
+    reader = grove.spawn(ours.recv, 2, TRUNC)
+    grove.sleep(0)
+    theirs.send(b"abc")
+    assert reader.get(timeout=HANG) == b"ab\0"
+
+
+def test_trunc_of_a_buffer(datagrams):
+    ours, theirs = datagrams
+    buffer = bytearray(b"-" * 6)
+    for method in (ours.recv_into, lambda *args: ours.recvfrom_into(*args)[0]):
+        buffer[:] = b"-" * 6
+        theirs.send(b"x" * 100)
+        assert method(buffer, 4, TRUNC) == 100 and buffer == b"xxxx--"
+        theirs.send(b"x" * 100)
+        assert method(buffer, 0, TRUNC) == 100 and buffer == b"xxxxxx"
+
+
+def test_trunc_of_a_stream_shows_nothing():
+    """TCP drops what there is; other streams read it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        peer, _ = listener.accept()
+        with client, peer:
+            peer.sendall(b"x" * 100)
+            assert client.recv(100, TRUNC) == bytes(100)
+
+
+def test_nothing_is_there_at_once(datagrams):
+    ours, theirs = datagrams
+    theirs.send(b"x")
+    assert ours.recv(0) == ours.recv(0, TRUNC) == b""
+    assert ours.recv_into(bytearray()) == 0
+    assert ours.recv(10) == b"x"
+    assert ours.recv(0) == b""  # nothing has come, and it does not wait

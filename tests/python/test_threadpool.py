@@ -13,7 +13,8 @@ from pathlib import Path
 import grove
 import grove.event
 import pytest
-from awaiting import until
+from awaiting import HANG, until
+from grove.event import Event
 from grove.exceptions import InvalidThreadUseError
 from grove.threadpool import ThreadPool, ThreadPoolExecutor, ThreadResult
 
@@ -531,3 +532,58 @@ def test_idle_threads_do_not_keep_the_hub_from_loop_exit(pool):
     pool.apply(len, ("a",))
     with pytest.raises(grove.exceptions.LoopExit):
         grove.event.Event().wait()
+
+
+# ---- tasks that wait as greenlets do, for what nobody does any more ---------
+
+
+def test_a_task_that_nobody_can_wake_gets_loop_exit(pool):
+    """As main waits for it, which alone could."""
+    with pytest.raises(grove.exceptions.LoopExit):
+        pool.apply(lambda: Event().wait())
+
+
+def test_a_task_that_waited_before_main_did_gets_loop_exit(pool):
+    event = Event()
+    task = pool.spawn(event.wait)
+    until(event.linkcount)
+    with pytest.raises(grove.exceptions.LoopExit):
+        task.get()
+
+
+def test_all_tasks_that_nobody_can_wake_get_loop_exit(pool):
+    events = [Event(), Event()]
+    tasks = [pool.spawn(event.wait) for event in events]
+    until(lambda: all(event.linkcount() for event in events))
+    for task in tasks:
+        with pytest.raises(grove.exceptions.LoopExit):
+            task.get()
+
+
+def test_a_task_that_another_task_wakes(pool):
+    """It computes, for all that is known, until the other waits and main does."""
+    event, go = Event(), threading.Event()
+    waiting = pool.spawn(event.wait)
+    until(event.linkcount)
+    setting = pool.spawn(lambda: (go.wait(HANG), event.set()))
+    threading.Timer(0.01, go.set).start()
+    assert waiting.get() is True
+    setting.get()
+
+
+def test_a_task_that_main_wakes_later(pool):
+    event = Event()
+    waiting = pool.spawn(event.wait)
+    until(event.linkcount)
+    later = grove.spawn_later(0.01, event.set)
+    assert waiting.get() is True
+    later.get()
+
+
+def test_tasks_that_wait_while_others_are_queued(pool):
+    """What has been put and not begun may wake them."""
+    for _ in range(50):
+        event = Event()
+        tasks = [pool.spawn(event.wait), pool.spawn(event.set)]
+        assert tasks[0].get() is True
+        tasks[1].get()

@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
 
 import grove
 import grove.socket
 import pytest
-from awaiting import until
+from awaiting import HANG, until
 from grove import core
 from grove.event import Event
 from grove.exceptions import ConcurrentObjectUseError, InvalidThreadUseError
@@ -710,6 +711,101 @@ def test_errors_of_its_own_loop(own, capsys):
     own.run()
     ((context, kind, error, tb),) = handled
     assert context is timer and kind is ZeroDivisionError and tb is not None
+
+
+def test_a_run_in_a_timer_that_fires_once_ends(own):
+    """It has fired: it is no reason to go on any more, unless it is begun anew."""
+    seen = []
+    timer = own.timer(0)
+
+    def nested():
+        seen.append((timer.active, timer.pending, own.activecnt))
+        if len(seen) == 1:
+            timer.start(nested)
+            assert timer.active and own.activecnt == 1
+        own.run()
+
+    timer.start(nested)
+    with grove.Timeout(HANG):
+        own.run()
+    assert seen == [(False, False, 0)] * 2
+    assert not timer.active and own.activecnt == 0
+
+
+def test_a_timer_that_fires_once_changes_ref_in_its_callback(own):
+    timer = own.timer(0)
+
+    def change():
+        timer.ref = False
+        timer.ref = True
+        assert own.activecnt == 0
+
+    timer.start(change)
+    own.run()
+    assert own.activecnt == 0 and not timer.active
+
+
+@pytest.mark.parametrize("thread", [False, True])
+def test_a_run_calls_what_was_sent_to_it_before(own, thread):
+    called = []
+    send = lambda: own.run_callback_threadsafe(called.append, 1)  # noqa: E731
+    if thread:
+        sender = threading.Thread(target=send)
+        sender.start()
+        sender.join()
+    else:
+        send()
+    own.run()
+    assert called == [1] and own.activecnt == 0
+
+
+class Handler:
+    """An error_handler, and what it was told."""
+
+    def __init__(self):
+        self.handled = []
+
+    def handle_error(self, *args):
+        self.handled.append(args)
+
+
+@pytest.mark.parametrize("queue", ["run_callback", "run_callback_threadsafe"])
+@pytest.mark.parametrize("whose", ["own", "hub"])
+def test_the_error_handler_hears_of_callbacks(loop, own, queue, whose):
+    which = own if whose == "own" else loop
+    which.error_handler = handler = Handler()
+    try:
+        callback = getattr(which, queue)(lambda: 1 / 0)
+        until(lambda: own.run(nowait=True) or handler.handled)
+    finally:
+        which.error_handler = None
+    ((context, kind, error, tb),) = handler.handled
+    assert context is callback
+    assert kind is type(error) is ZeroDivisionError and tb is not None
+
+
+@pytest.mark.parametrize("queue", ["run_callback", "run_callback_threadsafe"])
+def test_what_is_due_on_its_own_loop_ends_with_the_thread(queue):
+    class Argument:
+        pass
+
+    loops, arguments, called = [], weakref.WeakSet(), []
+
+    def thread():
+        own = core.loop(default=False)
+        loops.append(own)
+        for _ in range(3):
+            argument = Argument()
+            arguments.add(argument)
+            getattr(own, queue)(called.append, argument)
+        if queue == "run_callback_threadsafe":
+            grove.sleep(0.001)  # they arrive
+
+    ends = threading.Thread(target=thread)
+    ends.start()
+    ends.join()
+    assert len(arguments) == 0 and called == []
+    assert loops[0].pendingcnt == 0
 
 
 def test_one_greenlet_runs_a_loop(own):

@@ -16,6 +16,7 @@ from grove._core import (
     set_thread_local,
     settrace,
 )
+from grove._greenlet.unswitchable import UnswitchableGreenlet
 
 GREENLET_USE_GC = True
 GREENLET_USE_TRACING = True

@@ -3,7 +3,9 @@
 import socket as _stdlib
 from typing import Any
 
-__all__ = ["AbstractResolver", "as_enums"]
+import _socket
+
+__all__ = ["AbstractResolver", "as_enums", "host_text"]
 
 
 def as_enums(found: list[tuple]) -> list[tuple]:
@@ -16,6 +18,20 @@ def as_enums(found: list[tuple]) -> list[tuple]:
         )
         for family, kind, *rest in found
     ]
+
+
+def host_text(name: Any) -> str | None:
+    """A host as the C library takes it: in ASCII; TypeError or gaierror."""
+    if name is None:
+        return None
+    if isinstance(name, str):
+        name = name if name.isascii() else name.encode("idna")
+    elif not isinstance(name, (bytes, bytearray)):
+        raise TypeError("getaddrinfo() argument 1 must be string or None")
+    text = name if isinstance(name, str) else bytes(name).decode("latin-1")
+    if "\0" in text or not text.isascii():
+        raise _socket.gaierror(_socket.EAI_NONAME, "Name or service not known")
+    return text
 
 
 class AbstractResolver:

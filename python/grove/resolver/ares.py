@@ -9,24 +9,10 @@ from typing import Any
 
 import _socket
 from grove import _core
-from grove.resolver.abstract import AbstractResolver, as_enums
+from grove.resolver.abstract import AbstractResolver, as_enums, host_text
 from grove.settings.config import config
 
 __all__ = ["Resolver"]
-
-
-def _text(name: Any) -> str | None:
-    """A host as the C library takes it: in ASCII."""
-    if name is None:
-        return None
-    if isinstance(name, str):
-        name = name if name.isascii() else name.encode("idna")
-    elif not isinstance(name, (bytes, bytearray)):
-        raise TypeError("getaddrinfo() argument 1 must be string or None")
-    text = name if isinstance(name, str) else bytes(name).decode("latin-1")
-    if "\0" in text or not text.isascii():
-        raise _socket.gaierror(_socket.EAI_NONAME, "Name or service not known")
-    return text
 
 
 def _service(port: Any) -> str | None:
@@ -80,13 +66,13 @@ class Resolver(AbstractResolver):
         """As socket.getaddrinfo."""
         return as_enums(
             _core.dns_getaddrinfo(
-                _text(host), _service(port), family, socktype, proto, flags
+                host_text(host), _service(port), family, socktype, proto, flags
             )
         )
 
     def _addresses(self, name: Any, family: int, flags: int = 0) -> list[tuple]:
         return _core.dns_getaddrinfo(
-            _text(name), None, family, _socket.SOCK_DGRAM, 0, flags
+            host_text(name), None, family, _socket.SOCK_DGRAM, 0, flags
         )
 
     def gethostbyname(self, hostname: Any) -> str:
@@ -97,8 +83,8 @@ class Resolver(AbstractResolver):
         """As socket.gethostbyname_ex; of its other names only the one that it was
         asked for is known."""
         found = self._addresses(hostname, _socket.AF_INET, _socket.AI_CANONNAME)
-        name = found[0][3] or _text(hostname)
-        others = [] if name == _text(hostname) else [_text(hostname)]
+        name = found[0][3] or host_text(hostname)
+        others = [] if name == host_text(hostname) else [host_text(hostname)]
         return name, others, [entry[4][0] for entry in found]
 
     def gethostbyaddr(self, ip_address: Any) -> tuple[str, list[str], list[str]]:

@@ -40,7 +40,7 @@ def _make_settings() -> list[Setting]:
                 }
             ),
             """What makes Hub.resolver: an object, the name of one, or several in
-            order of preference: thread, ares, block. (There is none on dnspython.)""",
+            order of preference: thread, dnspython, ares, block.""",
         ),
         Setting(
             "threadpool",
@@ -219,14 +219,14 @@ def _make_settings() -> list[Setting]:
             "GEVENT_RESOLVER_NAMESERVERS",
             None,
             values.listed,
-            "The servers of gevent's dnspython resolver. Not used.",
+            "The servers of the dnspython resolver, instead of the system's.",
         ),
         Setting(
             "resolver_timeout",
             "GEVENT_RESOLVER_TIMEOUT",
             None,
             seconds,
-            "Seconds that gevent's dnspython resolver waits. Not used.",
+            "Seconds that a look-up by the dnspython resolver may take.",
         ),
     ]
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from grove._core import thread_background
+from grove._core import thread_background, thread_serves
 from grove.stdlib import natives
 from grove.stdlib.natives import Empty, SimpleQueue
 
@@ -175,7 +175,9 @@ class Workers:
                     self._ended(True)
                 return
             thread_background(False)
+            thread_serves(task[-1])
             self._run_one(*task)
+            thread_serves(None)
             task = None
 
     def _run_one(

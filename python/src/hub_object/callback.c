@@ -19,7 +19,9 @@ typedef struct Callback {
     struct run run;           /* queued: by its own thread, not yet called */
     grove_post post;          /* under way while posted: by another thread */
     struct py_thread *thread; /* counted */
-    PyObject *loop;   /* owned; one of its own that it is posted to, or NULL */
+    PyObject *loop;   /* one of its own, which calls it: owned while posted, or
+                         borrowed, for it holds what it is to call; NULL: the
+                         Hub calls it */
     callback_due due; /* what that does when it comes; with loop */
     PyObject *fn;     /* NULL: called or stopped */
     PyObject *args;   /* a tuple; NULL: none */
@@ -29,6 +31,17 @@ typedef struct Callback {
 
 static PyTypeObject Callback_Type;
 static int callback_clear(PyObject *self);
+
+/* The exception that is set is the callback's. */
+static void report(Callback *cb)
+{
+    PyObject *hub = cb->thread->hub_object;
+    PyObject *loop = cb->loop ? cb->loop : hub ? hub_object_loop(hub) : NULL;
+    if (loop)
+        loop_report(loop, (PyObject *)cb);
+    else
+        hub_object_report(cb->thread, (PyObject *)cb);
+}
 
 /* Consumes the queue's reference. */
 static void callback_call(Callback *cb)
@@ -47,7 +60,7 @@ static void callback_call(Callback *cb)
             args ? PyObject_Call(fn, args, NULL) : PyObject_CallNoArgs(fn);
         assert((result == NULL) == !!PyErr_Occurred());
         if (!result)
-            hub_object_report(cb->thread, (PyObject *)cb);
+            report(cb);
         Py_XDECREF(result);
         Py_DECREF(fn);
         Py_XDECREF(args);
@@ -89,10 +102,13 @@ static void on_post(grove_post *post)
     Callback *cb = container_of(post, Callback, post);
     assert(cb->posted);
     cb->posted = false;
-    if (cb->loop)
-        cb->due(cb->loop, &cb->run);
-    else
+    PyObject *loop = cb->loop;
+    if (!loop) {
         callback_call(cb);
+        return;
+    }
+    cb->due(loop, &cb->run);
+    Py_DECREF(loop);
 }
 
 static void take_post(grove_post *post)
@@ -100,6 +116,7 @@ static void take_post(grove_post *post)
     Callback *cb = container_of(post, Callback, post);
     assert(cb->posted);
     cb->posted = false;
+    Py_XDECREF(cb->loop);
     callback_clear((PyObject *)cb);
     Py_DECREF(cb);
 }
@@ -143,11 +160,12 @@ PyObject *loop_run_callback(struct py_thread *t, PyObject *fn, PyObject *args)
     return (PyObject *)cb;
 }
 
-PyObject *callback_make(struct py_thread *t, PyObject *fn, PyObject *args,
+PyObject *callback_make(PyObject *loop, PyObject *fn, PyObject *args,
                         struct run **run)
 {
-    Callback *cb = callback_new(t, fn, args);
+    Callback *cb = callback_new(((Loop *)loop)->thread, fn, args);
     if (cb) {
+        cb->loop = loop;
         Py_INCREF(cb);
         *run = &cb->run;
     }
@@ -173,7 +191,6 @@ static int callback_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(((Callback *)self)->fn);
     Py_VISIT(((Callback *)self)->args);
-    Py_VISIT(((Callback *)self)->loop);
     return 0;
 }
 
@@ -190,7 +207,6 @@ static void callback_dealloc(PyObject *self)
            !((Callback *)self)->posted && !((Callback *)self)->running);
     PyObject_GC_UnTrack(self);
     callback_clear(self);
-    Py_CLEAR(((Callback *)self)->loop);
     thread_unref(((Callback *)self)->thread);
     PyObject_GC_Del(self);
 }

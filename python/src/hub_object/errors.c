@@ -35,6 +35,28 @@ void hub_object_report(struct py_thread *t, PyObject *context)
     Py_DECREF(exception);
 }
 
+void loop_report(PyObject *loop, PyObject *context)
+{
+    struct py_thread *t = ((Loop *)loop)->thread;
+    PyObject *handler = ((Loop *)loop)->error_handler;
+    if (!handler || handler == Py_None) {
+        hub_object_report(t, context);
+        return;
+    }
+    PyObject *type, *value, *tb;
+    PyErr_Fetch(&type, &value, &tb);
+    PyErr_NormalizeException(&type, &value, &tb);
+    PyObject *result =
+        PyObject_CallMethod(handler, "handle_error", "OOOO", context, type,
+                            value, tb ? tb : Py_None);
+    if (!result)
+        hub_object_report(t, handler);
+    Py_XDECREF(result);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(tb);
+}
+
 /* Whether type is a subclass of the class or tuple of classes that attribute
  * name of self is. -1 with an exception. */
 static int is_listed(PyObject *self, const char *name, PyObject *type)

@@ -72,6 +72,11 @@ PyObject *loop_run_callback(struct py_thread *t, PyObject *fn, PyObject *args);
 /* Whether it is the main thread's. */
 bool loop_is_default(PyObject *loop);
 
+/* The thread that result is for; NULL if it is no ThreadResult. And whether its
+ * hub waits for that. */
+struct py_thread *thread_result_for(PyObject *result);
+bool thread_result_holds(PyObject *result);
+
 /* Whose loop it is. */
 struct py_thread *loop_thread(PyObject *loop);
 

@@ -7,6 +7,7 @@ static void thread_ending(struct py_thread *t)
 {
     callbacks_abandon(t->hub);
     loop_breaks_abandon(t->hub);
+    own_loops_abandon(t);
     thread_results_abandon(t->hub);
 }
 

@@ -10,15 +10,6 @@
 
 #include <time.h>
 
-typedef struct Loop {
-    PyObject_HEAD
-    struct py_thread *thread; /* counted */
-    PyObject *error_handler;  /* NULL: the Hub */
-    struct own_loop *own; /* of loop(default=False); NULL: the Hub runs it */
-    bool is_default;      /* the main thread's */
-    bool destroyed;       /* by destroy(): loop_check fails */
-} Loop;
-
 PyObject *loop_object_new(struct py_thread *t, bool is_default)
 {
     Loop *loop = PyObject_GC_New(Loop, &Loop_Type);
@@ -51,7 +42,7 @@ static PyObject *loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (shared)
         return PyObject_GetAttrString(hub, "loop");
     Loop *loop = (Loop *)loop_object_new(t, false);
-    if (loop && !(loop->own = own_loop_new()))
+    if (loop && !(loop->own = own_loop_new(t)))
         Py_CLEAR(loop);
     return (PyObject *)loop;
 }
@@ -161,7 +152,7 @@ static PyObject *queue_callback(PyObject *loop, PyObject *fn, PyObject *args)
     if (!loop_is_own(loop))
         return loop_run_callback(loop_thread(loop), fn, args);
     struct run *run;
-    PyObject *cb = callback_make(loop_thread(loop), fn, args, &run);
+    PyObject *cb = callback_make(loop, fn, args, &run);
     if (cb)
         loop_due(loop, run);
     return cb;
@@ -169,6 +160,7 @@ static PyObject *queue_callback(PyObject *loop, PyObject *fn, PyObject *args)
 
 static void came_to_own(PyObject *loop, struct run *run)
 {
+    own_loop_came(((Loop *)loop)->own);
     if (((Loop *)loop)->destroyed)
         callback_drop(run);
     else
@@ -201,6 +193,8 @@ static PyObject *loop_run_callback_threadsafe(PyObject *self,
         return NULL;
     PyObject *own = loop_is_own(self) ? self : NULL;
     PyObject *cb = loop_post_callback(t, args[0], rest, own, came_to_own);
+    if (cb && own)
+        own_loop_expect(((Loop *)own)->own);
     Py_XDECREF(rest);
     return cb;
 }
@@ -365,28 +359,6 @@ static PyObject *loop_handle_error(PyObject *self, PyObject *const *args,
         Py_RETURN_NONE;
     return PyObject_CallMethod(handler, "handle_error", "OOOO", args[0],
                                args[1], args[2], args[3]);
-}
-
-void loop_report(PyObject *loop, PyObject *context)
-{
-    struct py_thread *t = loop_thread(loop);
-    PyObject *handler = ((Loop *)loop)->error_handler;
-    if (!handler || handler == Py_None) {
-        hub_object_report(t, context);
-        return;
-    }
-    PyObject *type, *value, *tb;
-    PyErr_Fetch(&type, &value, &tb);
-    PyErr_NormalizeException(&type, &value, &tb);
-    PyObject *result =
-        PyObject_CallMethod(handler, "handle_error", "OOOO", context, type,
-                            value, tb ? tb : Py_None);
-    if (!result)
-        hub_object_report(t, handler);
-    Py_XDECREF(result);
-    Py_XDECREF(type);
-    Py_XDECREF(value);
-    Py_XDECREF(tb);
 }
 
 /* ---- attributes ---------------------------------------------------------- */

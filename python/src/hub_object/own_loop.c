@@ -17,10 +17,13 @@
 #include <unistd.h>
 
 struct own_loop {
+    struct ring at;             /* in the ring of all */
+    struct py_thread *thread;   /* whose it is; the loop holds it */
     struct run_queue due;       /* what run() is to call */
     struct grove_fiber *runner; /* who waits in run(); NULL: nobody */
     PyGreenlet *running;   /* borrowed; whose run() it is; NULL: nobody's */
     Py_ssize_t references; /* reasons for run() to go on */
+    size_t coming;         /* callbacks on their way from other threads */
     uint64_t passes;       /* so far */
     unsigned depth;        /* run() in a callback of run() ... */
     bool broken;           /* break_() was called */
@@ -31,7 +34,10 @@ struct own_loop {
 bool (*loop_pass)(PyObject *loop);
 void (*loop_stop)(PyObject *loop);
 
-struct own_loop *own_loop_new(void)
+/* All that there are, of all threads. */
+static struct ring loops = {&loops, &loops};
+
+struct own_loop *own_loop_new(struct py_thread *t)
 {
     struct own_loop *own = PyMem_Calloc(1, sizeof(*own));
     if (!own) {
@@ -41,6 +47,8 @@ struct own_loop *own_loop_new(void)
     struct run *ends = &own->due.ends;
     *ends = (struct run){.next = ends, .prev = ends, .call = run_queue_end};
     own->fd = own->watched = -1;
+    own->thread = t;
+    ring_insert(&loops, &own->at);
     return own;
 }
 
@@ -50,14 +58,37 @@ static void wake_runner(struct own_loop *own)
         hub_wake(own->runner, 0);
 }
 
+static void drop_first(struct own_loop *own)
+{
+    struct run *run = own->due.ends.next;
+    run_queue_remove(run);
+    if (callback_is(run))
+        callback_drop(run);
+}
+
 static void drop_due(struct own_loop *own)
 {
-    while (!run_queue_empty(&own->due)) {
-        struct run *run = own->due.ends.next;
-        run_queue_remove(run);
-        if (callback_is(run))
-            callback_drop(run);
+    while (!run_queue_empty(&own->due))
+        drop_first(own);
+}
+
+/* One of t with something due; NULL: there is none. */
+static struct own_loop *busy_loop(const struct py_thread *t)
+{
+    for (struct ring *at = loops.next; at != &loops; at = at->next) {
+        struct own_loop *own = container_of(at, struct own_loop, at);
+        if (own->thread == t && !run_queue_empty(&own->due))
+            return own;
     }
+    return NULL;
+}
+
+/* To drop one may run code, by which loops come and go. */
+void own_loops_abandon(struct py_thread *t)
+{
+    struct own_loop *own;
+    while ((own = busy_loop(t)))
+        drop_first(own);
 }
 
 void own_loop_destroy(PyObject *loop, struct own_loop *own)
@@ -74,6 +105,7 @@ void own_loop_destroy(PyObject *loop, struct own_loop *own)
 void own_loop_free(struct own_loop *own)
 {
     assert(!own->runner && !own->depth);
+    ring_remove(&own->at);
     drop_due(own);
     if (own->fd >= 0)
         close(own->fd);
@@ -84,6 +116,17 @@ void own_loop_due(struct own_loop *own, struct run *run)
 {
     run_queue_push(&own->due, run);
     wake_runner(own);
+}
+
+void own_loop_expect(struct own_loop *own)
+{
+    own->coming++;
+}
+
+void own_loop_came(struct own_loop *own)
+{
+    assert(own->coming > 0);
+    own->coming--;
 }
 
 void own_loop_count(struct own_loop *own, int n)
@@ -126,6 +169,11 @@ static int wait_for_more(struct own_loop *own, struct py_thread *t)
     return r == CORE_FAILED ? -1 : 0;
 }
 
+static bool goes_on(const struct own_loop *own)
+{
+    return own->references || own->coming;
+}
+
 /* A pass. Whether there may be another; -1 with an exception. */
 static int pass(PyObject *loop, struct own_loop *own, struct py_thread *t,
                 bool nowait)
@@ -133,13 +181,13 @@ static int pass(PyObject *loop, struct own_loop *own, struct py_thread *t,
     bool again = loop_pass(loop);
     own->passes++;
     if (run_queue_empty(&own->due) && !own->broken) {
-        if (!own->references)
+        if (!goes_on(own))
             return 0;
         if ((nowait || again ? wait_turn(t) : wait_for_more(own, t)) < 0)
             return -1;
     }
     call_due(own);
-    return !own->broken && (own->references || !run_queue_empty(&own->due));
+    return !own->broken && (goes_on(own) || !run_queue_empty(&own->due));
 }
 
 int own_loop_run(PyObject *loop, struct own_loop *own, struct py_thread *t,

@@ -15,6 +15,18 @@ typedef struct HubObject {
     bool destroyed; /* by destroy() */
 } HubObject;
 
+struct own_loop;
+
+/* What hub.loop is. */
+typedef struct Loop {
+    PyObject_HEAD
+    struct py_thread *thread; /* counted */
+    PyObject *error_handler;  /* NULL: the Hub */
+    struct own_loop *own; /* of loop(default=False); NULL: the Hub runs it */
+    bool is_default;      /* the main thread's */
+    bool destroyed;       /* by destroy(): loop_check fails */
+} Loop;
+
 /* ---- place.c ---------------------------------------------------------------- */
 
 /* Whether t has a Hub that users know of: a stand-in is none. */
@@ -46,6 +58,12 @@ PyObject *hub_object_cancel_waits_then(PyObject *self, PyObject *const *args,
 
 /* ---- hub.c ------------------------------------------------------------------ */
 
+/* The loop of a Hub, borrowed; NULL: it was destroyed. */
+static inline PyObject *hub_object_loop(PyObject *hub)
+{
+    return ((HubObject *)hub)->loop;
+}
+
 /* In a forked child. */
 void hub_object_forked(struct py_thread *t);
 
@@ -62,10 +80,11 @@ void loop_destroy_object(PyObject *loop);
 
 /* ---- own_loop.c ------------------------------------------------------------- */
 
-struct own_loop;
+/* Of thread t. NULL with MemoryError. */
+struct own_loop *own_loop_new(struct py_thread *t);
 
-/* NULL with MemoryError. */
-struct own_loop *own_loop_new(void);
+/* t ends: what is due on its loops is never called. */
+void own_loops_abandon(struct py_thread *t);
 
 /* loop, whose own it is, goes, or is destroyed: what was due is not called. */
 void own_loop_free(struct own_loop *own);
@@ -73,6 +92,10 @@ void own_loop_destroy(PyObject *loop, struct own_loop *own);
 
 /* run is due; whoever runs the loop goes on. On its thread. */
 void own_loop_due(struct own_loop *own, struct run *run);
+
+/* A callback is on its way, from whatever thread; and has come, to be due. */
+void own_loop_expect(struct own_loop *own);
+void own_loop_came(struct own_loop *own);
 
 /* loop.run(nowait, once) and loop.break_(). -1 with an exception. */
 int own_loop_run(PyObject *loop, struct own_loop *own, struct py_thread *t,
@@ -106,9 +129,9 @@ typedef void (*callback_due)(PyObject *loop, struct run *run);
 PyObject *loop_post_callback(struct py_thread *t, PyObject *fn, PyObject *args,
                              PyObject *loop, callback_due due);
 
-/* One that is not queued yet: *run, with a reference, is to be. NULL with an
- * exception. */
-PyObject *callback_make(struct py_thread *t, PyObject *fn, PyObject *args,
+/* One that is not queued yet: *run, with a reference, is to be, by loop, which
+ * is one of its own. NULL with an exception. */
+PyObject *callback_make(PyObject *loop, PyObject *fn, PyObject *args,
                         struct run **run);
 
 /* run is a callback's that a loop of its own has queued: it is not called. */

@@ -302,6 +302,19 @@ static PyTypeObject ThreadResult_Type = {
     .tp_members = members,
 };
 
+struct py_thread *thread_result_for(PyObject *result)
+{
+    return PyObject_TypeCheck(result, &ThreadResult_Type)
+               ? ((ThreadResult *)result)->thread
+               : NULL;
+}
+
+bool thread_result_holds(PyObject *result)
+{
+    return PyObject_TypeCheck(result, &ThreadResult_Type) &&
+           ((ThreadResult *)result)->holding;
+}
+
 int thread_result_init(PyObject *module)
 {
     return module_add_type(module, &ThreadResult_Type);

@@ -9,7 +9,14 @@
  *     grove._core.thread_background(True);
  *   - a thread whose hub sleeps for the same reason, with no post under way:
  *     somebody must wake it first. So of hubs that wait for each other the last
- *     gets LoopExit.
+ *     gets LoopExit;
+ *   - a thread whose hub sleeps until it is handed results (ThreadResult), all
+ *     of which threads work at that cannot go on themselves. A thread of a pool
+ *     says at whose it works, by grove._core.thread_serves(result).
+ *
+ * A thread that waits in the system for another, as one in a native join does,
+ * cannot be told from one that computes: it could wake somebody as long as it
+ * lives.
  *
  * While one could, the hub is held (grove_hub_hold) and sleeps until a post. It
  * is not polled for: a capsule in the dict of each of these threads' states
@@ -20,6 +27,7 @@
 
 #define WATCH "grove.watch"
 #define BACKGROUND "grove.background"
+#define SERVES "grove.serves"
 
 /* ---- the other threads --------------------------------------------------- */
 
@@ -34,6 +42,53 @@ static bool in_background(PyThreadState *tstate)
 static bool waits_itself(struct py_thread *t)
 {
     return t->waiters.held && t->asleep && !hub_has_mail(t->hub);
+}
+
+/* What tstate works at, borrowed; NULL: nothing was said. */
+static PyObject *work_of(PyThreadState *tstate)
+{
+    return tstate->dict ? PyDict_GetItemString(tstate->dict, SERVES) : NULL;
+}
+
+/* Whether other's hub is kept waiting by what tstate works at. */
+static bool serves(PyThreadState *tstate, const struct py_thread *other)
+{
+    PyObject *result = work_of(tstate);
+    return result && thread_result_for(result) == other &&
+           thread_result_holds(result);
+}
+
+/* How many threads work at results for other and cannot go on: t, which asks,
+ * and those that wait themselves. */
+static size_t stuck_servants(const struct py_thread *other,
+                             const struct py_thread *t)
+{
+    size_t n = 0;
+    PyThreadState *tstate = PyInterpreterState_ThreadHead(t->tstate->interp);
+    for (; tstate; tstate = PyThreadState_Next(tstate)) {
+        if (!serves(tstate, other))
+            continue;
+        struct py_thread *servant = thread_look_up(tstate);
+        n += servant && (servant == t || waits_itself(servant));
+    }
+    return n;
+}
+
+/* Its hub has no reason to go on but results, of which n are on their way. */
+static bool wants_results_only(const struct py_thread *t, size_t n)
+{
+    const struct hub *hub = t->hub;
+    return !hub->shared_waits &&
+           hub->timers.count + hub->loop.waits + hub->holds <= hub->unref + n;
+}
+
+/* It sleeps until threads have finished that t, which asks, keeps from it. */
+static bool waits_for_stuck(const struct py_thread *other,
+                            const struct py_thread *t)
+{
+    return other->waiters.servants && other->asleep &&
+           !hub_has_mail(other->hub) &&
+           wants_results_only(other, stuck_servants(other, t));
 }
 
 /* Those that are held look again whether they still have a reason to be. */
@@ -76,7 +131,7 @@ static bool others_may_wake(struct py_thread *t)
         if (tstate == t->tstate || in_background(tstate))
             continue;
         struct py_thread *other = thread_look_up(tstate);
-        if (other && waits_itself(other))
+        if (other && (waits_itself(other) || waits_for_stuck(other, t)))
             continue;
         if (watch(tstate) == 0)
             any = true;
@@ -114,6 +169,9 @@ static void not_held(struct py_thread *t)
 void loop_exit_check(struct py_thread *t)
 {
     assert(t->tstate == state_current_tstate());
+    /* Those that work for it may be able to go on no more. */
+    if (t->waiters.servants && wants_results_only(t, t->waiters.servants))
+        look_again();
     if (!t->waiters.held || has_reason(t))
         return;
     not_held(t);
@@ -124,6 +182,9 @@ void loop_exit_forked(struct py_thread *t)
 {
     if (t->waiters.held)
         not_held(t);
+    if (t->waiters.servants) /* the child has none of them */
+        t->tells_polls--;
+    t->waiters.servants = 0;
 }
 
 /* ---- for Python ---------------------------------------------------------- */
@@ -144,7 +205,38 @@ static PyObject *thread_background(PyObject *module, PyObject *flag)
     Py_RETURN_NONE;
 }
 
+/* n more threads work for t (or -n fewer). */
+static void count_servants(struct py_thread *t, int n)
+{
+    if (!t || t->dead)
+        return;
+    t->tells_polls -= t->waiters.servants > 0;
+    t->waiters.servants += (size_t)n;
+    t->tells_polls += t->waiters.servants > 0;
+}
+
+static PyObject *thread_serves(PyObject *module, PyObject *result)
+{
+    PyObject *dict = PyThreadState_GetDict();
+    if (!dict)
+        return PyErr_NoMemory();
+    PyObject *before = Py_XNewRef(work_of(PyThreadState_Get()));
+    int r = PyDict_SetItemString(dict, SERVES, result);
+    if (r == 0) {
+        count_servants(before ? thread_result_for(before) : NULL, -1);
+        count_servants(thread_result_for(result), 1);
+    }
+    Py_XDECREF(before);
+    if (r < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
+    {"thread_serves", thread_serves, METH_O,
+     "thread_serves(result): the calling native thread works at what result, a "
+     "ThreadResult, is to be given, and at nothing else; None: at none. Who "
+     "waits for it then waits for what this thread waits for."},
     {"thread_background", thread_background, METH_O,
      "thread_background(flag): whether the calling native thread, as long as "
      "it lives or until told otherwise, wakes no greenlet: then a hub that "

@@ -110,6 +110,9 @@ int greenlet_set_parent(PyObject *o, PyObject *parent, void *closure)
     return 0;
 }
 
+/* A greenlet whose thread has ended is dead and has none, like any dead one:
+ * its frames were unwound with the thread, so that what they held is let go of.
+ * (greenlet, which leaves them as they are, shows the last one.) */
 static PyObject *get_gr_frame(PyObject *o, void *closure)
 {
     (void)closure;

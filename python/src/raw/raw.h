@@ -106,7 +106,8 @@ struct thread_waiters {
     struct ring waiting; /* ends of the ring of its waiters, and of those */
     struct ring arrived; /*   that other threads have woken */
     grove_post arrival;  /* tells its hub of the latter */
-    bool held; /* its hub is kept from LoopExit for other threads' sake */
+    bool held;       /* its hub is kept from LoopExit for other threads' sake */
+    size_t servants; /* threads that work at what its hub waits for */
 };
 
 /* The watchers room's of a thread. */

@@ -29,6 +29,7 @@ int call_begin(struct call *call, int fd, PyObject *timeout)
     call->fd = fd;
     call->blocking = true;
     call->has_timeout = timeout != Py_None;
+    call->unref = unreferenced(fd);
     call->deadline = GROVE_NEVER;
     call->thread = thread_self();
     if (!call->thread)
@@ -83,8 +84,11 @@ int call_raise(const struct call *call)
 int call_wait(struct call *call, unsigned direction, const char *what)
 {
     assert((call->blocking || call->in_hub) && !PyErr_Occurred());
-    switch (
-        core_wait_fd(call->thread, call->fd, direction, call->deadline, what)) {
+    call_parks(call, 1);
+    enum core_wait_result r =
+        core_wait_fd(call->thread, call->fd, direction, call->deadline, what);
+    call_parked(call, 1);
+    switch (r) {
     case CORE_WOKEN:
         return 0;
     case CORE_TIMED_OUT:

@@ -15,6 +15,7 @@ static PyObject *told(PyObject *arg, void (*tell)(int fd))
     int fd = state_as_int(arg);
     if (fd == -1 && PyErr_Occurred())
         return NULL;
+    unreferenced_forget(fd);
     if (fd >= 0)
         tell(fd);
     Py_RETURN_NONE;
@@ -63,6 +64,12 @@ static int poll_at_once(const struct call *call, struct pollfd *fds, size_t n)
     return ready;
 }
 
+/* How many waits net_poll begins for those of wait_events. */
+static size_t waits_for(short events)
+{
+    return events == (POLLIN | POLLOUT) ? 2 : 1;
+}
+
 /* poll(2) on behalf of a greenlet: how many are ready, 0 when the deadline
  * passed, -1 with an exception. What came is reported even if somebody has
  * taken it since, as gevent does: libraries read descriptors that stand for
@@ -77,8 +84,11 @@ static int poll_until(const struct call *call, struct pollfd *fds, size_t n)
         errno = EAGAIN;
         return call_raise(call); /* BlockingSwitchOutError */
     }
-    return (int)call_end(call,
-                         net_poll(fds, n, call->deadline, NET_POLL_EDGES));
+    size_t waits = call->unref ? waits_for(fds->events) : 0;
+    call_parks(call, waits);
+    int ready = net_poll(fds, n, call->deadline, NET_POLL_EDGES);
+    call_parked(call, waits);
+    return (int)call_end(call, ready);
 }
 
 /* Raise exception, a class or an instance. */

@@ -9,5 +9,7 @@ int sockets_init(PyObject *module)
         return -1;
     if (descriptors_init(module) < 0 || files_init(module) < 0)
         return -1;
+    if (unreferenced_init(module) < 0)
+        return -1;
     return names_init(module);
 }

@@ -25,7 +25,8 @@ struct call {
     bool blocking;            /* it may park */
     bool in_hub;              /* it would, were it not in the hub */
     bool has_timeout;         /* the time-out is not None; it may be 0 */
-    int64_t deadline;         /* GROVE_NEVER without a time-out */
+    bool unref;       /* its waits are no reason for the loop to go on */
+    int64_t deadline; /* GROVE_NEVER without a time-out */
 };
 
 /* The arguments of the OSError of whoever waited for a descriptor that another
@@ -48,6 +49,20 @@ int call_raise_timeout(void);
 
 /* The exception of a call that failed with errno: -1. */
 int call_raise(const struct call *call);
+
+/* Around what may park, with as many waits as it begins at a time: those of a
+ * socket without ref are not counted by the loop. */
+static inline void call_parks(const struct call *call, size_t waits)
+{
+    call->thread->hub->unref += call->unref ? waits : 0;
+}
+
+/* errno stays. */
+static inline void call_parked(const struct call *call, size_t waits)
+{
+    assert(!call->unref || call->thread->hub->unref >= waits);
+    call->thread->hub->unref -= call->unref ? waits : 0;
+}
 
 /* Park until the descriptor may be ready for LOOP_READ or LOOP_WRITE. 0: try
  * again; -1 with an exception. */
@@ -75,11 +90,32 @@ static inline int call_flags(const struct call *call, int flags)
     return call->has_timeout ? flags & ~MSG_DONTWAIT : flags;
 }
 
+/* ---- sockets without ref: unreferenced.c ----------------------------------- */
+
+extern size_t unreferenced_count; /* of descriptors */
+
+bool unreferenced_slow(int fd);
+void unreferenced_forget_slow(int fd);
+
+/* Whether waits for fd, which may be -1, do not count. */
+static inline bool unreferenced(int fd)
+{
+    return unlikely(unreferenced_count) && unreferenced_slow(fd);
+}
+
+/* fd stands for another file, or none, from now on. */
+static inline void unreferenced_forget(int fd)
+{
+    if (unlikely(unreferenced_count))
+        unreferenced_forget_slow(fd);
+}
+
 /* ---- parts of sockets_init: each adds its names; 0 or -1 -------------------- */
 
 int call_init(PyObject *module);
 int transfer_init(PyObject *module);
 int descriptors_init(PyObject *module);
+int unreferenced_init(PyObject *module);
 int files_init(PyObject *module);
 int names_init(PyObject *module);
 

@@ -12,12 +12,21 @@
 
 /* ---- receiving ------------------------------------------------------------ */
 
+/* As net_recv. */
+static ssize_t recv_parking(const struct call *call, void *buffer, size_t size,
+                            int flags)
+{
+    call_parks(call, 1);
+    ssize_t n = net_recv(call->fd, buffer, size, call_flags(call, flags),
+                         call->deadline, NET_PARK);
+    call_parked(call, 1);
+    return n;
+}
+
 static Py_ssize_t receive(struct call *call, void *buffer, size_t size,
                           int flags)
 {
-    return call_end(call,
-                    net_recv(call->fd, buffer, size, call_flags(call, flags),
-                             call->deadline, NET_PARK));
+    return call_end(call, recv_parking(call, buffer, size, flags));
 }
 
 /* Where a short receive lands before it is known how much has come: a bytes
@@ -31,8 +40,7 @@ static char landing[8 << 10];
 static PyObject *recv_short(struct call *call, size_t size)
 {
     assert(size <= sizeof(landing));
-    ssize_t n = net_recv(call->fd, landing, size, call_flags(call, 0),
-                         call->deadline, NET_PARK);
+    ssize_t n = recv_parking(call, landing, size, 0);
     PyObject *bytes = n < 0 ? NULL : PyBytes_FromStringAndSize(landing, n);
     if (call_end(call, n) < 0)
         Py_CLEAR(bytes);
@@ -40,24 +48,36 @@ static PyObject *recv_short(struct call *call, size_t size)
     return bytes;
 }
 
+/* MSG_TRUNC has the system tell the length of what came, of which it may have
+ * filled in less, or nothing: the rest of so many bytes is zeros. */
+static void resize_received(PyObject **bytes, Py_ssize_t size, Py_ssize_t n)
+{
+    if (n == size || _PyBytes_Resize(bytes, n) < 0)
+        return;
+    if (n > size)
+        memset(PyBytes_AS_STRING(*bytes) + size, 0, (size_t)(n - size));
+}
+
 static PyObject *recv_long(struct call *call, Py_ssize_t size, int flags)
 {
     PyObject *bytes = PyBytes_FromStringAndSize(NULL, size);
     if (!bytes)
         return NULL;
+    if (flags & MSG_TRUNC)
+        memset(PyBytes_AS_STRING(bytes), 0, (size_t)size);
     Py_ssize_t n = receive(call, PyBytes_AS_STRING(bytes), (size_t)size, flags);
     if (n < 0) {
         Py_DECREF(bytes);
         return NULL;
     }
-    assert(n <= size && !PyErr_Occurred());
-    if (n != size)
-        _PyBytes_Resize(&bytes, n);
+    assert((n <= size || (flags & MSG_TRUNC)) && !PyErr_Occurred());
+    resize_received(&bytes, size, n);
     return bytes;
 }
 
 PyDoc_STRVAR(recv_doc, "socket_recv(fd, size, flags, timeout) -> bytes\n\n"
-                       "Up to size bytes; b'' at the end of the stream.");
+                       "Up to size bytes; b'' at the end of the stream. 0 of\n"
+                       "them are there at once, and nothing is taken for it.");
 
 static PyObject *socket_recv(PyObject *module, PyObject *const *args,
                              Py_ssize_t nargs)
@@ -80,6 +100,8 @@ static PyObject *socket_recv(PyObject *module, PyObject *const *args,
     struct call call;
     if (call_begin(&call, fd, args[3]) < 0)
         return NULL;
+    if (size == 0) /* of a datagram, too, which stays */
+        return PyBytes_FromStringAndSize(NULL, 0);
     /* Flags may make it tell a length and fill in nothing. */
     return size <= (Py_ssize_t)sizeof(landing) && flags == 0
                ? recv_short(&call, (size_t)size)
@@ -107,8 +129,9 @@ static PyObject *socket_recv_into(PyObject *module, PyObject *args)
         PyErr_SetString(PyExc_ValueError,
                         "buffer too small for requested bytes");
     } else if (call_begin(&call, fd, timeout) == 0) {
-        Py_ssize_t n = receive(&call, buffer.buf,
-                               (size_t)(size ? size : buffer.len), flags);
+        Py_ssize_t room = size ? size : buffer.len;
+        Py_ssize_t n =
+            room ? receive(&call, buffer.buf, (size_t)room, flags) : 0;
         if (n >= 0)
             result = PyLong_FromSsize_t(n);
     }
@@ -144,9 +167,11 @@ static Py_ssize_t send_all(struct call *call, const char *data, size_t size,
     flags = call_flags(call, flags) | MSG_NOSIGNAL;
     size_t sent = 0;
     do {
-        Py_ssize_t n =
-            call_end(call, net_send(call->fd, data + sent, size - sent, flags,
-                                    call->deadline, NET_PARK));
+        call_parks(call, 1);
+        ssize_t now = net_send(call->fd, data + sent, size - sent, flags,
+                               call->deadline, NET_PARK);
+        call_parked(call, 1);
+        Py_ssize_t n = call_end(call, now);
         if (n < 0)
             return -1;
         /* Less than all: why, the next call tells. */

@@ -36,6 +36,7 @@ static int timer_arm_for(TimerWatcher *t, double seconds)
                  : seconds >= 9.2e9 ? GROVE_NEVER
                                     : (int64_t)(seconds * 1e9);
     disarm(t);
+    watcher_live(&t->base, true);
     assert(!timer_pending(&t->timer));
     timer_add(&watcher_hub(&t->base)->timers, &t->timer, hub_deadline(ns));
     watcher_count(&t->base, 1);
@@ -52,6 +53,8 @@ static PyObject *timer_before(Watcher *w)
     TimerWatcher *t = (TimerWatcher *)w;
     if (t->repeat > 0 && timer_arm_for(t, t->repeat) < 0)
         return NULL;
+    if (!timer_pending(&t->timer))
+        watcher_live(w, false);
     return Py_NewRef(watcher_args(w));
 }
 

@@ -43,8 +43,7 @@ static void activate(Watcher *w)
     w->active = true;
     ring_insert(&watcher_thread(w)->watchers.active, &w->at);
     Py_INCREF(w);
-    if (w->ref)
-        loop_count(w->loop, 1);
+    watcher_live(w, true);
     if (!w->kind->armed && watcher_keeps_hub(w))
         hold(w, true);
 }
@@ -58,8 +57,7 @@ static void deactivate(Watcher *w)
     assert(Py_REFCNT(w) > 0);
     w->active = false;
     ring_remove(&w->at);
-    if (w->ref)
-        loop_count(w->loop, -1);
+    watcher_live(w, false);
     if (!w->kind->armed && watcher_keeps_hub(w))
         hold(w, false);
     Py_CLEAR(w->callback);
@@ -310,7 +308,7 @@ static PyObject *feed(PyObject *self, PyObject *args)
 
 static PyObject *get_active(PyObject *self, void *closure)
 {
-    return PyBool_FromLong(((Watcher *)self)->active);
+    return PyBool_FromLong(((Watcher *)self)->live);
 }
 
 static PyObject *get_pending(PyObject *self, void *closure)
@@ -338,7 +336,7 @@ static int set_ref(PyObject *self, PyObject *value, void *closure)
     watcher_count(w, -armed);
     w->ref = ref;
     watcher_count(w, armed);
-    if (w->active)
+    if (w->live)
         loop_count(w->loop, ref ? 1 : -1);
     if (w->active && !w->kind->armed && !loop_is_own(w->loop))
         hold(w, ref);

@@ -21,6 +21,8 @@ typedef struct Watcher {
     bool ref;                        /* keeps the loop going */
     bool closed;                     /* for good: it cannot be started */
     bool active; /* started and not stopped: refers to itself */
+    bool live;   /* active, and it may happen yet: a timer that fires once is
+                    not while it is called. Its own loop counts it */
     bool timed;  /* its hub has room for a timer of it; only while active */
 } Watcher;
 
@@ -82,6 +84,15 @@ void watcher_stop(Watcher *w);
 static inline bool watcher_keeps_hub(const Watcher *w)
 {
     return w->ref && !loop_is_own(w->loop);
+}
+
+/* Whether it may happen yet: a reason for a loop of its own to go on. */
+static inline void watcher_live(Watcher *w, bool live)
+{
+    assert(w->active || !live);
+    if (w->live != live && w->ref)
+        loop_count(w->loop, live ? 1 : -1);
+    w->live = live;
 }
 
 /* n more of its timers and waits are armed (or -n fewer). */
