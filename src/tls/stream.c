@@ -82,6 +82,16 @@ static int take(grove_tls *tls, grove_mutex *turn, int64_t deadline)
     return r < 0 ? tls_fail_by_system(tls, -r) : 0;
 }
 
+/* The same if that takes no wait, and no turn of others; a negative errno if
+ * not. */
+static int try_to_take(grove_mutex *turn)
+{
+    int r = grove_mutex_trylock(turn);
+    if (r == -EOWNERDEAD) /* as in take */
+        grove_mutex_unlock(turn);
+    return r;
+}
+
 /* errno outlives what ends a call. */
 static void give(grove_mutex *turn)
 {
@@ -199,11 +209,15 @@ bool tls_has_more(const grove_tls *tls)
     return SSL_has_pending(tls->ssl);
 }
 
+/* Nobody else runs between the caller's try and the wait, or what comes in
+ * between would wake nobody: who must wait for the turn tries again. */
 int tls_await(grove_tls *tls, unsigned direction, int64_t deadline)
 {
-    if (take(tls, &tls->reading, deadline) < 0)
+    int r = 0;
+    if (try_to_take(&tls->reading) == 0)
+        r = tls_wait(tls, direction, deadline, "tls read");
+    else if (take(tls, &tls->reading, deadline) < 0)
         return -errno;
-    int r = tls_wait(tls, direction, deadline, "tls read");
     give(&tls->reading);
     return r;
 }
@@ -318,9 +332,7 @@ ssize_t tls_try_write(grove_tls *tls, const void *buf, size_t len,
 {
     struct op op = {.tls = tls, .tries = true};
     assert(tls->established);
-    int r = grove_mutex_trylock(&tls->writing);
-    if (r == -EOWNERDEAD) /* as take */
-        grove_mutex_unlock(&tls->writing);
+    int r = try_to_take(&tls->writing);
     if (r < 0) {
         errno = -r; /* nothing to be said of the connection */
         return -1;

@@ -6,6 +6,9 @@
  */
 #include "stream_ends.h"
 
+#include "hub/hub.h"
+#include "hub/pace.h"
+
 static const grove_stream_attr small = {.read_size = 256, .write_size = 256};
 
 static void for_each_kind(void (*test)(enum kind kind))
@@ -523,6 +526,62 @@ static void pipes_and_files_are_read_and_written(void **state)
 }
 #endif
 
+/* ---- turns ------------------------------------------------------------------- */
+
+static int calls_left; /* before others get a turn, when the reader begins */
+
+static void *read_byte(void *stream)
+{
+    char byte;
+    hub_self()->calls = calls_left;
+    return (void *)grove_stream_read(stream, &byte, 1);
+}
+
+/* In the turn that it gets, after which the loop looks around. */
+static void *send_byte(void *ends)
+{
+    peer_send(ends, "x", 1);
+    hub_pass_end(hub_self());
+    grove_yield();
+    return NULL;
+}
+
+static void *wait_to_read(void *fd)
+{
+    char byte;
+    return (void *)grove_recv(*(int *)fd, &byte, 1, 0);
+}
+
+static void exchange_byte(struct ends *e, int calls)
+{
+    grove_fiber *reader;
+    void *n;
+    calls_left = calls;
+    assert_int_equal(grove_spawn(&reader, read_byte, e->stream), 0);
+    assert_int_equal(grove_spawn(NULL, send_byte, e), 0);
+    int r = grove_join_until(reader, &n, grove_now() + HANG / 4);
+    check(r == 0 && (ssize_t)n == 1, "%d calls: %d, %zd", calls, r, (ssize_t)n);
+    grove_release(reader);
+}
+
+/* Wherever a read gives others a turn, what they send then wakes it. */
+static void a_turn_loses_no_wake_up(void **state)
+{
+    (void)state;
+    struct ends e = ends_of(TCP, &small);
+    struct pair idle = pair_of(TCP); /* so that the loop has something to see */
+    grove_fiber *waits;
+    assert_int_equal(grove_spawn(&waits, wait_to_read, &idle.in), 0);
+    exchange_byte(&e, HUB_CALLS); /* it waits, so the loop knows of it */
+    for (int calls = 0; calls < 20; calls++)
+        exchange_byte(&e, calls);
+    assert_int_equal(grove_kill(waits), 0);
+    assert_int_equal(grove_join(waits, NULL), 0);
+    grove_release(waits);
+    pair_close(idle);
+    ends_close(&e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -536,6 +595,7 @@ int main(void)
         cmocka_unit_test(a_strangers_number_is_let_be),
         cmocka_unit_test(an_idle_stream_has_no_buffers),
         cmocka_unit_test(a_servers_connection_can_be_a_streams),
+        cmocka_unit_test(a_turn_loses_no_wake_up),
 #ifndef STREAM_OVER_TLS
         cmocka_unit_test(bad_arguments_are_refused),
         cmocka_unit_test(pipes_and_files_are_read_and_written),
