@@ -98,10 +98,17 @@ class BaseServer:
         return get_hub().loop
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} at {id(self):#x} {self._described()}>"
+        return f"<{type(self).__name__} at {id(self):#x} {self._shown()}>"
 
     def __str__(self) -> str:
-        return f"<{type(self).__name__} {self._described()}>"
+        return f"<{type(self).__name__} {self._shown()}>"
+
+    def _shown(self) -> str:
+        """What there is to say of it, if only why that is nothing."""
+        try:
+            return self._described()
+        except Exception as error:  # of a subclass without our __init__, say
+            return str(error) or type(error).__name__
 
     def _described(self) -> str:
         parts = []
@@ -299,27 +306,37 @@ def _host_and_port(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def parse_address(address: Any) -> tuple[int, Any]:
-    """(family, address to bind) of what a server's listener may be.
+def _family_of_any() -> int:
+    """IPv6, at whose port IPv4 is heard too; IPv4 where there is no IPv6."""
+    try:
+        with _socket.socket(_socket.AF_INET6, _socket.SOCK_STREAM) as probe:
+            probe.bind(("::", 0))
+    except OSError:
+        return _socket.AF_INET
+    return _socket.AF_INET6
 
-    Raises ValueError when it makes no sense.
+
+def parse_address(address: Any) -> tuple[int, Any]:
+    """(family, address to bind) of what a server's listener may be: an address, a
+    port of all, "host:port", or the path of a Unix socket.
+
+    Raises TypeError for another type, ValueError when it makes no sense.
     """
     if isinstance(address, tuple):
         host = address[0]
-        family = _socket.AF_INET6 if host and ":" in host else _socket.AF_INET
-        return family, address
-    try:
-        return _socket.AF_INET, ("", int(address))
-    except (TypeError, ValueError):
-        pass
-    if isinstance(address, str):
-        if "/" in address and ":" not in address.rpartition("/")[2]:
-            return _socket.AF_UNIX, address
-        if ":" in address:
-            try:
-                host, port = _host_and_port(address)
-            except ValueError:
-                raise ValueError(f"Invalid address: {address!r}") from None
-            family = _socket.AF_INET6 if ":" in host else _socket.AF_INET
-            return family, (host, port)
+        if not host:
+            return _family_of_any(), address
+        return _socket.AF_INET6 if ":" in host else _socket.AF_INET, address
+    if isinstance(address, int) or isinstance(address, str) and address.isdecimal():
+        return _family_of_any(), ("", int(address))
+    if not isinstance(address, str):
+        raise TypeError(f"Expected an address, a port or a text, not {address!r}")
+    if "/" in address and ":" not in address.rpartition("/")[2]:
+        return _socket.AF_UNIX, address
+    if ":" in address:
+        try:
+            host, port = _host_and_port(address)
+        except ValueError:
+            raise ValueError(f"Invalid address: {address!r}") from None
+        return _socket.AF_INET6 if ":" in host else _socket.AF_INET, (host, port)
     raise ValueError(f"Failed to parse address {address!r}: expected host:port")

@@ -160,16 +160,16 @@ def _resolved(sock: _socket.socket, address: Any) -> Any:
     return (found[0][4][0], *address[1:])
 
 
-def _regular_file(file: Any) -> tuple[int, int]:
-    """The descriptor of file and its size; _GiveupOnSendfile when it is not one."""
+def _regular_size(file: Any) -> int:
+    """The size of a file that has one; _GiveupOnSendfile for others, those of /proc
+    among them."""
     try:
-        number = file.fileno()
-        status = os.fstat(number)
+        status = os.fstat(file.fileno())
     except (AttributeError, OSError) as error:
         raise _GiveupOnSendfile(error) from None
-    if not stat.S_ISREG(status.st_mode):
-        raise _GiveupOnSendfile("not a regular file")
-    return number, status.st_size
+    if not stat.S_ISREG(status.st_mode) or not status.st_size:
+        raise _GiveupOnSendfile("not a regular file of a known size")
+    return status.st_size
 
 
 def _is_seekable(file: Any) -> bool:
@@ -227,7 +227,7 @@ class _RawSocket(_socket.socket):
     def detach(self) -> int:
         fd = self.fileno()
         if fd >= 0:
-            _core.fd_disowned(fd)
+            _core.fd_closed(fd)  # whoever waits is not to read for its new owner
         return super().detach()
 
     def __del__(
@@ -630,16 +630,16 @@ class socket:
     ) -> int:
         """By the system's call; _GiveupOnSendfile when that cannot send file."""
         self._check_sendfile_params(file, offset, count)
-        number, size = _regular_file(file)
-        if size and self.timeout == 0.0:
+        size = _regular_size(file)
+        if self.timeout == 0.0:
             raise ValueError("non-blocking sockets are not supported")
         at = offset
         end = None if count is None else offset + count
         try:
-            while size and at != end:
+            while at != end:
                 # Not more than a system's call can take.
                 most = min(size if end is None else end - at, 2**30)
-                sent = self._send_from(number, at, most, at > offset)
+                sent = self._send_from(file, at, most, at > offset)
                 if not sent:
                     break
                 at += sent
@@ -648,13 +648,18 @@ class socket:
                 file.seek(at)
         return at - offset
 
-    def _send_from(self, number: int, offset: int, most: int, under_way: bool) -> int:
-        """Send some of what descriptor number has from offset on; how much."""
+    def _send_from(self, file: Any, offset: int, most: int, under_way: bool) -> int:
+        """Send some of what file has from offset on; how much.
+
+        ValueError if it has been closed: its number may be another's by then.
+        """
         fd = self._sock.fileno()
+
+        def send() -> int:
+            return os.sendfile(fd, file.fileno(), offset, most)
+
         try:
-            return _core.socket_retry(
-                fd, _WRITE, self.timeout, os.sendfile, fd, number, offset, most
-            )
+            return _core.socket_retry(fd, _WRITE, self.timeout, send)
         except TimeoutError:
             raise
         except OSError as error:

@@ -425,6 +425,11 @@ class SSLSocket(socket):
         self._sslobj = None
         super().shutdown(how)
 
+    def detach(self) -> int:
+        """Give up the descriptor, and TLS with it; see socket.detach."""
+        self._sslobj = None
+        return super().detach()
+
     def _real_close(self) -> None:
         self._sslobj = None
         super()._real_close()

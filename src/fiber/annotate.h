@@ -50,8 +50,7 @@ struct annotation {
 };
 
 /* Whether valgrind watches: releases from 3.25 on end a program that has many
- * guard regions, all of them one that has 30,000 mappings; memcheck sees by
- * itself who leaves a stack. */
+ * guard regions, all of them one that has 30,000 mappings. */
 static inline bool annotate_watched(void)
 {
 #if defined(GROVE_VALGRIND)

@@ -72,7 +72,7 @@
 /* Mappings left to the rest of the process when guards cost mappings. */
 #define MAPPING_RESERVE 4096
 
-/* Guards of pages, not of memcheck's alone, under valgrind. */
+/* Under valgrind, which has room for so many. */
 #define WATCHED_GUARDS 8000
 
 #ifndef MADV_POPULATE_READ
@@ -88,7 +88,7 @@
 static pthread_once_t guard_once = PTHREAD_ONCE_INIT;
 static enum stack_guard guard_mode;
 static _Atomic long guard_budget; /* mprotect guards still allowed */
-static bool watched; /* by valgrind, which sees to the guards beyond these */
+static bool watched; /* by valgrind: stacks beyond these have no guard */
 
 unsigned stack_shift(size_t size)
 {

@@ -256,8 +256,30 @@ def test_parse_address():
     assert parse_address("h:1") == (inet, ("h", 1))
     assert parse_address("[::1]:2") == (inet6, ("::1", 2))
     assert parse_address(":8080") == (inet, ("", 8080))
-    assert parse_address(8080) == parse_address("8080") == (inet, ("", 8080))
+    with stdlib.socket(inet6) as probe:
+        has_inet6 = not probe.connect_ex(("::1", 0)) == errno.EADDRNOTAVAIL
+    of_all = inet6 if has_inet6 else inet
+    assert parse_address(8080) == parse_address("8080") == (of_all, ("", 8080))
+    assert parse_address(("", 8080)) == (of_all, ("", 8080))
     assert parse_address("/run/x") == (stdlib.AF_UNIX, "/run/x")
-    for bad in ("nonsense", "h:x", object()):
-        with pytest.raises(ValueError):
+    for bad in ("nonsense", "h:x", "5.5"):
+        with pytest.raises(ValueError, match=bad):
             parse_address(bad)
+    for bad in (5.5, None, b"h:1"):
+        with pytest.raises(TypeError, match="Expected an address"):
+            parse_address(bad)
+
+
+def test_a_port_of_all_is_heard_by_ipv4():
+    with StreamServer(0, echo) as server:
+        with socket.create_connection(("127.0.0.1", server.server_port), 60) as sock:
+            sock.sendall(b"hello")
+            assert sock.recv(1000) == b"hello"
+
+
+def test_one_that_was_not_made_is_shown():
+    class Unmade(StreamServer):
+        def __init__(self):
+            pass
+
+    assert "no attribute 'address'" in repr(Unmade())

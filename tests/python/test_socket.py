@@ -385,6 +385,55 @@ def test_sendfile_of_what_the_system_cannot_send(pair):
         a._sendfile_use_sendfile(io.BytesIO(b"x"))
 
 
+def test_sendfile_of_a_file_without_a_size(pair):
+    a, b = pair
+    with open("/proc/self/status", "rb") as file:
+        assert a.sendfile(file) > 0
+    assert b.recv(5) == b"Name:"
+
+
+def test_sendfile_of_a_file_that_is_closed(pair, tmp_path):
+    """Its number is another's by then, of which nothing is sent."""
+    a, b = pair
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    mine.write_bytes(b"m" * (1 << 22))
+    other.write_bytes(b"o" * (1 << 22))
+    file = mine.open("rb")
+    number = file.fileno()
+    sending = grove.spawn(a.sendfile, file)
+    grove.sleep(0)  # there is no room for all of it
+    file.close()
+    with other.open("rb") as file:
+        assert file.fileno() == number
+        sending.link(lambda _: a.close())
+        received = b""
+        while data := b.recv(1 << 20):
+            received += data
+        with pytest.raises(ValueError, match="closed file"):
+            sending.get()
+    assert b"o" not in received
+
+
+def test_detaching_wakes_who_waits(pair):
+    """The descriptor is another's, and so is what comes."""
+    a, b = pair
+    reader = grove.spawn(a.recv, 10)
+    grove.sleep(0)
+    number = a.detach()
+    b.sendall(b"for the new owner")
+    with pytest.raises(OSError) as caught:
+        reader.get(timeout=HANG)
+    assert caught.value.errno == errno.EBADF
+    with socket.socket(fileno=number) as owner:
+        assert owner.recv(3) == b"for"
+        reader = grove.spawn(owner.recv, 100)
+        assert reader.get(timeout=HANG) == b" the new owner"
+        reader = grove.spawn(owner.recv, 100)
+        grove.sleep(0)
+        b.sendall(b"more")
+        assert reader.get(timeout=HANG) == b"more"
+
+
 def test_sendfile_to_one_that_has_gone(pair, tmp_path):
     a, b = pair
     b.close()

@@ -1,6 +1,7 @@
 """TLS on cooperative sockets."""
 
 import errno
+import os
 import ssl as stdlib
 import struct
 import subprocess
@@ -347,3 +348,12 @@ def test_send_within_a_time_of_its_own(server, context):
         with pytest.raises(socket.timeout, match="write operation timed out"):
             while True:  # nobody reads what comes back
                 sock.send(b"x" * 65536, timeout=0.05)
+
+
+def test_nothing_is_read_after_detaching(server, context):
+    sock = connect(server, context)
+    number = sock.detach()
+    with pytest.raises(OSError) as caught:
+        sock.recv(1)
+    assert caught.value.errno == errno.EBADF
+    os.close(number)

@@ -72,6 +72,16 @@ def test_what_it_raises_is_raised_and_told_of(pool, capsys):
     assert "failed with ZeroDivisionError" in capsys.readouterr().err
 
 
+def test_nothing_is_no_function():
+    """And nobody's affair but of who asks for its result."""
+    pool = ThreadPool(1)
+    result = pool.spawn(None)
+    result.wait(HANG)
+    grove.sleep(0.01)  # in the main greenlet, where it was raised once
+    assert isinstance(result.exception, TypeError)
+    pool.kill()
+
+
 def test_spawn_waits_while_it_is_full():
     pool, gate = ThreadPool(1), threading.Event()
     pool.spawn(gate.wait, 30)

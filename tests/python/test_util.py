@@ -351,3 +351,9 @@ def test_the_rest():
     variable = contextvars.ContextVar("variable", default=0)
     grove.spawn(variable.set, 5).join()
     assert variable.get() == 0 and contextvars.copy_context() is not None
+
+
+@pytest.mark.parametrize("hub_only", [False, True])
+def test_assert_switches_by_giving_way(hub_only):
+    with assert_switches(hub_only=hub_only):
+        grove.sleep(0)  # though nobody else wants to run

@@ -187,7 +187,9 @@ class Workers:
             value = function(*args, **kwargs)
         except BaseException as error:
             self._finished_one()
-            result.handle_error(function, (type(error), error, error.__traceback__))
+            # (An error of None's would be the whole program's.)
+            what = result if function is None else function
+            result.handle_error(what, (type(error), error, error.__traceback__))
         else:
             self._finished_one()
             result.set(value)

@@ -127,6 +127,9 @@ int wait_turn(struct py_thread *t)
 {
     if (unlikely(core_before_wait(t) < 0))
         return -1;
+    /* Others may run; that none wants to is not told of as a block. */
+    if (unlikely(t->clock != NULL))
+        switch_clock_note(t->clock, true);
     grove_yield();
     return core_after_wait(t);
 }
