@@ -234,6 +234,23 @@ def test_resolver():
     in_thread(use)
 
 
+def test_loop_exit_of_a_hub_that_took_the_place_of_one():
+    """The first is left in the midst of raising its own; the second goes on there."""
+
+    def use():
+        hubs = []
+        for _ in range(3):
+            hub = grove.get_hub()
+            with pytest.raises(LoopExit) as caught:
+                hub.switch()
+            assert caught.value.hub is hub and hub not in hubs
+            hubs.append(hub)
+            hub.destroy()
+            grove.sleep(0.001)
+
+    in_thread(use)
+
+
 def test_loop_exit_tells_what_each_greenlet_waits_for():
     event, lock = Event(), grove.lock.Semaphore(0)
 

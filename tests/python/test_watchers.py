@@ -1,5 +1,6 @@
 """hub.loop and its watchers: factories, attributes, errors, what they tell of."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -850,6 +851,23 @@ def test_a_loop_that_is_dropped_is_freed():
     del own
     with pytest.raises(OSError):
         os.fstat(fd)
+
+
+def test_a_loop_that_its_callbacks_refer_to_is_freed():
+    class Argument:
+        pass
+
+    argument, own = Argument(), core.loop(default=False)
+    argument.loop = own
+    kept = own.run_callback(print, argument)
+    own.run_callback(own.break_)
+    gone = weakref.ref(argument)
+    del argument, own
+    gc.collect()
+    assert gone() is not None and kept.pending  # one can stop it yet
+    del kept
+    gc.collect()
+    assert gone() is None
 
 
 def test_core_names():

@@ -79,6 +79,12 @@ bool callback_is(const struct run *run)
     return run->call == on_turn;
 }
 
+PyObject *callback_of(struct run *run)
+{
+    assert(callback_is(run));
+    return (PyObject *)container_of(run, Callback, run);
+}
+
 void callback_drop(struct run *run)
 {
     Callback *cb = container_of(run, Callback, run);

@@ -49,13 +49,17 @@ static PyObject *loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 
 static int loop_traverse(PyObject *self, visitproc visit, void *arg)
 {
+    struct own_loop *own = ((Loop *)self)->own;
     Py_VISIT(((Loop *)self)->error_handler);
-    return 0;
+    return own ? own_loop_traverse(own, visit, arg) : 0;
 }
 
 static int loop_clear(PyObject *self)
 {
+    struct own_loop *own = ((Loop *)self)->own;
     Py_CLEAR(((Loop *)self)->error_handler);
+    if (own)
+        own_loop_clear(own);
     return 0;
 }
 

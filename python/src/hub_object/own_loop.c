@@ -72,6 +72,21 @@ static void drop_due(struct own_loop *own)
         drop_first(own);
 }
 
+int own_loop_traverse(struct own_loop *own, visitproc visit, void *arg)
+{
+    for (struct run *run = own->due.ends.next; run != &own->due.ends;
+         run = run->next) {
+        if (callback_is(run))
+            Py_VISIT(callback_of(run));
+    }
+    return 0;
+}
+
+void own_loop_clear(struct own_loop *own)
+{
+    drop_due(own);
+}
+
 /* One of t with something due; NULL: there is none. */
 static struct own_loop *busy_loop(const struct py_thread *t)
 {

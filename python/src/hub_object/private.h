@@ -88,6 +88,10 @@ void own_loops_abandon(struct py_thread *t);
 
 /* loop, whose own it is, goes, or is destroyed: what was due is not called. */
 void own_loop_free(struct own_loop *own);
+
+/* For tp_traverse and tp_clear of the loop, which holds what it is to call. */
+int own_loop_traverse(struct own_loop *own, visitproc visit, void *arg);
+void own_loop_clear(struct own_loop *own);
 void own_loop_destroy(PyObject *loop, struct own_loop *own);
 
 /* run is due; whoever runs the loop goes on. On its thread. */
@@ -137,6 +141,9 @@ PyObject *callback_make(PyObject *loop, PyObject *fn, PyObject *args,
 /* run is a callback's that a loop of its own has queued: it is not called. */
 void callback_drop(struct run *run);
 bool callback_is(const struct run *run);
+
+/* The object of such a run, borrowed. */
+PyObject *callback_of(struct run *run);
 
 /* The thread of hub ends: those that are queued or posted are never called. */
 void callbacks_abandon(struct hub *hub);

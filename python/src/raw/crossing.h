@@ -69,12 +69,13 @@ cross_to(struct py_thread *t, PyGreenlet *target)
     load_state(t->tstate, &o->state);
     PyObject *value = o->value;
     o->value = NULL;
-    if (unlikely(t->current != origin)) { /* the Hub, come back to by a park */
+    /* Not origin: another Hub may have taken its place, and its green. */
+    if (unlikely(t->current != o->self)) { /* the Hub, come back to by a park */
         become_current(t, o);
         if (!value && !PyErr_Occurred())
             value = Py_NewRef(greenlet_no_args);
     }
-    assert(t->current == origin && o->phase == GREEN_ACTIVE);
+    assert(t->current == o->self && o->phase == GREEN_ACTIVE);
     assert((value == NULL) == !!PyErr_Occurred());
     return arrived(t, value);
 }
