@@ -15,23 +15,23 @@
 
 static const char *const requests[] = {
     "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-    "GET /a/b?c=d HTTP/1.1\r\nHost: a.test:80\r\nAccept: */*\r\n"
-    "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    ("GET /a/b?c=d HTTP/1.1\r\nHost: a.test:80\r\nAccept: */*\r\n"
+     "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n"),
     "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123456789",
-    "PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-    "4\r\nabcd\r\n10;e=\"f\"\r\n0123456789abcdef\r\n0\r\nT: u\r\n\r\n",
+    ("PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+     "4\r\nabcd\r\n10;e=\"f\"\r\n0123456789abcdef\r\n0\r\nT: u\r\n\r\n"),
     "POST / HTTP/1.0\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\nabc",
     "OPTIONS * HTTP/1.1\r\nHost: [::1]\r\nExpect: 100-continue\r\n\r\n",
     "CONNECT a.test:443 HTTP/1.1\r\nHost: a.test\r\n\r\n",
-    "DELETE /~%41?b=|c HTTP/1.1\r\nHost: a\r\nCookie:\t a=\"\xe9\" \t\r\n"
-    "Content-Length: 12\r\nConnection: close\r\n\r\n0123456789ab",
+    ("DELETE /~%41?b=|c HTTP/1.1\r\nHost: a\r\nCookie:\t a=\"\xe9\" \t\r\n"
+     "Content-Length: 12\r\nConnection: close\r\n\r\n0123456789ab"),
     "HEAD http://a.test/ HTTP/1.1\r\nHost:a.test\r\nX:\r\nY: \t z \t\r\n\r\n",
 };
 
 static const char *const responses[] = {
     "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde",
-    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    "3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n",
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+     "3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n"),
     "HTTP/1.0 301 Moved\r\nLocation: http://b/\r\n\r\nto the end",
     "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 9\r\n\r\n",
 };
