@@ -3,15 +3,17 @@
     random_programs.py SEED COUNT
 
 runs programs SEED to SEED + COUNT - 1 under whichever gevent is importable and
-prints the log of each, with its seed, as a line of JSON. A program is made from its seed alone,
-so two runs, under two gevents, can be compared; test_random_programs.py does.
+prints the log of each, with its seed, as a line of JSON. A program is made from its
+seed alone, so two runs, under two gevents, can be compared; test_random_programs.py
+does.
 
 A program is a few tasks, each a list of operations on what all of them share.
 What ends a wait is another operation, or a timer; there is no other time. The
 entry ["known", what] says that from there on gevent 22 does what it should not:
-KNOWN in compare_programs.py says what. The timers of one program have 1, 2, 4 and 8 units, so that no two sums of them are
-alike; a program that has any can be run again with a longer unit (UNIT, in
-seconds, of the environment) when the machine was too busy for the first.
+KNOWN in compare_programs.py says what. The timers of one program have 1, 2, 4 and 8
+units, so that no two sums of them are alike; a program that has any can be run again
+with a longer unit (UNIT, in seconds, of the environment) when the machine was too busy
+for the first.
 """
 
 import json
