@@ -208,17 +208,37 @@ bool stack_close_spare(struct stack *stack)
     return true;
 }
 
+/* What is kept free on either side of a slab. Valgrind takes the whole segment
+ * that a thread's stack lies in for that stack: what is mapped beside it must
+ * be of another kind. */
+static size_t margin(void)
+{
+    return annotate_watched() ? PAGE : 0;
+}
+
+static void unmap_slab(char *base, size_t size)
+{
+    munmap(base - margin(), size + 2 * margin());
+}
+
 static char *map_aligned(size_t size, size_t align)
 {
-    char *raw = mmap(NULL, size + align, PROT_READ | PROT_WRITE,
+    size_t all = size + align + 2 * margin();
+    char *raw = mmap(NULL, all, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (raw == MAP_FAILED)
         return NULL;
-    char *base = (char *)(((uintptr_t)raw + align - 1) & ~(align - 1));
-    if (base > raw)
-        munmap(raw, (size_t)(base - raw));
-    if (raw + align > base)
-        munmap(base + size, (size_t)(raw + align - base));
+    uintptr_t first = (uintptr_t)raw + margin();
+    char *base = (char *)((first + align - 1) & ~(align - 1));
+    char *before = base - margin(), *behind = base + size + margin();
+    if (before > raw)
+        munmap(raw, (size_t)(before - raw));
+    if (raw + all > behind)
+        munmap(behind, (size_t)(raw + all - behind));
+    if (margin() > 0) {
+        mprotect(before, margin(), PROT_NONE);
+        mprotect(base + size, margin(), PROT_NONE);
+    }
     madvise(base, size, MADV_NOHUGEPAGE);
     annotate_slab(base, size);
     return base;
@@ -250,7 +270,7 @@ static struct slab *slab_new(struct stack_class *class)
     if (!slab || !cold) {
         free(slab);
         free(cold);
-        munmap(base, size);
+        unmap_slab(base, size);
         return NULL;
     }
     slab->base = base;
@@ -527,7 +547,7 @@ void stack_pool_destroy(struct stack_pool *pool)
         while (class->slabs) {
             struct slab *s = class->slabs;
             class->slabs = s->next;
-            munmap(s->base, s->slots << class->shift);
+            unmap_slab(s->base, s->slots << class->shift);
             atomic_fetch_add(&guard_budget, (long)s->protected_guards);
             free(s->cold);
             free(s);
