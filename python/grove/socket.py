@@ -161,14 +161,13 @@ def _resolved(sock: _socket.socket, address: Any) -> Any:
 
 
 def _regular_size(file: Any) -> int:
-    """The size of a file that has one; _GiveupOnSendfile for others, those of /proc
-    among them."""
+    """The size of a regular file; _GiveupOnSendfile for others."""
     try:
         status = os.fstat(file.fileno())
     except (AttributeError, OSError) as error:
         raise _GiveupOnSendfile(error) from None
-    if not stat.S_ISREG(status.st_mode) or not status.st_size:
-        raise _GiveupOnSendfile("not a regular file of a known size")
+    if not stat.S_ISREG(status.st_mode):
+        raise _GiveupOnSendfile("not a regular file")
     return status.st_size
 
 
@@ -597,9 +596,13 @@ class socket:
             count: bytes at most; None is to the end.
         """
         try:
-            return self._sendfile_use_sendfile(file, offset, count)
+            sent = self._sendfile_use_sendfile(file, offset, count)
         except _GiveupOnSendfile:
             return self._sendfile_use_send(file, offset, count)
+        if sent or self.timeout == 0.0:
+            return sent
+        # Files of /proc have no size, but something to be read.
+        return self._sendfile_use_send(file, offset, count)
 
     _check_sendfile_params = _StdSocket._check_sendfile_params
 
@@ -631,12 +634,12 @@ class socket:
         """By the system's call; _GiveupOnSendfile when that cannot send file."""
         self._check_sendfile_params(file, offset, count)
         size = _regular_size(file)
-        if self.timeout == 0.0:
+        if size and self.timeout == 0.0:
             raise ValueError("non-blocking sockets are not supported")
         at = offset
         end = None if count is None else offset + count
         try:
-            while at != end:
+            while size and at != end:
                 # Not more than a system's call can take.
                 most = min(size if end is None else end - at, 2**30)
                 sent = self._send_from(file, at, most, at > offset)
