@@ -49,8 +49,8 @@ struct annotation {
 #endif
 };
 
-/* Whether valgrind watches: releases from 3.25 on end a program that has many
- * guard regions, all of them one that has 30,000 mappings. */
+/* Whether valgrind watches: its 3.27 ends a program that has many guard
+ * regions, all releases one that has 30,000 mappings. */
 static inline bool annotate_watched(void)
 {
 #if defined(GROVE_VALGRIND)

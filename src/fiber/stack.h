@@ -142,7 +142,8 @@ GROVE_HOST_API void stack_each(const struct stack_pool *pool,
 
 /* How guards are made: regions where the kernel has them (Linux 6.13),
  * otherwise mprotect, which is bounded by vm.max_map_count.
- * GROVE_GUARD=mprotect in the environment chooses the latter. */
+ * GROVE_GUARD=mprotect in the environment chooses the latter. Under valgrind it
+ * is mprotect for the first 8,000, and nothing for those after them. */
 GROVE_HOST_API enum stack_guard stack_guard_mode(void);
 
 static inline size_t stack_size(const struct stack *stack)

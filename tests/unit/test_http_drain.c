@@ -1,27 +1,7 @@
 /* A server of HTTP stops: who is idle ends, who has asked is answered. */
-#include "fiber_calls.h"
-#include "http_served.h"
-#include "servers.h"
+#include "http_gate.h"
 
-#define A "Host: a\r\n\r\n"
-#define ASKED "GET / HTTP/1.1\r\n" A
-#define KEPT "HTTP/1.1 200 OK\r\n" DATE "Content-Length: 2\r\n\r\nok"
-#define LAST \
-    "HTTP/1.1 200 OK\r\n" DATE \
-    "Content-Length: 2\r\nConnection: close\r\n\r\nok"
-
-static grove_event gate;
-static _Atomic int waiting; /* handlers, at the gate */
-
-/* What is asked for by POST waits at the gate. */
-static void answer(grove_http *h)
-{
-    waiting++;
-    if (grove_http_equal(grove_http_received(h)->method, "POST"))
-        grove_event_wait(&gate);
-    waiting--;
-    grove_http_respond(h, 200, NULL, 0, "ok", 2);
-}
+#define ASKED "GET / HTTP/1.1\r\n" FOR_A
 
 static _Atomic int results[2]; /* connections that ended properly, others */
 
@@ -30,11 +10,6 @@ static void serve(grove_connection *c)
 {
     static const grove_http_attr attr = {.idle_timeout = 10 * HANG};
     results[grove_http_serve(c, &attr, answer, NULL) < 0]++;
-}
-
-static ssize_t make_stop(struct call *c)
-{
-    return grove_server_stop_until(c->more, grove_now() + 3 * HANG);
 }
 
 /* A client of the server's. */
@@ -69,8 +44,8 @@ static void requests_are_answered_and_nothing_is_waited_for(void **state)
         ask_for(&s[i], ASKED);
         hear(&s[i], KEPT);
     }
-    ask_for(&s[BUSY], "POST / HTTP/1.1\r\n" A);
-    ask_for(&s[TWICE], "POST / HTTP/1.1\r\n" A ASKED);
+    ask_for(&s[BUSY], "POST / HTTP/1.1\r\n" FOR_A);
+    ask_for(&s[TWICE], "POST / HTTP/1.1\r\n" FOR_A ASKED);
     while (waiting < 2)
         grove_yield();
     /* By the system's call: nobody runs meanwhile. */
@@ -99,7 +74,7 @@ static void a_handler_may_be_killed(void **state)
 {
     grove_server *server = start(1);
     struct served s = client_of(server);
-    ask_for(&s, "POST / HTTP/1.1\r\n" A);
+    ask_for(&s, "POST / HTTP/1.1\r\n" FOR_A);
     while (waiting < 1)
         grove_yield();
     assert_int_equal(grove_server_stop_until(server, 0), 1);

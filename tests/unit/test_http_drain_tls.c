@@ -1,40 +1,14 @@
 /* A server of HTTP over TLS stops: what has come is answered, wherever it is.
  */
-#include "fiber_calls.h"
-#include "http_served.h"
-#include "servers.h"
+#include "http_gate.h"
 #include "tls_links.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
-#define A "Host: a\r\n\r\n"
-#define KEPT "HTTP/1.1 200 OK\r\n" DATE "Content-Length: 2\r\n\r\nok"
-#define LAST \
-    "HTTP/1.1 200 OK\r\n" DATE \
-    "Content-Length: 2\r\nConnection: close\r\n\r\nok"
-
-static grove_event gate;
-static int waiting; /* handlers, at the gate */
-
-/* What is asked for by POST waits at the gate. */
-static void answer(grove_http *h)
-{
-    waiting++;
-    if (grove_http_equal(grove_http_received(h)->method, "POST"))
-        grove_event_wait(&gate);
-    waiting--;
-    grove_http_respond(h, 200, NULL, 0, "ok", 2);
-}
-
 static void serve(grove_connection *c)
 {
     grove_http_serve(c, NULL, answer, NULL);
-}
-
-static ssize_t make_stop(struct call *c)
-{
-    return grove_server_stop_until(c->more, grove_now() + 3 * HANG);
 }
 
 /* In a record of its own. */
@@ -76,10 +50,10 @@ static void a_request_in_another_record_is_answered(void **state)
     assert_int_equal(
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)), 0);
     assert_int_equal(grove_tls_new(&tls, client, fd, "a.test"), 0);
-    ask_by(tls, "GET / HTTP/1.1\r\n" A);
+    ask_by(tls, "GET / HTTP/1.1\r\n" FOR_A);
     hear_by(tls, KEPT);
-    ask_by(tls, "POST / HTTP/1.1\r\n" A); /* nobody runs in between */
-    ask_by(tls, "GET / HTTP/1.1\r\n" A);
+    ask_by(tls, "POST / HTTP/1.1\r\n" FOR_A); /* nobody runs in between */
+    ask_by(tls, "GET / HTTP/1.1\r\n" FOR_A);
     while (waiting < 1)
         grove_yield();
     struct call c = {.make = make_stop, .name = "stop", .more = server};
