@@ -198,7 +198,7 @@ class Group(GroupMappingMixin, GroupBase):
                 if not block:
                     break
                 joinall(list(self.greenlets))
-                if self.greenlets:
+                if self.greenlets and self.greenlets <= self.dying:
                     sleep(0)  # the links that take them out are due
         except Timeout as error:
             if error is not timer:

@@ -188,6 +188,10 @@ class Program:
         self.new_result = event.AsyncResult
         #: How many wait for the end of each task.
         self.awaited = Counter()
+        #: Semaphores of which somebody took what was released for who waits.
+        self.overtaken = [0, 0, 0]
+        #: Events that were cleared before those it had been set for went on.
+        self.cleared = Counter()
 
     def run(self) -> list[Any]:
         import gevent
@@ -325,7 +329,7 @@ class Program:
         g = self.other(other)
         if g is None:
             return None
-        if other % 2 and self.awaited[other]:
+        if other % 2 and (self.awaited[other] or any(g in p for p in self.pools)):
             self.note("known", "unlink_all")
         return g.unlink_all() if other % 2 else g.unlink(self.note)
 
@@ -399,6 +403,11 @@ class Program:
 
     def do_event(self, task: int, kind: str, which: int, timeout: float | None) -> Any:
         event = self.events[which]
+        if kind in ("wait", "link") and self.cleared[which] and not event.is_set():
+            self.note("known", "cleared")
+        if kind == "clear" and event.linkcount():
+            self.cleared[which] += 1
+            self.hub.loop.run_callback(self.cleared.subtract, [which])
         if kind == "wait":
             return event.wait(self.seconds(timeout))
         if kind == "link":
@@ -454,6 +463,10 @@ class Program:
     ) -> Any:
         semaphore = self.semaphores[which]
         lock = which == 2
+        if kind in ("acquire", "try", "with") and not lock and semaphore.linkcount():
+            self.overtaken[which] |= semaphore.counter > 0
+        if kind == "release" and self.overtaken[which]:
+            self.note("known", "overtaken")
         if kind == "acquire":
             return semaphore.acquire(timeout=self.seconds(timeout))
         if kind == "try":
@@ -461,6 +474,8 @@ class Program:
         if kind == "with":
             with semaphore:
                 self.step(task, "with", ("sleep0",))
+                if self.overtaken[which]:
+                    self.note("known", "overtaken")
             return None
         if kind == "release":
             return semaphore.release()

@@ -121,3 +121,13 @@ def test_result_as_a_link():
     with pytest.raises(grove.Timeout) as caught:
         bad.get()
     assert caught.value is greenlet.exception
+
+
+def test_wait_returns_the_value_there_was_though_others_set_another_meanwhile():
+    result = AsyncResult()
+    result.rawlink(lambda source: None)  # which is due before wait() returns
+    first = grove.spawn(result.set, "first")
+    waiter = grove.spawn(result.wait)
+    second = grove.spawn(result.set, "second")
+    grove.joinall([first, second])
+    assert waiter.get() == "first" and result.get() == "second"

@@ -515,3 +515,20 @@ def test_a_pool_is_given_up_by_waiters_in_order():
     while len(order) < 5:
         grove.sleep(0)
     assert order == [0, 1, 2, 3, 4]
+
+
+def test_kill_reaches_those_that_are_added_when_others_end():
+    pool = Pool(2)
+    begun = []
+
+    def begin(n):
+        begun.append(n)
+        if n == 1:
+            grove.sleep(0)
+
+    consumer = grove.spawn(lambda: list(pool.imap(begin, range(4))))
+    while len(begun) < 2:
+        grove.sleep(0)
+    pool.kill()
+    consumer.join()
+    assert begun == [0, 1]

@@ -312,3 +312,40 @@ def test_a_timeout_that_was_not_needed_is_cancelled():
     grove.spawn(q.put, 1)
     assert q.get(timeout=timeout) == 1 and not timeout.pending
     grove.sleep(0.002)
+
+
+def test_timers_of_no_time_are_due_in_the_order_they_were_started():
+    order = []
+
+    def waits():
+        grove.event.Event().wait(0)
+        order.append("waits")
+
+    def timed():
+        grove.sleep(0)
+        with grove.Timeout(0, False):
+            grove.sleep(60)
+        order.append("timed")
+
+    def later():
+        order.append("later")
+
+    def starts():
+        grove.sleep(0)
+        grove.sleep(0)
+        grove.spawn_later(0, later).join()
+
+    grove.joinall([grove.spawn(each) for each in (waits, timed, starts)])
+    assert order == ["waits", "timed", "later"]
+
+
+def test_a_timeout_that_came_first_counts_though_it_has_ended_meanwhile():
+    def ends_late():
+        grove.event.Event().wait(0)
+        return "late"
+
+    ending = grove.spawn(ends_late)
+    waiting = grove.spawn(ending.get, timeout=0)
+    with pytest.raises(grove.Timeout):
+        waiting.get()
+    assert ending.get() == "late"

@@ -21,10 +21,11 @@ static struct grove_fiber *joiner_goes_on(struct green_node *node)
     return container_of(node, struct joiner, node)->fiber;
 }
 
-int green_join(struct py_thread *t, Greenlet *g, int64_t deadline)
+enum core_wait_result green_join(struct py_thread *t, Greenlet *g,
+                                 int64_t deadline)
 {
     if (green_ready(g))
-        return 0;
+        return CORE_WOKEN;
     struct joiner joiner = {.node = {.fired = joiner_goes_on},
                             .fiber = t->hub->current};
     Py_INCREF(g);
@@ -37,33 +38,25 @@ int green_join(struct py_thread *t, Greenlet *g, int64_t deadline)
     assert((r == CORE_FAILED) == (PyErr_Occurred() != NULL));
     green_node_remove(g, &joiner.node);
     Py_DECREF(g);
-    return r == CORE_FAILED ? -1 : 0;
+    return r;
 }
 
-int green_settle(Greenlet *g, PyObject *timeout, int r)
-{
-    enum core_wait_result came = r < 0            ? CORE_FAILED
-                                 : green_ready(g) ? CORE_WOKEN
-                                                  : CORE_TIMED_OUT;
-    return timeout_settle(timeout, came) == CORE_FAILED ? -1 : 0;
-}
-
-/* green_join for Python: not on another thread, and not of oneself for ever. */
-static int join_checked(Greenlet *g, PyObject *timeout)
+/* green_join for Python: not on another thread, and not of oneself for ever. A
+ * deadline that came first counts, though g has ended by now. */
+static enum core_wait_result join_checked(Greenlet *g, PyObject *timeout)
 {
     struct py_thread *t = green_state(g)->thread;
     int64_t deadline;
     if (green_ready(g))
-        return 0;
+        return CORE_WOKEN;
     if (hub_object_check_thread(t) < 0 ||
         timeout_deadline(timeout, &deadline) < 0)
-        return -1;
+        return CORE_FAILED;
     if (unlikely(t->current == green_base(g) && timeout == Py_None)) {
         hub_object_set_loop_exit(t);
-        return -1;
+        return CORE_FAILED;
     }
-    int r = green_join(t, g, deadline);
-    return green_settle(g, timeout, r);
+    return timeout_settle(timeout, green_join(t, g, deadline));
 }
 
 static PyObject *green_join_method(PyObject *self, PyObject *const *args,
@@ -72,7 +65,7 @@ static PyObject *green_join_method(PyObject *self, PyObject *const *args,
     static const char *const keywords[] = {"timeout", NULL};
     PyObject *timeout = Py_None;
     if (arguments("join", args, n, names, keywords, 0, &timeout) < 0 ||
-        join_checked((Greenlet *)self, timeout) < 0)
+        join_checked((Greenlet *)self, timeout) == CORE_FAILED)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -97,13 +90,15 @@ static PyObject *green_get(PyObject *self, PyObject *const *args, Py_ssize_t n,
     Greenlet *g = (Greenlet *)self;
     if (!green_ready(g)) {
         int block = PyObject_IsTrue(given[0]);
-        if (block < 0 || (block && join_checked(g, given[1]) < 0))
-            return NULL;
-        if (!green_ready(g)) {
+        enum core_wait_result r = block < 0    ? CORE_FAILED
+                                  : block == 0 ? CORE_TIMED_OUT
+                                               : join_checked(g, given[1]);
+        if (r == CORE_TIMED_OUT)
             timeout_raise(block ? given[1] : NULL);
+        if (r != CORE_WOKEN)
             return NULL;
-        }
     }
+    assert(green_ready(g));
     if (g->exception)
         return green_raise(g);
     return Py_NewRef(g->value ? g->value : Py_None);
@@ -319,20 +314,21 @@ static int kill_greenlet(Greenlet *g, PyObject *spec, int block,
     if (!exception)
         return -1;
     bool mine = thread_self() == t;
-    int r = 0;
+    enum core_wait_result r = CORE_WOKEN;
     if (!mine || !green_kill_unstarted(g, exception)) {
         bool waits = block && mine && (PyObject *)t->current != t->hub_object;
         struct green_killer killer = {.fiber = t->hub->current};
-        r = green_throw_later(green_base(g), exception, waits ? &killer : NULL);
-        if (r == 0 && waits)
-            r = green_await_throw(t, &killer, deadline);
-        if (r == 0 && block && mine)
+        if (green_throw_later(green_base(g), exception,
+                              waits ? &killer : NULL) < 0 ||
+            (waits && green_await_throw(t, &killer, deadline) < 0))
+            r = CORE_FAILED;
+        if (r == CORE_WOKEN && block && mine)
             r = green_join(t, g, deadline);
         if (block && mine)
-            r = green_settle(g, timeout, r);
+            r = timeout_settle(timeout, r);
     }
     Py_DECREF(exception);
-    return r;
+    return r == CORE_FAILED ? -1 : 0;
 }
 
 static PyObject *green_kill_method(PyObject *self, PyObject *const *args,

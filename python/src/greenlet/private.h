@@ -192,8 +192,10 @@ void green_link_gone(Greenlet *g, Py_ssize_t at);
 /* Raise what ended g, which failed. Returns NULL. */
 PyObject *green_raise(Greenlet *g);
 
-/* Wait for g's end until deadline. -1 with an exception, else 0. */
-int green_join(struct py_thread *t, Greenlet *g, int64_t deadline);
+/* Wait for g's end until deadline: which of them came first, or CORE_FAILED
+ * with an exception. */
+enum core_wait_result green_join(struct py_thread *t, Greenlet *g,
+                                 int64_t deadline);
 
 /* An instance for the exception argument of kill and throw: a class, an
  * instance or a tuple (type, value, tb). NULL with TypeError. */
@@ -202,10 +204,6 @@ PyObject *green_exception(PyObject *spec);
 /* The same; where spec is none, the TypeError is what kills. NULL with another
  * exception. */
 PyObject *green_kill_exception(PyObject *spec);
-
-/* What a wait for g with the argument timeout has come to: r, 0 or -1 with an
- * exception, as timeout_settle has it. */
-int green_settle(Greenlet *g, PyObject *timeout, int r);
 
 /* Who waits until what it has asked for was thrown, the last of several. On its
  * stack. */

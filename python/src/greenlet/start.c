@@ -139,7 +139,7 @@ static int start_later(Greenlet *g, PyObject *seconds)
     Py_INCREF(g);
     g->delay = delay;
     g->begun = true;
-    timer_add(&t->hub->timers, &delay->timer, deadline);
+    timer_add(&t->hub->timers, &delay->timer, deadline_in_order(deadline));
     return spawn_callbacks ? call_spawn_callbacks(g) : 0;
 }
 

@@ -139,6 +139,10 @@ int core_after_wait(struct py_thread *t);
 /* Let those who are due run first. -1 with an exception. */
 int wait_turn(struct py_thread *t);
 
+/* A deadline as that of a timer: one that has passed, 0, comes behind those
+ * that are due already. */
+int64_t deadline_in_order(int64_t deadline);
+
 /* core_wait, but a deadline that has passed still lets all run who are due, as
  * any timer does. */
 enum core_wait_result wait_until(struct py_thread *t, int64_t deadline,

@@ -134,14 +134,18 @@ int wait_turn(struct py_thread *t)
     return core_after_wait(t);
 }
 
+int64_t deadline_in_order(int64_t deadline)
+{
+    assert(deadline >= 0);
+    return deadline == 0 ? hub_clock() : deadline;
+}
+
 enum core_wait_result wait_until(struct py_thread *t, int64_t deadline,
                                  const char *what)
 {
     if (core_before_wait(t) < 0)
         return CORE_FAILED;
-    if (deadline == 0) /* behind the timers that are due already */
-        deadline = hub_clock();
-    int r = hub_wait_looking(t->hub, deadline, what);
+    int r = hub_wait_looking(t->hub, deadline_in_order(deadline), what);
     resumed(t);
     return result_of(t, r, NULL);
 }

@@ -237,12 +237,14 @@ static PyObject *result_wait(PyObject *self, PyObject *const *args,
     if (arguments("wait", args, n, names, keywords, 0, &timeout) < 0)
         return NULL;
     if (is_ready((AsyncResult *)self)) {
+        PyObject *value = get_value(self, NULL); /* others may set another */
         if (linkable_object_wait_turn((Linkable *)self) < 0)
-            return NULL;
-    } else if (linkable_object_wait((Linkable *)self, timeout,
-                                    "AsyncResult.wait") == CORE_FAILED) {
-        return NULL;
+            Py_CLEAR(value);
+        return value;
     }
+    if (linkable_object_wait((Linkable *)self, timeout, "AsyncResult.wait") ==
+        CORE_FAILED)
+        return NULL;
     return get_value(self, NULL);
 }
 

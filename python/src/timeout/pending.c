@@ -175,7 +175,7 @@ int timeout_start(Timeout *self)
     assert(!timeout_pending(self) && t->current->green->thread == t);
     self->target = (PyGreenlet *)Py_NewRef((PyObject *)t->current);
     Py_INCREF(self);
-    timer_add(&t->hub->timers, &self->timer, deadline);
+    timer_add(&t->hub->timers, &self->timer, deadline_in_order(deadline));
     t->hub->unref += !self->ref;
     return 0;
 }
