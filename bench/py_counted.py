@@ -1,6 +1,6 @@
 """Work whose instructions tests/e2e/test_counts.py counts.
 
-py_counted.py switch | spawn | queue | channel | pool COUNT
+py_counted.py switch | spawn | queue | channel | pool | socket COUNT
 """
 
 import sys
@@ -74,7 +74,17 @@ def pool(count: int) -> None:
     greenlets.join()
 
 
-KINDS = {f.__name__: f for f in (switch, spawn, queue, channel, pool)}
+def socket(count: int) -> None:
+    """So many messages sent, and each received at once."""
+    from gevent.socket import socketpair
+
+    there, here = socketpair()
+    for _ in repeat(None, count):
+        there.send(b"x")
+        here.recv(64)
+
+
+KINDS = {f.__name__: f for f in (switch, spawn, queue, channel, pool, socket)}
 
 if __name__ == "__main__":
     KINDS[sys.argv[1]](int(sys.argv[2]))

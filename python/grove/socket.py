@@ -65,7 +65,7 @@ _IN_PROGRESS = (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK)
 cancel_wait_ex = OSError(errno.EBADF, "File descriptor was closed in another greenlet")
 
 #: Stands for a socket's own time-out where None would mean never.
-timeout_default = object()
+timeout_default = _core.timeout_default
 
 
 def wait(
@@ -149,17 +149,6 @@ def getnameinfo(sockaddr: tuple, flags: int) -> tuple:
     return get_hub().resolver.getnameinfo(sockaddr, flags)
 
 
-def _resolved(sock: _socket.socket, address: Any) -> Any:
-    """address with its host as a number, looked up if it is a name."""
-    if sock.family not in (_socket.AF_INET, _socket.AF_INET6):
-        return address
-    if not isinstance(address, tuple) or not address or _is_numeric(address[0]):
-        return address
-    found = getaddrinfo(address[0], None, sock.family, sock.type, sock.proto)
-    # The port, flow label and scope are checked by whoever uses them.
-    return (found[0][4][0], *address[1:])
-
-
 def _regular_size(file: Any) -> int:
     """The size of a regular file; _GiveupOnSendfile for others."""
     try:
@@ -240,7 +229,7 @@ class _RawSocket(_socket.socket):
         finish(self)
 
 
-class socket:
+class socket(_core.SocketBase):
     """A socket whose waits let other greenlets run.
 
     The constructor's arguments, methods and errors are those of the standard
@@ -248,7 +237,7 @@ class socket:
     OSError EBADF.
     """
 
-    __slots__ = ("_sock", "timeout", "_io_refs", "_closed", "_known", "__weakref__")
+    __slots__ = ("_io_refs", "_closed", "_known", "__weakref__")
 
     def __init__(
         self,
@@ -392,16 +381,22 @@ class socket:
         """As the standard class's."""
         self._sock.listen(*backlog)
 
-    def _accept(self) -> tuple[int, Any]:
-        """The next connection's descriptor and address."""
-        sock = self._sock
-        return _core.socket_retry(sock.fileno(), _READ, self.timeout, sock._accept)
-
     def accept(self) -> tuple["socket", Any]:
         """Wait for a connection; its socket and the peer's address."""
         fd, address = self._accept()
         sock = self._sock
         return socket(sock.family, sock.type, sock.proto, fd), address
+
+    def _resolved(self, address: Any) -> Any:
+        """address with its host as a number, looked up if it is a name."""
+        sock = self._sock
+        if sock.family not in (_socket.AF_INET, _socket.AF_INET6):
+            return address
+        if not isinstance(address, tuple) or not address or _is_numeric(address[0]):
+            return address
+        found = getaddrinfo(address[0], None, sock.family, sock.type, sock.proto)
+        # The port, flow label and scope are checked by whoever uses them.
+        return (found[0][4][0], *address[1:])
 
     def _connect(self, address: Any) -> int:
         """Connect and wait until that is done; 0 or the error's number."""
@@ -409,7 +404,7 @@ class socket:
         timeout = self.timeout
         if timeout == 0.0:
             return sock.connect_ex(address)
-        address = _resolved(sock, address)
+        address = self._resolved(address)
         error = sock.connect_ex(address)
         if error == errno.EAGAIN and sock.family == _stdlib.AF_UNIX:
             return self._connect_when_room(address)
@@ -493,95 +488,7 @@ class socket:
         copy.timeout = self.timeout
         return copy
 
-    # Receiving.
-
-    def recv(self, bufsize: int, flags: int = 0) -> bytes:
-        """Up to bufsize bytes; b"" at the end of the stream."""
-        return _core.socket_recv(self._sock.fileno(), bufsize, flags, self.timeout)
-
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        """Up to nbytes (0: as many as fit) into buffer; how many."""
-        return _core.socket_recv_into(
-            self._sock.fileno(), buffer, nbytes or 0, flags, self.timeout
-        )
-
-    def _patience(self, flags: Any) -> float | None:
-        """The time-out of a call with these flags.
-
-        With a time-out MSG_DONTWAIT changes nothing, as with the standard
-        sockets, which poll before they call.
-        """
-        if self.timeout is None and isinstance(flags, int) and flags & MSG_DONTWAIT:
-            return 0.0
-        return self.timeout
-
-    def _reading(self, flags: int, method: Callable, *args: Any) -> Any:
-        return _core.socket_retry(
-            self._sock.fileno(), _READ, self._patience(flags), method, *args, flags
-        )
-
-    def _writing(self, flags: int, method: Callable, *args: Any) -> Any:
-        return _core.socket_retry(
-            self._sock.fileno(), _WRITE, self._patience(flags), method, *args
-        )
-
-    def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
-        """As the standard class's."""
-        data, address = self._reading(flags, self._sock.recvfrom, bufsize)
-        if len(data) > bufsize:
-            # MSG_TRUNC: so long it was, and what did not fit is not known.
-            data = data[:bufsize].ljust(len(data), b"\0")
-        return data, address
-
-    def recvfrom_into(
-        self, buffer: Any, nbytes: int = 0, flags: int = 0
-    ) -> tuple[int, Any]:
-        """As the standard class's."""
-        return self._reading(flags, self._sock.recvfrom_into, buffer, nbytes)
-
-    def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0) -> tuple:
-        """As the standard class's."""
-        return self._reading(flags, self._sock.recvmsg, bufsize, ancbufsize)
-
-    def recvmsg_into(self, buffers: Any, ancbufsize: int = 0, flags: int = 0) -> tuple:
-        """As the standard class's."""
-        # Read again and again, so it must not be an iterator.
-        return self._reading(
-            flags, self._sock.recvmsg_into, list(buffers), ancbufsize
-        )
-
-    # Sending.
-
-    def send(self, data: Any, flags: int = 0, timeout: Any = timeout_default) -> int:
-        """Send some of data; how many bytes.
-
-        Args:
-            timeout: seconds, None or 0, instead of the socket's own.
-        """
-        if timeout is timeout_default:
-            timeout = self.timeout
-        return _core.socket_send(self._sock.fileno(), data, flags, timeout)
-
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        """Send all of data, within the time-out."""
-        _core.socket_sendall(self._sock.fileno(), data, flags, self.timeout)
-
-    def sendto(self, data: Any, *flags_and_address: Any) -> int:
-        """sendto(data, [flags,] address), as the standard class's."""
-        flags = 0
-        if len(flags_and_address) in (1, 2):
-            *given, address = flags_and_address
-            flags_and_address = (*given, _resolved(self._sock, address))
-            flags = given[0] if given else 0
-        return self._writing(flags, self._sock.sendto, data, *flags_and_address)
-
-    def sendmsg(
-        self, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None
-    ) -> int:
-        """As the standard class's."""
-        return self._writing(
-            flags, self._sock.sendmsg, list(buffers), list(ancdata), flags, address
-        )
+    # Sending; what else sends, and what receives, is the base's.
 
     def sendmsg_afalg(self, *args: Any, **kwargs: Any) -> int:
         """As the standard class's."""

@@ -31,6 +31,7 @@ IN_PYTHON = {
     "queue": 1400,
     "channel": 1800,
     "pool": 4366,
+    "socket": 1877,
 }
 
 
@@ -129,6 +130,22 @@ def test_an_echoed_request_takes_two_system_calls():
         pytest.skip("system calls are counted by strace: apt-get install strace")
     printed = subprocess.check_output([BENCH / "echo", "100", "strace"], text=True)
     assert float(printed.split()[1]) <= 2.05
+
+
+def test_a_call_on_a_ready_socket_is_one_system_call(
+    in_python: dict[str, str], tmp_path: Path
+):
+    """py_counted.py sends and receives by turns, so often."""
+    if not shutil.which("strace"):
+        pytest.skip("system calls are counted by strace: apt-get install strace")
+
+    def count(times: int) -> int:
+        log = tmp_path / str(times)
+        command = [PYTHON, PY_COUNTED, "socket", str(times)]
+        reported(["strace", "-f", "-o", log, *command], **in_python)
+        return len(log.read_text().splitlines())
+
+    assert growth(count, 100, 2_100) == pytest.approx(2, abs=0.01)
 
 
 def available_memory() -> int:

@@ -4,7 +4,7 @@
  *
  *   arguments.c   arguments of functions called with METH_FASTCALL, and the
  *                 argument that all waits take, seconds
- *   types.c       types of the module
+ *   types.c       types of the module, names of attributes
  */
 #ifndef GROVE_PYTHON_BASE_H
 #define GROVE_PYTHON_BASE_H
@@ -94,6 +94,15 @@ int module_add_type(PyObject *module, PyTypeObject *type);
 /* Adds methods to a type that is ready: those that another file, or another
  * room, has for it. methods ends in {NULL}. */
 int type_add_methods(PyTypeObject *type, PyMethodDef *methods);
+
+/* A name that attributes are looked up by: where it is kept, and its text. */
+struct interned {
+    PyObject **where;
+    const char *text;
+};
+
+/* Makes the names, for good, up to {NULL}. 0, or -1 with an exception. */
+int intern(const struct interned *names);
 
 /* The name of a type without its module. */
 static inline const char *type_name(PyTypeObject *type)

@@ -1,5 +1,6 @@
 /*
- * Types, as the rooms add them to the module and to each other's.
+ * Types, as the rooms add them to the module and to each other's, and names of
+ * attributes.
  */
 #include "base/base.h"
 
@@ -22,5 +23,15 @@ int type_add_methods(PyTypeObject *type, PyMethodDef *methods)
             return -1;
     }
     PyType_Modified(type);
+    return 0;
+}
+
+int intern(const struct interned *names)
+{
+    for (; names->where; names++) {
+        assert(!*names->where);
+        if (!(*names->where = PyUnicode_InternFromString(names->text)))
+            return -1;
+    }
     return 0;
 }

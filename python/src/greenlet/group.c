@@ -355,26 +355,19 @@ static PyMethodDef functions[] = {{"_set_pool_full", set_pool_full, METH_O,
                                    "The exception that a full Pool raises."},
                                   {NULL}};
 
-static int intern_names(void)
-{
-    const struct {
-        PyObject **where;
-        const char *name;
-    } all[] = {
-        {&str_add, "add"},           {&str_start, "start"},
-        {&str_acquire, "acquire"},   {&str_release, "release"},
-        {&str__discard, "_discard"}, {&str_greenlet_class, "greenlet_class"},
-    };
-    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
-        if (!(*all[i].where = PyUnicode_InternFromString(all[i].name)))
-            return -1;
-    }
-    return 0;
-}
+static const struct interned interned[] = {
+    {&str_add, "add"},
+    {&str_start, "start"},
+    {&str_acquire, "acquire"},
+    {&str_release, "release"},
+    {&str__discard, "_discard"},
+    {&str_greenlet_class, "greenlet_class"},
+    {NULL, NULL},
+};
 
 int group_init(PyObject *module)
 {
-    if (intern_names() < 0 || module_add_type(module, &GroupBase_Type) < 0 ||
+    if (intern(interned) < 0 || module_add_type(module, &GroupBase_Type) < 0 ||
         module_add_type(module, &PoolBase_Type) < 0 ||
         group_members_init(&GroupBase_Type) < 0)
         return -1;

@@ -5,7 +5,7 @@
 
 int sockets_init(PyObject *module)
 {
-    if (call_init(module) < 0 || transfer_init(module) < 0)
+    if (call_init(module) < 0 || socket_init(module) < 0)
         return -1;
     if (descriptors_init(module) < 0 || files_init(module) < 0)
         return -1;

@@ -1,6 +1,7 @@
 /*
  * One call on a descriptor, as it begins, waits and ends: what every function
- * of this room goes through. call.c.
+ * of this room goes through (call.c). And the socket, whose methods are such
+ * calls (socket.c).
  */
 #ifndef GROVE_PYTHON_SOCKETS_PRIVATE_H
 #define GROVE_PYTHON_SOCKETS_PRIVATE_H
@@ -110,13 +111,45 @@ static inline void unreferenced_forget(int fd)
         unreferenced_forget_slow(fd);
 }
 
+/* *call, begun for no descriptor in particular, is for fd. */
+static inline void call_is_for(struct call *call, int fd)
+{
+    assert(call->fd == -1);
+    call->fd = fd;
+    call->unref = unreferenced(fd);
+}
+
+/* ---- the socket: socket.c ---------------------------------------------------- */
+
+/* The compiled part of grove.socket.socket. NULL: not set yet, or deleted. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *sock;    /* the wrapped _socket.socket */
+    PyObject *timeout; /* seconds; None: never; 0: it is not to wait */
+} Socket;
+
+/* Stands for a socket's own time-out where None would mean never. */
+extern PyObject *socket_timeout_default;
+
+/* Its descriptor, -1 when it is closed; -1 with an exception. */
+int socket_fd(const Socket *s);
+
+/* A call on the socket begins, with its time-out or the one given. The
+ * descriptor is the one that it has after others have had their turn. 0, or -1
+ * with an exception. */
+int socket_begin(struct call *call, const Socket *s, PyObject *timeout);
+
 /* ---- parts of sockets_init: each adds its names; 0 or -1 -------------------- */
 
 int call_init(PyObject *module);
-int transfer_init(PyObject *module);
+int socket_init(PyObject *module);
 int descriptors_init(PyObject *module);
 int unreferenced_init(PyObject *module);
 int files_init(PyObject *module);
 int names_init(PyObject *module);
+
+/* Parts of socket_init: each gives the type its methods. 0 or -1. */
+int transfer_init(PyTypeObject *type);
+int wrapped_init(PyObject *module, PyTypeObject *type);
 
 #endif

@@ -4,7 +4,9 @@
  * header.
  *
  *   call.c         a call on a descriptor: begun, waiting, ended
- *   transfer.c     receiving and sending
+ *   socket.c       what grove.socket.socket derives from
+ *   transfer.c     its methods that receive and send bytes
+ *   wrapped.c      those that go through the wrapped socket
  *   descriptors.c  waiting for anybody's descriptors
  *   files.c        reading and writing descriptors of every kind
  *   init.c         the room's part of the module

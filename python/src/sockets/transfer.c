@@ -1,12 +1,6 @@
 /*
- * The waiting part of sockets.
- *
- * The Python class grove.socket.socket wraps a non-blocking _socket.socket. It
- * calls the functions here with the descriptor and its time-out; they try the
- * system call first and park the greenlet while it would block. Calls whose
- * addresses or ancillary data _socket already knows how to build (accept,
- * recvfrom, sendmsg, ...) go through socket_retry, which does the same around a
- * method of the wrapped socket.
+ * The methods of sockets that receive and send bytes: they make the system call
+ * and park the greenlet while it would block.
  */
 #include "sockets/private.h"
 
@@ -75,30 +69,37 @@ static PyObject *recv_long(struct call *call, Py_ssize_t size, int flags)
     return bytes;
 }
 
-PyDoc_STRVAR(recv_doc, "socket_recv(fd, size, flags, timeout) -> bytes\n\n"
-                       "Up to size bytes; b'' at the end of the stream. 0 of\n"
-                       "them are there at once, and nothing is taken for it.");
-
-static PyObject *socket_recv(PyObject *module, PyObject *const *args,
-                             Py_ssize_t nargs)
+/* An argument that is an int, or 0 when it is not given. -1 with an exception.
+ */
+static int optional_int(PyObject *argument)
 {
-    if (nargs != 4) {
-        PyErr_SetString(PyExc_TypeError, "socket_recv takes 4 arguments");
+    return argument ? state_as_int(argument) : 0;
+}
+
+PyDoc_STRVAR(recv_doc,
+             "recv($self, /, bufsize, flags=0)\n--\n\n"
+             "Up to bufsize bytes; b\"\" at the end of the stream.\n\n"
+             "0 of them are there at once, and nothing is taken for it.");
+
+static PyObject *socket_recv(PyObject *self, PyObject *const *args,
+                             Py_ssize_t nargs, PyObject *names)
+{
+    static const char *const parameters[] = {"bufsize", "flags", NULL};
+    PyObject *given[2] = {NULL, NULL};
+    if (arguments("recv", args, nargs, names, parameters, 1, given) < 0)
         return NULL;
-    }
-    int fd = state_as_int(args[0]);
-    Py_ssize_t size = PyNumber_AsSsize_t(args[1], PyExc_OverflowError);
-    if (PyErr_Occurred())
+    Py_ssize_t size = PyNumber_AsSsize_t(given[0], PyExc_OverflowError);
+    if (size == -1 && PyErr_Occurred())
         return NULL;
-    int flags = state_as_int(args[2]);
-    if (PyErr_Occurred())
+    int flags = optional_int(given[1]);
+    if (flags == -1 && PyErr_Occurred())
         return NULL;
     if (size < 0) {
         PyErr_SetString(PyExc_ValueError, "negative buffersize in recv");
         return NULL;
     }
     struct call call;
-    if (call_begin(&call, fd, args[3]) < 0)
+    if (socket_begin(&call, (Socket *)self, socket_timeout_default) < 0)
         return NULL;
     if (size == 0) /* of a datagram, too, which stays */
         return PyBytes_FromStringAndSize(NULL, 0);
@@ -108,35 +109,60 @@ static PyObject *socket_recv(PyObject *module, PyObject *const *args,
                : recv_long(&call, size, flags);
 }
 
-PyDoc_STRVAR(recv_into_doc,
-             "socket_recv_into(fd, buffer, size, flags, timeout) -> int\n\n"
-             "Up to size bytes (0: as many as fit) into buffer; how many.");
-
-static PyObject *socket_recv_into(PyObject *module, PyObject *args)
+/* Up to size bytes, 0 for as many as fit, or -1 with an exception. */
+static Py_ssize_t receive_into(Socket *s, const Py_buffer *buffer,
+                               Py_ssize_t size, int flags)
 {
-    int fd, flags;
-    Py_buffer buffer;
-    Py_ssize_t size;
-    PyObject *timeout;
-    if (!PyArg_ParseTuple(args, "iw*niO:recv_into", &fd, &buffer, &size, &flags,
-                          &timeout))
-        return NULL;
-    PyObject *result = NULL;
-    struct call call;
     if (size < 0) {
         PyErr_SetString(PyExc_ValueError, "negative buffersize in recv_into");
-    } else if (size > buffer.len) {
+        return -1;
+    }
+    if (size > buffer->len) {
         PyErr_SetString(PyExc_ValueError,
                         "buffer too small for requested bytes");
-    } else if (call_begin(&call, fd, timeout) == 0) {
-        Py_ssize_t room = size ? size : buffer.len;
-        Py_ssize_t n =
-            room ? receive(&call, buffer.buf, (size_t)room, flags) : 0;
-        if (n >= 0)
-            result = PyLong_FromSsize_t(n);
+        return -1;
     }
+    struct call call;
+    if (socket_begin(&call, s, socket_timeout_default) < 0)
+        return -1;
+    Py_ssize_t room = size ? size : buffer->len;
+    return room ? receive(&call, buffer->buf, (size_t)room, flags) : 0;
+}
+
+/* The memory of object, to be written to; -1 with TypeError when it has none.
+ */
+static int writable(PyObject *object, Py_buffer *buffer)
+{
+    if (likely(PyObject_GetBuffer(object, buffer, PyBUF_WRITABLE) == 0))
+        return 0;
+    PyErr_Clear();
+    /* which says what it is */
+    return PyArg_Parse(object, "w*:recv_into", buffer) ? 0 : -1;
+}
+
+PyDoc_STRVAR(recv_into_doc,
+             "recv_into($self, /, buffer, nbytes=0, flags=0)\n--\n\n"
+             "Up to nbytes (0: as many as fit) into buffer; how many.");
+
+static PyObject *socket_recv_into(PyObject *self, PyObject *const *args,
+                                  Py_ssize_t nargs, PyObject *names)
+{
+    static const char *const parameters[] = {"buffer", "nbytes", "flags", NULL};
+    PyObject *given[3] = {NULL, NULL, NULL};
+    if (arguments("recv_into", args, nargs, names, parameters, 1, given) < 0)
+        return NULL;
+    Py_ssize_t size = 0;
+    if (given[1] && given[1] != Py_None)
+        size = PyNumber_AsSsize_t(given[1], PyExc_OverflowError);
+    if (size == -1 && PyErr_Occurred())
+        return NULL;
+    int flags = optional_int(given[2]);
+    Py_buffer buffer;
+    if ((flags == -1 && PyErr_Occurred()) || writable(given[0], &buffer) < 0)
+        return NULL;
+    Py_ssize_t n = receive_into((Socket *)self, &buffer, size, flags);
     PyBuffer_Release(&buffer);
-    return result;
+    return n < 0 ? NULL : PyLong_FromSsize_t(n);
 }
 
 /* ---- sending -------------------------------------------------------------- */
@@ -181,54 +207,59 @@ static Py_ssize_t send_all(struct call *call, const char *data, size_t size,
     return (Py_ssize_t)sent;
 }
 
-/* The arguments (fd, data, flags, timeout) are taken apart, and the call
- * begins, or -1 with an exception. */
-static int send_begin(struct call *call, PyObject *const *args,
-                      Py_ssize_t nargs, Py_buffer *data, int *flags)
+/* The arguments data, flags and timeout are taken apart, and the call begins;
+ * or -1 with an exception. */
+static int send_begin(struct call *call, PyObject *self, PyObject *const *given,
+                      PyObject *timeout, Py_buffer *data, int *flags)
 {
-    if (nargs != 4) {
-        PyErr_SetString(PyExc_TypeError, "send takes 4 arguments");
-        return -1;
-    }
-    int fd = state_as_int(args[0]);
-    if (fd == -1 && PyErr_Occurred())
-        return -1;
-    *flags = state_as_int(args[2]);
+    *flags = optional_int(given[1]);
     if ((*flags == -1 && PyErr_Occurred()) ||
-        PyObject_GetBuffer(args[1], data, PyBUF_SIMPLE) < 0)
+        PyObject_GetBuffer(given[0], data, PyBUF_SIMPLE) < 0)
         return -1;
-    if (call_begin(call, fd, args[3]) == 0)
+    if (socket_begin(call, (Socket *)self, timeout) == 0)
         return 0;
     PyBuffer_Release(data);
     return -1;
 }
 
-PyDoc_STRVAR(send_doc, "socket_send(fd, data, flags, timeout) -> int\n\n"
-                       "How many bytes of data were sent.");
+PyDoc_STRVAR(send_doc,
+             "send($self, /, data, flags=0, timeout=...)\n--\n\n"
+             "Send some of data; how many bytes.\n\n"
+             "Args:\n"
+             "    timeout: seconds, None or 0, instead of the socket's own.");
 
-static PyObject *socket_send(PyObject *module, PyObject *const *args,
-                             Py_ssize_t nargs)
+static PyObject *socket_send(PyObject *self, PyObject *const *args,
+                             Py_ssize_t nargs, PyObject *names)
 {
+    static const char *const parameters[] = {"data", "flags", "timeout", NULL};
+    PyObject *given[3] = {NULL, NULL, socket_timeout_default};
+    if (arguments("send", args, nargs, names, parameters, 1, given) < 0)
+        return NULL;
     int flags;
     Py_buffer data;
     struct call call;
-    if (send_begin(&call, args, nargs, &data, &flags) < 0)
+    if (send_begin(&call, self, given, given[2], &data, &flags) < 0)
         return NULL;
     Py_ssize_t n = send_some(&call, data.buf, (size_t)data.len, flags);
     PyBuffer_Release(&data);
     return n < 0 ? NULL : PyLong_FromSsize_t(n);
 }
 
-PyDoc_STRVAR(sendall_doc, "socket_sendall(fd, data, flags, timeout)\n\n"
-                          "Send all of data; the time-out is for the whole.");
+PyDoc_STRVAR(sendall_doc, "sendall($self, /, data, flags=0)\n--\n\n"
+                          "Send all of data, within the time-out.");
 
-static PyObject *socket_sendall(PyObject *module, PyObject *const *args,
-                                Py_ssize_t nargs)
+static PyObject *socket_sendall(PyObject *self, PyObject *const *args,
+                                Py_ssize_t nargs, PyObject *names)
 {
+    static const char *const parameters[] = {"data", "flags", NULL};
+    PyObject *given[2] = {NULL, NULL};
+    if (arguments("sendall", args, nargs, names, parameters, 1, given) < 0)
+        return NULL;
     int flags;
     Py_buffer data;
     struct call call;
-    if (send_begin(&call, args, nargs, &data, &flags) < 0)
+    if (send_begin(&call, self, given, socket_timeout_default, &data, &flags) <
+        0)
         return NULL;
     Py_ssize_t n = send_all(&call, data.buf, (size_t)data.len, flags);
     PyBuffer_Release(&data);
@@ -237,62 +268,21 @@ static PyObject *socket_sendall(PyObject *module, PyObject *const *args,
     Py_RETURN_NONE;
 }
 
-/* ---- through the wrapped socket ------------------------------------------- */
+/* ---- the type ---------------------------------------------------------------- */
 
-PyDoc_STRVAR(retry_doc,
-             "socket_retry(fd, direction, timeout, method, *args)\n\n"
-             "method(*args), again and again while it raises BlockingIOError,\n"
-             "waiting in between until fd is ready for direction (READ or\n"
-             "WRITE).");
+#define WITH_NAMES METH_FASTCALL | METH_KEYWORDS
 
-static PyObject *socket_retry(PyObject *module, PyObject *const *args,
-                              Py_ssize_t nargs)
-{
-    if (nargs < 4) {
-        PyErr_SetString(PyExc_TypeError, "socket_retry takes 4 arguments");
-        return NULL;
-    }
-    int fd = state_as_int(args[0]);
-    if (fd == -1 && PyErr_Occurred())
-        return NULL;
-    unsigned direction = (unsigned)PyLong_AsUnsignedLong(args[1]);
-    if (PyErr_Occurred())
-        return NULL;
-    struct call call;
-    if (call_begin(&call, fd, args[2]) < 0)
-        return NULL;
-    for (;;) {
-        PyObject *result =
-            PyObject_Vectorcall(args[3], args + 4, (size_t)nargs - 4, NULL);
-        if (result || !(call.blocking || call.in_hub) ||
-            !PyErr_ExceptionMatches(PyExc_BlockingIOError))
-            return result;
-        PyErr_Clear();
-        if (call_wait(&call, direction,
-                      direction == LOOP_READ ? "recv" : "send") < 0)
-            return NULL;
-    }
-}
-
-/* ---- the module ----------------------------------------------------------- */
-
-static PyMethodDef functions[] = {
-    {"socket_recv", (PyCFunction)(void (*)(void))socket_recv, METH_FASTCALL,
-     recv_doc},
-    {"socket_recv_into", socket_recv_into, METH_VARARGS, recv_into_doc},
-    {"socket_send", (PyCFunction)(void (*)(void))socket_send, METH_FASTCALL,
-     send_doc},
-    {"socket_sendall", (PyCFunction)(void (*)(void))socket_sendall,
-     METH_FASTCALL, sendall_doc},
-    {"socket_retry", (PyCFunction)(void (*)(void))socket_retry, METH_FASTCALL,
-     retry_doc},
+static PyMethodDef methods[] = {
+    {"recv", (PyCFunction)(void (*)(void))socket_recv, WITH_NAMES, recv_doc},
+    {"recv_into", (PyCFunction)(void (*)(void))socket_recv_into, WITH_NAMES,
+     recv_into_doc},
+    {"send", (PyCFunction)(void (*)(void))socket_send, WITH_NAMES, send_doc},
+    {"sendall", (PyCFunction)(void (*)(void))socket_sendall, WITH_NAMES,
+     sendall_doc},
     {NULL, NULL, 0, NULL},
 };
 
-int transfer_init(PyObject *module)
+int transfer_init(PyTypeObject *type)
 {
-    if (PyModule_AddIntConstant(module, "READ", LOOP_READ) < 0 ||
-        PyModule_AddIntConstant(module, "WRITE", LOOP_WRITE) < 0)
-        return -1;
-    return PyModule_AddFunctions(module, functions);
+    return type_add_methods(type, methods);
 }
