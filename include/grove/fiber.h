@@ -27,7 +27,17 @@ typedef struct grove_attr {
      * what the argument holds, and must not wait. NULL: nothing is to be done.
      */
     void (*drop)(void *arg);
+    /* It runs with thread-local storage of its own, as a thread does: errno,
+     * __thread and thread_local variables, what libraries keep for each thread,
+     * who owns a pthread mutex. Their destructors are called at its end. false:
+     * it shares its thread's. See grove_own_tls_refused. */
+    bool own_tls;
 } grove_attr;
+
+/* NULL, or why no fiber can have thread-local storage of its own here: the
+ * machine or its C library is not one where that is known how, a sanitizer is
+ * there, or there is no memory. Any thread. */
+GROVE_API const char *grove_own_tls_refused(void);
 
 /* Spawn a fiber that runs fn(arg) once the caller next parks or yields.
  * With out it gets a handle, to be given back by grove_release; without, the
@@ -37,7 +47,8 @@ GROVE_API int grove_spawn(grove_fiber **out, void *(*fn)(void *), void *arg);
 
 /* The same with attributes. Also -EINVAL for a stack size below
  * GROVE_STACK_MIN or above GROVE_STACK_MAX, a negative delay, or a size of
- * *attr that cannot be. After an error arg is still the caller's: drop is not
+ * *attr that cannot be, and -ENOTSUP where it wants own_tls and that is
+ * refused. After an error arg is still the caller's: drop is not
  * called.
  */
 GROVE_API int grove_spawn_with(grove_fiber **out, const grove_attr *attr,

@@ -10,6 +10,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "fiber/tls_block.h"
+
 typedef struct eh_globals *get_globals_fn(void);
 
 extern struct eh_globals *__cxa_get_globals(void) __attribute__((weak));
@@ -56,8 +58,9 @@ static get_globals_fn *find_get_globals(void)
 
 void fiber_thread_refresh(struct fiber_thread *t)
 {
-    assert(t->errno_location == &errno);
-    if (t->eh)
+    assert(t->errno_location == &errno || tls_block_current());
+    /* Where there are blocks it may be a stand-in. */
+    if (t->eh && (!tls_block_any || tls_block_current()))
         return;
     get_globals_fn *fn = find_get_globals();
     if (fn)

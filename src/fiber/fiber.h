@@ -12,6 +12,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "fiber/annotate.h"
@@ -27,16 +28,25 @@ struct eh_globals {
     uintptr_t uncaught; /* how many are thrown and not caught yet */
 };
 
+struct tls_block;
+
+/* Bits of fiber.special. */
+#define FIBER_EXCEPTIONS 1u /* eh is what the thread's globals must get */
+#define FIBER_OWN_TLS \
+    2u /* it runs with block (tls_block.h), not with its \
+          thread's own storage */
+
 struct fiber {
     struct stack stack; /* first: where it stands is where the stack begins */
     uint64_t id;        /* of its hub, from 1 on; never used again */
     char name[FIBER_NAME_SIZE];   /* for people; cut, and ended by a zero */
-    struct eh_globals eh;         /* see eh_saved */
+    struct eh_globals eh;         /* see FIBER_EXCEPTIONS */
+    struct tls_block *block;      /* see FIBER_OWN_TLS */
     struct annotation annotation; /* what the tools know it by */
     /* What every switch touches begins here, at the start of a cache line
      * (stack_pool_init's hot_offset), and goes on with the scheduler's words.
      */
-    unsigned eh_saved;      /* eh holds what the thread's globals must get */
+    unsigned special;       /* what a switch to it has to do besides */
     int saved_errno;        /* while it does not run */
     struct context context; /* while it does not run */
 };
@@ -44,10 +54,20 @@ struct fiber {
 /* What a switch needs of the thread it happens on. */
 struct fiber_thread {
     int *errno_location;   /* the thread's errno */
-    struct eh_globals *eh; /* NULL until a C++ runtime is seen */
+    struct eh_globals *eh; /* NULL until a C++ runtime is seen, or a fiber has a
+                              block; while one runs with it: not empty */
 #if FIBER_ANNOTATED
     struct fiber *previous; /* who was left by the last switch */
 #endif
+};
+
+/* What is known of a thread that has, or had, fibers with blocks of their own
+ * (tls_block.h); zero before. */
+struct tls_thread {
+    void *tp;              /* the thread's own thread pointer; NULL: none yet */
+    struct eh_globals *eh; /* what fiber_thread.eh is without a block */
+    struct eh_globals elsewhere; /* what it is with one */
+    struct eh_globals none;      /* what it is where there is no C++ runtime */
 };
 
 /* The annotations want to know, on arrival, who was left. */
@@ -87,7 +107,7 @@ static inline void fiber_make(struct fiber *f, uint64_t id,
     char *low = f->stack.base + 4096;
     assert(f->stack.live && low < (char *)f);
     f->saved_errno = 0;
-    f->eh_saved = 0;
+    f->special = 0;
     f->id = id;
     f->name[0] = '\0';
     annotate_birth(&f->annotation, low, f);
@@ -100,17 +120,27 @@ static inline void fiber_started(struct fiber_thread *t, struct fiber *f)
     fiber_arrives(t, f);
 }
 
-/* A parked catch block's globals go with the fiber. */
-static inline void fiber_swap_eh(struct fiber_thread *t, struct fiber *from,
-                                 struct fiber *to)
+/* What fiber_switch leaves to it: exceptions in flight go with the fiber, and
+ * so does a block (tls_block.c). */
+void fiber_switch_special(struct fiber_thread *t, struct fiber *from,
+                          struct fiber *to);
+
+/* While a fiber runs with a block, t->eh is never empty, so that one test tells
+ * the usual case: nothing is in flight, and neither has a block. */
+static inline void fiber_swap_special(struct fiber_thread *t,
+                                      struct fiber *from, struct fiber *to)
 {
-    struct eh_globals *eh = t->eh;
-    if (likely(!((uintptr_t)eh->caught | eh->uncaught) && !to->eh_saved))
-        return;
-    from->eh = *eh;
-    from->eh_saved = from->eh.caught || from->eh.uncaught;
-    *eh = to->eh_saved ? to->eh : (struct eh_globals){0};
-    to->eh_saved = 0;
+    const struct eh_globals *eh = t->eh;
+    if (unlikely((uintptr_t)eh->caught | eh->uncaught) || unlikely(to->special))
+        fiber_switch_special(t, from, to);
+}
+
+/* Whether t is the thread that is running, and its errno what saved_errno is
+ * for: that of a fiber with a block stays there. */
+static inline bool fiber_on_thread(const struct fiber_thread *t,
+                                   const struct fiber *f)
+{
+    return (f->special & FIBER_OWN_TLS) || t->errno_location == &errno;
 }
 
 /* Leave `from`, which is running, for `to`; returns when something switches
@@ -119,11 +149,11 @@ __attribute__((always_inline)) static inline void
 fiber_switch(struct fiber_thread *t, struct fiber *from, struct fiber *to)
 {
     int *e = t->errno_location;
-    assert(e == &errno && from != to); /* on the thread that owns both */
+    assert(fiber_on_thread(t, from) && from != to);
     from->saved_errno = *e;
     *e = to->saved_errno;
     if (unlikely(t->eh != NULL))
-        fiber_swap_eh(t, from, to);
+        fiber_swap_special(t, from, to);
     fiber_leaves(t, from);
     annotate_leave(&from->annotation, &to->annotation, 0);
     context_switch(&from->context, &to->context);
@@ -135,10 +165,10 @@ fiber_switch(struct fiber_thread *t, struct fiber *from, struct fiber *to)
 __attribute__((always_inline, noreturn)) static inline void
 fiber_leave(struct fiber_thread *t, struct fiber *from, struct fiber *to)
 {
-    assert(t->errno_location == &errno && from != to);
+    assert(fiber_on_thread(t, from) && from != to);
     *t->errno_location = to->saved_errno;
     if (unlikely(t->eh != NULL))
-        fiber_swap_eh(t, from, to);
+        fiber_swap_special(t, from, to);
     fiber_leaves(t, from);
     annotate_leave(&from->annotation, &to->annotation, 1);
     context_jump(&from->context, &to->context);

@@ -29,6 +29,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "fiber/tls_block.h"
+
 #ifndef AT_MINSIGSTKSZ
 #define AT_MINSIGSTKSZ 51
 #endif
@@ -150,6 +152,8 @@ static void on_fault(int signum, siginfo_t *info, void *context)
 
 static void install(void)
 {
+    tls_block_share(&watched);
+    tls_block_share(&hooks_of_thread);
     /* Known before ours can be called; its mask and flags hold for it still. */
     sigaction(SIGSEGV, NULL, &previous);
     struct sigaction action = {

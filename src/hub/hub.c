@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fiber/tls_block.h"
 #include "hub/clock.h"
 #include "hub/hub.h"
 #include "hub/links.h"
@@ -71,6 +72,7 @@ static void stay_loaded(void)
 static void once_a_process(void)
 {
     stay_loaded();
+    tls_block_share(&hub_of_thread);
     pthread_key_create(&thread_end, hub_destroy);
     hub_size = on_lines(sizeof(struct hub));
     for (size_t i = 0; hub_fixtures[i]; i++) {
@@ -122,7 +124,7 @@ static void hub_init(struct hub *hub)
 {
     hub->fixtures = hub_fixtures;
     stack_pool_init(&hub->stacks, sizeof(struct grove_fiber),
-                    offsetof(struct grove_fiber, fiber.eh_saved));
+                    offsetof(struct grove_fiber, fiber.special));
     fiber_thread_init(&hub->thread);
     run_queue_init(&hub->queue);
     hub_pace_reset(hub);

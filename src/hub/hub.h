@@ -101,9 +101,10 @@ struct hub {
 
     struct stack_pool stacks;
     struct loop loop;
-    struct grove_fiber root; /* the thread's own stack */
-    unsigned loop_fibers;    /* how many loop_fiber there have been */
-    uint64_t offloads;       /* jobs that its fibers gave to worker threads */
+    struct grove_fiber root;   /* the thread's own stack */
+    unsigned loop_fibers;      /* how many loop_fiber there have been */
+    struct tls_thread own_tls; /* for fibers that have blocks of their own */
+    uint64_t offloads;         /* jobs that its fibers gave to worker threads */
 
     /* ---- pace.c's */
     int later;             /* switches of this pass, once budget is used up */

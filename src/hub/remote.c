@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "fiber/tls_block.h"
 #include "hub/hub.h"
 #include "hub/links.h"
 #include "hub/mailbox.h"
@@ -67,6 +68,10 @@ int grove_hub_spawn_with(grove_hub *hub, const grove_attr *attr,
     if (attr && hub_take_attr(&s->attr, attr) < 0) {
         free(s);
         return -EINVAL;
+    }
+    if (s->attr.own_tls && tls_block_refused()) {
+        free(s);
+        return -ENOTSUP;
     }
     if (s->attr.name) {
         snprintf(s->name, sizeof(s->name), "%s", s->attr.name);

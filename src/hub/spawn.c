@@ -5,6 +5,7 @@
 
 #include "hub/clock.h"
 #include "hub/hub.h"
+#include "hub/own_tls.h"
 #include "hub/sized.h"
 
 static void entry(void *arg)
@@ -82,6 +83,17 @@ int hub_take_attr(grove_attr *attr, const grove_attr *given)
     return good ? 0 : -EINVAL;
 }
 
+/* The same for a block of its own: 0, or -errno and f is gone. */
+static int give_block(struct grove_fiber *f)
+{
+    int r = hub_own_tls(f);
+    if (r == 0)
+        return 0;
+    hub_drop_argument(f);
+    hub_fiber_drop(f->hub, f);
+    return r;
+}
+
 int grove_spawn_with(grove_fiber **out, const grove_attr *given,
                      void *(*fn)(void *), void *arg)
 {
@@ -90,11 +102,19 @@ int grove_spawn_with(grove_fiber **out, const grove_attr *given,
     grove_attr attr;
     if (!fn || hub_take_attr(&attr, given) < 0)
         return -EINVAL;
+    if (attr.own_tls && grove_own_tls_refused())
+        return -ENOTSUP;
     unsigned shift =
         attr.stack_size ? stack_shift(attr.stack_size) : hub_stack_shift();
     struct grove_fiber *f = make(out, shift, fn, arg);
     if (!f)
         return -errno;
+    int r = attr.own_tls ? give_block(f) : 0;
+    if (r < 0) {
+        if (out)
+            grove_release(f);
+        return r;
+    }
     f->drop = attr.drop;
     if (attr.name)
         fiber_set_name(&f->fiber, attr.name);

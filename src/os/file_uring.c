@@ -24,6 +24,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "fiber/tls_block.h"
 #include "grove.h"
 #include "hub/part.h"
 #include "hub/wait_shared.h"
@@ -181,6 +182,7 @@ static void in_child(void)
 
 static void once_a_process(void)
 {
+    tls_block_share(&ring_of_thread);
     pthread_atfork(NULL, NULL, in_child);
 }
 

@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fiber/tls_block.h"
 #include "grove.h"
 #include "hub/part.h"
 #include "hub/wait.h"
@@ -153,6 +154,7 @@ static void after_fork(void)
 
 static void once_a_process(void)
 {
+    tls_block_share(&receiver_of_thread);
     pthread_atfork(before_fork, after_fork, in_child);
 }
 

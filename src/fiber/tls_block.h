@@ -1,0 +1,58 @@
+/*
+ * Blocks of thread-local storage for fibers that are to have their own; see
+ * tls_block.c.
+ */
+#ifndef GROVE_FIBER_TLS_BLOCK_H
+#define GROVE_FIBER_TLS_BLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fiber/fiber.h"
+#include "fiber/tls_libc.h"
+
+struct tls_block {
+    void *tp;                 /* its thread pointer; first */
+    struct tls_block *next;   /* while pooled */
+    struct tls_block *others; /* of all there are */
+    struct tls_thread *home;  /* of the thread whose fiber has it */
+    void *room[2];            /* of who gave it to the fiber */
+    int tid; /* what it is known by as an owner of locks: no thread's */
+};
+
+/* NULL, or why no fiber can have a block of its own here. Any thread. */
+const char *tls_block_refused(void);
+
+/* A block in which all is as in a new thread whose stack is from low and has
+ * size bytes, for a fiber of the thread of home; NULL with errno: ENOTSUP,
+ * ENOMEM. On that thread. */
+struct tls_block *tls_block_take(struct tls_thread *home, void *low,
+                                 size_t size);
+
+/* Back to the pool, on any thread. No fiber has it any more. */
+void tls_block_put(struct tls_block *block);
+
+/* f, which is new, or running with its thread's own, has block from here on. */
+void tls_block_enter(struct fiber_thread *t, struct fiber *f,
+                     struct tls_block *block);
+
+/* f, which is running, has its thread's own again. */
+void tls_block_leave(struct fiber_thread *t, struct fiber *f);
+
+/* What a thread does at its end with its block: destructors of C++'s
+ * thread-local variables and of keys are called, on it, and what libc keeps for
+ * it is given back. May wait. */
+void tls_block_finish(void);
+
+/* The variable of one word at address, of the calling thread, is the thread's
+ * and not the fiber's: all blocks of the thread hold the same. Once for each
+ * variable, before it is set for the first time. */
+void tls_block_share(void *address);
+
+/* Whether any fiber of the process was given a block. */
+extern _Atomic bool tls_block_any;
+
+/* The block that is in use now; NULL: the thread's own. */
+struct tls_block *tls_block_current(void);
+
+#endif
