@@ -14,17 +14,16 @@ from typing import Any
 
 from grove import _core, socket
 from grove.serving.headers import Headers
-from grove.serving.input import InvalidClientInput, MAX_REQUEST_LINE
+from grove.serving.input import MAX_DISCARD, MAX_REQUEST_LINE, InvalidClientInput
 from grove.serving.responses import error_answer, error_response
+from grove.timeout import Timeout
 
 __all__ = ["Handler", "InvalidClientRequest"]
 
+#: Seconds that a connection is read on after its last response.
+LINGER = 2.0
+
 _GONE = (errno.EPIPE, errno.ECONNRESET, errno.EBADF, errno.ENOTCONN)
-#: What errors of the head are told as, where gevent has words for it.
-_LINE = {
-    505: "Invalid http version: %r",
-    501: "Invalid HTTP method: %r",
-}
 
 
 class InvalidClientRequest(ValueError):
@@ -80,6 +79,18 @@ class Handler(_core.HTTPHandler):
         if not self.time_finish:
             self.time_finish = time.time()
         self.log_request()
+        self._linger()
+
+    def _linger(self) -> None:
+        """Read on for a while: what is closed with bytes unread is reset, and what
+        was sent last may never be seen by that."""
+        sock, total = self.socket, 0
+        if type(sock) is not socket.socket:
+            return
+        with Timeout(LINGER, False):
+            sock.shutdown(socket.SHUT_WR)
+            while total < MAX_DISCARD and (data := sock.recv(65536)):
+                total += len(data)
 
     def _close(self) -> None:
         # The server closes the socket.
@@ -163,9 +174,14 @@ class Handler(_core.HTTPHandler):
     # ---- errors --------------------------------------------------------------
 
     def _invalid(self, code: int, why: str) -> InvalidClientRequest:
-        if code in _LINE:
-            return InvalidClientRequest(_LINE[code] % self.requestline, code)
-        return InvalidClientRequest(f"Invalid request: {why}", code)
+        # gevent's words, where it has some.
+        if code == 505:
+            why = f"Invalid http version: {self.requestline!r}"
+        elif code == 501 or len(self.requestline.split()) != 3:
+            why = f"Invalid HTTP method: {self.requestline!r}"
+        else:
+            why = f"Invalid request: {why}"
+        return InvalidClientRequest(why, code)
 
     def _refuse(self, code: int, why: str) -> tuple[str, bytes]:
         """The request that has come is not taken."""
@@ -228,10 +244,12 @@ class Handler(_core.HTTPHandler):
         """Read what the application did not read of the request."""
         body = self.wsgi_input
         try:
-            if body is not None and not body._discard():
-                self.close_connection = True
+            all_read = body is None or body._discard()
         except OSError:
+            all_read = False
+        if not all_read:
             self.close_connection = True
+            self._linger()
 
     def _send_file(self, wrapper: Any) -> None:
         """Send a FileWrapper: a regular file by the system, others piece by piece."""

@@ -5,9 +5,9 @@
 #ifndef GROVE_PYTHON_WSGI_PRIVATE_H
 #define GROVE_PYTHON_WSGI_PRIVATE_H
 
-#include "wsgi/wsgi.h"
-
 #include "hub_object/hub_object.h"
+
+#include "wsgi/wsgi.h"
 #include <grove/http.h>
 
 /* ---- a connection, for reading: reader.c ------------------------------------- */

@@ -43,14 +43,15 @@ static int take_head(struct handler *h, const struct head *head)
 
 /* ---- what is wrong ---------------------------------------------------------------------------- */
 
-/* What is there of the first line, for the log. */
+/* What is there of the first line, for the log, of which it is to be one. */
 static PyObject *line_there(const struct reader *r)
 {
-    size_t size = reader_count(r);
     const char *at = r->buffer + r->begin;
-    const char *end = size ? memchr(at, '\r', size) : NULL;
-    size = end ? (size_t)(end - at) : size;
-    return head_str((grove_http_text){at, size < HEAD_LINE ? size : HEAD_LINE});
+    size_t count = reader_count(r) < HEAD_LINE ? reader_count(r) : HEAD_LINE;
+    size_t size = 0;
+    while (size < count && at[size] != '\r' && at[size] != '\n')
+        size++;
+    return head_str((grove_http_text){at, size});
 }
 
 static enum request_result refuse(struct handler *h, int status,
