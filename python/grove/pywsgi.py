@@ -1,7 +1,7 @@
 """A WSGI server: HTTP/1.0 and 1.1 on StreamServer.
 
 A connection is read by one greenlet, request after request. The parts are in the
-folder wsgi.
+folder serving, and what every request goes through is compiled.
 """
 
 from grove.names.publish import publish
@@ -11,7 +11,7 @@ from grove.serving.input import MAX_REQUEST_LINE, Input
 from grove.serving.input import InvalidClientInput as _InvalidClientInput
 from grove.serving.log import LoggingLogAdapter
 from grove.serving.log import NoopLog as _NoopLog
-from grove.serving.response import format_date_time
+from grove.serving.responses import format_date_time
 from grove.serving.server import Server
 
 __all__ = [

@@ -10,6 +10,7 @@
 #include "sockets/sockets.h"
 #include "timeout/timeout.h"
 #include "watchers/watchers.h"
+#include "wsgi/wsgi.h"
 
 /* -1 with ImportError in a sub-interpreter. */
 static int refuse_interpreter(void)
@@ -56,8 +57,9 @@ PyMODINIT_FUNC PyInit__core(void)
     if (!module)
         return NULL;
     static int (*const rooms[])(PyObject *) = {
-        raw_init,      hub_object_init, watchers_init, timeout_init,
-        greenlet_init, linkable_init,   queue_init,    sockets_init};
+        raw_init,     hub_object_init, watchers_init,
+        timeout_init, greenlet_init,   linkable_init,
+        queue_init,   sockets_init,    wsgi_init};
     for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
         if (rooms[i](module) < 0) {
             Py_DECREF(module);

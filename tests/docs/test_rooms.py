@@ -29,6 +29,7 @@ ROOMS = [
     "linkable",
     "queue",
     "sockets",
+    "wsgi",
 ]
 # Rooms beside each other, none of which may use the others.
 BESIDE = [{"base", "interp"}, {"watchers", "timeout"}, {"greenlet", "linkable"}]

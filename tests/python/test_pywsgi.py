@@ -1,6 +1,7 @@
 """The WSGI server, byte for byte."""
 
 import logging
+import pickle
 import re
 
 import grove
@@ -8,7 +9,13 @@ import pytest
 from awaiting import HANG
 from grove import pywsgi, socket
 from grove.event import Event
-from grove.pywsgi import LoggingLogAdapter, WSGIHandler, WSGISecureEnviron, WSGIServer
+from grove.pywsgi import (
+    LoggingLogAdapter,
+    SecureEnviron,
+    WSGIHandler,
+    WSGISecureEnviron,
+    WSGIServer,
+)
 
 
 def application(environ, start_response):
@@ -243,19 +250,49 @@ def test_refused(server, request_bytes, status):
     assert b"hello" not in answer
 
 
-@pytest.mark.parametrize("path", ["/fail", "/split", "/silent"])
-def test_application_fails(server, path):
+@pytest.fixture
+def reported(monkeypatch):
+    """What comes to the Hub's handle_error: (context, type) each."""
+    found = []
+
+    def handle_error(context, kind, value, tb):
+        assert isinstance(value, kind)
+        found.append((context, kind))
+
+    monkeypatch.setattr(grove.get_hub(), "handle_error", handle_error)
+    return found
+
+
+@pytest.mark.parametrize(
+    "path, error",
+    [("/fail", KeyError), ("/split", ValueError), ("/silent", AssertionError)],
+)
+def test_application_fails(server, reported, path, error):
     status, headers, body = get(server, path)
     assert status == "HTTP/1.1 500 Internal Server Error"
-    assert "Traceback" in server.error_log.text
+    assert body == b"Internal Server Error" and headers["connection"] == "close"
     assert "Set-Cookie" not in str(headers)
     assert '" 500 ' in server.log.text
+    [(context, kind)] = reported
+    assert kind is error
+    # What is reported of the request holds back what the client has sent.
+    assert type(context) is WSGISecureEnviron and context["PATH_INFO"] == path
+    assert path not in repr(context)
 
 
-def test_application_fails_late(server):
+def test_application_fails_late(server, reported):
     status, _, body = get(server, "/late")
     assert status == "HTTP/1.1 200 OK" and body == b"ab"
-    assert "late" in server.error_log.text
+    assert [kind for _, kind in reported] == [KeyError]
+
+
+def test_timeout_of_the_application_is_its_error(reported):
+    def application(environ, start_response):
+        raise grove.Timeout(1)
+
+    with WSGIServer(("127.0.0.1", 0), application, log=None) as server:
+        assert get(server, "/")[0] == "HTTP/1.1 500 Internal Server Error"
+    assert [kind for _, kind in reported] == [grove.Timeout]
 
 
 def test_requests_at_once():
@@ -304,6 +341,27 @@ def test_logs_to_a_logger(caplog):
     assert '"GET / HTTP/1.1" 200' in caplog.text
 
 
-def test_secure_environ_hides_values():
-    environ = WSGISecureEnviron({"HTTP_COOKIE": "secret", "wsgi.version": (1, 0)})
-    assert "secret" not in repr(environ) and "(1, 0)" in str(environ)
+def test_secure_environ_shows_keys_that_are_listed():
+    environ = SecureEnviron(key="value")
+    assert re.fullmatch(
+        r"<pywsgi\.SecureEnviron dict \(keys: 1\) at \d+>", repr(environ)
+    )
+    environ.whitelist_keys = {"key"}
+    environ["other"] = "secret"
+    assert str(environ) == "{'key': 'value', 'other': '<MASKED>'}"
+    environ.print_masked_keys = False
+    assert repr(environ) == "{'key': 'value', (hidden keys: 1)}"
+    environ.secure_repr = False
+    assert repr(environ) == "{'key': 'value', 'other': 'secret'}"
+    # Another one has its class's.
+    assert "value" not in repr(SecureEnviron(key="value"))
+    with pytest.raises(AttributeError):
+        environ.another
+
+
+def test_secure_environ_of_requests_shows_who_asked():
+    environ = WSGISecureEnviron({"REMOTE_ADDR": "::1", "HTTP_COOKIE": "secret"})
+    assert repr(environ) == "{'REMOTE_ADDR': '::1', (hidden keys: 1)}"
+    assert type(environ.copy()) is WSGISecureEnviron
+    assert type(pickle.loads(pickle.dumps(environ))) is dict
+    assert pickle.loads(pickle.dumps(environ))["HTTP_COOKIE"] == "secret"

@@ -1,176 +1,298 @@
-"""A connection: read by one greenlet, request after request, and answered."""
+"""A connection's handler: what is rare in it, and what programs override.
+
+What every request goes through is compiled (python/src/wsgi); it calls the methods
+here, and those that a subclass has of its own.
+"""
 
 import errno
+import os
+import stat
 import sys
 import time
-from traceback import format_exception
+from io import BytesIO
 from typing import Any
 
-from grove._core import get_hub
-from grove.serving.input import InvalidClientInput
-from grove.serving.request import BadRequest, RequestReader
-from grove.serving.response import ResponseWriter, error_response, status_line
+from grove import _core, socket
+from grove.serving.headers import Headers
+from grove.serving.input import MAX_DISCARD, MAX_REQUEST_LINE, InvalidClientInput
+from grove.serving.responses import error_answer, error_response
+from grove.timeout import Timeout
 
-__all__ = ["Handler"]
+__all__ = ["Handler", "InvalidClientRequest"]
+
+#: Seconds that a connection is read on after its last response.
+LINGER = 2.0
 
 _GONE = (errno.EPIPE, errno.ECONNRESET, errno.EBADF, errno.ENOTCONN)
 
 
-class Handler(RequestReader, ResponseWriter):
+class InvalidClientRequest(ValueError):
+    """A request that cannot be parsed."""
+
+    def __init__(self, message: str, code: int = 400) -> None:
+        super().__init__(message)
+        self.formatted_message = message
+        self.code = code
+
+
+class Handler(_core.HTTPHandler):
     """Serves one connection."""
 
     protocol_version = "HTTP/1.1"
     ignored_socket_errors = _GONE
-    #: What the application raised.
+    #: What the application's mistakes are raised as.
     ApplicationError = AssertionError
 
-    time_start = 0.0
-    time_finish = 0.0
+    #: Bytes of the longest line of a request's head.
+    max_request_line: int = MAX_REQUEST_LINE
 
     def __init__(self, sock: Any, address: Any, server: Any, rfile: Any = None) -> None:
-        self.socket = sock
-        self.client_address = address
-        self.server = server
-        self.rfile = sock.makefile("rb", -1) if rfile is None else rfile
+        """
+        Args:
+            sock: the connection.
+            address: its peer's.
+            server: whose application it calls.
+            rfile: what requests are read from instead of sock.
+        """
+        # The descriptor of a socket of ours is read and written as it is.
+        raw = sock._sock if type(sock) is socket.socket else None
+        if rfile is None:
+            rfile = _core.HTTPReader(sock, raw)
+        self._begin(sock, raw, address, server, rfile)
 
     def handle(self) -> None:
         """Answer requests until the connection ends."""
         try:
-            while self.socket is not None:
-                self.time_start = time.time()
-                self.time_finish = 0
-                result = self.handle_one_request()
-                if result is None:
-                    break
-                if result is True:
-                    continue
-                self.status, body = result
-                self.socket.sendall(body)
-                self.time_finish = time.time()
-                self.log_request()
-                break
+            answer = self._serve()
+            if answer is not None:
+                self._answer(*answer)
         except OSError as error:
             if error.errno not in self.ignored_socket_errors:
                 raise
         finally:
             self._close()
 
+    def _answer(self, status: Any, response: bytes) -> None:
+        """Send an error that is all bytes of a response, and log it."""
+        self.status = status
+        self.socket.sendall(response)
+        if not self.time_finish:
+            self.time_finish = time.time()
+        self.log_request()
+        self._linger()
+
+    def _linger(self) -> None:
+        """Read on for a while: what is closed with bytes unread is reset, and what
+        was sent last may never be seen by that."""
+        sock, total = self.socket, 0
+        if type(sock) is not socket.socket:
+            return
+        with Timeout(LINGER, False):
+            sock.shutdown(socket.SHUT_WR)
+            while total < MAX_DISCARD and (data := sock.recv(65536)):
+                total += len(data)
+
     def _close(self) -> None:
         # The server closes the socket.
-        self.socket = None
+        self.socket = self.wsgi_input = None
         rfile, self.rfile = self.rfile, None
         if rfile is not None:
             rfile.close()
 
-    def handle_one_request(self) -> Any:
-        """Read a request and answer it.
+    # ---- reading, where a subclass does ------------------------------------
 
-        Returns True: more may come; None: the connection ends; or (status,
-        bytes): an error to send before it ends.
+    def read_requestline(self) -> str:
+        """The request's first line; "" when there is none."""
+        line = self.rfile.readline(self.max_request_line + 1)
+        if line == b"\r\n":  # left behind by some clients after a body
+            line = self.rfile.readline(self.max_request_line + 1)
+        return line.decode("latin-1")
+
+    def read_request(self, raw_requestline: str) -> bool:
+        """Read the headers behind the request line, and take both apart.
+
+        Sets command, path, request_version, headers, content_length and
+        close_connection.
+
+        Args:
+            raw_requestline: the line with its end.
+
+        Returns:
+            True.
+
+        Raises:
+            ValueError: it is no request.
         """
-        if self.rfile.closed:
-            return None
+        self.requestline = raw_requestline.rstrip("\r\n")
+        lines = [raw_requestline.encode("latin-1")]
+        size = 0
+        while lines[-1] not in (b"\r\n", b"\n", b"") and size <= 65536:
+            lines.append(self.rfile.readline(self.max_request_line + 1))
+            size += len(lines[-1])
+        refused = self._take_head(b"".join(lines))
+        if refused:
+            raise self._invalid(*refused)
+        if type(self).MessageClass is not Handler.MessageClass:
+            self.headers = self.MessageClass(BytesIO(b"".join(lines[1:])), 0)
+        return True
+
+    def MessageClass(self, fp: Any, *args: Any) -> Headers:
+        """What holds the headers that fp, a file, has."""
+        return Headers.read(fp)
+
+    def _headers_of(self, pairs: list[tuple[str, str]]) -> Headers:
+        return Headers.of(pairs)
+
+    def _read_by_methods(self) -> Any:
+        """Read a request by the methods that a subclass may have.
+
+        Returns True; None: the connection has ended; or (status, bytes): an error
+        to send before it does.
+        """
         try:
-            raw = self.read_requestline()
+            line = self.read_requestline()
         except OSError as error:
+            if isinstance(error, TimeoutError):
+                return None
             if error.errno not in self.ignored_socket_errors:
                 raise
             return None
-        if not raw:
+        if not line:
             return None
-        self.requestline = raw.decode("latin-1").rstrip("\r\n")
-        self.response_length = 0
-        self.headers_sent = False
+        if isinstance(line, bytes):
+            line = line.decode("latin-1")
+        self.requestline = line
+        if len(line) > self.max_request_line:
+            return error_answer(414)
         try:
-            if len(raw) > self.max_request_line:
-                raise BadRequest(414, "the request line is too long")
-            if not raw.endswith(b"\n"):
-                raise BadRequest(400, "the request line breaks off")
-            if not self.read_request(raw.decode("latin-1")):
-                return self._error_response(400)
-        except BadRequest as error:
-            self.log_error("%s: %s", status_line(error.code), error)
-            return self._error_response(error.code)
-        self.environ = self.get_environ()
-        self.application = self.server.application
-        self.handle_one_response()
-        if self.close_connection or self.connection_upgraded or self.rfile is None:
-            return None
+            if not self.read_request(line):
+                return error_answer(400)
+        except Exception as error:
+            return self._handle_client_error(error)
         return True
 
-    def _error_response(self, code: int) -> tuple[bytes, bytes]:
-        status, response = error_response(code)
-        self.close_connection = True
-        self.response_length = len(response)
-        return status, response
+    # ---- errors --------------------------------------------------------------
 
-    def run_application(self) -> None:
-        """Call the application and send what it returns."""
-        self.result = self.application(self.environ, self.start_response)
-        self.process_result()
+    def _invalid(self, code: int, why: str) -> InvalidClientRequest:
+        # gevent's words, where it has some.
+        if code == 505:
+            why = f"Invalid http version: {self.requestline!r}"
+        elif code == 501 or len(self.requestline.split()) != 3:
+            why = f"Invalid HTTP method: {self.requestline!r}"
+        else:
+            why = f"Invalid request: {why}"
+        return InvalidClientRequest(why, code)
 
-    def handle_one_response(self) -> None:
-        """Answer the request that was read."""
-        self.time_start = time.time()
-        self.status = self.code = self.response_headers = None
-        self.headers_sent = self.response_use_chunked = False
-        self.connection_upgraded = False
-        self._whole_length = None
-        self.response_length = 0
-        try:
-            try:
-                self.run_application()
-            finally:
-                self._close_result()
-            if not self.connection_upgraded and not self.wsgi_input._discard():
-                self.close_connection = True
-        except InvalidClientInput as error:
-            self._handle_client_error(error)
-        except OSError as error:
-            if error.errno not in self.ignored_socket_errors:
-                self.handle_error(*sys.exc_info())
+    def _refuse(self, code: int, why: str) -> tuple[str, bytes]:
+        """The request that has come is not taken."""
+        if code == 414:
+            return error_answer(414)
+        return self._handle_client_error(self._invalid(code, why))
+
+    def _handle_client_error(self, error: BaseException) -> tuple[str, bytes]:
+        """What is answered to a request that raised error when it was read."""
+        if isinstance(error, InvalidClientRequest):
+            self.log_error(error.formatted_message)
+        else:
+            self.log_error("Invalid request: %s", str(error) or type(error).__name__)
+        if not isinstance(error, ValueError):
+            self._report(error)
+        return error_answer(getattr(error, "code", 400))
+
+    def _failed(self, error: BaseException) -> None:
+        """error was raised while the response was made or sent."""
+        if isinstance(error, InvalidClientInput):
+            self._send_error_response_if_possible(error.code)
+        elif isinstance(error, OSError) and error.errno in self.ignored_socket_errors:
             self.close_connection = True
-        except Exception:
-            self.handle_error(*sys.exc_info())
-        finally:
-            self.time_finish = time.time()
-            self.log_request()
+        else:
+            self.handle_error(type(error), error, error.__traceback__)
 
-    def _close_result(self) -> None:
-        result, self.result = self.result, None
-        if hasattr(result, "close"):
-            result.close()
+    def _report(self, error: BaseException) -> None:
+        self._log_error(type(error), error, error.__traceback__)
 
-    # Errors and logs.
-
-    def _send_error_response_if_possible(self, code: int) -> None:
-        self.close_connection = True
-        if self.headers_sent:
+    def _log_error(self, kind: Any, value: Any, tb: Any) -> None:
+        """Have the Hub report an error, with the environment it befell."""
+        if issubclass(kind, _core.GreenletExit):
             return
-        self.status, data = self._error_response(code)
-        self.headers_sent = True
-        try:
-            self.socket.sendall(data)
-        except OSError:
-            pass  # nobody is there to read it
-
-    def _handle_client_error(self, error: BaseException) -> None:
-        self.log_error("%s", error)
-        self._send_error_response_if_possible(400)
+        context = self.environ or {}
+        if not isinstance(context, self.server.secure_environ_class):
+            context = self.server.secure_environ_class(context)
+        self.server.loop.handle_error(context, kind, value, tb)
 
     def handle_error(self, kind: Any, value: Any, tb: Any) -> None:
         """The application failed: report it, and answer 500 if that can be."""
-        if not issubclass(kind, get_hub().NOT_ERROR):
-            self.server.error_log.write("".join(format_exception(kind, value, tb)))
-            self.server.error_log.write(
-                f"{self.format_request()} failed with {kind.__name__}\n"
-            )
+        self._log_error(kind, value, tb)
         self._send_error_response_if_possible(500)
 
+    def _send_error_response_if_possible(self, code: int) -> None:
+        self.close_connection = True
+        if self.response_length or self.headers_sent and not self.code:
+            return
+        self.headers_sent = False
+        self.result = None
+        status, headers, body = error_response(code)
+        try:
+            self.start_response(status, headers)
+            self.write(body)
+        except OSError:
+            pass  # nobody is there to read it
+
+    # ---- bodies ----------------------------------------------------------------
+
+    def _drop_body(self) -> None:
+        """Read what the application did not read of the request."""
+        body = self.wsgi_input
+        try:
+            all_read = body is None or body._discard()
+        except OSError:
+            all_read = False
+        if not all_read:
+            self.close_connection = True
+            self._linger()
+
+    def _send_file(self, wrapper: Any) -> None:
+        """Send a FileWrapper: a regular file by the system, others piece by piece."""
+        left = self._file_size(wrapper.filelike)
+        if left is None:
+            self._write_each(wrapper)
+            return
+        if self.provided_content_length is not None:
+            left = min(left, int(self.provided_content_length))
+        self._send_head(left)
+        if self.command == "HEAD" or not left:
+            return
+        file = wrapper.filelike
+        self.response_length += self.socket.sendfile(file, file.tell(), left)
+
+    def _file_size(self, file: Any) -> int | None:
+        """Bytes that the system can send of file; None: none, it is to be read."""
+        if self.status is None or self.headers_sent or self.code in (204, 304):
+            return None
+        if type(self.socket) is not socket.socket or self._overrides_writing():
+            return None
+        try:
+            found = os.fstat(file.fileno())
+            return found.st_size - file.tell() if stat.S_ISREG(found.st_mode) else None
+        except (OSError, AttributeError, ValueError):
+            return None
+
+    def _overrides_writing(self) -> bool:
+        names = ("write", "_write", "_write_with_headers", "_sendall")
+        return any(getattr(type(self), n) is not getattr(Handler, n) for n in names)
+
+    # ---- logs --------------------------------------------------------------------
+
     def log_error(self, message: str, *args: Any) -> None:
-        """Write message % args to the server's error log."""
-        text = message % args if args else message
-        self.server.error_log.write(f"{self.client_address} {text}\n")
+        """Write message % args to the server's error log, with the connection."""
+        try:
+            text = message % args if args else message
+        except Exception:
+            text = f"{message!r} {args!r}"
+        try:
+            self.server.error_log.write(f"{self.socket}: {text}\n")
+        except Exception:
+            sys.excepthook(*sys.exc_info())
 
     def format_request(self) -> str:
         """The line of the log."""
@@ -179,10 +301,12 @@ class Handler(RequestReader, ResponseWriter):
         client = self.client_address
         if isinstance(client, tuple):
             client = client[0]
-        status = self.status.decode("latin-1") if self.status else "000"
+        status = self._orig_status or self.status or "000"
+        if isinstance(status, bytes):
+            status = status.decode("latin-1")
         return (
             f'{client or "-"} - - [{now}] "{self.requestline or ""}" '
-            f'{status.split(" ")[0]} {self.response_length or "-"} {took}'
+            f'{status.split()[0]} {self.response_length or "-"} {took}'
         )
 
     def log_request(self) -> None:

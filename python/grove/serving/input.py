@@ -4,46 +4,42 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from grove import _core
+
 #: Bytes of the longest request line and of the longest header.
 MAX_REQUEST_LINE = 8192
 #: What is read and dropped of a body that the application did not read, so that
 #: the connection can be used again; with more to come it is closed.
 MAX_DISCARD = 1 << 20
 
-_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}\Z")
+# RFC 9112, 7.1: a size, and what is said of the chunk, which nobody reads. More
+# digits than a size can have, and blanks before the line's end, are refused, as
+# others might read them differently.
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[^\x00-\x08\x0a-\x1f\x7f]*)?\r\n\Z")
+_TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*\r\n\Z")
+#: Trailers of a body; a message has no more headers either.
+_TRAILERS = 128
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class InvalidClientInput(OSError):
     """The body of a request breaks off or makes no sense."""
 
+    #: The status that says so.
+    code = 400
 
-class Input:
-    """wsgi.input: what the request's body has left to read."""
+    def __init__(self, why: str, code: int = 400) -> None:
+        super().__init__(why)
+        self.code = code
 
-    def __init__(
-        self,
-        rfile: Any,
-        content_length: int | None,
-        socket: Any = None,
-        chunked_input: bool = False,
-    ) -> None:
-        """
-        Args:
-            rfile: the connection, for reading.
-            content_length: bytes of the body; None is no body unless chunked.
-            socket: where to say "100 Continue" before the first read; None: the
-                client does not wait for that.
-            chunked_input: the body comes in chunks, content_length is not
-                looked at.
-        """
-        self.rfile = rfile
-        self.chunked_input = chunked_input
-        self.socket = socket
-        #: Bytes that can be read before the next chunk, or the end.
-        self._left = 0 if chunked_input else (content_length or 0)
-        self._ended = not chunked_input and not self._left
-        self._first_chunk = True
+
+class Input(_core.HTTPBody):
+    """wsgi.input: what the request's body has left to read.
+
+    Input(rfile, content_length, socket=None, chunked_input=False): rfile is the
+    connection, for reading; a content_length of None is no body, unless it is
+    chunked; to socket "100 Continue" is sent before the first read.
+    """
 
     def _send_100_continue(self) -> None:
         if self.socket is not None:
@@ -56,26 +52,36 @@ class Input:
             raise InvalidClientInput("no line end after a chunk")
         self._first_chunk = False
         line = self.rfile.readline(MAX_REQUEST_LINE)
-        size = line.partition(b";")[0].strip()
-        if not line.endswith(b"\r\n") or not _CHUNK_SIZE.match(size):
+        match = _CHUNK_LINE.match(line)
+        if not match:
             raise InvalidClientInput(f"not a chunk's size: {line[:32]!r}")
-        self._left = int(size, 16)
+        self._left = int(match[1], 16)
         if self._left == 0:
-            self._ended = True
-            while (line := self.rfile.readline(MAX_REQUEST_LINE)) != b"\r\n":
-                if not line.endswith(b"\r\n"):
-                    raise InvalidClientInput("the trailer breaks off")
+            self._read_trailers()
+
+    def _read_trailers(self) -> None:
+        for _ in range(_TRAILERS + 1):
+            line = self.rfile.readline(MAX_REQUEST_LINE)
+            if line == b"\r\n":
+                self._ended = True
+                return
+            if not _TRAILER.match(line):
+                raise InvalidClientInput(f"not a trailer: {line[:32]!r}")
+        raise InvalidClientInput("too many trailers")
 
     def _some(self, read: Callable[[int], bytes], size: int) -> bytes:
         """read() of what is left, at most size bytes; b"" at the end."""
         if self._ended or size == 0:
             return b""
         self._send_100_continue()
-        if not self._left:
-            self._next_chunk()
-            if self._ended:
-                return b""
-        data = read(self._left if size < 0 else min(size, self._left))
+        try:
+            if not self._left:
+                self._next_chunk()
+                if self._ended:
+                    return b""
+            data = read(self._left if size < 0 else min(size, self._left))
+        except TimeoutError:
+            raise InvalidClientInput("the body did not come in time", 408) from None
         if not data:
             raise InvalidClientInput("the body breaks off")
         self._left -= len(data)

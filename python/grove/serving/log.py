@@ -8,15 +8,20 @@ __all__ = ["LoggingLogAdapter", "NoopLog", "log_stream"]
 
 
 class LoggingLogAdapter:
-    """A logger as a stream: what is written is logged at a level."""
+    """A logger as a stream: what is written is logged at a level.
+
+    Its other attributes are the logger's.
+    """
+
+    __slots__ = ("_level", "_logger")
 
     def __init__(self, logger: Any, level: int = logging.INFO) -> None:
         self._logger = logger
         self._level = level
 
     def write(self, message: str) -> None:
-        """Log message."""
-        self._logger.log(self._level, message.rstrip())
+        """Log message, without the end of its line."""
+        self._logger.log(self._level, message.removesuffix("\n"))
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Log each of lines."""
@@ -32,6 +37,15 @@ class LoggingLogAdapter:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._logger, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in LoggingLogAdapter.__slots__:
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._logger, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._logger, name)
 
 
 class NoopLog:

@@ -5,11 +5,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from grove import socket
+from grove import _core, socket
 from grove.server import StreamServer
-from grove.serving.environ import Environ, WSGISecureEnviron
+from grove.serving.environ import WSGISecureEnviron
 from grove.serving.handler import Handler
-from grove.serving.log import log_stream
+from grove.serving.input import Input
+from grove.serving.log import NoopLog, log_stream
+from grove.serving.wrapper import FileWrapper
 
 __all__ = ["Server"]
 
@@ -18,9 +20,20 @@ class Server(StreamServer):
     """Serves a WSGI application over HTTP."""
 
     handler_class: type[Handler] = Handler
-    environ_class = Environ
+    #: Of each request's environment: a dict, and no subclass, says PEP 3333.
+    environ_class: type[dict] = dict
+    #: What an environment is reported as when its request fails.
     secure_environ_class = WSGISecureEnviron
     backlog = 256
+
+    #: Seconds until a connection ends that sends no request; None: it stays.
+    idle_timeout: float | None = 75.0
+    #: Seconds for all of a request's head, once it has begun; then 408.
+    head_timeout: float | None = 60.0
+    #: Seconds that each read of a body may wait; then 408.
+    body_timeout: float | None = 60.0
+    #: Seconds that the peer may take nothing of a response; then it is given up.
+    write_timeout: float | None = 60.0
 
     base_env = {
         "GATEWAY_INTERFACE": "CGI/1.1",
@@ -30,6 +43,7 @@ class Server(StreamServer):
         "wsgi.multithread": False,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
+        "wsgi.file_wrapper": FileWrapper,
     }
 
     def __init__(
@@ -68,23 +82,32 @@ class Server(StreamServer):
 
     def set_environ(self, environ: dict[str, Any] | None = None) -> None:
         """Have every request's environment contain environ."""
+        more = getattr(self, "environ", None) if environ is None else environ
         self.environ = self.environ_class(self.base_env)
         self.environ["wsgi.url_scheme"] = "https" if self.ssl_enabled else "http"
-        self.environ["wsgi.errors"] = sys.stderr
-        self.environ.update(environ or {})
+        self.environ.update(more or {})
+        if self.environ.get("wsgi.errors") is None:
+            self.environ["wsgi.errors"] = self.error_log
 
     def set_max_accept(self) -> None:
         """Leave connections to the other processes, where there are any."""
         if self.environ.get("wsgi.multiprocess"):
             self.max_accept = 1
 
-    def get_environ(self) -> Environ:
+    def get_environ(self) -> dict[str, Any]:
         """What every request's environment begins with."""
         return self.environ_class(self.environ)
 
     def init_socket(self) -> None:
         super().init_socket()
+        self._send_at_once()
         self.update_environ()
+
+    def _send_at_once(self) -> None:
+        # What it accepts has the option, too: a piece of a response must not wait
+        # until the peer has acknowledged the one before.
+        if self.socket.family in (socket.AF_INET, socket.AF_INET6):
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def update_environ(self) -> None:
         """The environment of the address that it is bound to."""
@@ -106,3 +129,6 @@ def _name_of(host: str) -> str:
     if host in ("", "0.0.0.0", "::"):
         return socket.gethostname()
     return host
+
+
+_core._set_wsgi_parts(Handler, Server, Input, NoopLog, FileWrapper)

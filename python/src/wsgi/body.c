@@ -1,0 +1,102 @@
+/*
+ * The base of wsgi.input's type: its attributes, so that one is made without a
+ * call of Python's. What it reads, and how, is in the package
+ * (serving/input.py).
+ */
+#include "wsgi/private.h"
+
+#include <structmember.h>
+
+static void begin(struct body *b, PyObject *rfile, int64_t length,
+                  PyObject *socket)
+{
+    handler_set(&b->rfile, Py_NewRef(rfile));
+    handler_set(&b->socket, Py_XNewRef(socket));
+    b->chunked = b->first_chunk = length < 0;
+    b->left = length < 0 ? 0 : length;
+    b->ended = length == 0;
+}
+
+PyObject *body_new(PyObject *rfile, int64_t length, PyObject *socket)
+{
+    struct body *b = (struct body *)parts.input->tp_alloc(parts.input, 0);
+    if (b)
+        begin(b, rfile, length, socket);
+    return (PyObject *)b;
+}
+
+static int body_begin(PyObject *self, PyObject *args, PyObject *keywords)
+{
+    static char *known[] = {(char *)"rfile", (char *)"content_length",
+                            (char *)"socket", (char *)"chunked_input", NULL};
+    PyObject *rfile, *length, *socket = Py_None;
+    int chunked = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO|Op:Input", known,
+                                     &rfile, &length, &socket, &chunked))
+        return -1;
+    long long bytes = 0;
+    if (length != Py_None && !chunked)
+        bytes = PyLong_AsLongLong(length);
+    if (PyErr_Occurred())
+        return -1;
+    begin((struct body *)self, rfile,
+          chunked     ? -1
+          : bytes > 0 ? bytes
+                      : 0,
+          socket == Py_None ? NULL : socket);
+    return 0;
+}
+
+static int body_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(((struct body *)self)->rfile);
+    Py_VISIT(((struct body *)self)->socket);
+    return 0;
+}
+
+static int body_clear(PyObject *self)
+{
+    Py_CLEAR(((struct body *)self)->rfile);
+    Py_CLEAR(((struct body *)self)->socket);
+    return 0;
+}
+
+static void body_dealloc(PyObject *self)
+{
+    PyObject_GC_UnTrack(self);
+    body_clear(self);
+    Py_TYPE(self)->tp_free(self);
+}
+
+#define PLACE(field) offsetof(struct body, field)
+
+static PyMemberDef members[] = {
+    {"rfile", T_OBJECT, PLACE(rfile), 0, "What it is read from."},
+    {"socket", T_OBJECT, PLACE(socket), 0,
+     "Where \"100 Continue\" is said before the first read; None: nowhere."},
+    {"chunked_input", T_BOOL, PLACE(chunked), 0, "Whether it is in chunks."},
+    {"_ended", T_BOOL, PLACE(ended), 0, "All of it was read."},
+    {"_first_chunk", T_BOOL, PLACE(first_chunk), 0, "No chunk has begun."},
+    {"_left", T_LONGLONG, PLACE(left), 0,
+     "Bytes that can be read before the next chunk, or the end."},
+    {NULL}};
+
+PyTypeObject Body_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove._core.HTTPBody",
+    .tp_doc = "HTTPBody(rfile, content_length, socket=None,\n"
+              "         chunked_input=False)\n--\n\n"
+              "What a body is read by; its subclass reads.",
+    .tp_basicsize = sizeof(struct body),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_new = PyType_GenericNew,
+    .tp_init = body_begin,
+    .tp_traverse = body_traverse,
+    .tp_clear = body_clear,
+    .tp_dealloc = body_dealloc,
+    .tp_members = members,
+};
+
+int body_init(PyObject *module)
+{
+    return module_add_type(module, &Body_Type);
+}

@@ -1,0 +1,182 @@
+/*
+ * Reading a request: waiting for its head, and what that says of it.
+ *
+ *     nothing has come ---- idle_timeout ----> the connection ends
+ *         |
+ *     a part of the head -- head_timeout ----> 408
+ *         |
+ *     all of it: the attributes of the handler
+ */
+#include "wsgi/private.h"
+
+static int64_t deadline_after(int64_t nanoseconds)
+{
+    return nanoseconds ? hub_clock() + nanoseconds : GROVE_NEVER;
+}
+
+/* ---- what it says --------------------------------------------------------------------------- */
+
+static void forget(struct handler *h)
+{
+    handler_set(&h->requestline, NULL);
+    handler_set(&h->headers, NULL);
+    handler_set(&h->content_length, NULL);
+    handler_set(&h->head, NULL);
+}
+
+/* The attributes of the request that head is of. */
+static int take_head(struct handler *h, const struct head *head)
+{
+    const grove_http_head *parsed = &head->parsed;
+    forget(h);
+    handler_set(&h->head, Py_NewRef(head->bytes));
+    handler_set(&h->command, keys_method(parsed->method));
+    handler_set(&h->path, head_str(parsed->target));
+    handler_set(&h->request_version,
+                Py_NewRef(parsed->minor ? names.http_1_1 : names.http_1_0));
+    h->length = parsed->length;
+    h->expects_continue = parsed->expects_continue;
+    h->takes_over = parsed->upgrade;
+    h->close_connection = !parsed->keep_alive;
+    return h->command && h->path ? 0 : -1;
+}
+
+/* ---- what is wrong ---------------------------------------------------------------------------- */
+
+/* What is there of the first line, for the log, of which it is to be one. */
+static PyObject *line_there(const struct reader *r)
+{
+    const char *at = r->buffer + r->begin;
+    size_t count = reader_count(r) < HEAD_LINE ? reader_count(r) : HEAD_LINE;
+    size_t size = 0;
+    while (size < count && at[size] != '\r' && at[size] != '\n')
+        size++;
+    return head_str((grove_http_text){at, size});
+}
+
+static enum request_result refuse(struct handler *h, int status,
+                                  const char *error, PyObject **answer)
+{
+    forget(h);
+    handler_set(&h->requestline, line_there((struct reader *)h->rfile));
+    if (h->requestline)
+        *answer =
+            PyObject_CallMethod((PyObject *)h, "_refuse", "is", status, error);
+    return *answer ? REQUEST_REFUSED : REQUEST_FAILED;
+}
+
+/* The wait for more has failed: a peer that has gone, or says nothing, is no
+ * error of ours. */
+static enum request_result wait_failed(struct handler *h, PyObject **answer)
+{
+    bool late = PyErr_ExceptionMatches(PyExc_TimeoutError);
+    if (!late && !PyErr_ExceptionMatches(PyExc_OSError))
+        return REQUEST_FAILED;
+    PyErr_Clear();
+    if (late && reader_count((struct reader *)h->rfile) > 0)
+        return refuse(h, 408, "the head did not come in time", answer);
+    return REQUEST_NONE;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+/* Wait for a line's end, without which nothing is to be seen that was not seen
+ * before: in the bytes from `seen` on. 0: the connection has ended. */
+static int wait_for_line(struct reader *r, size_t seen, int64_t deadline)
+{
+    for (;;) {
+        size_t count = reader_count(r);
+        const char *at = r->buffer + r->begin;
+        if (count > seen &&
+            (memchr(at + seen, '\n', count - seen) || count >= HEAD_LINE))
+            return 1;
+        seen = count < HEAD_LINE ? count : HEAD_LINE - 1;
+        Py_ssize_t n = reader_fill(r, deadline);
+        if (n <= 0)
+            return (int)n;
+    }
+}
+
+/* Of a connection on which nothing has come yet. */
+static int wait_for_first(struct handler *h, struct reader *r)
+{
+    if (reader_count(r) > 0)
+        return 1;
+    Py_ssize_t n = reader_fill(r, deadline_after(h->idle_timeout));
+    return n > 0 ? 1 : (int)n;
+}
+
+/* REQUEST_NONE with bytes there: the connection ended within the head. */
+static enum request_result read_head(struct handler *h, struct head *head,
+                                     PyObject **answer)
+{
+    struct reader *r = (struct reader *)h->rfile;
+    int there = wait_for_first(h, r), status;
+    int64_t deadline = 0;
+    size_t seen = 0;
+    const char *error;
+    while (there > 0) {
+        seen = reader_count(r);
+        int parsed = head_parse(r->buffer + r->begin, seen, h->max_line, head,
+                                &status, &error);
+        if (parsed > 0)
+            return REQUEST_READ;
+        if (parsed < 0)
+            return status ? refuse(h, status, error, answer) : REQUEST_FAILED;
+        if (deadline == 0)
+            deadline = deadline_after(h->head_timeout);
+        there = wait_for_line(r, seen, deadline);
+    }
+    if (there < 0)
+        return wait_failed(h, answer);
+    return seen ? refuse(h, 400, "the head breaks off", answer) : REQUEST_NONE;
+}
+
+enum request_result request_read(struct handler *h, struct head *head,
+                                 PyObject **answer)
+{
+    PyObject *rfile = Py_NewRef(h->rfile);
+    enum request_result r = read_head(h, head, answer);
+    if (r == REQUEST_READ) {
+        reader_drop((struct reader *)rfile,
+                    (size_t)PyBytes_GET_SIZE(head->bytes));
+        ((struct reader *)rfile)->patience =
+            head->parsed.upgrade ? 0 : h->body_timeout;
+        if (take_head(h, head) < 0) {
+            head_end(head);
+            r = REQUEST_FAILED;
+        }
+    }
+    Py_DECREF(rfile);
+    return r;
+}
+
+/* For a head that Python has read, line by line: _take_head(bytes). None, or
+ * (status, why) of what is refused. */
+static PyObject *take_bytes(PyObject *self, PyObject *bytes)
+{
+    struct handler *h = handler_of(self);
+    struct head head;
+    int status;
+    const char *error;
+    if (!PyBytes_Check(bytes)) {
+        PyErr_SetString(PyExc_TypeError, "a head is bytes");
+        return NULL;
+    }
+    int r =
+        head_parse(PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes),
+                   h->max_line, &head, &status, &error);
+    if (r <= 0)
+        return r < 0 && !status ? NULL
+                                : Py_BuildValue("(is)", r ? status : 400,
+                                                r ? error : "no head");
+    r = take_head(h, &head);
+    head_end(&head);
+    return r < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+PyMethodDef request_methods[] = {
+    {"_take_head", take_bytes, METH_O,
+     "_take_head(head, /)\n--\n\nSet the attributes of the request that head "
+     "is of. None, or (status,\nwhy) of one that is refused."},
+    {NULL, NULL, 0, NULL}};

@@ -1,0 +1,503 @@
+/*
+ * Sending a response: its head and what is known of its body in one system
+ * call, then each piece as it comes, in a chunk where the length was not told.
+ *
+ *     process_result --> write --> _write_with_headers --> _sendall
+ *                          |                                  ^
+ *                          +---------> _write ----------------+
+ *
+ * Each of these is a method that a subclass may have; where none of them is,
+ * the steps are the functions here.
+ */
+#include "wsgi/private.h"
+
+#include "net/net.h"
+
+/* A body up to this size is copied behind its head; a larger one is sent from
+ * where it is. */
+#define COPIED_BODY (16 << 10)
+/* Pieces of one system call. */
+#define PIECES 32
+
+/* ---- to the socket ------------------------------------------------------------------------ */
+
+/* What is left after n bytes were sent. */
+static void advance(struct msghdr *message, size_t n)
+{
+    while (n > 0) {
+        struct iovec *first = message->msg_iov;
+        size_t step = n < first->iov_len ? n : first->iov_len;
+        first->iov_base = (char *)first->iov_base + step;
+        first->iov_len -= step;
+        n -= step;
+        if (first->iov_len == 0) {
+            message->msg_iov++;
+            message->msg_iovlen--;
+        }
+    }
+}
+
+/* A call that takes less than all had to wait too long for the rest: that is an
+ * error if it took nothing. */
+static ssize_t send_once(struct handler *h, struct msghdr *message)
+{
+    struct py_thread *t = thread_self();
+    if (!t || core_before_wait(t) < 0)
+        return -1;
+    int fd = reader_descriptor(h->raw);
+    if (fd < 0)
+        return -1;
+    int64_t deadline =
+        h->write_timeout ? hub_clock() + h->write_timeout : GROVE_NEVER;
+    ssize_t n =
+        message->msg_iovlen == 1
+            ? net_send(fd, message->msg_iov->iov_base,
+                       message->msg_iov->iov_len, MSG_NOSIGNAL, deadline,
+                       NET_PARK)
+            : net_sendmsg(fd, message, MSG_NOSIGNAL, deadline, NET_PARK);
+    int error = errno;
+    if (core_after_wait(t) < 0)
+        return -1;
+    errno = error;
+    return n >= 0 ? n : reader_raise(deadline);
+}
+
+static int send_by_descriptor(struct handler *h, struct iovec *pieces,
+                              size_t count, size_t size)
+{
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+    for (size_t sent = 0; sent < size;) {
+        ssize_t n = send_once(h, &message);
+        if (n < 0)
+            return -1;
+        sent += (size_t)n;
+        advance(&message, (size_t)n);
+    }
+    return 0;
+}
+
+static PyObject *joined(const struct iovec *pieces, size_t count, size_t size)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+    char *to = bytes ? PyBytes_AS_STRING(bytes) : NULL;
+    for (size_t i = 0; to && i < count; i++) {
+        memcpy(to, pieces[i].iov_base, pieces[i].iov_len);
+        to += pieces[i].iov_len;
+    }
+    return bytes;
+}
+
+static int call_with(PyObject *object, PyObject *name, PyObject *bytes)
+{
+    PyObject *r = bytes ? PyObject_CallMethodOneArg(object, name, bytes) : NULL;
+    Py_XDECREF(r);
+    return r ? 0 : -1;
+}
+
+/* The status that is logged when the peer has gone; the error stays. */
+static void note_failure(struct handler *h)
+{
+    PyObject *kind, *value, *traceback;
+    if (!PyErr_ExceptionMatches(PyExc_OSError))
+        return;
+    PyErr_Fetch(&kind, &value, &traceback);
+    PyErr_NormalizeException(&kind, &value, &traceback);
+    PyObject *status = PyUnicode_FromFormat("socket error: %S", value);
+    if (status) {
+        handler_set(&h->told_status, NULL);
+        handler_set(&h->status, status);
+    }
+    h->code = h->code > 0 ? -h->code : h->code;
+    PyErr_Clear();
+    PyErr_Restore(kind, value, traceback);
+}
+
+/* Our _sendall. */
+static int send_pieces(struct handler *h, struct iovec *pieces, size_t count,
+                       size_t size)
+{
+    int r;
+    if (h->raw && h->socket == h->raw_of) {
+        r = send_by_descriptor(h, pieces, count, size);
+    } else {
+        PyObject *bytes = joined(pieces, count, size);
+        r = call_with(h->socket, names.sendall, bytes);
+        Py_XDECREF(bytes);
+    }
+    if (r < 0)
+        note_failure(h);
+    else
+        h->response_length += (Py_ssize_t)size;
+    return r;
+}
+
+static size_t size_of(const struct iovec *pieces, size_t count)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += pieces[i].iov_len;
+    return size;
+}
+
+/* By _sendall, if that is overridden. The pieces are used up. */
+static int send_any(struct handler *h, struct iovec *pieces, size_t count)
+{
+    size_t size = size_of(pieces, count);
+    if (!(h->overridden & SENDALL))
+        return send_pieces(h, pieces, count, size);
+    PyObject *bytes = joined(pieces, count, size);
+    int r = call_with((PyObject *)h, names._sendall, bytes);
+    Py_XDECREF(bytes);
+    return r;
+}
+
+static PyObject *sendall(PyObject *self, PyObject *data)
+{
+    Py_buffer view;
+    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
+        return NULL;
+    struct iovec piece = {view.buf, (size_t)view.len};
+    int r = send_pieces(handler_of(self), &piece, 1, (size_t)view.len);
+    PyBuffer_Release(&view);
+    return r < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+/* ---- pieces of a body --------------------------------------------------------------------------- */
+
+/* Whether bytes of a body are sent at all. */
+static bool sends_body(const struct handler *h)
+{
+    return fields_has_body(h) &&
+           !(h->command &&
+             PyUnicode_CompareWithASCIIString(h->command, "HEAD") == 0);
+}
+
+/* What frames a piece in a chunk. */
+struct chunk {
+    char line[20];
+    size_t size;
+};
+
+static void chunk_begin(struct chunk *c, size_t size)
+{
+    c->size = (size_t)snprintf(c->line, sizeof(c->line), "%zx\r\n", size);
+}
+
+/* head (NULL: it was sent) and data, whose bytes may be none. */
+static int send_with_head(struct handler *h, char *head, size_t head_size,
+                          const Py_buffer *data)
+{
+    struct iovec pieces[4];
+    size_t count = 0;
+    struct chunk chunk;
+    bool body = data->len > 0 && sends_body(h);
+    if (head_size)
+        pieces[count++] = (struct iovec){head, head_size};
+    if (body && h->response_use_chunked) {
+        chunk_begin(&chunk, (size_t)data->len);
+        pieces[count++] = (struct iovec){chunk.line, chunk.size};
+    }
+    if (body)
+        pieces[count++] = (struct iovec){data->buf, (size_t)data->len};
+    if (body && h->response_use_chunked)
+        pieces[count++] = (struct iovec){(char *)"\r\n", 2};
+    return count ? send_any(h, pieces, count) : 0;
+}
+
+/* Our _write. */
+static int write_piece(struct handler *h, PyObject *data)
+{
+    Py_buffer view;
+    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
+        return -1;
+    int r = send_with_head(h, NULL, 0, &view);
+    PyBuffer_Release(&view);
+    return r;
+}
+
+/* Our _write_with_headers, when all of the body has total bytes. */
+static int write_first(struct handler *h, PyObject *data, int64_t total)
+{
+    Py_buffer view;
+    size_t size;
+    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
+        return -1;
+    h->headers_sent = true;
+    char *head =
+        fields_finalize_any(h, total) == 0 ? fields_head(h, 0, &size) : NULL;
+    int r = head ? send_with_head(h, head, size, &view) : -1;
+    PyMem_Free(head);
+    PyBuffer_Release(&view);
+    return r;
+}
+
+/* ---- write ---------------------------------------------------------------------------------------- */
+
+static int raise_application_error(struct handler *h, const char *format, ...)
+{
+    PyObject *error = PyObject_GetAttrString((PyObject *)h, "ApplicationError");
+    va_list arguments;
+    va_start(arguments, format);
+    if (error)
+        PyErr_FormatV(error, format, arguments);
+    va_end(arguments);
+    Py_XDECREF(error);
+    return -1;
+}
+
+static bool has_status(const struct handler *h)
+{
+    return h->status || h->told_status;
+}
+
+static int check_write(struct handler *h, PyObject *data)
+{
+    if ((h->code == 204 || h->code == 304) && PyObject_IsTrue(data) == 1)
+        return raise_application_error(h, "The %d response must have no body",
+                                       h->code);
+    if (!h->headers_sent && !has_status(h))
+        return raise_application_error(
+            h, "The application did not call start_response()");
+    return 0;
+}
+
+/* Bytes of a list or a tuple of bytes, none of which is anything else; -1. */
+static int64_t plain_total(PyObject *result)
+{
+    if (!result || !(PyList_CheckExact(result) || PyTuple_CheckExact(result)))
+        return -1;
+    int64_t total = 0;
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(result); i++) {
+        PyObject *item = PySequence_Fast_GET_ITEM(result, i);
+        if (!PyBytes_CheckExact(item))
+            return -1;
+        total += PyBytes_GET_SIZE(item);
+    }
+    return total;
+}
+
+static int write_first_any(struct handler *h, PyObject *data)
+{
+    if (!(h->overridden & WRITE_WITH_HEADERS))
+        return write_first(h, data, plain_total(h->result));
+    return call_with((PyObject *)h, names._write_with_headers, data);
+}
+
+static int write_piece_any(struct handler *h, PyObject *data)
+{
+    if (!(h->overridden & WRITE_DATA))
+        return write_piece(h, data);
+    return call_with((PyObject *)h, names._write, data);
+}
+
+/* Our write. */
+static int write_data(struct handler *h, PyObject *data)
+{
+    if (check_write(h, data) < 0)
+        return -1;
+    return h->headers_sent ? write_piece_any(h, data)
+                           : write_first_any(h, data);
+}
+
+static int write_data_any(struct handler *h, PyObject *data)
+{
+    if (!(h->overridden & WRITE))
+        return write_data(h, data);
+    return call_with((PyObject *)h, names.write, data);
+}
+
+static PyObject *as_none(int r)
+{
+    return r < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *write_method(PyObject *self, PyObject *data)
+{
+    return as_none(write_data(handler_of(self), data));
+}
+
+static PyObject *write_piece_method(PyObject *self, PyObject *data)
+{
+    return as_none(write_piece(handler_of(self), data));
+}
+
+static PyObject *write_first_method(PyObject *self, PyObject *data)
+{
+    struct handler *h = handler_of(self);
+    return as_none(write_first(h, data, plain_total(h->result)));
+}
+
+/* ---- all that the application returned --------------------------------------------------------------- */
+
+/* The head with a short body behind it: one piece. */
+static int send_copied(struct handler *h, PyObject *result, size_t total)
+{
+    size_t size;
+    char *head = fields_head(h, total, &size);
+    if (!head)
+        return -1;
+    for (Py_ssize_t i = 0; total > 0 && i < PySequence_Fast_GET_SIZE(result);
+         i++) {
+        PyObject *item = PySequence_Fast_GET_ITEM(result, i);
+        size_t n = (size_t)PyBytes_GET_SIZE(item);
+        memcpy(head + size, PyBytes_AS_STRING(item), n);
+        size += n;
+    }
+    struct iovec piece = {head, size};
+    int r = send_pieces(h, &piece, 1, size);
+    PyMem_Free(head);
+    return r;
+}
+
+/* The head and a few large pieces, as they are. */
+static int send_gathered(struct handler *h, PyObject *result, size_t total)
+{
+    struct iovec pieces[PIECES];
+    Py_ssize_t count = PySequence_Fast_GET_SIZE(result);
+    size_t size;
+    char *head = fields_head(h, 0, &size);
+    if (!head)
+        return -1;
+    assert(count < PIECES);
+    pieces[0] = (struct iovec){head, size};
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *item = PySequence_Fast_GET_ITEM(result, i);
+        pieces[i + 1] = (struct iovec){PyBytes_AS_STRING(item),
+                                       (size_t)PyBytes_GET_SIZE(item)};
+    }
+    int r = send_pieces(h, pieces, (size_t)count + 1, size + total);
+    PyMem_Free(head);
+    return r;
+}
+
+/* Steps of which none is overridden may be taken at once. */
+#define EACH_STEP (WRITE | WRITE_DATA | WRITE_WITH_HEADERS | SENDALL)
+
+/* Whether the response is sent by one call: its pieces are bytes, and it has
+ * not begun. total: of their bytes, or -1. */
+static bool goes_at_once(const struct handler *h, PyObject *result,
+                         int64_t total)
+{
+    return total >= 0 && !(h->overridden & EACH_STEP) && !h->headers_sent &&
+           has_status(h) && (fields_has_body(h) || total == 0) &&
+           (total <= COPIED_BODY || PySequence_Fast_GET_SIZE(result) < PIECES);
+}
+
+/* result is a tuple of its own, or nobody else runs before its bytes are
+ * gathered; kept until they are sent. */
+static int send_at_once(struct handler *h, PyObject *result, int64_t total)
+{
+    h->headers_sent = true;
+    if (fields_finalize_any(h, total) < 0)
+        return -1;
+    size_t size = sends_body(h) ? (size_t)total : 0;
+    /* A length that the application told is its own affair, but chunks are
+     * not to be asked for by a header and left out. */
+    if (h->response_use_chunked || plain_total(result) != total)
+        return PyErr_SetString(PyExc_RuntimeError,
+                               "finalize_headers changed what is sent"),
+               -1;
+    return size <= COPIED_BODY ? send_copied(h, result, size)
+                               : send_gathered(h, result, size);
+}
+
+static int write_each(struct handler *h, PyObject *result)
+{
+    PyObject *each = PyObject_GetIter(result), *data;
+    if (!each)
+        return -1;
+    int r = 0;
+    while (r == 0 && (data = PyIter_Next(each))) {
+        int some = PyObject_IsTrue(data);
+        r = some > 0 ? write_data_any(h, data) : some;
+        Py_DECREF(data);
+    }
+    Py_DECREF(each);
+    return r < 0 || PyErr_Occurred() ? -1 : 0;
+}
+
+static int send_string(struct handler *h, const char *string)
+{
+    struct iovec piece = {(char *)string, strlen(string)};
+    return send_any(h, &piece, 1);
+}
+
+/* The head, if nothing has sent it, and the last chunk. */
+static int write_end(struct handler *h)
+{
+    if (!h->headers_sent) {
+        PyObject *nothing = PyBytes_FromStringAndSize(NULL, 0);
+        int r = nothing ? write_data_any(h, nothing) : -1;
+        Py_XDECREF(nothing);
+        if (r < 0)
+            return -1;
+    }
+    return h->response_use_chunked && sends_body(h)
+               ? send_string(h, "0\r\n\r\n")
+               : 0;
+}
+
+int write_result(struct handler *h)
+{
+    PyObject *result = h->result ? h->result : Py_None;
+    Py_INCREF(result);
+    int64_t total = plain_total(result);
+    int r;
+    if (goes_at_once(h, result, total))
+        r = send_at_once(h, result, total);
+    else if (Py_IS_TYPE(result, parts.file_wrapper))
+        r = call_with((PyObject *)h, names._send_file, result);
+    else
+        r = write_each(h, result) < 0 ? -1 : write_end(h);
+    Py_DECREF(result);
+    return r;
+}
+
+static PyObject *process_result(PyObject *self, PyObject *none)
+{
+    (void)none;
+    return as_none(write_result(handler_of(self)));
+}
+
+/* For _send_file, which has a body that is no object. */
+static PyObject *send_head(PyObject *self, PyObject *arg)
+{
+    struct handler *h = handler_of(self);
+    int64_t total = PyLong_AsLongLong(arg);
+    Py_buffer nothing = {.len = 0};
+    size_t size;
+    if (total == -1 && PyErr_Occurred())
+        return NULL;
+    h->headers_sent = true;
+    char *head =
+        fields_finalize_any(h, total) == 0 ? fields_head(h, 0, &size) : NULL;
+    int r = head ? send_with_head(h, head, size, &nothing) : -1;
+    PyMem_Free(head);
+    return as_none(r);
+}
+
+static PyObject *write_each_method(PyObject *self, PyObject *result)
+{
+    struct handler *h = handler_of(self);
+    return as_none(write_each(h, result) < 0 ? -1 : write_end(h));
+}
+
+PyMethodDef write_methods[] = {
+    {"_sendall", sendall, METH_O,
+     "_sendall(data, /)\n--\n\nSend bytes of the response."},
+    {"_write", write_piece_method, METH_O,
+     "_write(data, /)\n--\n\nSend a piece of the body, in a chunk if need be."},
+    {"_write_with_headers", write_first_method, METH_O,
+     "_write_with_headers(data, /)\n--\n\nSend the head and a piece of the "
+     "body."},
+    {"write", write_method, METH_O,
+     "write(data, /)\n--\n\nSend a piece of the body, after the head. "
+     "ApplicationError when there\nis no status, or may be no body."},
+    {"process_result", process_result, METH_NOARGS,
+     "process_result()\n--\n\nSend what the application returned."},
+    {"_write_each", write_each_method, METH_O,
+     "_write_each(pieces, /)\n--\n\nSend what is iterated over, and end the "
+     "response."},
+    {"_send_head", send_head, METH_O,
+     "_send_head(total, /)\n--\n\nSend the head of a body of total bytes."},
+    {NULL, NULL, 0, NULL}};
