@@ -25,7 +25,7 @@ demo:
 
 # The parts of the test run build what they need.
 check:
-	tools/setup check
+	tools/setup check programs
 	tools/check
 
 # In a root of another Debian release, which is made if there is none yet.

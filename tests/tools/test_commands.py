@@ -71,7 +71,9 @@ def test_a_purpose_needs_what_those_it_rests_on_need():
     lib, build, bench, check = map(packages, ("lib", "build", "bench", "check"))
     assert set(lib) < set(build) < set(bench) < set(check)
     assert packages() == list(dict.fromkeys(packages()))
-    assert set(packages()) == set(check)
+    programs = packages("programs")
+    assert set(build) < set(programs)
+    assert set(packages()) == set(check) | set(programs)
 
 
 def test_the_build_needs_little():

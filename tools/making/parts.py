@@ -311,6 +311,11 @@ PARTS: dict[str, Part] = {
         "tests/e2e",
         needs=["src", "tool", "man", "python", "examples", "bench"],
     ),
+    "programs": PythonTests(
+        "what runs on gevent, on it and on Grove, with servers",
+        "tests/programs",
+        needs=["python"],
+    ),
     "tools": PythonTests("what make runs", "tests/tools", needs=[]),
     "docs": PythonTests(
         "the manual, the documents, the layout of the code",

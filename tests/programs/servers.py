@@ -1,0 +1,417 @@
+"""The real servers that the programs talk to: Debian's, each on a free port of
+127.0.0.1 and with a folder of its own, ended by its process id.
+
+Each function is a context: it starts the server, waits until it serves, yields
+the port, and ends it. A server whose package is missing skips the test.
+"""
+
+import contextlib
+import grp
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+START = 90.0  # seconds that a server may take to start, or to end
+ROOT_USER = os.geteuid() == 0
+
+
+class NotServing(Exception):
+    """A server ended, or took too long, before it served; the text is its log."""
+
+
+class Running:
+    """A server's process, and what it printed."""
+
+    def __init__(self, process: subprocess.Popen, log: Path) -> None:
+        self.process = process
+        self.log = log
+
+    def wait_for(self, serves) -> None:
+        """Return once serves() is true. Raises NotServing."""
+        end = time.monotonic() + START
+        while not serves():
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise NotServing(self.log.read_text(errors="replace")[-4000:])
+            time.sleep(0.05)
+
+    def wait_for_port(self, port: int) -> None:
+        """Return once somebody listens on port. Raises NotServing."""
+        self.wait_for(lambda: listens(port))
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it, and its children if it does not within the time."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+            try:
+                self.process.wait(START)
+            except subprocess.TimeoutExpired:
+                pass
+        # Its children, which are of its group.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def listens(port: int) -> bool:
+    """Whether somebody accepts connections on port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def program(name: str, package: str, *folders: str) -> str:
+    """The path of a server's program; the test is skipped if there is none."""
+    places = os.pathsep.join([*folders, "/usr/sbin", "/usr/bin"])
+    found = shutil.which(name, path=places)
+    if found is None:
+        pytest.skip(f"no {name}: tools/setup programs installs {package}")
+    return found
+
+
+@contextlib.contextmanager
+def folder(user: str = "") -> Iterator[Path]:
+    """A folder of the server's own, of user, if that is given.
+
+    It stands where every user may look, unlike pytest's.
+    """
+    path = Path(tempfile.mkdtemp(prefix="grove-"))
+    path.chmod(0o755)
+    if user:
+        shutil.chown(path, user)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def launch(command: list, log: Path, user: str = "", **environment: str) -> Running:
+    """Start a server as a group of processes of its own, as user if given."""
+    account = pwd.getpwnam(user) if user else None
+    rights = {"user": account.pw_uid, "group": account.pw_gid} if account else {}
+    if account:
+        rights["extra_groups"] = [
+            group.gr_gid for group in grp.getgrall() if user in group.gr_mem
+        ]
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [str(word) for word in command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "LC_ALL": "C", **environment},
+            start_new_session=True,
+            **rights,
+        )
+    return Running(process, log)
+
+
+@contextlib.contextmanager
+def running(
+    command: list, log: Path, port: int, user: str = "", **environment: str
+) -> Iterator[Running]:
+    """While a server runs that listens on port."""
+    server = launch(command, log, user, **environment)
+    try:
+        server.wait_for_port(port)
+        yield server
+    finally:
+        server.end()
+
+
+@contextlib.contextmanager
+def postgresql() -> Iterator[int]:
+    """The user is postgres, and no password is asked for."""
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    places = [str(path) for path in reversed(versions)]
+    initdb = program("initdb", "postgresql", *places)
+    bin = Path(initdb).parent
+    user = "postgres" if ROOT_USER else ""  # it refuses to run as root
+    port = free_port()
+    with folder(user) as home:
+        data = home / "data"
+        made = launch(
+            [initdb, "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"],
+            home / "initdb.log",
+            user,
+        )
+        made.wait_for(lambda: made.process.poll() == 0)
+        options = ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"]
+        server = launch(
+            [bin / "postgres", "-D", data, "-p", port, "-k", home, *options],
+            home / "log",
+            user,
+        )
+        try:
+            ready = [bin / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+            server.wait_for(lambda: subprocess.call(ready) == 0)
+            yield port
+        finally:
+            server.end(signal.SIGINT)
+
+
+@contextlib.contextmanager
+def mariadb() -> Iterator[int]:
+    """The user is root without a password, and the database is test."""
+    server = program("mariadbd", "mariadb-server")
+    install = program("mariadb-install-db", "mariadb-server")
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    port = free_port()
+    with folder() as home:
+        data = home / "data"
+        common = ["--no-defaults", f"--datadir={data}", f"--user={user}"]
+        made = launch(
+            [install, *common, "--auth-root-authentication-method=normal"],
+            home / "install.log",
+        )
+        made.wait_for(lambda: made.process.poll() == 0)
+        address = ["--bind-address=127.0.0.1", f"--port={port}"]
+        files = [f"--socket={home}/socket", f"--pid-file={home}/pid"]
+        with running([server, *common, *address, *files], home / "log", port):
+            yield port
+
+
+@contextlib.contextmanager
+def redis(port: int = 0) -> Iterator[int]:
+    """Nothing is written to disk."""
+    server = program("redis-server", "redis-server")
+    port = port or free_port()
+    with folder() as home:
+        options = ["--bind", "127.0.0.1", "--save", "", "--dir", home]
+        command = [server, "--port", port, *options]
+        with running(command, home / "log", port):
+            yield port
+
+
+class RabbitMQ:
+    """A RabbitMQ that can be restarted, with AMQP and STOMP; its user is guest.
+
+    Erlang's own register of names, epmd, is one of its own, too.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.port, self.stomp_port = free_port(), free_port()
+        self._home = home
+        self._epmd_port = free_port()
+        plugins = home / "plugins"
+        plugins.write_text("[rabbitmq_stomp].\n")
+        config = home / "rabbitmq.conf"
+        config.write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
+            f"stomp.listeners.tcp.1 = 127.0.0.1:{self.stomp_port}\n"
+        )
+        self._environment = {
+            "HOME": str(home),
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "RABBITMQ_NODENAME": f"grove{self.port}@localhost",
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(home),
+            "RABBITMQ_PID_FILE": str(home / "pid"),
+            "RABBITMQ_CONFIG_FILE": str(config),
+            "RABBITMQ_CONF_ENV_FILE": str(home / "none"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins),
+            # One thread that runs Erlang, which does not spin while idle.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none",
+        }
+
+    @contextlib.contextmanager
+    def register(self) -> Iterator[None]:
+        """While the register of names runs."""
+        epmd = program("epmd", "rabbitmq-server")
+        command = [epmd, "-port", self._epmd_port, "-address", "127.0.0.1"]
+        with running(command, self._home / "epmd.log", self._epmd_port):
+            yield
+
+    def start(self) -> None:
+        """Start it. Raises NotServing."""
+        script = program("rabbitmq-server", "rabbitmq-server", "/usr/lib/rabbitmq/bin")
+        self._server = launch([script], self._home / "log", **self._environment)
+        for port in (self.port, self.stomp_port):
+            self._server.wait_for_port(port)
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it; what is durable stays."""
+        self._server.end(how)
+
+
+@contextlib.contextmanager
+def rabbitmq() -> Iterator[RabbitMQ]:
+    """The user is guest with that as a password."""
+    with folder() as home:
+        broker = RabbitMQ(home)
+        with broker.register():
+            broker.start()
+            try:
+                yield broker
+            finally:
+                broker.end()
+
+
+@contextlib.contextmanager
+def zookeeper() -> Iterator[int]:
+    """Its data are in memory and in a folder of its own."""
+    java = program("java", "default-jre-headless")
+    jar = Path("/usr/share/java/zookeeper.jar")
+    if not jar.exists():
+        pytest.skip("no ZooKeeper: tools/setup programs installs zookeeper")
+    port = free_port()
+    with folder() as home:
+        config = home / "zoo.cfg"
+        config.write_text(
+            f"tickTime=2000\ndataDir={home}\nclientPort={port}\n"
+            "clientPortAddress=127.0.0.1\nadmin.enableServer=false\n"
+        )
+        command = [java, "-Xmx64m", "-XX:TieredStopAtLevel=1", "-cp", jar]
+        main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
+        with running([*command, main, config], home / "log", port):
+            yield port
+
+
+@contextlib.contextmanager
+def memcached() -> Iterator[int]:
+    """What it holds is gone with it."""
+    server = program("memcached", "memcached")
+    port = free_port()
+    with folder() as home:
+        user = ["-u", "root"] if ROOT_USER else []
+        command = [server, "-l", "127.0.0.1", "-p", port, *user]
+        with running(command, home / "log", port):
+            yield port
+
+
+@contextlib.contextmanager
+def mosquitto() -> Iterator[int]:
+    """An MQTT broker that lets everybody in."""
+    server = program("mosquitto", "mosquitto")
+    port = free_port()
+    with folder() as home:
+        config = home / "config"
+        user = "user root\n" if ROOT_USER else ""
+        config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n{user}")
+        with running([server, "-c", config], home / "log", port):
+            yield port
+
+
+@contextlib.contextmanager
+def slapd() -> Iterator[int]:
+    """The directory dc=grove, of cn=admin,dc=grove, whose password is secret."""
+    server = program("slapd", "slapd")
+    port = free_port()
+    with folder() as home:
+        (home / "data").mkdir()
+        config = home / "slapd.conf"
+        config.write_text(
+            "include /etc/ldap/schema/core.schema\n"
+            f"pidfile {home}/pid\n"
+            "modulepath /usr/lib/ldap\nmoduleload back_mdb\n"
+            'database mdb\nsuffix "dc=grove"\n'
+            f'directory {home}/data\nrootdn "cn=admin,dc=grove"\nrootpw secret\n'
+        )
+        address = f"ldap://127.0.0.1:{port}"
+        command = [server, "-h", address, "-f", config, "-d", "0"]
+        with running(command, home / "log", port):
+            yield port
+
+
+@contextlib.contextmanager
+def sshd() -> Iterator[tuple[int, Path]]:
+    """Yields the port, too, and the private key that lets this user in."""
+    server = program("sshd", "openssh-server")
+    if ROOT_USER:
+        Path("/run/sshd").mkdir(exist_ok=True)  # where it goes before a log-in
+    port = free_port()
+    with folder() as home:
+        for key in ("host", "user"):
+            subprocess.check_call(
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / key]
+            )
+        config = home / "config"
+        config.write_text(
+            f"HostKey {home}/host\nPidFile {home}/pid\nListenAddress 127.0.0.1\n"
+            f"AuthorizedKeysFile {home}/user.pub\nStrictModes no\nUsePAM no\n"
+            "PermitRootLogin yes\nMaxStartups 100\nMaxSessions 100\n"
+            "Subsystem sftp internal-sftp\n"
+        )
+        command = [server, "-D", "-e", "-f", config, "-p", port]
+        with running(command, home / "log", port):
+            yield port, home / "user"
+
+
+@contextlib.contextmanager
+def dnsmasq() -> Iterator[int]:
+    """A.grove is 192.0.2.1, and so are all names that end so; it has a text, too."""
+    server = program("dnsmasq", "dnsmasq-base")
+    port = free_port()
+    with folder() as home:
+        user = ["--user=root"] if ROOT_USER else []
+        command = [server, "--keep-in-foreground", "--conf-file=/dev/null"]
+        answers = ["--address=/grove/192.0.2.1", "--txt-record=text.grove,spoken"]
+        address = [f"--port={port}", "--listen-address=127.0.0.1"]
+        files = ["--bind-interfaces", "--no-resolv", "--no-hosts", "--pid-file"]
+        words = [*command, *user, *answers, *address, *files]
+        with running(words, home / "log", port):
+            yield port
+
+
+@contextlib.contextmanager
+def dovecot() -> Iterator[int]:
+    """A mailbox a user; everybody's password is secret."""
+    server = program("dovecot", "dovecot-imapd")
+    account = pwd.getpwuid(os.geteuid())
+    group = grp.getgrgid(account.pw_gid).gr_name
+    port = free_port()
+    with folder() as home:
+        config = home / "config"
+        config.write_text(
+            f"base_dir = {home}/run\nlog_path = {home}/mail.log\nprotocols = imap\n"
+            f"listen = 127.0.0.1\nssl = no\ndisable_plaintext_auth = no\n"
+            f"state_dir = {home}/state\n"
+            f"default_internal_user = {account.pw_name}\n"
+            f"default_internal_group = {group}\n"
+            f"default_login_user = {account.pw_name}\n"
+            f"mail_location = maildir:{home}/%u\nfirst_valid_uid = 0\n"
+            "first_valid_gid = 0\n"
+            "service imap-login {\n  chroot =\n"
+            f"  inet_listener imap {{\n    port = {port}\n  }}\n}}\n"
+            "service anvil {\n  chroot =\n}\n"
+            "passdb {\n  driver = static\n  args = password=secret\n}\n"
+            "userdb {\n  driver = static\n"
+            f"  args = uid={account.pw_uid} gid={account.pw_gid} home={home}/%u\n}}\n"
+        )
+        with running([server, "-F", "-c", config], home / "log", port):
+            yield port
+
+
+@contextlib.contextmanager
+def python_server(module: str, package: str, *arguments: object) -> Iterator[int]:
+    """A server that is a Python package of Debian's, on its plain interpreter.
+
+    arguments: the words after the module, of which PORT becomes the port.
+    """
+    if not Path(f"/usr/lib/python3/dist-packages/{module}").exists():
+        pytest.skip(f"no {module}: tools/setup programs installs {package}")
+    port = free_port()
+    with folder() as home:
+        words = [str(word).replace("PORT", str(port)) for word in arguments]
+        command = [sys.executable, "-m", module, *words]
+        with running(command, home / "log", port):
+            yield port
