@@ -122,8 +122,8 @@ static inline void fiber_started(struct fiber_thread *t, struct fiber *f)
 
 /* What fiber_switch leaves to it: exceptions in flight go with the fiber, and
  * so does a block (tls_block.c). */
-void fiber_switch_special(struct fiber_thread *t, struct fiber *from,
-                          struct fiber *to);
+GROVE_HOST_API void fiber_switch_special(struct fiber_thread *t,
+                                         struct fiber *from, struct fiber *to);
 
 /* While a fiber runs with a block, t->eh is never empty, so that one test tells
  * the usual case: nothing is in flight, and neither has a block. */

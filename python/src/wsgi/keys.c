@@ -118,13 +118,12 @@ PyObject *keys_of(grove_http_text name)
     return key;
 }
 
-static PyObject *methods[4];
-static const char *const method_names[4] = {"GET", "POST", "HEAD", "PUT"};
+static PyObject *methods[4]; /* the usual ones */
 
 PyObject *keys_method(grove_http_text method)
 {
     for (size_t i = 0; i < 4; i++) {
-        if (grove_http_equal(method, method_names[i]))
+        if (grove_http_equal(method, PyUnicode_AsUTF8(methods[i])))
             return Py_NewRef(methods[i]);
     }
     return head_str(method);
@@ -132,26 +131,25 @@ PyObject *keys_method(grove_http_text method)
 
 /* ---- the strings that are there ---------------------------------------------------------- */
 
-static int intern(PyObject **place, const char *string)
-{
-    *place = PyUnicode_InternFromString(string);
-    return *place ? 0 : -1;
-}
+static const struct interned interned[] = {
+#define X(name) {&names.name, #name},
+    NAMES(X)
+#undef X
+        {&names.input, "wsgi.input"},
+    {&names.input_terminated, "wsgi.input_terminated"},
+    {&names.empty, ""},
+    {&names.http_1_0, "HTTP/1.0"},
+    {&names.http_1_1, "HTTP/1.1"},
+    {&keys_skip, "_"},
+    {&methods[0], "GET"},
+    {&methods[1], "POST"},
+    {&methods[2], "HEAD"},
+    {&methods[3], "PUT"},
+    {NULL, NULL},
+};
 
 int keys_init(PyObject *module)
 {
     (void)module;
-    int r = 0;
-#define X(name) r |= intern(&names.name, #name);
-    NAMES(X)
-#undef X
-    r |= intern(&names.input, "wsgi.input");
-    r |= intern(&names.input_terminated, "wsgi.input_terminated");
-    r |= intern(&names.empty, "");
-    r |= intern(&names.http_1_0, "HTTP/1.0");
-    r |= intern(&names.http_1_1, "HTTP/1.1");
-    r |= intern(&keys_skip, "_");
-    for (size_t i = 0; i < 4; i++)
-        r |= intern(&methods[i], method_names[i]);
-    return r;
+    return intern(interned);
 }
