@@ -1,6 +1,6 @@
 # A thin front for the scripts in tools/, which do the work: `make help`.
 
-.PHONY: all lib demo check check-debian bench install setup clean help
+.PHONY: all lib demo check check-programs check-debian bench install setup clean help
 .SILENT:
 
 # What these scripts are told by; given to make or in the environment.
@@ -25,8 +25,13 @@ demo:
 
 # The parts of the test run build what they need.
 check:
-	tools/setup check programs
+	tools/setup check
 	tools/check
+
+# It installs database servers, brokers and what else the programs talk to.
+check-programs:
+	tools/setup programs
+	tools/check programs
 
 # In a root of another Debian release, which is made if there is none yet.
 check-debian:
@@ -55,6 +60,8 @@ help:
 #help make lib        the C library, command and manual alone
 #help make demo       build, then show what it is for
 #help make check      build, then run every test (tools/check runs some)
+#help make check-programs  run programs of gevent's users beside their servers,
+#help                 which it installs
 #help make check-debian RELEASE=trixie   run tests in another release of Debian
 #help make bench      build, then run the benchmarks (tools/bench runs some)
 #help make install    build and install the library, command and manual

@@ -100,6 +100,8 @@ class Build:
 class Part:
     """A part: its build directory, the main one if it has none of its own."""
 
+    only_named = False  # it is run when it is asked for by name alone
+
     def __init__(self, about: str, build: Build | None) -> None:
         self.about = about
         self._build = build
@@ -189,12 +191,14 @@ class PythonTests(Part):
         build: Build | None = None,
         inside: bool = False,
         files: str = "test_*.py",
+        only_named: bool = False,
     ) -> None:
         """needs: the folders of the sources that have to be built."""
         super().__init__(about, build)
         self._folder = ROOT / folder
         self._needs = needs
         self._inside = inside
+        self.only_named = only_named
         self._files = files
 
     def _paths(self) -> dict[str, Path]:
@@ -315,6 +319,7 @@ PARTS: dict[str, Part] = {
         "what runs on gevent, on it and on Grove, with servers",
         "tests/programs",
         needs=["python"],
+        only_named=True,
     ),
     "tools": PythonTests("what make runs", "tests/tools", needs=[]),
     "docs": PythonTests(
