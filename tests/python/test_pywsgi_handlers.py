@@ -432,6 +432,25 @@ def test_large_bodies():
                     assert got == body
 
 
+def test_large_pieces_may_be_taken_from_the_list_while_they_are_sent():
+    pieces = [bytes([n]) * 600_000 for n in range(20)]
+    expected = b"".join(pieces)
+
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        return pieces
+
+    with serve(application) as server:
+        with socket.create_connection(server.address, timeout=HANG) as sock:
+            sock.sendall(GET)
+            assert sock.recv(1, socket.MSG_PEEK)
+            pieces.clear()  # the rest does not fit what the kernel keeps
+            other = [bytes([255]) * 600_000 for _ in range(20)]
+            sock.shutdown(socket.SHUT_WR)
+            answer = b"".join(iter(lambda: sock.recv(65536), b""))
+    assert answer.endswith(b"\r\n\r\n" + expected) and len(other) == 20
+
+
 def test_a_piece_is_one_message():
     """Head and first piece together, then each piece when it is there."""
     go_on = Event()

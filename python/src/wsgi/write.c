@@ -349,24 +349,29 @@ static int send_copied(struct handler *h, PyObject *result, size_t total)
     return r;
 }
 
-/* The head and a few large pieces, as they are. */
+/* The head and a few large pieces, as they are: kept in a tuple, for whoever
+ * has the list may take them out of it meanwhile. */
 static int send_gathered(struct handler *h, PyObject *result, size_t total)
 {
     struct iovec pieces[PIECES];
-    Py_ssize_t count = PySequence_Fast_GET_SIZE(result);
+    PyObject *kept = PySequence_Tuple(result);
     size_t size;
-    char *head = fields_head(h, 0, &size);
-    if (!head)
+    char *head = kept ? fields_head(h, 0, &size) : NULL;
+    if (!head) {
+        Py_XDECREF(kept);
         return -1;
+    }
+    Py_ssize_t count = PyTuple_GET_SIZE(kept);
     assert(count < PIECES);
     pieces[0] = (struct iovec){head, size};
     for (Py_ssize_t i = 0; i < count; i++) {
-        PyObject *item = PySequence_Fast_GET_ITEM(result, i);
+        PyObject *item = PyTuple_GET_ITEM(kept, i);
         pieces[i + 1] = (struct iovec){PyBytes_AS_STRING(item),
                                        (size_t)PyBytes_GET_SIZE(item)};
     }
     int r = send_pieces(h, pieces, (size_t)count + 1, size + total);
     PyMem_Free(head);
+    Py_DECREF(kept);
     return r;
 }
 
@@ -383,8 +388,7 @@ static bool goes_at_once(const struct handler *h, PyObject *result,
            (total <= COPIED_BODY || PySequence_Fast_GET_SIZE(result) < PIECES);
 }
 
-/* result is a tuple of its own, or nobody else runs before its bytes are
- * gathered; kept until they are sent. */
+/* Nobody else runs before the bytes of result are gathered. */
 static int send_at_once(struct handler *h, PyObject *result, int64_t total)
 {
     h->headers_sent = true;
