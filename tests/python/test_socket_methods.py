@@ -17,7 +17,6 @@ from awaiting import HANG
 from grove import socket
 
 
-
 @pytest.fixture
 def datagrams():
     """Two sockets of UDP, and the first one's address."""
