@@ -41,8 +41,8 @@ static int keep_named(Greenlet *g, PyObject *const *values, PyObject *names)
     return 0;
 }
 
-int green_call_keep(Greenlet *g, PyObject *const *args, Py_ssize_t n,
-                    PyObject *names)
+int green_call_keep_args(Greenlet *g, PyObject *const *args, Py_ssize_t n,
+                         PyObject *names)
 {
     assert(!g->args && !g->kwargs && !g->few_count && !g->begun);
     bool named = names && PyTuple_GET_SIZE(names);
@@ -85,17 +85,15 @@ void green_call_set_args(Greenlet *g, PyObject *args)
     Py_XDECREF(before);
 }
 
-void green_call_forget(Greenlet *g)
+void green_call_forget_args(Greenlet *g)
 {
-    Py_CLEAR(g->fn);
     drop_few(g);
     Py_CLEAR(g->args);
     Py_CLEAR(g->kwargs);
 }
 
-int green_call_traverse(Greenlet *g, visitproc visit, void *arg)
+int green_call_traverse_args(Greenlet *g, visitproc visit, void *arg)
 {
-    Py_VISIT(g->fn);
     Py_VISIT(g->args);
     Py_VISIT(g->kwargs);
     for (int i = 0; i < g->few_count; i++)
@@ -131,15 +129,30 @@ static PyObject *call_with_tuple(PyObject *fn, Greenlet *g)
     return result;
 }
 
+/* Apart, so that a call without arguments saves no registers for it. */
+__attribute__((noinline)) static PyObject *call_with_args(PyObject *fn,
+                                                          Greenlet *g)
+{
+    return g->args || g->kwargs ? call_with_tuple(fn, g) : call_with_few(fn, g);
+}
+
+static PyObject *call_bare(PyObject *fn)
+{
+    PyObject *callees[1] = {NULL}; /* what stands before the arguments */
+    return PyObject_Vectorcall(fn, callees + 1, PY_VECTORCALL_ARGUMENTS_OFFSET,
+                               NULL);
+}
+
 PyObject *green_call(Greenlet *g)
 {
     assert(!PyErr_Occurred());
-    PyObject *fn =
-        g->fn ? Py_NewRef(g->fn) : PyObject_GetAttr((PyObject *)g, str__run);
+    PyObject *fn = likely(g->fn != NULL)
+                       ? Py_NewRef(g->fn)
+                       : PyObject_GetAttr((PyObject *)g, str__run);
     if (!fn)
         return NULL;
-    PyObject *result = likely(!g->args && !g->kwargs) ? call_with_few(fn, g)
-                                                      : call_with_tuple(fn, g);
+    PyObject *result =
+        likely(green_call_bare(g)) ? call_bare(fn) : call_with_args(fn, g);
     Py_DECREF(fn);
     return result;
 }

@@ -76,13 +76,26 @@ static bool has_links(Greenlet *g)
 }
 
 /* The node whose turn it is; NULL: it is a link's, or nobody's. */
-static struct green_node *take_node(Greenlet *g)
+static struct green_node *whose_turn(const Greenlet *g)
 {
-    struct green_node *node = g->first;
-    if (!node || node->behind > 0)
-        return NULL;
-    green_node_remove(g, node);
-    return node;
+    return g->first && g->first->behind == 0 ? g->first : NULL;
+}
+
+/* node, the first, leaves the list. */
+static void take_first(Greenlet *g, struct green_node *node)
+{
+    assert(node == g->first && !node->prev);
+    g->first = node->next == node ? NULL : node->next;
+    if (g->first)
+        g->first->prev = NULL;
+    else
+        g->last = NULL;
+    node->next = NULL;
+}
+
+static struct hub *hub_of(Greenlet *g)
+{
+    return green_state(g)->thread->hub;
 }
 
 static void queue_first(Greenlet *g, bool in_hub)
@@ -90,13 +103,7 @@ static void queue_first(Greenlet *g, bool in_hub)
     struct run *run = &g->base.run;
     run->birth = in_hub ? NULL : next_waiter;
     run->call = in_hub ? call_links : NULL;
-    run_queue_push_first(&green_state(g)->thread->hub->queue, run);
-}
-
-/* How many switches its hub has made. */
-static uint64_t switches(Greenlet *g)
-{
-    return hub_switches(green_state(g)->thread->hub);
+    run_queue_push_first(&hub_of(g)->queue, run);
 }
 
 /* Where code may run unless it is not the last reference. */
@@ -111,14 +118,15 @@ static struct grove_fiber *next_waiter(struct run *run)
 {
     Greenlet *g = (Greenlet *)container_of(run, Spawned, run);
     assert(!run_queued(run) && g->notifying && green_ready(g));
-    while (g->first && g->first->behind == 0 && !g->first->in_hub) {
-        struct green_node *node = take_node(g);
+    struct green_node *node;
+    while ((node = whose_turn(g)) && !node->in_hub) {
+        take_first(g, node);
         struct grove_fiber *f = node->fired(node);
         if (f && hub_turn_of(f)) {
             if (g->first || has_links(g) || Py_REFCNT(g) == 1) {
                 queue_first(g, false);
             } else {
-                g->told_at = switches(g);
+                g->told_at = hub_switches(hub_of(g));
                 told_all(g);
             }
             return f;
@@ -164,12 +172,13 @@ static void call_links(struct run *run)
     Greenlet *g = (Greenlet *)container_of(run, Spawned, run);
     assert(!run_queued(run) && g->notifying && green_ready(g));
     for (;;) {
-        if (g->first && g->first->behind == 0) {
-            if (!g->first->in_hub) {
+        struct green_node *node = whose_turn(g);
+        if (node) {
+            if (!node->in_hub) {
                 queue_first(g, false);
                 return;
             }
-            struct green_node *node = take_node(g);
+            take_first(g, node);
             node->fired(node);
         } else if (has_links(g)) {
             call_first_link(g);
@@ -188,13 +197,15 @@ void green_notify(Greenlet *g)
     g->notifying = true;
     Py_INCREF(g);
     assert(!run_queued(&g->base.run));
-    bool in_hub = !g->first || g->first->behind > 0 || g->first->in_hub;
+    const struct green_node *node = whose_turn(g);
+    bool in_hub = !node || node->in_hub;
     g->base.run.birth = in_hub ? NULL : next_waiter;
     g->base.run.call = in_hub ? call_links : NULL;
-    if (unlikely(g->told_at == switches(g)))
-        run_queue_push_first(&green_state(g)->thread->hub->queue, &g->base.run);
+    struct hub *hub = hub_of(g);
+    if (unlikely(g->told_at == hub_switches(hub)))
+        run_queue_push_first(&hub->queue, &g->base.run);
     else
-        hub_queue(green_state(g)->thread->hub, &g->base.run);
+        hub_queue(hub, &g->base.run);
 }
 
 bool green_notifies(const struct run *run)

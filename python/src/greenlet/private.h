@@ -136,10 +136,26 @@ static inline bool green_node_linked(const struct green_node *node)
 void green_node_add(Greenlet *g, struct green_node *node);
 void green_node_remove(Greenlet *g, struct green_node *node);
 
+/* Parts of the three below, for calls with arguments. */
+int green_call_keep_args(Greenlet *g, PyObject *const *args, Py_ssize_t n,
+                         PyObject *names);
+void green_call_forget_args(Greenlet *g);
+int green_call_traverse_args(Greenlet *g, visitproc visit, void *arg);
+
+/* Whether it calls without any argument. */
+static inline bool green_call_bare(const Greenlet *g)
+{
+    return !g->few_count && !g->args && !g->kwargs;
+}
+
 /* What it is going to call with: the n arguments of a vectorcall, and those
  * that names has behind them. It was just made. -1 with MemoryError. */
-int green_call_keep(Greenlet *g, PyObject *const *args, Py_ssize_t n,
-                    PyObject *names);
+static inline int green_call_keep(Greenlet *g, PyObject *const *args,
+                                  Py_ssize_t n, PyObject *names)
+{
+    assert(green_call_bare(g) && !g->begun);
+    return n == 0 && !names ? 0 : green_call_keep_args(g, args, n, names);
+}
 
 /* Its arguments without names, as a tuple that stays the same; a new reference.
  * NULL with MemoryError. */
@@ -152,8 +168,18 @@ void green_call_set_args(Greenlet *g, PyObject *args);
 PyObject *green_call(Greenlet *g);
 
 /* Let go of what it calls, and for the collector. */
-void green_call_forget(Greenlet *g);
-int green_call_traverse(Greenlet *g, visitproc visit, void *arg);
+static inline void green_call_forget(Greenlet *g)
+{
+    Py_CLEAR(g->fn);
+    if (unlikely(!green_call_bare(g)))
+        green_call_forget_args(g);
+}
+
+static inline int green_call_traverse(Greenlet *g, visitproc visit, void *arg)
+{
+    Py_VISIT(g->fn);
+    return green_call_bare(g) ? 0 : green_call_traverse_args(g, visit, arg);
+}
 
 /* What its fiber runs; a greenlet_body. */
 PyObject *green_body(PyGreenlet *self);

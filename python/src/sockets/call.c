@@ -19,8 +19,14 @@ int call_give_turn(const struct call *call)
     if (likely(!hub_turn_due(t->hub)))
         return 0;
     assert(t->tstate == state_current_tstate() && !PyErr_Occurred());
+    uint32_t closes = loop_closes(call->fd);
     hub_turn_slow(t->hub, true);
-    return core_after_wait(t);
+    if (core_after_wait(t) < 0)
+        return -1;
+    if (likely(closes == loop_closes(call->fd)))
+        return 0;
+    errno = EBADF;
+    return call_raise(call);
 }
 
 int call_begin(struct call *call, int fd, PyObject *timeout)

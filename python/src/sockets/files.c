@@ -50,24 +50,32 @@ static enum waits who_waits(int fd)
     return fcntl(fd, F_GETSIG) == SIGIO ? WAITS_GREENLET : WAITS_NOBODY;
 }
 
-/* 1: *call has begun and may park. 0: the system's call does, as it cannot wait
- * or no greenlet could run meanwhile. -1 with an exception. */
-static int begin_if_others(struct call *call, PyObject *file)
+/* *call begins, for fd, of which later errors are told as the system's. 0, or
+ * -1 with an exception. */
+static int begin(struct call *call, int fd)
+{
+    if (call_begin(call, fd, Py_None) < 0)
+        return -1;
+    assert(!call->has_timeout && call->deadline == GROVE_NEVER);
+    call->fd = -1;
+    return 0;
+}
+
+/* 1: *call has begun, for the descriptor that file is, *fd, and may park. 0:
+ * the system's call does, as it cannot wait or no greenlet could run meanwhile.
+ * -1 with an exception. */
+static int begin_if_others(struct call *call, PyObject *file, int *fd)
 {
     struct py_thread *t = thread_self();
     if (!t)
         return -1;
-    int fd = state_as_int(file);
-    if (fd == -1 && PyErr_Occurred())
+    *fd = state_as_int(file);
+    if (*fd == -1 && PyErr_Occurred())
         return -1;
-    enum waits waits = who_waits(fd);
+    enum waits waits = who_waits(*fd);
     if (waits == WAITS_NOBODY || (waits == WAITS_SYSTEM && !t->hub_object))
         return 0;
-    /* No descriptor: its errors are told as the system's. */
-    if (call_begin(call, -1, Py_None) < 0)
-        return -1;
-    assert(!call->has_timeout && call->deadline == GROVE_NEVER);
-    return call->blocking;
+    return begin(call, *fd) < 0 ? -1 : call->blocking;
 }
 
 /* (EINTR: another greenlet has switched or thrown in, which call_end raises.
@@ -101,14 +109,11 @@ static PyObject *os_read(PyObject *module, PyObject *const *args,
                          Py_ssize_t nargs)
 {
     struct call call;
-    int others = nargs == 2 ? begin_if_others(&call, args[0]) : 0;
+    int fd, others = nargs == 2 ? begin_if_others(&call, args[0], &fd) : 0;
     if (others < 0)
         return NULL;
     if (!others)
         return PyObject_Vectorcall(posix_read, args, (size_t)nargs, NULL);
-    int fd = state_as_int(args[0]);
-    if (fd == -1 && PyErr_Occurred())
-        return NULL;
     Py_ssize_t size = PyNumber_AsSsize_t(args[1], PyExc_OverflowError);
     if (size == -1 && PyErr_Occurred())
         return NULL;
@@ -141,7 +146,7 @@ static PyObject *os_readinto(PyObject *module, PyObject *const *args,
 {
     assert(posix_readinto);
     struct call call;
-    int others = nargs == 2 ? begin_if_others(&call, args[0]) : 0;
+    int fd, others = nargs == 2 ? begin_if_others(&call, args[0], &fd) : 0;
     if (others < 0)
         return NULL;
     Py_buffer buffer;
@@ -151,10 +156,8 @@ static PyObject *os_readinto(PyObject *module, PyObject *const *args,
     }
     if (!others)
         return PyObject_Vectorcall(posix_readinto, args, (size_t)nargs, NULL);
-    Py_ssize_t n = -1;
-    int fd = state_as_int(args[0]);
-    if (fd != -1 || !PyErr_Occurred())
-        n = read_some(&call, fd, buffer.buf, (size_t)buffer.len, NET_POSIX);
+    Py_ssize_t n =
+        read_some(&call, fd, buffer.buf, (size_t)buffer.len, NET_POSIX);
     PyBuffer_Release(&buffer);
     return n < 0 ? NULL : PyLong_FromSsize_t(n);
 }
@@ -170,14 +173,11 @@ static PyObject *os_write(PyObject *module, PyObject *const *args,
                           Py_ssize_t nargs)
 {
     struct call call;
-    int others = nargs == 2 ? begin_if_others(&call, args[0]) : 0;
+    int fd, others = nargs == 2 ? begin_if_others(&call, args[0], &fd) : 0;
     if (others < 0)
         return NULL;
     if (!others)
         return PyObject_Vectorcall(posix_write, args, (size_t)nargs, NULL);
-    int fd = state_as_int(args[0]);
-    if (fd == -1 && PyErr_Occurred())
-        return NULL;
     Py_buffer data;
     if (PyObject_GetBuffer(args[1], &data, PyBUF_SIMPLE) < 0)
         return NULL;
@@ -211,7 +211,7 @@ static PyObject *os_close(PyObject *module, PyObject *const *args,
  * have to wait for events. */
 static int begin_file(struct call *call, int fd, short events)
 {
-    if (call_begin(call, -1, Py_None) < 0)
+    if (begin(call, fd) < 0)
         return -1;
     struct pollfd pfd = {.fd = fd, .events = events};
     if (call->blocking || poll(&pfd, 1, 0) != 0)

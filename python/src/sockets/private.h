@@ -42,7 +42,8 @@ int call_begin(struct call *call, int fd, PyObject *timeout);
  * up and it does not mind) would starve the rest: now and then they get a turn.
  * Before the system call, so that nothing is lost when an exception comes
  * meanwhile. call_begin does it for calls that may park. Not in the hub. 0, or
- * -1 with what was thrown here. */
+ * -1 with what was thrown here, or EBADF when the descriptor was closed: its
+ * number may be another file's. */
 int call_give_turn(const struct call *call);
 
 /* Raise TimeoutError: -1. */
