@@ -16,6 +16,7 @@ Of python3 -m grove.serve:
     listeners.py  the sockets that its processes listen on
     master.py     the process that looks after the others
     worker.py     one of those
+    processes.py  how they tell of themselves
     access_log.py lines about requests
     static.py     files below a folder
 

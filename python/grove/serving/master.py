@@ -20,11 +20,10 @@ import time
 from typing import Any
 
 from grove.serving.listeners import Listeners
+from grove.serving.processes import BOOT_FAILED, say
 
-__all__ = ["BOOT_FAILED", "Master"]
+__all__ = ["Master"]
 
-#: What a process exits with that cannot serve the application.
-BOOT_FAILED = 3
 #: Seconds that a process lives at least; one that ends sooner is replaced after
 #: that time, so that a fault at its start does not keep the machine busy.
 SHORTEST_LIFE = 1.0
@@ -38,11 +37,6 @@ _SIGNALS = {
     signal.SIGUSR2,
     signal.SIGCHLD,
 }
-
-
-def say(text: str) -> None:
-    """Tell people what happens, on standard error."""
-    print(f"grove.serve [{os.getpid()}] {text}", file=sys.stderr, flush=True)
 
 
 class Master:

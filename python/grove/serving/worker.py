@@ -17,7 +17,7 @@ from grove.names.aliases import install_as_gevent
 from grove.pool import Pool
 from grove.serving.access_log import AccessLog
 from grove.serving.handler import Handler
-from grove.serving.master import BOOT_FAILED, say
+from grove.serving.processes import BOOT_FAILED, say
 from grove.serving.server import Server
 from grove.serving.static import Static
 
