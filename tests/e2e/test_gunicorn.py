@@ -61,7 +61,9 @@ def check(start: Callable, folder: Path, worker: str, app: str, slow: str, quick
     assert "grove.socket.socket" in log or "s10" not in app
 
 
-@pytest.mark.parametrize("worker", ["gevent", "gevent_pywsgi"])
+@pytest.mark.parametrize(
+    "worker", ["gevent", "gevent_pywsgi", "grove.gunicorn.Worker"]
+)
 def test_flask_app(start: Callable, worker: str) -> None:
     pytest.importorskip("flask", reason=NO_FLASK)
     check(start, EXAMPLES, worker, "flask_app:app", "/slow", "/quick")

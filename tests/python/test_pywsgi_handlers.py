@@ -654,6 +654,37 @@ def test_tls(certificate, file):
     assert answer.count(b"HTTP/1.1 200 OK") == 2
 
 
+# ---- connections that end --------------------------------------------------------------
+
+
+def test_drain():
+    """A connection without a request ends, another one after its answer."""
+    inside, go_on = Event(), Event()
+
+    def application(environ, start_response):
+        if environ["PATH_INFO"] == "/slow":
+            inside.set()
+            go_on.wait()
+        return hello(environ, start_response)
+
+    with serve(application) as server:
+        idle = socket.create_connection(server.address, timeout=HANG)
+        idle.sendall(GET)
+        assert idle.recv(1000).endswith(b"hello")
+        busy = socket.create_connection(server.address, timeout=HANG)
+        busy.sendall(GET.replace(b"/", b"/slow", 1) + GET)
+        inside.wait(timeout=HANG)
+        assert server.connections == 2
+        server.drain()
+        assert idle.recv(1000) == b""
+        go_on.set()
+        answer = b"".join(iter(lambda: busy.recv(1000), b""))
+        assert answer.count(b"hello") == 1 and b"Connection: close\r\n" in answer
+        while server.connections:
+            grove.sleep(0.001)
+        assert exchange(server, GET).endswith(b"hello")
+
+
 # ---- one's own files and sockets --------------------------------------------------------
 
 

@@ -10,7 +10,17 @@
     server.py     the server
     command.py    python -m grove.pywsgi
 
+Of python3 -m grove.serve:
+
+    options.py    what it can be asked for
+    listeners.py  the sockets that its processes listen on
+    master.py     the process that looks after the others
+    worker.py     one of those
+    processes.py  how they tell of themselves
+    access_log.py lines about requests
+    static.py     files below a folder
+
 What every request goes through is compiled (python/src/wsgi).
 
-For grove.pywsgi, which programs import.
+For grove.pywsgi, which programs import, and the commands gunicorn and serve.
 """

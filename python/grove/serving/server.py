@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from grove import _core, socket
@@ -69,6 +70,7 @@ class Server(StreamServer):
             environ: more for each request's environment.
         """
         super().__init__(listener, backlog=backlog, spawn=spawn, **ssl_args)
+        self._handlers: set[Handler] = set()
         if application is not None:
             self.application = application
         if handler_class is not None:
@@ -121,7 +123,31 @@ class Server(StreamServer):
 
     def handle(self, sock: Any, address: Any) -> None:
         """Serve one connection."""
-        self.handler_class(sock, address, self).handle()
+        handler = self.handler_class(sock, address, self)
+        if not isinstance(handler, Handler):
+            handler.handle()
+            return
+        self._handlers.add(handler)
+        try:
+            handler.handle()
+        finally:
+            self._handlers.discard(handler)
+
+    def drain(self) -> None:
+        """Have each connection end with the request that is under way, and those at
+        once that have none.
+
+        New ones are accepted as before: stop_accepting or close is another call.
+        """
+        for handler in list(self._handlers):
+            if handler._drain():
+                with suppress(OSError):  # the client was quicker
+                    handler.socket.shutdown(socket.SHUT_RD)
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._handlers)
 
 
 def _name_of(host: str) -> str:

@@ -246,7 +246,7 @@ static void begin(struct handler *h)
 {
     h->time_start = now();
     h->time_finish = 0;
-    h->response_length = 0;
+    h->response_length = h->head_length = 0;
     h->headers_sent = false;
     if (h->status || h->told_status)
         start_reset(h);
@@ -359,7 +359,18 @@ static PyObject *serve(PyObject *self, PyObject *none)
     return answer ? answer : Py_NewRef(Py_None);
 }
 
+static PyObject *drain(PyObject *self, PyObject *none)
+{
+    (void)none;
+    struct handler *h = handler_of(self);
+    h->draining = h->close_connection = true;
+    return PyBool_FromLong(h->idle);
+}
+
 PyMethodDef connection_methods[] = {
+    {"_drain", drain, METH_NOARGS,
+     "_drain()\n--\n\nThe request that is under way is the last one. Whether "
+     "there is none."},
     {"_serve", serve, METH_NOARGS,
      "_serve()\n--\n\nAnswer requests until the connection ends. None; or "
      "(status, bytes): an\nerror to send before."},

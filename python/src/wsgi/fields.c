@@ -272,6 +272,7 @@ char *fields_head(struct handler *h, size_t extra, size_t *used)
     }
     Py_XDECREF(status);
     *used = out.size;
+    h->head_length = (Py_ssize_t)out.size;
     return out.to;
 }
 

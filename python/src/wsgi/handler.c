@@ -275,6 +275,8 @@ static PyMemberDef members[] = {
      "The status as the application told it."},
     {"response_length", T_PYSSIZET, PLACE(response_length), 0,
      "Bytes of the response that were sent."},
+    {"_head_length", T_PYSSIZET, PLACE(head_length), READONLY,
+     "Of these, the head's."},
     {"time_start", T_DOUBLE, PLACE(time_start), 0,
      "Seconds of the epoch when the application was called."},
     {"time_finish", T_DOUBLE, PLACE(time_finish), 0,

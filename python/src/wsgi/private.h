@@ -225,6 +225,8 @@ struct handler {
     bool expects_continue; /* who sends it waits for 100 */
     bool takes_over;       /* it asks for another protocol */
     bool close_connection; /* it is the last one */
+    bool idle;             /* none has begun */
+    bool draining;         /* the one under way, if any, is the last one */
     /* The response's. */
     PyObject *status;           /* bytes; NULL: made of the next */
     PyObject *told_status;      /* the application's string */
@@ -234,6 +236,7 @@ struct handler {
     PyObject *provided_date, *provided_content_length;
     PyObject *result;
     Py_ssize_t response_length;     /* bytes that were sent */
+    Py_ssize_t head_length;         /* of these, the head's */
     double time_start, time_finish; /* seconds of the epoch */
     int code;                       /* of the status; 0: none yet */
     bool headers_sent, response_use_chunked, connection_upgraded;

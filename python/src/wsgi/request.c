@@ -37,7 +37,7 @@ static int take_head(struct handler *h, const struct head *head)
     h->length = parsed->length;
     h->expects_continue = parsed->expects_continue;
     h->takes_over = parsed->upgrade;
-    h->close_connection = !parsed->keep_alive;
+    h->close_connection = !parsed->keep_alive || h->draining;
     return h->command && h->path ? 0 : -1;
 }
 
@@ -102,7 +102,11 @@ static int wait_for_first(struct handler *h, struct reader *r)
 {
     if (reader_count(r) > 0)
         return 1;
+    if (h->draining)
+        return 0;
+    h->idle = true;
     Py_ssize_t n = reader_fill(r, deadline_after(h->idle_timeout));
+    h->idle = false;
     return n > 0 ? 1 : (int)n;
 }
 

@@ -17,7 +17,7 @@ void start_reset(struct handler *h)
     handler_set(&h->provided_content_length, NULL);
     handler_set(&h->result, NULL);
     h->code = 0;
-    h->response_length = 0;
+    h->response_length = h->head_length = 0;
     h->headers_sent = h->response_use_chunked = h->connection_upgraded = false;
     h->names_connection = false;
     h->adds_date = h->adds_chunked = h->adds_close = h->adds_keep_alive = false;

@@ -1,0 +1,165 @@
+"""A process that serves, of python3 -m grove.serve."""
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from grove import socket
+from grove._core import sleep
+from grove.event import Event
+from grove.hubs.signals import signal_handler
+from grove.names.aliases import install_as_gevent
+from grove.pool import Pool
+from grove.serving.access_log import AccessLog
+from grove.serving.handler import Handler
+from grove.serving.processes import BOOT_FAILED, say
+from grove.serving.server import Server
+from grove.serving.static import Static
+
+__all__ = ["Worker"]
+
+#: Seconds between two looks whether the process that looks after this one lives.
+PULSE = 1.0
+
+
+def load(text: str) -> Callable:
+    """The application that MODULE:NAME, or MODULE:NAME() of a function, stands for."""
+    module, _, name = text.partition(":")
+    found: Any = import_module(module)
+    called = name.endswith("()")
+    for part in (name.removesuffix("()") or "application").split("."):
+        found = getattr(found, part)
+    return found() if called else found
+
+
+class Worker:
+    """Serves on sockets until it is told to end, or nobody looks after it."""
+
+    def __init__(
+        self, options: Any, sockets: list[Any], parent: int, tell: int
+    ) -> None:
+        """
+        Args:
+            options: what parse() of options.py returns.
+            sockets: the standard library's, which listen.
+            parent: the process that looks after this one.
+            tell: where to write that it serves.
+        """
+        self._tell = tell
+        self.options = options
+        self.sockets = sockets
+        self.parent = parent
+        self._ending = Event()
+
+    def run(self) -> int:
+        """What the process is to exit with: 0, or BOOT_FAILED with the application's
+        error on standard error."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells what to do
+        log = AccessLog(self.options.access_log) if self.options.access_log else None
+        # Signals that came since the fork are taken from here on.
+        signal_handler(signal.SIGTERM, self._ending.set)
+        signal_handler(signal.SIGUSR1, log.reopen if log else lambda: None)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, set())
+        try:
+            application = self._load()
+        except Exception:
+            traceback.print_exc()
+            say(f"cannot import {self.options.application}")
+            return BOOT_FAILED
+        servers = [self._serve(sock, application, log) for sock in self.sockets]
+        os.write(self._tell, b"!")
+        os.close(self._tell)
+        os.kill(self.parent, signal.SIGUSR2)
+        while not self._ending.wait(PULSE):
+            if os.getppid() != self.parent:
+                break
+        self._end(servers)
+        if log:
+            log.close()
+        return 0
+
+    def _load(self) -> Callable:
+        install_as_gevent()
+        if self.options.patch:
+            # The room stands below it.
+            import_module("grove.monkey").patch_all()
+        sys.path.insert(0, os.getcwd())
+        application = load(self.options.application)
+        if not callable(application):
+            raise TypeError(f"{application!r} is no application: it cannot be called")
+        if self.options.static:
+            return Static(self.options.static, application)
+        return application
+
+    def _serve(self, sock: Any, application: Callable, log: AccessLog | None) -> Server:
+        listener = socket.socket(
+            sock.family, sock.type, sock.proto, fileno=os.dup(sock.fileno())
+        )
+        server = _Server(
+            listener,
+            application,
+            spawn=Pool(self.options.connections),
+            log=None,
+            handler_class=_LoggedHandler if log else _Handler,
+            environ={
+                "wsgi.multiprocess": self.options.workers > 1,
+                "wsgi.multithread": True,
+            },
+            **self._tls(),
+        )
+        server.access_log = log
+        server.line = self.options.line
+        for name in ("idle", "head", "body", "write"):
+            setattr(server, f"{name}_timeout", getattr(self.options, f"{name}_timeout"))
+        server.start()
+        return server
+
+    def _tls(self) -> dict[str, str]:
+        if not self.options.certfile:
+            return {}
+        return {
+            "certfile": self.options.certfile,
+            "keyfile": self.options.keyfile or self.options.certfile,
+        }
+
+    def _end(self, servers: list[Server]) -> None:
+        """Requests that are under way are answered; no other ones are taken."""
+        for server in servers:
+            server.close()
+        patience = self.options.graceful_timeout
+        until = None if patience is None else time.monotonic() + patience
+        while any(server.connections for server in servers):
+            for server in servers:
+                server.drain()
+            if until is not None and time.monotonic() >= until:
+                say("ending though requests are under way")
+                break
+            sleep(0.02)
+
+
+class _Server(Server):
+    access_log: AccessLog | None = None
+    line = 8192
+
+    def set_max_accept(self) -> None:
+        """Each process has a socket of its own: it need not leave any to others."""
+
+
+class _Handler(Handler):
+    server: _Server
+
+    @property
+    def max_request_line(self) -> int:  # type: ignore[override]
+        return self.server.line
+
+
+class _LoggedHandler(_Handler):
+    def log_request(self) -> None:
+        self.server.access_log.write(self)
