@@ -3,6 +3,7 @@ at when they are called."""
 
 import array
 import copy
+import dis
 import errno
 import gc
 import inspect
@@ -13,6 +14,7 @@ import weakref
 
 import grove
 import grove.os
+import grove.pool
 import pytest
 from awaiting import HANG
 from grove import socket
@@ -348,6 +350,25 @@ def test_a_subclass_with_one_method_of_its_own(pair):
         b.sendall(b"a line\nrest")
         assert file.readline() == b"A LINE\n"
     assert loud.colour == "red"
+
+
+class Derived(socket.socket):
+    """Its instances have a __dict__, as those of SSLSocket."""
+
+
+@pytest.mark.parametrize("make", [Derived, grove.pool.Group])
+def test_attributes_of_their_own_are_found_fast(make):
+    """In the instance: not in a dict, which is made when somebody asks for it."""
+    instance = make()
+    instance.colour = "red"
+
+    def colour():
+        return instance.colour
+
+    for _ in range(100):
+        colour()
+    made = {i.opname for i in dis.get_instructions(colour, adaptive=True)}
+    assert "LOAD_ATTR_INSTANCE_VALUE" in made
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

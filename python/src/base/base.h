@@ -95,6 +95,12 @@ int module_add_type(PyObject *module, PyTypeObject *type);
  * room, has for it. methods ends in {NULL}. */
 int type_add_methods(PyTypeObject *type, PyMethodDef *methods);
 
+/* tp_new of a type that classes in Python derive from, whose __init__ gets the
+ * arguments. Made by object's, instances of those that have a __dict__ keep
+ * their attributes where they are found fastest, which PyType_GenericNew does
+ * not see to before CPython 3.13. */
+PyObject *base_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+
 /* A name that attributes are looked up by: where it is kept, and its text. */
 struct interned {
     PyObject **where;

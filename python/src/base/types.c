@@ -26,6 +26,16 @@ int type_add_methods(PyTypeObject *type, PyMethodDef *methods)
     return 0;
 }
 
+PyObject *base_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *none = PyTuple_New(0);
+    if (!none)
+        return NULL;
+    PyObject *self = PyBaseObject_Type.tp_new(type, none, NULL);
+    Py_DECREF(none);
+    return self;
+}
+
 int intern(const struct interned *names)
 {
     for (; names->where; names++) {
