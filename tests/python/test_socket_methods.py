@@ -250,6 +250,18 @@ def test_a_timeout_that_is_set(pair):
         a.gettimeout()
 
 
+def test_a_timeout_that_replaces_itself(pair):
+    class Seconds:
+        def __float__(self):
+            pair[0].timeout = None
+            return float(HANG)
+
+    pair[1].send(b"x")
+    pair[0].timeout = Seconds()
+    assert pair[0].recv(1) == b"x"
+    assert pair[0].timeout is None
+
+
 def test_send_takes_the_default_for_its_own(pair):
     a = pair[0]
     a.settimeout(0)
@@ -356,7 +368,11 @@ class Derived(socket.socket):
     """Its instances have a __dict__, as those of SSLSocket."""
 
 
-@pytest.mark.parametrize("make", [Derived, grove.pool.Group])
+class DerivedGroup(grove.pool.Group):
+    """Of a type that is compiled, too, and that no other test has instances of."""
+
+
+@pytest.mark.parametrize("make", [Derived, DerivedGroup])
 def test_attributes_of_their_own_are_found_fast(make):
     """In the instance: not in a dict, which is made when somebody asks for it."""
     instance = make()

@@ -55,7 +55,11 @@ int socket_begin(struct call *call, const Socket *s, PyObject *timeout)
         raise_unset("timeout");
         return -1;
     }
-    if (call_begin(call, -1, timeout) < 0)
+    /* It may be set to another while others have their turn. */
+    Py_INCREF(timeout);
+    int begun = call_begin(call, -1, timeout);
+    Py_DECREF(timeout);
+    if (begun < 0)
         return -1;
     int fd = socket_fd(s);
     if (unlikely(fd == -1) && PyErr_Occurred())
@@ -108,6 +112,20 @@ static PyTypeObject SocketBase_Type = {
     .tp_members = socket_members,
 };
 
+/* The function behind _socket.socket.fileno; NULL with SystemError. */
+static PyCFunction find_fileno(void)
+{
+    PyObject *fileno = _PyType_Lookup(wrapped_type, str_fileno);
+    if (fileno && Py_IS_TYPE(fileno, &PyMethodDescr_Type)) {
+        const PyMethodDef *method = ((PyMethodDescrObject *)fileno)->d_method;
+        if (method->ml_flags == METH_NOARGS)
+            return method->ml_meth;
+    }
+    PyErr_SetString(PyExc_SystemError,
+                    "_socket.socket.fileno is not what it was");
+    return NULL;
+}
+
 /* 0, or -1 with an exception. */
 static int find_wrapped_type(void)
 {
@@ -120,12 +138,8 @@ static int find_wrapped_type(void)
         return -1;
     assert(PyType_Check(type));
     wrapped_type = (PyTypeObject *)type;
-    PyObject *fileno = _PyType_Lookup(wrapped_type, str_fileno);
-    assert(fileno && Py_IS_TYPE(fileno, &PyMethodDescr_Type));
-    const PyMethodDef *method = ((PyMethodDescrObject *)fileno)->d_method;
-    assert(method->ml_flags == METH_NOARGS);
-    wrapped_fileno = method->ml_meth;
-    return 0;
+    wrapped_fileno = find_fileno();
+    return wrapped_fileno ? 0 : -1;
 }
 
 int socket_init(PyObject *module)
