@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import weakref
 from wsgiref.validate import validator
 
 import grove
@@ -766,3 +767,23 @@ def test_main_module_says_where_it_listens():
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def test_idle_connection_holds_nothing_of_its_request():
+    class Body:
+        pass
+
+    alive = []
+
+    def application(environ, start_response):
+        environ["held"] = body = Body()
+        alive.append(weakref.ref(body))
+        return hello(environ, start_response)
+
+    with serve(application) as server:
+        with socket.create_connection(server.address, timeout=HANG) as sock:
+            sock.sendall(GET)
+            assert sock.recv(1000).endswith(b"hello")
+            with grove.Timeout(HANG):
+                while alive[0]():
+                    grove.sleep(0)

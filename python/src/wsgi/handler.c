@@ -190,6 +190,7 @@ static PyObject *begin(PyObject *self, PyObject *const *args, Py_ssize_t n)
     handler_set(&h->client_address, Py_NewRef(args[2]));
     handler_set(&h->server, Py_NewRef(args[3]));
     handler_set(&h->rfile, Py_NewRef(args[4]));
+    h->max_line = HEAD_LINE;
     Py_RETURN_NONE;
 }
 

@@ -16,7 +16,7 @@ static int64_t deadline_after(int64_t nanoseconds)
 
 /* ---- what it says --------------------------------------------------------------------------- */
 
-static void forget(struct handler *h)
+static void forget_head(struct handler *h)
 {
     handler_set(&h->requestline, NULL);
     handler_set(&h->headers, NULL);
@@ -24,11 +24,22 @@ static void forget(struct handler *h)
     handler_set(&h->head, NULL);
 }
 
+/* The request before is over: a connection that waits for the next one holds
+ * nothing of it. */
+static void forget(struct handler *h)
+{
+    forget_head(h);
+    handler_set(&h->environ, NULL);
+    handler_set(&h->wsgi_input, NULL);
+    handler_set(&h->path, NULL);
+    start_reset(h);
+}
+
 /* The attributes of the request that head is of. */
 static int take_head(struct handler *h, const struct head *head)
 {
     const grove_http_head *parsed = &head->parsed;
-    forget(h);
+    forget_head(h);
     handler_set(&h->head, Py_NewRef(head->bytes));
     handler_set(&h->command, keys_method(parsed->method));
     handler_set(&h->path, head_str(parsed->target));
@@ -57,7 +68,7 @@ static PyObject *line_there(const struct reader *r)
 static enum request_result refuse(struct handler *h, int status,
                                   const char *error, PyObject **answer)
 {
-    forget(h);
+    forget_head(h);
     handler_set(&h->requestline, line_there((struct reader *)h->rfile));
     if (h->requestline)
         *answer =
@@ -104,6 +115,7 @@ static int wait_for_first(struct handler *h, struct reader *r)
         return 1;
     if (h->draining)
         return 0;
+    forget(h);
     h->idle = true;
     Py_ssize_t n = reader_fill(r, deadline_after(h->idle_timeout));
     h->idle = false;

@@ -1,0 +1,194 @@
+"""Processor time of a server's process for a WSGI request.
+
+    py_wsgi.py hello     a short request and a short answer
+    py_wsgi.py browser   a request with the eight headers of a browser
+    py_wsgi.py gunicorn  the short one, by gunicorn: its worker of ours beside its
+                         gevent worker on gevent
+
+The clients are another process: 64 connections, each of which has a request under
+way; all are sent, then all answers are read, so that the server finds as many each
+time, whatever the machine does.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import peers
+
+CONNECTIONS = 64
+ROUNDS = 60
+HELLO = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n"
+BROWSER = (
+    b"GET /page?a=1 HTTP/1.1\r\n"
+    b"Host: localhost:8000\r\n"
+    b"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:115.0) Gecko/20100101 "
+    b"Firefox/115.0\r\n"
+    b"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
+    b"Accept-Language: en-US,en;q=0.5\r\n"
+    b"Accept-Encoding: gzip, deflate, br\r\n"
+    b"Connection: keep-alive\r\n"
+    b"Cookie: session=abcdef0123456789; theme=dark\r\n"
+    b"Upgrade-Insecure-Requests: 1\r\n\r\n"
+)
+REQUESTS = {"hello": HELLO, "browser": BROWSER, "gunicorn": HELLO}
+KINDS = list(REQUESTS)
+
+
+def application(environ: dict, start_response: Callable) -> list[bytes]:
+    """Says hello."""
+    headers = [("Content-Type", "text/plain"), ("Content-Length", "5")]
+    start_response("200 OK", headers)
+    return [b"hello"]
+
+
+# ---- the clients -----------------------------------------------------------------
+
+
+def ask(port: int, request: bytes) -> None:
+    """For each line that comes: ROUNDS requests on each connection, then a line."""
+    clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
+    for sock in clients:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for _ in sys.stdin:
+        for _ in range(ROUNDS):
+            for sock in clients:
+                sock.sendall(request)
+            for sock in clients:
+                answer = b""
+                while b"hello" not in answer:
+                    answer += sock.recv(4096)
+        print(flush=True)
+
+
+class Clients:
+    """The process that asks."""
+
+    def __init__(self, port: int, kind: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, sys.argv[0], "--ask", str(port), kind],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def start(self) -> None:
+        """Have requests sent."""
+        self._process.stdin.write(b"\n")
+        self._process.stdin.flush()
+
+    def wait(self) -> None:
+        """Until the answers have come."""
+        assert self._process.stdout.readline() == b"\n"
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def spent(pid: int) -> int:
+    """Nanoseconds of processor time that another process has taken."""
+    text = Path(f"/proc/{pid}/schedstat").read_text()
+    return int(text.split()[0])
+
+
+def cost(clients: Clients, pid: int) -> float:
+    """Microseconds of the process's time a request."""
+    figures = []
+    for turn in range(4):
+        before = spent(pid)
+        clients.start()
+        clients.wait()
+        took = spent(pid) - before
+        if turn:  # the first has what is made once
+            figures.append(took / 1e3 / (CONNECTIONS * ROUNDS))
+    clients.end()
+    return min(figures)
+
+
+# ---- the servers -------------------------------------------------------------------
+
+
+def serve() -> None:
+    """Tells its port, and serves until it is ended."""
+    from gevent.pywsgi import WSGIServer
+
+    server = WSGIServer(("127.0.0.1", 0), application, log=None)
+    server.start()
+    # gevent's sends a head and a body by two calls; without this option it would
+    # wait for the client in between.
+    server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    print(server.server_port, flush=True)
+    server.serve_forever()
+
+
+def measure_pywsgi(kind: str) -> float:
+    server = subprocess.Popen(
+        [sys.executable, sys.argv[0], "--serve"], stdout=subprocess.PIPE
+    )
+    port = int(server.stdout.readline())
+    try:
+        return cost(Clients(port, kind), server.pid)
+    finally:
+        server.kill()
+        server.wait()
+
+
+def measure_gunicorn(kind: str) -> float:
+    """With the worker that the names gevent and greenlet belong to."""
+    import gevent
+
+    ours = "grove" in gevent.__name__
+    worker = "grove.gunicorn.Worker" if ours else "gevent"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.set_inheritable(True)
+        port = listener.getsockname()[1]
+        with tempfile.NamedTemporaryFile() as pid_file:
+            master = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", "-k", worker]
+                + ["-b", f"fd://{listener.fileno()}", "--keep-alive", "60"]
+                + ["--chdir", str(Path(__file__).parent), "py_wsgi:application"],
+                pass_fds=[listener.fileno()],
+                stderr=subprocess.DEVNULL,
+            )
+            try:
+                clients = Clients(port, kind)
+                clients.start()
+                clients.wait()
+                return cost(clients, child_of(master.pid))
+            finally:
+                master.terminate()
+                master.wait()
+
+
+def child_of(pid: int) -> int:
+    """The process that gunicorn has forked."""
+    [child] = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(child)
+
+
+def measure(kind: int) -> float:
+    name = KINDS[kind]
+    return (measure_gunicorn if name == "gunicorn" else measure_pywsgi)(name)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--ask":
+        ask(int(sys.argv[2]), REQUESTS[sys.argv[3]])
+    elif sys.argv[1] == "--serve":
+        serve()
+    else:
+        kind = 0 if sys.argv[1] == "--measure" else KINDS.index(sys.argv[1])
+        peers.compare(
+            f"py_wsgi_{KINDS[kind]}",
+            measure,
+            "gevent",
+            kind,
+            rounds=5,
+            unit="us-cpu",
+            less_is_speed=False,
+        )
