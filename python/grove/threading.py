@@ -88,8 +88,9 @@ def _note(bootstrap: Any, greenlet: Any) -> int:
 
 
 def _forget(greenlet: Any) -> None:
-    running = _running.pop(get_ident(greenlet))
-    if running.lock is not None:
+    # A child forked meanwhile has forgotten those that had ended.
+    running = _running.pop(get_ident(greenlet), None)
+    if running is not None and running.lock is not None:
         _unlock(running.lock)
 
 

@@ -863,6 +863,22 @@ def test_threads_live_on_in_a_child(known):
     assert lines == ["went on waits", "went on waits"]
 
 
+def test_a_thread_that_ended_is_not_missed_in_a_child():
+    """What it told of its end had not been heard when another one forked."""
+    run("""
+        import os, threading, grove
+        ended = threading.Thread(target=lambda: None)
+        ended.start()
+        pid = os.fork()
+        if pid == 0:
+            grove.sleep(0)
+            ended.join()
+            os._exit(ended.is_alive())
+        assert os.waitpid(pid, 0)[1] == 0
+        ended.join()
+        """)
+
+
 # ---- queues -------------------------------------------------------------------------
 
 
