@@ -42,10 +42,13 @@ def test_the_logs_are_the_same(seed):
 
 
 def test_a_difference_is_found():
-    assert compare_programs.up_to_known([["a"], ["known", "unlink_all"], ["b"]]) == [
-        ["a"],
-        ["known", "unlink_all"],
-    ]
+    alike = compare_programs.alike
+    known = ["known", "unlink_all"]
+    assert alike([["a"], known, ["b"]], [["a"], known, ["c"]])
+    assert alike([["a"], known], [["a"], ["b"]])  # nobody knows what comes there
+    assert not alike([["a"], known], [["b"], known])
+    assert not alike([["a"], ["b"]], [["a"], ["c"]])
+    assert not alike([["a"]], [["a"], ["b"]])
     assert compare_programs.first_difference([["a"], ["b"]], [["a"], ["c"]]) == (
         "entry 1: theirs [['b']], ours [['c']]"
     )
