@@ -96,6 +96,10 @@ int hub_turn_found(void);
  * that. */
 GROVE_HOST_API void hub_turn_slow(struct hub *hub, bool yields);
 
+/* hub_turn_slow for a call on descriptor fd. False with EBADF: it was closed
+ * meanwhile, and its number may be another file's. */
+GROVE_HOST_API bool hub_turn_on_slow(struct hub *hub, int fd);
+
 /* A wait whose deadline has passed, so that it does not park: who asks over and
  * over must let the others run. What such a call was to give by its wait is
  * given now; or more than was owed, if another has waited since. */

@@ -19,8 +19,13 @@ int call_give_turn(const struct call *call)
     if (likely(!hub_turn_due(t->hub)))
         return 0;
     assert(t->tstate == state_current_tstate() && !PyErr_Occurred());
-    hub_turn_slow(t->hub, true);
-    return core_after_wait(t);
+    bool is_open = hub_turn_on_slow(t->hub, call->fd);
+    if (core_after_wait(t) < 0)
+        return -1;
+    if (likely(is_open))
+        return 0;
+    PyErr_SetObject(PyExc_OSError, call_closed_elsewhere);
+    return -1;
 }
 
 int call_begin(struct call *call, int fd, PyObject *timeout)

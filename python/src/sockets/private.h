@@ -33,15 +33,16 @@ struct call {
  * greenlet closed. */
 extern PyObject *call_closed_elsewhere;
 
-/* 0, or -1 with TypeError, ValueError, MemoryError, BlockingSwitchOutError or
- * what was thrown here. */
+/* 0, or -1 with TypeError, ValueError, MemoryError, BlockingSwitchOutError,
+ * what was thrown here, or OSError EBADF as call_give_turn. */
 int call_begin(struct call *call, int fd, PyObject *timeout);
 
 /* A greenlet whose calls never have to wait (its peer is quicker, or has hung
  * up and it does not mind) would starve the rest: now and then they get a turn.
  * Before the system call, so that nothing is lost when an exception comes
  * meanwhile. call_begin does it for calls that may park. Not in the hub. 0, or
- * -1 with what was thrown here. */
+ * -1 with what was thrown here, or OSError EBADF if the descriptor was closed
+ * meanwhile. */
 int call_give_turn(const struct call *call);
 
 /* Raise TimeoutError: -1. */
