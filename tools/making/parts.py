@@ -98,10 +98,16 @@ class Build:
 
 
 class Part:
-    """A part: its build directory, the main one if it has none of its own."""
+    """A part: its build directory, the main one if it has none of its own.
 
-    def __init__(self, about: str, build: Build | None) -> None:
+    by_hand: it takes long for what it finds, so it is run only if it is named.
+    """
+
+    def __init__(
+        self, about: str, build: Build | None, *, by_hand: bool = False
+    ) -> None:
         self.about = about
+        self.by_hand = by_hand
         self._build = build
 
     def tree(self, job: Job) -> Tree:
@@ -137,8 +143,10 @@ class CTests(Part):
         build: Build | None = None,
         arguments: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
+        *,
+        by_hand: bool = False,
     ) -> None:
-        super().__init__(about, build)
+        super().__init__(about, build, by_hand=by_hand)
         self._arguments = arguments
         self._env = env or {}
 
@@ -280,6 +288,11 @@ PARTS: dict[str, Part] = {
         "the C tests where contexts are switched by ucontext",
         Build("ucontext", {**C_ONLY, "context": "ucontext"}),
     ),
+    "turns": CTests(
+        "the C tests as on a slow machine (by hand)",
+        Build("turns", {**C_ONLY, "turns": "always"}),
+        by_hand=True,
+    ),
     "aarch64": CTests(
         "the portable C tests on aarch64, by emulation",
         Build("aarch64", {**C_ONLY, "tls": False, "http": "disabled"}, "tools/aarch64.ini"),
@@ -318,3 +331,8 @@ PARTS: dict[str, Part] = {
         needs=["src", "man", "python"],
     ),
 }
+
+
+def usual() -> list[str]:
+    """The parts that are run where none is named."""
+    return [name for name, part in PARTS.items() if not part.by_hand]
