@@ -59,7 +59,7 @@ help:
 #help                 manual, Python package and examples, into build/
 #help make lib        the C library, command and manual alone
 #help make demo       build, then show what it is for
-#help make check      build, then run every test (tools/check runs some)
+#help make check      build, then run the tests (tools/check runs some)
 #help make check-programs  run programs of gevent's users beside their servers,
 #help                 which it installs
 #help make check-debian RELEASE=trixie   run tests in another release of Debian

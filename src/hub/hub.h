@@ -295,6 +295,12 @@ static inline void hub_turn(struct hub *hub)
         hub_turn_slow(hub, true);
 }
 
+/* The same for a call on descriptor fd, as hub_turn_on_slow. */
+static inline bool hub_turn_on(struct hub *hub, int fd)
+{
+    return likely(!hub_turn_due(hub)) || hub_turn_on_slow(hub, fd);
+}
+
 /* For calls that need no hub where they need not wait. */
 static inline void hub_turn_if_any(void)
 {

@@ -40,7 +40,7 @@ _Static_assert(PACE_FIRST <= STRIDE_MOST && PACE_FIRST <= HUB_CALLS,
 
 int pace_next(struct pace *p, int64_t now, uint64_t count, int64_t ns, int most)
 {
-    assert(p->length >= 1 && p->length <= most && ns > 0);
+    assert(p->length >= 1 && p->length <= most && ns >= 0);
     int64_t took = now - p->began;
     if (p->began) {
         int64_t done = (int64_t)(count - p->count);

@@ -34,6 +34,17 @@
 
 struct hub;
 
+/* By -Dturns (meson_options.txt) others run as often as they ever do on a slow
+ * machine: who makes any call lets them (calls), the pass is over whenever the
+ * clock is read (passes), or both (always). Nothing but the pace may hang on
+ * that. */
+#ifndef GROVE_TURNS_CALLS
+#define GROVE_TURNS_CALLS 0
+#endif
+#ifndef GROVE_TURNS_PASSES
+#define GROVE_TURNS_PASSES 0
+#endif
+
 /* Switches in a row between two looks of the loop, at most: the bound on how
  * long a busy queue can hold up I/O. At 10 ns a switch a look costs less than
  * 1 ns each. */
@@ -41,18 +52,18 @@ struct hub;
 
 /* A pass that has taken so long, in nanoseconds, ends though there are switches
  * left. A look costs a thousandth of it. */
-#define HUB_PASS_TIME 700000
+#define HUB_PASS_TIME (GROVE_TURNS_PASSES ? 0 : 700000)
 
 /* Calls that could have waited in a row, by whichever fibers, before who makes
  * the next lets the others run, at most; and the nanoseconds that they are to
  * take, at most, while there are others. */
-#define HUB_CALLS 256
+#define HUB_CALLS (GROVE_TURNS_CALLS ? 1 : 256)
 #define HUB_CALLS_TIME 100000
 
 /* A countdown of what is too cheap for a look at the clock each time. Its
  * length is such that it takes about as long as is wanted, going by the last
  * ones; nothing is known after a sleep, so that it begins with a few then. */
-#define PACE_FIRST 16
+#define PACE_FIRST (GROVE_TURNS_CALLS ? 1 : 16)
 struct pace {
     int length;     /* of the present countdown */
     int64_t began;  /* the clock, when it was last read; 0: not known */
@@ -60,7 +71,8 @@ struct pace {
 };
 
 /* It has run out, at `now`, after `count` altogether: the length of the next,
- * which is to take ns nanoseconds. From 1 to most. */
+ * which is to take ns nanoseconds, or as little as can be (0). From 1 to most.
+ */
 int pace_next(struct pace *p, int64_t now, uint64_t count, int64_t ns,
               int most);
 
@@ -95,6 +107,10 @@ int hub_turn_found(void);
  * reason to. yields: now; otherwise the call is about to wait, and does it by
  * that. */
 GROVE_HOST_API void hub_turn_slow(struct hub *hub, bool yields);
+
+/* hub_turn_slow for a call on descriptor fd. False with EBADF: it was closed
+ * meanwhile, and its number may be another file's. */
+GROVE_HOST_API bool hub_turn_on_slow(struct hub *hub, int fd);
 
 /* A wait whose deadline has passed, so that it does not park: who asks over and
  * over must let the others run. What such a call was to give by its wait is

@@ -5,6 +5,7 @@
  * look at the clock. On the hub's own thread.
  */
 #include <assert.h>
+#include <errno.h>
 
 #include "hub/clock.h"
 #include "hub/hub.h"
@@ -42,6 +43,16 @@ void hub_turn_slow(struct hub *hub, bool yields)
         hub_yield(hub);
     else
         hub->owes_turn = true;
+}
+
+bool hub_turn_on_slow(struct hub *hub, int fd)
+{
+    uint32_t closes = loop_closes_counted(fd);
+    hub_turn_slow(hub, true);
+    if (likely(closes == loop_closes(fd)))
+        return true;
+    errno = EBADF;
+    return false;
 }
 
 void hub_turn_in_vain(struct hub *hub)

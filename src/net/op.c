@@ -108,12 +108,7 @@ bool net_turn(struct net_op *op)
         op->hub->calls = 0; /* it is for the next that may */
         return true;
     }
-    uint32_t closes = loop_closes(op->record->number);
-    hub_turn_slow(op->hub, true);
-    if (likely(closes == loop_closes(op->record->number)))
-        return true;
-    errno = EBADF;
-    return false;
+    return hub_turn_on_slow(op->hub, op->record->number);
 }
 
 bool net_begin(struct net_op *op, int fd)

@@ -176,9 +176,57 @@ int net_poll(struct pollfd *fds, nfds_t nfds, int64_t deadline,
     return n;
 }
 
+/* ---- a turn ------------------------------------------------------------------ */
+
+/* The turn itself. How many were closed in it, which get POLLNVAL. */
+static int turn_noting_closed(struct hub *hub, struct pollfd *fds, nfds_t nfds,
+                              uint32_t *closes)
+{
+    int closed = 0;
+    for (nfds_t i = 0; i < nfds; i++)
+        closes[i] = loop_closes_counted(fds[i].fd);
+    hub_turn_slow(hub, true);
+    for (nfds_t i = 0; i < nfds; i++) {
+        bool is_closed = closes[i] != loop_closes(fds[i].fd);
+        fds[i].revents = is_closed ? POLLNVAL : 0;
+        closed += is_closed;
+    }
+    return closed;
+}
+
+static int poll_turn_slow(struct hub *hub, struct pollfd *fds, nfds_t nfds)
+{
+    uint32_t few[2 * SMALL], *closes = few;
+    if (poll(fds, nfds, 0) < 0) /* there may not be so many at fds */
+        return -1;
+    if (nfds > 2 * SMALL) {
+        closes = malloc(nfds * sizeof(*closes));
+        if (!closes)
+            return -1;
+    }
+    int n = turn_noting_closed(hub, fds, nfds, closes);
+    if (closes != few)
+        free(closes);
+    return n;
+}
+
+/* The others' turn, if their time has come. Not 0: what the call returns, for
+ * the numbers of those that were closed in it may be other files'. */
+static int poll_turn(struct pollfd *fds, nfds_t nfds)
+{
+    struct hub *hub = hub_of_thread;
+    if (!hub || likely(!hub_turn_due(hub)))
+        return 0;
+    return poll_turn_slow(hub, fds, nfds);
+}
+
+/* ---- the public calls -------------------------------------------------------- */
+
 int grove_poll(struct pollfd *fds, nfds_t nfds, int timeout)
 {
-    hub_turn_if_any();
+    int n = poll_turn(fds, nfds);
+    if (n != 0)
+        return n;
     if (timeout == 0)
         return poll(fds, nfds, 0);
     return net_poll(fds, nfds,
@@ -189,6 +237,6 @@ int grove_poll(struct pollfd *fds, nfds_t nfds, int timeout)
 
 int grove_poll_until(struct pollfd *fds, nfds_t nfds, int64_t deadline)
 {
-    hub_turn_if_any();
-    return net_poll(fds, nfds, deadline, NET_POLL_STATE);
+    int n = poll_turn(fds, nfds);
+    return n != 0 ? n : net_poll(fds, nfds, deadline, NET_POLL_STATE);
 }

@@ -120,9 +120,8 @@ ssize_t grove_preadv_until(int fd, const struct iovec *iov, int iovcnt,
                            off_t offset, int64_t deadline)
 {
     struct hub *hub = hub_self();
-    if (!hub || !is_offset(offset))
+    if (!hub || !is_offset(offset) || !hub_turn_on(hub, fd))
         return -1;
-    hub_turn(hub);
     return file_readv(hub, fd, iov, iovcnt, offset, deadline);
 }
 
@@ -147,9 +146,8 @@ ssize_t grove_pwritev_until(int fd, const struct iovec *iov, int iovcnt,
                             off_t offset, int64_t deadline)
 {
     struct hub *hub = hub_self();
-    if (!hub || !is_offset(offset))
+    if (!hub || !is_offset(offset) || !hub_turn_on(hub, fd))
         return -1;
-    hub_turn(hub);
     return file_writev(hub, fd, iov, iovcnt, offset, deadline);
 }
 

@@ -574,12 +574,27 @@ static ssize_t select_any(grove_clause *clauses, size_t n, bool waits,
     return r;
 }
 
-/* The turn comes after a clause was done; a kill then does not undo it. */
+/* The turn comes after clause c was done; a kill then does not undo it. But of
+ * a descriptor that is closed in it the caller must not think that it is ready:
+ * its number may be another file's. */
+static void give_turn(grove_clause *c)
+{
+    struct hub *hub = hub_of_thread;
+    bool is_number =
+        c->kind == GROVE_CLAUSE_READABLE || c->kind == GROVE_CLAUSE_WRITABLE;
+    if (!hub || likely(!hub_turn_due(hub)))
+        return;
+    if (!is_number)
+        hub_turn_slow(hub, true);
+    else if (!hub_turn_on_slow(hub, c->fd))
+        c->result = -EBADF;
+}
+
 static ssize_t select_waiting(grove_clause *clauses, size_t n, int64_t deadline)
 {
     ssize_t done = select_any(clauses, n, true, deadline);
     if (done >= 0)
-        hub_turn_if_any();
+        give_turn(&clauses[done]);
     return done;
 }
 

@@ -98,6 +98,28 @@ def test_closing_ends_the_calls_of_other_threads(name: str, stranger) -> None:
     b.close()
 
 
+@pytest.mark.parametrize("name", ["recv", "recv_into", "recvfrom", "recvmsg"])
+def test_a_number_is_taken_in_the_turn_of_a_call(name: str, stranger) -> None:
+    """A call that need not wait lets others run now and then before it begins."""
+    a, b = socket.socketpair()
+    number = a.fileno()
+    b.sendall(b"x" * 8000)
+
+    def take() -> None:
+        a.close()
+        os.dup2(stranger[0].fileno(), number)
+
+    taker = grove.spawn(take)
+    with pytest.raises(OSError) as raised:
+        for _ in range(1000):
+            CALLS[name](a)
+    assert raised.value.errno == errno.EBADF
+    expect_untouched(stranger)
+    taker.get(timeout=LIMIT)
+    os.close(number)
+    b.close()
+
+
 def test_accept_in_another_thread_ends(stranger) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     number = listener.fileno()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from build_tree import ROOT
+from making.parts import usual
 
 SCRIPTS = ["setup", "build", "check", "check-debian", "check-fresh", "bench", "demo"]
 
@@ -65,6 +66,12 @@ def test_topics_of_a_part():
     assert "timer" in listed and "cxx" in listed
     listed = run("tools/check", "--list", "debug").stdout.split()
     assert "greenlet_death" in listed and "greenlet_leaks" not in listed
+
+
+def test_what_is_by_hand_is_run_where_it_is_named():
+    named = run("tools/check", "--list").stdout.split()
+    assert set(named) - set(usual()) == {"turns"}
+    assert "(by hand)" in run("tools/check", "--help").stdout.split("turns  ")[-1]
 
 
 def test_a_purpose_needs_what_those_it_rests_on_need():

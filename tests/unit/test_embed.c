@@ -6,6 +6,7 @@
 
 #include "hub/hub.h"
 #include "stopped_clock.h"
+#include "turns.h"
 
 /* ---- another loop ------------------------------------------------------------ */
 
@@ -216,7 +217,7 @@ static void stats_tell_what_happened(void **state)
     assert_int_equal(now.spawned, before.spawned + 4);
     assert_int_equal(now.live, before.live + 4);
     assert_int_equal(now.parked, before.parked);
-    grove_yield();
+    let_all_run();
     grove_hub_stats(hub, &now);
     assert_int_equal(now.parked, before.parked + 4);
     assert_int_equal(now.descriptors, before.descriptors + 1);
@@ -290,7 +291,7 @@ static void each_fiber_is_told_of(void **state)
     found.before = grove_now() - 100 * MS; /* a clock that is a little behind */
     grove_spawn_with(&fs[0], &sleeper, sleep_twice, &slept);
     grove_spawn_with(&fs[1], &reader, read_all, &p.in);
-    grove_yield();
+    let_all_run();
     grove_spawn_with(&fs[2], &fresh, yield_much, NULL);
     found.after = grove_now();
     grove_each_fiber(look, &found);

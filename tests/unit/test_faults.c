@@ -9,6 +9,7 @@
 #include "faults.h"
 #include "hub/timer.h"
 #include "socket_pairs.h"
+#include "turns.h"
 
 #define MEMORY \
     (FAULT_malloc | FAULT_calloc | FAULT_realloc | FAULT_posix_memalign)
@@ -345,6 +346,7 @@ static int receive(void)
     int r = grove_spawn(&f, late_write, &pair.out);
     if (r < 0)
         return -r;
+    turn_after(TURN_NEVER);
     r = grove_recv(pair.in, &c, 1, 0) == 1 ? 0 : errno;
     join(f);
     if (r)
@@ -368,6 +370,7 @@ static int send_late(void)
     if (r < 0)
         return -r;
     fill(pair.out);
+    turn_after(TURN_NEVER);
     r = grove_send(pair.out, "x", 1, 0) == 1 ? 0 : errno;
     return join(f) ? EINVAL : r;
 }
@@ -383,6 +386,7 @@ static int poll_many(void)
     int r = grove_spawn(&f, late_write, &pair.out);
     if (r < 0)
         return -r;
+    turn_after(TURN_NEVER);
     r = grove_poll(fds, MANY, -1) == MANY ? 0 : errno;
     join(f);
     assert_int_equal(recv(pair.in, &c, 1, MSG_DONTWAIT), 1);
@@ -413,6 +417,7 @@ static int accept_late(void)
     grove_fiber *f;
     int r = grove_spawn(&f, late_connect, &client);
     if (r == 0) {
+        turn_after(TURN_NEVER);
         int fd = grove_accept4(server, NULL, NULL, 0);
         r = fd < 0 ? -errno : 0;
         join(f);

@@ -7,6 +7,7 @@
 
 #include "os/file.h"
 #include "os/offload.h"
+#include "turns.h"
 #include "unit.h"
 
 static char dir[] = "/var/tmp/grove-file-XXXXXX";
@@ -544,6 +545,36 @@ static void what_is_queued_leaves_strangers_alone(void **state)
     with_both(be_late_with_all);
 }
 
+static void *take_number(void *arg)
+{
+    int *numbers = arg;
+    assert_int_equal(grove_close(numbers[0]), 0);
+    assert_int_equal(dup2(numbers[1], numbers[0]), numbers[0]);
+    return NULL;
+}
+
+/* The call lets the others run before it begins. */
+static void a_number_taken_in_the_calls_turn(void **state)
+{
+    static ssize_t (*const calls[])(struct late *) = {late_pread, late_pwrite};
+    for (size_t i = 0; i < UNIT_COUNT(calls); i++) {
+        struct late l = {.fd = pattern_file()};
+        int numbers[2] = {l.fd, pattern_file()};
+        grove_fiber *thief;
+        char first[6];
+        assert_int_equal(grove_spawn(&thief, take_number, numbers), 0);
+        turn_after(0);
+        assert_int_equal(calls[i](&l), -1);
+        assert_int_equal(errno, EBADF);
+        assert_int_equal(pread(numbers[1], first, 6, 0), 6);
+        assert_memory_equal(first, pattern, 6);
+        assert_int_equal(grove_join(thief, NULL), 0);
+        grove_release(thief);
+        close(numbers[0]);
+        close(numbers[1]);
+    }
+}
+
 static int fail_eventfd;
 int __real_eventfd(unsigned value, int flags);
 int __wrap_eventfd(unsigned value, int flags);
@@ -609,6 +640,7 @@ int main(void)
         cmocka_unit_test(threads_end_while_fibers_read),
         cmocka_unit_test(a_child_reads_by_itself),
         cmocka_unit_test(what_is_queued_leaves_strangers_alone),
+        cmocka_unit_test(a_number_taken_in_the_calls_turn),
         cmocka_unit_test(without_a_ring_a_worker_reads),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

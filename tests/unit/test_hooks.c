@@ -6,6 +6,7 @@
 
 #include "hub/hub.h"
 #include "hub/wait.h"
+#include "turns.h"
 
 /* ---- what is told, as lines ------------------------------------------------- */
 
@@ -78,6 +79,7 @@ static const grove_hooks hooks = {.size = sizeof(hooks),
 static void begin(void)
 {
     trace = (struct trace){.length = 0};
+    turn_after(TURN_NEVER);
     assert_int_equal(grove_hooks_set(&hooks), 0);
 }
 

@@ -15,6 +15,7 @@
 
 #include "socket_calls.h"
 #include "stopped_clock.h"
+#include "turns.h"
 
 enum ending { BY_EDGE, BY_DEADLINE };
 
@@ -322,6 +323,60 @@ static void accept_takes_no_call_of_another_listener(void **state)
     }
 }
 
+/* ---- in the call's own turn --------------------------------------------------- */
+
+static void *exchange_at_once(void *theft)
+{
+    exchange(theft);
+    return NULL;
+}
+
+static ssize_t reuse_poll_many(struct call *c)
+{
+    struct pollfd fds[40];
+    for (size_t i = 0; i < UNIT_COUNT(fds); i++)
+        fds[i] = (struct pollfd){.fd = i == 7 ? c->fd : -1, .events = POLLIN};
+    int n = grove_poll(fds, UNIT_COUNT(fds), -1);
+    if (n != 1 || fds[7].revents != POLLNVAL)
+        return n;
+    errno = EBADF;
+    return -1;
+}
+
+/* Every call lets the others run now and then before it begins, or, where it
+ * has taken something, before it returns. */
+static void a_number_taken_in_the_calls_turn(void **state)
+{
+    static const struct {
+        const char *name;
+        ssize_t (*make)(struct call *);
+    } calls[] = {{"recv", reuse_recv},     {"read", reuse_read},
+                 {"send", reuse_send},     {"accept", reuse_accept},
+                 {"poll", make_poll_one},  {"select", make_select_readable},
+                 {"poll", reuse_poll_many}};
+    for (size_t i = 0; i < UNIT_COUNT(calls); i++) {
+        struct pair p = pair_of(UNIX_STREAM);
+        struct theft t = {.number = p.in};
+        char buf[16] = "";
+        struct call c = {.name = calls[i].name,
+                         .fd = p.in,
+                         .buf = buf,
+                         .len = sizeof(buf),
+                         .deadline = GROVE_NEVER};
+        grove_fiber *thief;
+        assert_int_equal(write(p.out, "x", 1), 1); /* nothing waits */
+        assert_int_equal(grove_spawn(&thief, exchange_at_once, &t), 0);
+        turn_after(0);
+        c.result = calls[i].make(&c);
+        c.error = errno;
+        expect_ebadf(&c);
+        expect_untouched(&t, c.name);
+        assert_int_equal(grove_join(thief, NULL), 0);
+        grove_release(thief);
+        close(p.out);
+    }
+}
+
 /* Neither asks the stranger what has become of it nor connects it. */
 static void connect_asks_nobody_else(void **state)
 {
@@ -378,6 +433,7 @@ int main(void)
         cmocka_unit_test(splice_looks_at_both_ends),
         cmocka_unit_test(accept_takes_no_call_of_another_listener),
         cmocka_unit_test(connect_asks_nobody_else),
+        cmocka_unit_test(a_number_taken_in_the_calls_turn),
         cmocka_unit_test(a_scope_has_not_expired),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "faults.h"
 #include "servers.h"
 #include "stopped_clock.h"
+#include "turns.h"
 
 static int begun, ended;
 
@@ -183,6 +184,7 @@ static void connections_that_have_not_begun(void **state)
     /* The acceptor takes all, and then ends. */
     fault_arm(FAULT_accept4, CLIENTS + 1, EBADF);
     begun = 0;
+    turn_after(TURN_NEVER);
     grove_yield();
     assert_true(fault_disarm());
     assert_int_equal(stats_of(server).active, CLIENTS);

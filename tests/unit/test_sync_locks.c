@@ -6,6 +6,7 @@
 
 #include "hub/hub.h"
 #include "stopped_clock.h"
+#include "turns.h"
 
 static grove_mutex mutex;
 static grove_condition condition;
@@ -76,7 +77,7 @@ static void a_signal_wakes_the_first_a_broadcast_all(void **state)
     }
     for (int i = 0; i < 2; i++) {
         grove_condition_signal(&condition);
-        grove_yield();
+        let_all_run();
         assert_int_equal(finished_calls, i + 1);
     }
     grove_condition_broadcast(&condition);

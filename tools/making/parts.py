@@ -98,12 +98,17 @@ class Build:
 
 
 class Part:
-    """A part: its build directory, the main one if it has none of its own."""
+    """A part: its build directory, the main one if it has none of its own.
 
-    only_named = False  # it is run when it is asked for by name alone
+    by_hand: it takes long for what it finds, or more than tests are to install, so it
+    is run only if it is named.
+    """
 
-    def __init__(self, about: str, build: Build | None) -> None:
+    def __init__(
+        self, about: str, build: Build | None, *, by_hand: bool = False
+    ) -> None:
         self.about = about
+        self.by_hand = by_hand
         self._build = build
 
     def tree(self, job: Job) -> Tree:
@@ -139,8 +144,10 @@ class CTests(Part):
         build: Build | None = None,
         arguments: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
+        *,
+        by_hand: bool = False,
     ) -> None:
-        super().__init__(about, build)
+        super().__init__(about, build, by_hand=by_hand)
         self._arguments = arguments
         self._env = env or {}
 
@@ -191,14 +198,13 @@ class PythonTests(Part):
         build: Build | None = None,
         inside: bool = False,
         files: str = "test_*.py",
-        only_named: bool = False,
+        by_hand: bool = False,
     ) -> None:
         """needs: the folders of the sources that have to be built."""
-        super().__init__(about, build)
+        super().__init__(about, build, by_hand=by_hand)
         self._folder = ROOT / folder
         self._needs = needs
         self._inside = inside
-        self.only_named = only_named
         self._files = files
 
     def _paths(self) -> dict[str, Path]:
@@ -284,6 +290,11 @@ PARTS: dict[str, Part] = {
         "the C tests where contexts are switched by ucontext",
         Build("ucontext", {**C_ONLY, "context": "ucontext"}),
     ),
+    "turns": CTests(
+        "the C tests as on a slow machine (by hand)",
+        Build("turns", {**C_ONLY, "turns": "always"}),
+        by_hand=True,
+    ),
     "aarch64": CTests(
         "the portable C tests on aarch64, by emulation",
         Build("aarch64", {**C_ONLY, "tls": False, "http": "disabled"}, "tools/aarch64.ini"),
@@ -319,7 +330,7 @@ PARTS: dict[str, Part] = {
         "what runs on gevent, on it and on Grove, with servers",
         "tests/programs",
         needs=["python"],
-        only_named=True,
+        by_hand=True,
     ),
     "tools": PythonTests("what make runs", "tests/tools", needs=[]),
     "docs": PythonTests(
@@ -328,3 +339,8 @@ PARTS: dict[str, Part] = {
         needs=["src", "man", "python"],
     ),
 }
+
+
+def usual() -> list[str]:
+    """The parts that are run where none is named."""
+    return [name for name, part in PARTS.items() if not part.by_hand]

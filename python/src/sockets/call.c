@@ -19,11 +19,10 @@ int call_give_turn(const struct call *call)
     if (likely(!hub_turn_due(t->hub)))
         return 0;
     assert(t->tstate == state_current_tstate() && !PyErr_Occurred());
-    uint32_t closes = loop_closes(call->fd);
-    hub_turn_slow(t->hub, true);
+    bool is_open = hub_turn_on_slow(t->hub, call->fd);
     if (core_after_wait(t) < 0)
         return -1;
-    if (likely(closes == loop_closes(call->fd)))
+    if (likely(is_open))
         return 0;
     errno = EBADF;
     return call_raise(call);

@@ -34,8 +34,8 @@ struct call {
  * greenlet closed. */
 extern PyObject *call_closed_elsewhere;
 
-/* 0, or -1 with TypeError, ValueError, MemoryError, BlockingSwitchOutError or
- * what was thrown here. */
+/* 0, or -1 with TypeError, ValueError, MemoryError, BlockingSwitchOutError,
+ * what was thrown here, or OSError EBADF as call_give_turn. */
 int call_begin(struct call *call, int fd, PyObject *timeout);
 
 /* A greenlet whose calls never have to wait (its peer is quicker, or has hung
