@@ -2,11 +2,13 @@
  * Patched calls under way, and signals.
  *
  * The kernel ends a blocked call of the thread that it runs a signal's handler
- * on. Here the thread sleeps for all fibers; when a signal ends that sleep, one
- * patched call is ended by EINTR: the thread's own stack's, if it is in one,
- * for programs see to it that signals come to their main thread; else the one
- * that was begun first. A call that the kernel would make anew stays, if all
- * handlers that there are have SA_RESTART: which one ran is not told.
+ * on. Here the thread sleeps, or runs somebody else, while its fibers wait;
+ * once a handler has run (handlers.c), one patched call that was begun before
+ * is ended by EINTR: the thread's own stack's, if it is in one, for programs
+ * see to it that signals come to their main thread; else the one that was begun
+ * first. A call that the kernel would make anew stays, if the handler has
+ * SA_RESTART. Handlers that we were not told of are known only by the end of a
+ * sleep, and not which it was: then all that there are must have it.
  *
  * The list belongs to the thread. In a forked child it also has those of fibers
  * that have ended there, whose stacks are not used again; they are passed over.
@@ -43,12 +45,21 @@ static bool can_end(const struct patch_call *call)
     return f->state == FIBER_PARKED && f->waiting && !f->shared;
 }
 
-static void interrupt(struct hub *hub)
+/* Handlers that have run on this thread and nobody was ended for. */
+static __thread struct {
+    grove_post post; /* on its way while there are */
+    bool any;
+    bool restart;  /* all of them have SA_RESTART */
+    unsigned last; /* handlers_run with the last of them */
+} noted __attribute__((tls_model("initial-exec")));
+
+/* Of the calls that were begun before the handler of that number. */
+static void end_one(struct hub *hub, bool restart, unsigned number)
 {
     struct patch_call *chosen = NULL;
-    bool restart = all_restart();
     for (struct patch_call *c = patch_calls; c; c = c->next) {
-        if (!can_end(c) || (restart && c->signals == PATCH_RESTARTS))
+        if (!can_end(c) || c->begun == number ||
+            (restart && c->signals == PATCH_RESTARTS))
             continue;
         chosen = c;
         if (c->fiber == &hub->root)
@@ -56,6 +67,29 @@ static void interrupt(struct hub *hub)
     }
     if (chosen)
         hub_wake(chosen->fiber, -EINTR);
+}
+
+static void end_for_noted(grove_post *post)
+{
+    noted.any = false;
+    end_one(hub_of_thread, noted.restart, noted.last);
+}
+
+void patch_calls_signalled(bool restarts)
+{
+    if (!hub_of_thread)
+        return;
+    noted.restart = restarts && (noted.restart || !noted.any);
+    noted.any = true;
+    noted.last = handlers_run;
+    noted.post.fn = end_for_noted;
+    grove_hub_post((grove_hub *)hub_of_thread, &noted.post);
+}
+
+static void interrupt(struct hub *hub)
+{
+    if (!noted.any) /* or the post sees to it */
+        end_one(hub, all_restart(), handlers_run + 1);
 }
 
 int patch_calls_begin(void)

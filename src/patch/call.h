@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "hub/wait.h"
+#include "patch/handlers.h"
 #include "patch/patch.h"
 
 /* Whether a signal whose handlers all have SA_RESTART ends a call: signal(7).
@@ -19,7 +20,8 @@ struct patch_call {
     struct patch_call **back;  /* what points to it */
     struct grove_fiber *fiber; /* who makes it */
     enum patch_signals signals;
-    int error; /* errno, which a call that succeeds does not change */
+    unsigned begun; /* handlers_run then: those that run later end it */
+    int error;      /* errno, which a call that succeeds does not change */
 };
 
 /* Those of the thread, begun last first. */
@@ -31,6 +33,8 @@ static inline bool patch_may_park(const struct hub *hub)
 {
     const struct grove_fiber *f = hub->current;
     if (f == hub->loop_fiber || hub->in_callback || hub->ending)
+        return false;
+    if (unlikely(handlers_running()))
         return false;
     /* A host has to know of waits inside code that is not its own. */
     if (f->host || hub->host)
@@ -52,6 +56,7 @@ static inline void patch_call_begin(struct patch_call *call, struct hub *hub,
 {
     call->fiber = hub->current;
     call->signals = signals;
+    call->begun = handlers_run;
     call->error = errno;
     call->next = patch_calls;
     call->back = &patch_calls;
@@ -92,6 +97,9 @@ static inline int patch_result(int r)
 
 /* Once a process, before the first slot is patched. 0 or -ENOMEM. */
 int patch_calls_begin(void);
+
+/* A signal's handler runs on this thread; whether it has SA_RESTART. In it. */
+void patch_calls_signalled(bool restarts);
 
 /* Waits for want of anything to wait for: the pause before the next try, from a
  * quarter of a millisecond to 16. 0 at first. As hub_wait, but 0 when it is

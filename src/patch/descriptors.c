@@ -52,6 +52,8 @@ static bool make_way(int fd)
 
 int patch_close(int fd)
 {
+    if (handlers_running())
+        return close(fd); /* nobody can be told now */
     if (is_ours(fd)) {
         errno = EBADF;
         return -1;
@@ -64,7 +66,7 @@ int patch_close(int fd)
 int patch_fclose(FILE *file)
 {
     int fd = fileno(file);
-    if (fd < 0)
+    if (fd < 0 || handlers_running())
         return fclose(file);
     fflush(file); /* which may wait; its error fclose tells again */
     patch_listener_ends(fd);
@@ -80,6 +82,8 @@ int patch_fclose(FILE *file)
 /* What takes number `to`, done by replace. */
 static int replace(int from, int to, int flags, bool three)
 {
+    if (handlers_running())
+        return three ? dup3(from, to, flags) : dup2(from, to);
     if (!make_way(to))
         return -1;
     bool ends = from != to && to >= 0 && fcntl(from, F_GETFD) >= 0;
@@ -163,7 +167,7 @@ static int close_between(unsigned first, unsigned last, int flags)
 
 int patch_close_range(unsigned first, unsigned last, int flags)
 {
-    if (!hub_of_thread || first > last || flags)
+    if (!hub_of_thread || first > last || flags || handlers_running())
         return close_range(first, last, flags);
     if (last > INT32_MAX)
         last = INT32_MAX; /* no descriptor is higher */

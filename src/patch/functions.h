@@ -98,6 +98,12 @@ int patch_nanosleep(const struct timespec *time, struct timespec *left);
 int patch_usleep(useconds_t us);
 unsigned patch_sleep(unsigned seconds);
 
+/* ---- handlers.c ---------------------------------------------------------- */
+
+int patch_sigaction(int signum, const struct sigaction *action,
+                    struct sigaction *old);
+void (*patch_signal(int signum, void (*function)(int)))(int);
+
 /* ---- signals.c ----------------------------------------------------------- */
 
 int patch_pause(void);

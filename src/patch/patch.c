@@ -215,6 +215,7 @@ int grove_patch(const char *objects, const char *symbols, unsigned flags)
     pthread_mutex_lock(&lock);
     r = patch_twice(rule);
     if (r >= 0) {
+        handlers_take_over();
         rule->next = rules;
         rules = rule;
     }
@@ -276,6 +277,7 @@ int grove_unpatch_all(void)
     if (r == 0) {
         r = (int)patched.count;
         slots_free(&patched);
+        handlers_give_back();
         rules = NULL;
     } else {
         old = NULL;

@@ -21,6 +21,7 @@
  *   polling.c      poll, select, epoll_wait
  *   sleeping.c     sleep and its kin
  *   signals.c      sigwait and its kin, pause
+ *   handlers.c     sigaction: handlers must not park
  *   descriptors.c  close, dup2: what ends a descriptor
  *   locks.c        flock, fcntl, lockf
  *   queues.c       System V's and POSIX message queues, semaphores

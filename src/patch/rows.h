@@ -207,8 +207,11 @@ ROW(sigsuspend, patch_sigsuspend, PATCH_PARKS, "until a handler has run")
 ROW(sigwait, patch_sigwait, PATCH_PARKS, "until a signal of the set is pending")
 ROW(sigwaitinfo, patch_sigwaitinfo, PATCH_PARKS, "as sigwait")
 ROW(sigtimedwait, patch_sigtimedwait, PATCH_PARKS, "as sigwait")
-ROW(sigaction, NULL, PATCH_PASSED, "does not block")
-ROW(signal, NULL, PATCH_PASSED, "does not block")
+ROW(sigaction, patch_sigaction, PATCH_NOTED,
+    "calls that a handler makes are libc's own; and it ends a call that waits, "
+    "as the kernel has it")
+ROW(__sigaction, patch_sigaction, PATCH_NOTED, "as sigaction")
+ROW(signal, patch_signal, PATCH_NOTED, "as sigaction")
 ROW(sigprocmask, NULL, PATCH_PASSED, "does not block")
 ROW(pthread_sigmask, NULL, PATCH_PASSED, "does not block")
 ROW(kill, NULL, PATCH_PASSED, "does not block")

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 
 #include "patch_modules.h"
 
@@ -147,6 +148,8 @@ static void wrong_arguments(void **state)
     assert_int_equal(grove_patch_report(-1), -EBADF);
 }
 
+static _Atomic bool done; /* those that go on and on are to end */
+
 /* ---- what ends a wait ----------------------------------------------------------- */
 
 static void kills_and_scopes(void **state)
@@ -205,6 +208,83 @@ static void closed_under_a_wait(void **state)
     assert_true(grove_unpatch_all() > 0);
     close(fds[1]);
     dlclose(m.handle);
+}
+
+/* ---- signals ---------------------------------------------------------------------- */
+
+static int self_pipe[2];
+static _Atomic int written;
+
+static void write_to_self(int signum)
+{
+    int error = errno;
+    written += write(self_pipe[1], "x", 1) == 1;
+    errno = error;
+}
+
+static void *yield_on_and_on(void *arg)
+{
+    while (!done)
+        grove_yield();
+    return arg;
+}
+
+/* The old way to be told of a signal, while the hub is busy at something else
+ * all the time. */
+static void handlers_write_to_a_pipe(void **state)
+{
+    struct itimerval often = {{0, 300}, {0, 300}}, never = {{0, 0}, {0, 0}};
+    grove_fiber *busy;
+    assert_int_equal(pipe(self_pipe), 0);
+    signal(SIGALRM, write_to_self); /* before it is patched */
+    assert_true(grove_patch_all(0) > 0);
+    done = false;
+    assert_int_equal(grove_spawn(&busy, yield_on_and_on, NULL), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+    int got = 0, wanted = (int)unit_scale(500, 50);
+    while (got < wanted) {
+        char buf[64];
+        ssize_t n = read(self_pipe[0], buf, sizeof(buf));
+        assert_true(n > 0 || errno == EINTR);
+        got += n > 0 ? (int)n : 0;
+    }
+    assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+    done = true;
+    assert_int_equal(grove_join(busy, NULL), 0);
+    grove_release(busy);
+    assert_true(written >= got);
+    assert_true(grove_unpatch_all() > 0);
+    assert_true(signal(SIGALRM, SIG_DFL) == write_to_self);
+    close(self_pipe[0]);
+    close(self_pipe[1]);
+}
+
+/* A handler that runs on another fiber's turn ends a wait as well. */
+static void *raise_and_stay(void *arg)
+{
+    raise(SIGUSR1);
+    return yield_on_and_on(arg);
+}
+
+static void ignore_it(int signum)
+{
+}
+
+static void signals_while_others_run(void **state)
+{
+    grove_fiber *other;
+    struct timespec minute = {60, 0};
+    signal(SIGUSR1, ignore_it);
+    assert_true(grove_patch_all(0) > 0);
+    done = false;
+    assert_int_equal(grove_spawn(&other, raise_and_stay, NULL), 0);
+    assert_int_equal(nanosleep(&minute, NULL), -1);
+    assert_int_equal(errno, EINTR);
+    done = true;
+    assert_int_equal(grove_join(other, NULL), 0);
+    grove_release(other);
+    assert_true(grove_unpatch_all() > 0);
+    signal(SIGUSR1, SIG_DFL);
 }
 
 /* ---- the runtime's own descriptors ----------------------------------------------- */
@@ -289,8 +369,6 @@ static void many_children(void **state)
 
 /* ---- while others call --------------------------------------------------------------- */
 
-static _Atomic bool done;
-
 static void *call_on_and_on(void *arg)
 {
     struct module *m = arg;
@@ -343,6 +421,8 @@ int main(void)
         cmocka_unit_test(wrong_arguments),
         cmocka_unit_test(kills_and_scopes),
         cmocka_unit_test(closed_under_a_wait),
+        cmocka_unit_test(handlers_write_to_a_pipe),
+        cmocka_unit_test(signals_while_others_run),
         cmocka_unit_test(all_descriptors_closed),
         cmocka_unit_test(many_children),
         cmocka_unit_test(cycles_while_threads_call),

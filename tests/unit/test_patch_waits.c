@@ -333,6 +333,91 @@ static void sigwait_waits(struct stage *s)
     unblock_usr1(s);
 }
 
+/* ---- handlers ---------------------------------------------------------------- */
+
+int __sigaction(int signum, const struct sigaction *action,
+                struct sigaction *old);
+
+static void on_info(int signum, siginfo_t *info, void *context)
+{
+    signals += info->si_signo == signum && context;
+}
+
+static void handlers(struct stage *s)
+{
+    struct sigaction old, action = {.sa_sigaction = on_info,
+                                    .sa_flags = SA_SIGINFO | SA_RESETHAND};
+    say(s, signal(SIGUSR1, on_signal) == SIG_DFL);
+    say(s, sigaction(SIGUSR1, &action, &old));
+    say(s, old.sa_handler == on_signal);
+    say(s, old.sa_flags & (SA_SIGINFO | SA_RESTART));
+    signals = 0;
+    say(s, raise(SIGUSR1));
+    say(s, signals);
+    say(s, sigaction(SIGUSR1, NULL, &old)); /* it has been reset */
+    say(s, old.sa_handler == SIG_DFL);
+    action.sa_flags = SA_SIGINFO;
+    say(s, __sigaction(SIGUSR1, &action, NULL));
+    say(s, signal(SIGUSR1, SIG_IGN) == (void (*)(int))(void *)on_info);
+    say(s, raise(SIGUSR1));
+    say(s, signals);
+    say(s, signal(SIGUSR1, SIG_DFL) == SIG_IGN);
+    say(s, sigaction(SIGKILL, &action, NULL));
+    say(s, signal(1000, SIG_DFL) == SIG_ERR);
+    say(s, errno == EINVAL);
+}
+
+static int handler_pipe[2];
+
+static void wait_in_handler(int signum)
+{
+    char byte;
+    struct pollfd p = {.fd = handler_pipe[0], .events = POLLIN};
+    struct timespec ms = {0, 1000000};
+    signals += poll(&p, 1, 0) == 1 && read(handler_pipe[0], &byte, 1) == 1;
+    nanosleep(&ms, NULL);
+    signals += write(handler_pipe[1], "x", 1) == 1;
+}
+
+/* What a handler calls is done in it, and no fiber runs meanwhile. */
+static void handlers_wait(struct stage *s)
+{
+    say(s, pipe(handler_pipe));
+    say(s, write(handler_pipe[1], "x", 1));
+    signal(SIGUSR1, wait_in_handler);
+    signals = 0;
+    for (int i = 0; i < 3; i++)
+        say(s, raise(SIGUSR1));
+    say(s, signals);
+    signal(SIGUSR1, SIG_DFL);
+    close(handler_pipe[0]);
+    close(handler_pipe[1]);
+}
+
+static sigjmp_buf left;
+
+static void leave(int signum)
+{
+    siglongjmp(left, 1);
+}
+
+/* Afterwards calls park again. */
+static void handlers_left(struct stage *s)
+{
+    int fds[2];
+    char byte;
+    say(s, pipe(fds));
+    signal(SIGUSR1, leave);
+    if (sigsetjmp(left, 1) == 0)
+        raise(SIGUSR1);
+    signal(SIGUSR1, SIG_DFL);
+    later(s, write_word, &fds[1]);
+    say(s, read(fds[0], &byte, 1));
+    await_peer(s);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 /* ---- all of them ------------------------------------------------------------------------------ */
 
 static void descriptors(void **state)
@@ -364,6 +449,9 @@ static void signals_(void **state)
     static const struct program programs[] = {
         PROGRAM("pause sigsuspend", pause_waits),
         PROGRAM("sigwait sigwaitinfo sigtimedwait", sigwait_waits),
+        PROGRAM("sigaction __sigaction signal", handlers),
+        PROGRAM("signal", handlers_wait),
+        PROGRAM("signal", handlers_left),
     };
     stage_perform(programs, UNIT_COUNT(programs));
 }
