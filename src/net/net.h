@@ -56,10 +56,12 @@ enum net_mode {
     NET_POSIX, /* a descriptor with O_NONBLOCK gets EAGAIN */
     NET_PARK,  /* O_NONBLOCK is not looked at: for a host that sets it on all
                   its descriptors, whatever its users asked for */
-    NET_LIBC   /* as NET_POSIX, for code that is not ours: what it does to a
+    NET_LIBC,  /* as NET_POSIX, for code that is not ours: what it does to a
                   descriptor between two calls is not told, so that flags and
                   time-outs are looked at by each call that has to wait, and
                   O_NONBLOCK stays as it is */
+    NET_LIBC_AGAIN /* the same, of a call that was tried just now, without
+                      waiting, and EAGAIN was said */
 };
 
 /* ---- the calls: as grove_X_until, which see ---------------------------- */

@@ -134,6 +134,11 @@ bool net_begin(struct net_op *op, int fd)
     }
     /* Only of an owned descriptor is what the hints say known to be of this
      * file. */
+    if (op->mode == NET_LIBC_AGAIN) {
+        op->mode = NET_LIBC;
+        errno = EAGAIN;
+        return net_retry(op);
+    }
     if (hint(op) || op->mode == NET_LIBC || !loop_trusted(op->record) ||
         !net_may_wait(op))
         return net_turn(op);

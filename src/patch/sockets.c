@@ -8,10 +8,41 @@
 #include "patch/duration.h"
 #include "patch/functions.h"
 
-ssize_t patch_recv(int fd, void *buf, size_t len, int flags)
+/* Whether one system call can be all of it: what is there is taken. */
+static bool takes_what_is_there(int flags)
+{
+    return !(flags & MSG_WAITALL);
+}
+
+/* What is to be told of a try that did not wait; false: it is to be waited. */
+static bool is_told(struct hub *hub, ssize_t n, int flags)
+{
+    if (unlikely(n < 0 && errno == EAGAIN && !(flags & MSG_DONTWAIT)))
+        return false;
+    hub_turn(hub);
+    return true;
+}
+
+static ssize_t recv_waiting(int fd, void *buf, size_t len, int flags,
+                            enum net_mode mode)
 {
     PATCHED(ssize_t, PATCH_RESTARTS, recv(fd, buf, len, flags),
-            net_recv(fd, buf, len, flags, GROVE_NEVER, NET_LIBC));
+            net_recv(fd, buf, len, flags, GROVE_NEVER, mode));
+}
+
+/* The usual way is short: a program that waits for events before it reads takes
+ * no other. */
+ssize_t patch_recv(int fd, void *buf, size_t len, int flags)
+{
+    struct hub *hub = patch_hub();
+    if (likely(!hub))
+        return recv(fd, buf, len, flags);
+    if (unlikely(!takes_what_is_there(flags)))
+        return recv_waiting(fd, buf, len, flags, NET_LIBC);
+    ssize_t n = recv(fd, buf, len, flags | MSG_DONTWAIT);
+    return is_told(hub, n, flags)
+               ? n
+               : recv_waiting(fd, buf, len, flags, NET_LIBC_AGAIN);
 }
 
 ssize_t patch_recvfrom(int fd, void *buf, size_t len, int flags,
