@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "grove.h"
 #include "patch/call.h"
@@ -287,46 +288,56 @@ int grove_unpatch_all(void)
     return r;
 }
 
-/* ---- the report ------------------------------------------------------------------------- */
+/* ---- the report ------------------------------------------------------------ */
 
-struct report {
-    int fd;
-    int result;
-};
-
-static void tell_slots(struct report *r, const struct object *o)
+static const char *name_of(const struct object *o)
 {
-    for (size_t i = 0; i < patched.count && r->result == 0; i++) {
-        const struct slot *s = &patched.slots[i];
-        if (s->headers == o->headers &&
-            dprintf(r->fd, "%s: %s\n", *o->name ? o->name : "(program)",
-                    s->row->name) < 0)
-            r->result = -errno;
-    }
+    return *o->name ? o->name : "(program)";
 }
 
 static int tell_object(struct dl_phdr_info *info, size_t size, void *arg)
 {
-    struct report *r = arg;
+    FILE *text = arg;
     struct object o;
     if (!object_describe(&o, info))
         return 0;
     const char *why = object_exempt(&o);
-    if (!why)
-        tell_slots(r, &o);
-    else if (dprintf(r->fd, "%s: left alone (%s)\n",
-                     *o.name ? o.name : "(program)", why) < 0)
-        r->result = -errno;
-    return r->result < 0;
+    if (why)
+        fprintf(text, "%s: left alone (%s)\n", name_of(&o), why);
+    for (size_t i = 0; !why && i < patched.count; i++) {
+        if (patched.slots[i].headers == o.headers)
+            fprintf(text, "%s: %s\n", name_of(&o), patched.slots[i].row->name);
+    }
+    return 0;
 }
 
+static int write_text(int fd, const char *text, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = write(fd, text, size);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        text += n > 0 ? n : 0;
+        size -= n > 0 ? (size_t)n : 0;
+    }
+    return 0;
+}
+
+/* Written when nothing is locked any more, for it may take its time. */
 int grove_patch_report(int fd)
 {
-    struct report r = {.fd = fd};
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    if (!to)
+        return -ENOMEM;
     pthread_mutex_lock(&lock);
-    dl_iterate_phdr(tell_object, &r);
+    dl_iterate_phdr(tell_object, to);
     pthread_mutex_unlock(&lock);
-    return r.result;
+    bool complete = !ferror(to);
+    int r = fclose(to) == 0 && complete ? write_text(fd, text, size) : -ENOMEM;
+    free(text);
+    return r;
 }
 
 /* ---- forks -------------------------------------------------------------------------------- */
