@@ -3,9 +3,10 @@
  * symbols, and who asks for the address of a patched function gets ours.
  *
  * The loader takes its caller for who asks: where it looks for a file
- * (RUNPATH, $ORIGIN) and where RTLD_NEXT begins depend on it. So those calls
- * are left by a jump, with the caller's return address on the stack; only where
- * the caller does not matter is there something to be done afterwards.
+ * (RUNPATH, $ORIGIN) and where RTLD_NEXT begins depend on it. Where that
+ * matters the call is left by a jump, with the caller's return address on the
+ * stack, and there is nothing to be done afterwards: what such a dlopen has
+ * loaded is patched by the next call of the loader.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -14,6 +15,7 @@
 
 #include "fiber/visibility.h"
 #include "patch/functions.h"
+#include "patch/object.h"
 #include "patch/patch.h"
 
 /* A call in a function's last place that is a jump, whatever is optimized. */
@@ -26,10 +28,23 @@
 #define JUMP return
 #endif
 
-/* A path says where the file is, whoever asks. */
-static bool asks_anybody(const char *file)
+static int has_runpath(struct dl_phdr_info *info, size_t size, void *caller)
 {
-    return !file || (strchr(file, '/') && !strchr(file, '$'));
+    struct object o;
+    object_describe(&o, info);
+    if (!object_contains(&o, (uintptr_t)caller))
+        return 0;
+    return o.has_runpath ? 1 : -1;
+}
+
+/* Whether the loader finds the same, whoever asks. */
+static bool asks_anybody(const char *file, void *caller)
+{
+    if (!file)
+        return true;
+    if (strchr(file, '$'))
+        return false;
+    return strchr(file, '/') || dl_iterate_phdr(has_runpath, caller) < 0;
 }
 
 static void *open_and_patch(const char *file, int mode)
@@ -42,7 +57,7 @@ static void *open_and_patch(const char *file, int mode)
 
 LEAVES_BY_JUMP void *patch_dlopen(const char *file, int mode)
 {
-    if (asks_anybody(file))
+    if (asks_anybody(file, __builtin_return_address(0)))
         return open_and_patch(file, mode);
     JUMP dlopen(file, mode);
 }

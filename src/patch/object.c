@@ -65,6 +65,10 @@ static void take_entry(struct object *o, const ElfW(Dyn) * d)
     case DT_VERNEEDNUM:
         o->need_count = d->d_un.d_val;
         break;
+    case DT_RPATH:
+    case DT_RUNPATH:
+        o->has_runpath = true;
+        break;
     default:
         break;
     }

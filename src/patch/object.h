@@ -22,6 +22,8 @@ struct object {
     size_t data_count;           /* of them */
     const ElfW(Verneed) * needs; /* versions of others that it asks for */
     size_t need_count;           /* of them */
+    bool has_runpath; /* the loader looks for what it opens in places of its
+                         own */
 };
 
 /* False: it calls nobody by name. Within dl_iterate_phdr's function. */

@@ -330,8 +330,8 @@ ROW(getservbyname, NULL, PATCH_REFUSED,
 /* ---- the loader ---------------------------------------------------------- */
 
 ROW(dlopen, patch_dlopen, PATCH_NOTED,
-    "what is loaded is patched; a file without a path by the next dlsym, since "
-    "the loader looks where its caller says")
+    "what is loaded is patched; a file without a path, asked for by an object "
+    "with a RUNPATH, by the next call of the loader")
 ROW(dlsym, patch_dlsym, PATCH_NOTED,
     "patched functions are told by their own address")
 ROW(dlvsym, patch_dlvsym, PATCH_NOTED, "as dlsym")

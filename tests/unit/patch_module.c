@@ -2,12 +2,15 @@
  * A library that knows nothing of Grove and calls libc in each way there is:
  * built several times, with other options of the linker (meson.build).
  */
+#include <dlfcn.h>
+#include <stddef.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 ssize_t module_recv(int fd, void *buf, size_t len);
 ssize_t module_recv_by_table(int fd, void *buf, size_t len);
 int module_pause(void);
+void *module_open_by_name(const char *name);
 
 ssize_t module_recv(int fd, void *buf, size_t len)
 {
@@ -29,4 +32,10 @@ ssize_t module_recv_by_table(int fd, void *buf, size_t len)
 int module_pause(void)
 {
     return pause();
+}
+
+void *module_open_by_name(const char *name)
+{
+    void *volatile handle = dlopen(name, RTLD_LAZY); /* by a call, no jump */
+    return handle;
 }

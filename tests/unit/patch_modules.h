@@ -12,6 +12,7 @@ struct module {
     ssize_t (*recv)(int fd, void *buf, size_t len);
     ssize_t (*recv_by_table)(int fd, void *buf, size_t len);
     int (*pause)(void);
+    void *(*open_by_name)(const char *name);
 };
 
 HELPER struct module module_open(const char *path)
@@ -21,6 +22,7 @@ HELPER struct module module_open(const char *path)
     m.recv = dlsym(m.handle, "module_recv");
     m.recv_by_table = dlsym(m.handle, "module_recv_by_table");
     m.pause = dlsym(m.handle, "module_pause");
+    m.open_by_name = dlsym(m.handle, "module_open_by_name");
     return m;
 }
 

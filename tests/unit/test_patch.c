@@ -111,22 +111,44 @@ static void objects_loaded_later(void **state)
     assert_true(grove_unpatch_all() > 0);
 }
 
+/* The loader looks for a file where the object that asks for it says. */
+static void objects_asked_for_by_name(void **state)
+{
+    struct module with_runpath = module_open(MODULE_NOPLT);
+    struct module without = module_open(MODULE_LAZY);
+    const char *name = strrchr(MODULE_NOW, '/') + 1;
+    assert_true(grove_patch_all(0) > 0);
+    assert_null(without.open_by_name(name));
+    void *handle = with_runpath.open_by_name(name);
+    assert_non_null(handle);
+    assert_non_null(dlsym(handle, "module_recv"));
+    assert_int_equal(slots_told(name, "recv"), 1);
+    dlclose(handle);
+    handle = without.open_by_name("libcmocka.so.0");
+    assert_non_null(handle);
+    dlclose(handle);
+    assert_true(grove_unpatch_all() > 0);
+    dlclose(with_runpath.handle);
+    dlclose(without.handle);
+}
+
 static void objects_unloaded(void **state)
 {
     struct module m = module_open(MODULE_NOW);
-    assert_int_equal(grove_patch("*patch_module*", NULL, 0), 3);
+    int n = grove_patch("*patch_module*", NULL, 0);
+    assert_int_equal(n, 4);
     assert_int_equal(dlclose(m.handle), 0);
     assert_null(dlopen(MODULE_NOW, RTLD_LAZY | RTLD_NOLOAD));
     assert_int_equal(slots_told("patch_module", "recv"), 0);
     assert_int_equal(grove_unpatch_all(), 0);
     m = module_open(MODULE_NOW);
-    assert_int_equal(grove_patch("*patch_module*", NULL, 0), 3);
+    assert_int_equal(grove_patch("*patch_module*", NULL, 0), n);
     dlclose(m.handle);
     m = module_open(MODULE_NOW); /* in its place, most likely */
     assert_true(grove_patch("*patch_module*", NULL, 0) >= 0);
     assert_int_equal(slots_told("patch_module", "recv"), 1);
     assert_parks(recv_in_module, &m);
-    assert_int_equal(grove_unpatch_all(), 3);
+    assert_int_equal(grove_unpatch_all(), n);
     dlclose(m.handle);
 }
 
@@ -416,6 +438,7 @@ int main(void)
         cmocka_unit_test(every_kind_of_slot),
         cmocka_unit_test(filters),
         cmocka_unit_test(objects_loaded_later),
+        cmocka_unit_test(objects_asked_for_by_name),
         cmocka_unit_test(objects_unloaded),
         cmocka_unit_test(others_functions_stay),
         cmocka_unit_test(wrong_arguments),
