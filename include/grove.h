@@ -43,6 +43,7 @@
 #include <grove/net.h>
 #include <grove/observe.h>
 #include <grove/offload.h>
+#include <grove/patch.h>
 #include <grove/process.h>
 #include <grove/select.h>
 #include <grove/server.h>

@@ -1,6 +1,7 @@
 /*
  * The command `grove`: tells which library is installed and what it finds on
- * this machine. One table of subcommands; each returns the exit status.
+ * this machine, and runs programs (run.c). One table of subcommands; each
+ * returns the exit status.
  */
 #include <grove.h>
 
@@ -9,6 +10,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "run.h"
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13; newer than most headers */
@@ -20,6 +23,8 @@ struct command {
     const char *name;
     const char *what;
     int (*run)(void);
+    /* Instead, of one that takes arguments: its own name is the first. */
+    int (*run_with)(int argc, char **argv);
 };
 
 static int run_help(void);
@@ -27,9 +32,11 @@ static int run_info(void);
 static int run_version(void);
 
 static const struct command commands[] = {
-    {"help", "print this list", run_help},
-    {"info", "print what the library finds on this machine", run_info},
-    {"version", "print the version of the library", run_version},
+    {"help", "print this list", run_help, NULL},
+    {"info", "print what the library finds on this machine", run_info, NULL},
+    {"run", "run a program that is built, its calls of libc patched", NULL,
+     run_program},
+    {"version", "print the version of the library", run_version, NULL},
 };
 
 static const size_t ncommands = sizeof commands / sizeof commands[0];
@@ -110,6 +117,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "grove: no command '%s'; see 'grove help'\n", argv[1]);
         return BAD_USE;
     }
+    if (command->run_with)
+        return command->run_with(argc - 1, argv + 1);
     if (argc > 2) {
         fprintf(stderr, "grove: '%s' takes no argument, but was given '%s'\n",
                 argv[1], argv[2]);

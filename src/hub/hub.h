@@ -128,6 +128,11 @@ static inline struct hub *hub_self(void)
     return likely(hub != NULL) ? hub : hub_create();
 }
 
+/* A signal has ended the sleep of hub, which has no host: a fiber that waits in
+ * the place of a system call may have to be told. The patch layer's; NULL:
+ * there is nobody. Set before anybody waits so. */
+extern GROVE_HOST_API void (*hub_interrupted)(struct hub *hub);
+
 /* How many processors this thread may run on: hubs.c. */
 unsigned hub_processors(void);
 

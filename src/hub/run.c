@@ -18,6 +18,7 @@
  * that parks or ends, the rest in the loop fiber.
  */
 #include <assert.h>
+#include <errno.h>
 
 #include "hub/clock.h"
 #include "hub/hooks.h"
@@ -169,6 +170,8 @@ static void refresh_thread(struct hub *hub, int64_t timeout)
     hub->refreshed = now;
 }
 
+void (*hub_interrupted)(struct hub *hub);
+
 /* A poll that may sleep: other threads' posts must interrupt it. */
 static void poll_sleeping(struct hub *hub, int64_t timeout)
 {
@@ -185,6 +188,8 @@ static void poll_sleeping(struct hub *hub, int64_t timeout)
                           : loop_wait(&hub->loop, &events, timeout, NULL);
         hub_watch_look(hub); /* it may have been long */
         loop_dispatch(&hub->loop, &events, n);
+        if (unlikely(n == -EINTR) && hub_interrupted && !hub->host)
+            hub_interrupted(hub);
     }
     atomic_store(&hub->polling, false);
     if (hub->look(hub) || mail)

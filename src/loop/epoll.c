@@ -197,6 +197,14 @@ static void read_timeouts(struct loop_fd *fd)
     fd->timeouts[1] = timeout_option(fd->number, SO_SNDTIMEO);
 }
 
+void loop_read_options(struct loop_fd *fd)
+{
+    int flags = fcntl(fd->number, F_GETFL);
+    fd->nonblocking = flags >= 0 && (flags & O_NONBLOCK);
+    fd->asked = LOOP_ASKED_UNKNOWN;
+    read_timeouts(fd);
+}
+
 void loop_read_timeouts(struct loop *loop, int number)
 {
     struct loop_fd *fd = loop_fd(loop, number);
@@ -261,12 +269,9 @@ static int register_anew(struct loop *loop, struct loop_fd *fd)
             return -errno;
         fd->always_ready = true;
     }
-registered:;
-    int flags = fcntl(fd->number, F_GETFL);
-    fd->nonblocking = flags >= 0 && (flags & O_NONBLOCK);
-    fd->asked = LOOP_ASKED_UNKNOWN;
+registered:
+    loop_read_options(fd);
     fd->stream = !fd->always_ready && is_tcp(fd->number);
-    read_timeouts(fd);
     fd->no_short_reads = false;
     forget_kind(fd);
     fd->readable = true;

@@ -208,6 +208,9 @@ static inline bool loop_waited(const struct loop_fd *fd)
  * behind our back, is called with -EBADF. */
 GROVE_HOST_API int loop_register(struct loop *loop, struct loop_fd *fd);
 
+/* Its open file's O_NONBLOCK and the socket's time-outs may be others now. */
+GROVE_HOST_API void loop_read_options(struct loop_fd *fd);
+
 /* The socket's time-outs were changed. */
 void loop_read_timeouts(struct loop *loop, int fd);
 

@@ -60,7 +60,7 @@ static inline bool loop_owned(int number)
 
 /* As loop_closes, for who has no record of the number: closes are counted from
  * now on, unless there is no memory for it. */
-uint32_t loop_closes_counted(int number);
+GROVE_HOST_API uint32_t loop_closes_counted(int number);
 
 /* Make the table's chunk, in which numbers from chunk * LOOP_CHUNK are. False
  * when there is no memory. */

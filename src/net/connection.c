@@ -137,6 +137,8 @@ int net_connect(int fd, const struct sockaddr *addr, socklen_t addrlen,
         net_waited(r);
         return -1;
     }
+    if (mode == NET_LIBC)
+        loop_read_options(op.record);
     if (!net_may_wait(&op)) {
         errno = error;
         return -1;

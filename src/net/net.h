@@ -54,8 +54,14 @@
 
 enum net_mode {
     NET_POSIX, /* a descriptor with O_NONBLOCK gets EAGAIN */
-    NET_PARK   /* O_NONBLOCK is not looked at: for a host that sets it on all
+    NET_PARK,  /* O_NONBLOCK is not looked at: for a host that sets it on all
                   its descriptors, whatever its users asked for */
+    NET_LIBC,  /* as NET_POSIX, for code that is not ours: what it does to a
+                  descriptor between two calls is not told, so that flags and
+                  time-outs are looked at by each call that has to wait, and
+                  O_NONBLOCK stays as it is */
+    NET_LIBC_AGAIN /* the same, of a call that was tried just now, without
+                      waiting, and EAGAIN was said */
 };
 
 /* ---- the calls: as grove_X_until, which see ---------------------------- */
@@ -64,10 +70,10 @@ GROVE_HOST_API ssize_t net_read(int fd, void *buf, size_t len, int64_t deadline,
                                 enum net_mode mode);
 GROVE_HOST_API ssize_t net_write(int fd, const void *buf, size_t len,
                                  int64_t deadline, enum net_mode mode);
-ssize_t net_readv(int fd, const struct iovec *iov, int count, int64_t deadline,
-                  enum net_mode mode);
-ssize_t net_writev(int fd, const struct iovec *iov, int count, int64_t deadline,
-                   enum net_mode mode);
+GROVE_HOST_API ssize_t net_readv(int fd, const struct iovec *iov, int count,
+                                 int64_t deadline, enum net_mode mode);
+GROVE_HOST_API ssize_t net_writev(int fd, const struct iovec *iov, int count,
+                                  int64_t deadline, enum net_mode mode);
 
 GROVE_HOST_API ssize_t net_recv(int fd, void *buf, size_t len, int flags,
                                 int64_t deadline, enum net_mode mode);
@@ -86,10 +92,12 @@ GROVE_HOST_API ssize_t net_sendmsg(int fd, const struct msghdr *msg, int flags,
                                    int64_t deadline, enum net_mode mode);
 
 struct mmsghdr;
-int net_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags,
-                 int64_t deadline, enum net_mode mode);
-int net_sendmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags,
-                 int64_t deadline, enum net_mode mode);
+GROVE_HOST_API int net_recvmmsg(int fd, struct mmsghdr *messages, unsigned n,
+                                int flags, int64_t deadline,
+                                enum net_mode mode);
+GROVE_HOST_API int net_sendmmsg(int fd, struct mmsghdr *messages, unsigned n,
+                                int flags, int64_t deadline,
+                                enum net_mode mode);
 
 GROVE_HOST_API int net_accept4(int fd, struct sockaddr *addr,
                                socklen_t *addrlen, int flags, int64_t deadline,
@@ -155,18 +163,20 @@ struct net_op {
     int64_t back_off;       /* not 0: no edge may come of what is waited for, so
                                try again after so long, then twice as long, ... */
     bool no_wait;           /* the caller said MSG_DONTWAIT, or the like */
-    bool last;              /* the deadline has passed: this try is the last */
-    bool option_passed;     /* it was that of SO_RCVTIMEO or SO_SNDTIMEO */
-    int64_t option_until;   /* that one; 0: none, or no wait yet */
+    bool looked;          /* NET_LIBC: the descriptor's flags and time-outs are
+                             those of now */
+    bool last;            /* the deadline has passed: this try is the last */
+    bool option_passed;   /* it was that of SO_RCVTIMEO or SO_SNDTIMEO */
+    int64_t option_until; /* that one; 0: none, or no wait yet */
 };
 
 /* Fill op's hub and record; the other members are set. Parks first where the
  * hints say that a try would be in vain. False with errno: the call fails. */
-bool net_begin(struct net_op *op, int fd);
+GROVE_HOST_API bool net_begin(struct net_op *op, int fd);
 
 /* After a system call has failed: whether to make it again. Parks on EAGAIN
  * until the descriptor may be ready. False with errno: the call fails. */
-bool net_retry(struct net_op *op);
+GROVE_HOST_API bool net_retry(struct net_op *op);
 
 /* What a call returns that was stopped by an error, which is errno, after done
  * bytes: a part is told as a success, as POSIX has it, and a kill that came
@@ -176,7 +186,7 @@ static inline ssize_t net_stopped(struct net_op *op, size_t done)
     assert(op->hub == hub_of_thread && errno);
     if (done == 0)
         return -1;
-    if (errno == ECANCELED && op->mode == NET_POSIX)
+    if (errno == ECANCELED && op->mode != NET_PARK)
         hub_wait_undo(op->hub->current, -ECANCELED);
     return (ssize_t)done;
 }

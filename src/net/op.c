@@ -11,7 +11,8 @@
  *      of others, a number that was closed meanwhile is EBADF, however the
  *      wait ended, for it may be a stranger's.
  *   4. O_NONBLOCK is asked for at registration only (loop_register), so a
- *      descriptor that never says EAGAIN costs no fcntl.
+ *      descriptor that never says EAGAIN costs no fcntl; for code that is not
+ *      ours by each call that has to wait.
  */
 #include "net/net.h"
 
@@ -95,7 +96,7 @@ static void clear_hint(struct net_op *op)
 
 bool net_may_wait(const struct net_op *op)
 {
-    return !op->no_wait && !(op->mode == NET_POSIX && op->record->nonblocking &&
+    return !op->no_wait && !(op->mode != NET_PARK && op->record->nonblocking &&
                              net_owner_asked(op->record));
 }
 
@@ -128,9 +129,23 @@ bool net_begin(struct net_op *op, int fd)
     }
     /* Only of an owned descriptor is what the hints say known to be of this
      * file. */
-    if (hint(op) || !loop_trusted(op->record) || !net_may_wait(op))
+    if (op->mode == NET_LIBC_AGAIN) {
+        op->mode = NET_LIBC;
+        errno = EAGAIN;
+        return net_retry(op);
+    }
+    if (hint(op) || op->mode == NET_LIBC || !loop_trusted(op->record) ||
+        !net_may_wait(op))
         return net_turn(op);
     return net_wait(op);
+}
+
+/* What another may have changed since the descriptor was registered. */
+static void look_at_options(struct net_op *op, bool known)
+{
+    if (known && !op->looked)
+        loop_read_options(op->record);
+    op->looked = true;
 }
 
 bool net_retry(struct net_op *op)
@@ -142,9 +157,12 @@ bool net_retry(struct net_op *op)
         errno = op->option_passed ? EAGAIN : ETIMEDOUT;
         return false;
     }
+    bool known = op->record->registered;
     int r = loop_register(&op->hub->loop, op->record);
     if (unlikely(r < 0))
         return net_waited(r); /* false */
+    if (op->mode == NET_LIBC)
+        look_at_options(op, known);
     if (!net_may_wait(op)) {
         errno = EAGAIN;
         return false;

@@ -18,6 +18,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "grove.h"
@@ -175,9 +176,17 @@ static ssize_t write_and_close(int fd, const struct net_iov *v)
     return n;
 }
 
-/* What knows of no flag: see nonblocking.c. */
-static ssize_t write_carefully(int fd, const struct net_iov *v)
+/* Where the flag must stay as it is, a worker does the waiting. */
+static ssize_t write_by_worker(struct net_op *op, const struct net_iov *v)
 {
+    const long args[6] = {op->record->number, (long)v->at, (long)v->count};
+    return file_syscall(op->hub, op->deadline, op->what, SYS_writev, args);
+}
+
+/* What knows of no flag: see nonblocking.c. */
+static ssize_t write_carefully(struct net_op *op, const struct net_iov *v)
+{
+    int fd = op->record->number;
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0)
         return -1;
@@ -188,6 +197,8 @@ static ssize_t write_carefully(int fd, const struct net_iov *v)
         if (adds_little(fd, v)) {
             if (!is_ready(fd, POLLOUT))
                 return -1;
+        } else if (op->mode == NET_LIBC) {
+            return write_by_worker(op, v);
         } else if (!net_keep_nonblocking(fd)) {
             return -1;
         }
@@ -212,7 +223,7 @@ static ssize_t try_write(struct net_op *op, const struct net_iov *v)
         if (n >= 0 || !nowait_refused(op))
             return n;
     }
-    return write_carefully(fd, v);
+    return write_carefully(op, v);
 }
 
 /* Write v, as far as that goes, and all of it if it must: false with errno. */

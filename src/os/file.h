@@ -21,8 +21,9 @@ ssize_t file_writev(struct hub *hub, int fd, const struct iovec *iov, int count,
 
 /* Make a system call on a worker. -1 with errno, its own or why there was none
  * made. what is for grove_dump. */
-long file_syscall(struct hub *hub, int64_t deadline, const char *what,
-                  long number, const long args[6]);
+GROVE_HOST_API long file_syscall(struct hub *hub, int64_t deadline,
+                                 const char *what, long number,
+                                 const long args[6]);
 
 /* Which of the two engines reads what is not in memory: as found out and asked
  * for by GROVE_FILES. Tests set it. */

@@ -15,7 +15,7 @@ from build_tree import BUILD, ROOT
 SRC = ROOT / "src"
 
 #: From the lowest up; those of one row may use each other.
-LAYERS = [["fiber"], ["loop"], ["hub"], ["sync"], ["net", "os"], ["stream"], ["tls"], ["http"]]
+LAYERS = [["fiber"], ["loop"], ["hub"], ["sync"], ["net", "os"], ["stream"], ["tls"], ["http", "patch"]]
 HEIGHT = {name: height for height, row in enumerate(LAYERS) for name in row}
 
 #: Files that may need each other to be understood: no more than one can read.

@@ -14,7 +14,7 @@ FULL_PAGES = [p for p in PAGES if not p.read_text().startswith(".so ")]
 
 
 def exported_symbols() -> list[str]:
-    names = ["libgrove", "libgrove-tls", "libgrove-http"]
+    names = ["libgrove", "libgrove-tls", "libgrove-http", "libgrove-patch"]
     libraries = [BUILD / "src" / f"{name}.so" for name in names]
     listing = subprocess.check_output(
         ["nm", "-D", "--defined-only", *libraries], text=True

@@ -57,6 +57,9 @@ def test_everything_is_there(prefix: Path):
         libdir / "libgrove-http.so",
         libdir / "libgrove-http.a",
         libdir / "pkgconfig/grove-http.pc",
+        libdir / "libgrove-patch.so",
+        libdir / "libgrove-patch.a",
+        libdir / "pkgconfig/grove-patch.pc",
     ]
     assert [path for path in wanted if not path.exists()] == []
 

@@ -11,9 +11,11 @@ from build_tree import BUILD, ROOT
 LIBRARY = BUILD / "src" / "libgrove.so.0"
 TLS_LIBRARY = BUILD / "src" / "libgrove-tls.so.0"
 HTTP_LIBRARY = BUILD / "src" / "libgrove-http.so.0"
+PATCH_LIBRARY = BUILD / "src" / "libgrove-patch.so.0"
 HEADERS = set((ROOT / "include" / "grove").glob("*.h"))
 TLS_HEADERS = {ROOT / "include" / "grove" / "tls.h"}
 HTTP_HEADERS = {ROOT / "include" / "grove" / "http.h"}
+PATCH_HEADERS = {ROOT / "include" / "grove" / "patch.h"}
 
 
 def exported(library: Path = LIBRARY) -> dict[str, str]:
@@ -25,11 +27,12 @@ def exported(library: Path = LIBRARY) -> dict[str, str]:
 @pytest.mark.parametrize(
     "library, version, headers",
     [
-        (LIBRARY, "GROVE_0", HEADERS - TLS_HEADERS - HTTP_HEADERS),
+        (LIBRARY, "GROVE_0", HEADERS - TLS_HEADERS - HTTP_HEADERS - PATCH_HEADERS),
         (TLS_LIBRARY, "GROVE_TLS_0", TLS_HEADERS),
         (HTTP_LIBRARY, "GROVE_HTTP_0", HTTP_HEADERS),
+        (PATCH_LIBRARY, "GROVE_PATCH_0", PATCH_HEADERS),
     ],
-    ids=["grove", "grove-tls", "grove-http"],
+    ids=["grove", "grove-tls", "grove-http", "grove-patch"],
 )
 def test_public_symbols_are_the_headers(library: Path, version: str, headers: set[Path]):
     header = "\n".join(path.read_text() for path in headers)
@@ -41,6 +44,7 @@ def test_public_symbols_are_the_headers(library: Path, version: str, headers: se
 def test_the_libraries_beside_it_show_no_more():
     assert set(exported(TLS_LIBRARY).values()) == {"GROVE_TLS_0"}
     assert set(exported(HTTP_LIBRARY).values()) == {"GROVE_HTTP_0"}
+    assert set(exported(PATCH_LIBRARY).values()) == {"GROVE_PATCH_0"}
 
 
 def test_private_symbols_are_marked_for_hosts():

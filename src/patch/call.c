@@ -1,0 +1,124 @@
+/*
+ * Patched calls under way, and signals.
+ *
+ * The kernel ends a blocked call of the thread that it runs a signal's handler
+ * on. Here the thread sleeps, or runs somebody else, while its fibers wait;
+ * once a handler has run (handlers.c), one patched call that was begun before
+ * is ended by EINTR: the thread's own stack's, if it is in one, for programs
+ * see to it that signals come to their main thread; else the one that was begun
+ * first. A call that the kernel would make anew stays, if the handler has
+ * SA_RESTART. Handlers that we were not told of are known only by the end of a
+ * sleep, and not which it was: then all that there are must have it.
+ *
+ * The list belongs to the thread. In a forked child it also has those of fibers
+ * that have ended there, whose stacks are not used again; they are passed over.
+ */
+#include "patch/call.h"
+
+#include <assert.h>
+#include <signal.h>
+
+#include "os/file.h"
+
+__thread struct patch_call *patch_calls
+    __attribute__((tls_model("initial-exec")));
+
+/* ---- signals ------------------------------------------------------------------------ */
+
+/* Whether every handler has SA_RESTART. */
+static bool all_restart(void)
+{
+    for (int signum = 1; signum < NSIG; signum++) {
+        struct sigaction action;
+        if (sigaction(signum, NULL, &action) == 0 &&
+            action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN &&
+            !(action.sa_flags & SA_RESTART))
+            return false;
+    }
+    return true;
+}
+
+/* Whether it is parked where a wake ends it. */
+static bool can_end(const struct patch_call *call)
+{
+    const struct grove_fiber *f = call->fiber;
+    return f->state == FIBER_PARKED && f->waiting && !f->shared;
+}
+
+/* Handlers that have run on this thread and nobody was ended for. */
+static __thread struct {
+    grove_post post; /* on its way while there are */
+    bool any;
+    bool restart;  /* all of them have SA_RESTART */
+    unsigned last; /* handlers_run with the last of them */
+} noted __attribute__((tls_model("initial-exec")));
+
+/* Of the calls that were begun before the handler of that number. */
+static void end_one(struct hub *hub, bool restart, unsigned number)
+{
+    struct patch_call *chosen = NULL;
+    for (struct patch_call *c = patch_calls; c; c = c->next) {
+        if (!can_end(c) || c->begun == number ||
+            (restart && c->signals == PATCH_RESTARTS))
+            continue;
+        chosen = c;
+        if (c->fiber == &hub->root)
+            break;
+    }
+    if (chosen)
+        hub_wake(chosen->fiber, -EINTR);
+}
+
+static void end_for_noted(grove_post *post)
+{
+    noted.any = false;
+    end_one(hub_of_thread, noted.restart, noted.last);
+}
+
+void patch_calls_signalled(bool restarts)
+{
+    if (!hub_of_thread)
+        return;
+    noted.restart = restarts && (noted.restart || !noted.any);
+    noted.any = true;
+    noted.last = handlers_run;
+    noted.post.fn = end_for_noted;
+    grove_hub_post((grove_hub *)hub_of_thread, &noted.post);
+}
+
+static void interrupt(struct hub *hub)
+{
+    if (!noted.any) /* or the post sees to it */
+        end_one(hub, all_restart(), handlers_run + 1);
+}
+
+int patch_calls_begin(void)
+{
+    hub_interrupted = interrupt;
+    return 0;
+}
+
+/* ---- what several calls do ------------------------------------------------------------- */
+
+#define PAUSE_MIN (GROVE_MILLISECOND / 4)
+#define PAUSE_MAX (16 * GROVE_MILLISECOND)
+
+int patch_back_off(struct hub *hub, int64_t *pause, int64_t deadline,
+                   const char *what)
+{
+    *pause = *pause == 0          ? PAUSE_MIN
+             : *pause < PAUSE_MAX ? 2 * *pause
+                                  : PAUSE_MAX;
+    int64_t until = hub_deadline(*pause);
+    bool last = deadline <= until, scoped;
+    hub_effective_deadline(hub->current, last ? deadline : until, &scoped);
+    int r = hub_wait(hub, last ? deadline : until, what, -1);
+    return r == -ETIMEDOUT && !last && !scoped ? 0 : r;
+}
+
+long patch_on_worker(struct hub *hub, const char *what, long number, long a,
+                     long b, long c, long d, long e, long f)
+{
+    const long args[6] = {a, b, c, d, e, f};
+    return file_syscall(hub, GROVE_NEVER, what, number, args);
+}

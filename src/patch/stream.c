@@ -1,0 +1,53 @@
+/*
+ * read, write, readv, writev, on descriptors of any kind: net/vector.c.
+ */
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "net/net.h"
+#include "patch/call.h"
+#include "patch/functions.h"
+
+ssize_t patch_read(int fd, void *buf, size_t len)
+{
+    PATCHED(ssize_t, PATCH_RESTARTS, read(fd, buf, len),
+            net_read(fd, buf, len, GROVE_NEVER, NET_LIBC));
+}
+
+ssize_t patch_write(int fd, const void *buf, size_t len)
+{
+    PATCHED(ssize_t, PATCH_RESTARTS, write(fd, buf, len),
+            net_write(fd, buf, len, GROVE_NEVER, NET_LIBC));
+}
+
+ssize_t patch_readv(int fd, const struct iovec *iov, int count)
+{
+    PATCHED(ssize_t, PATCH_RESTARTS, readv(fd, iov, count),
+            net_readv(fd, iov, count, GROVE_NEVER, NET_LIBC));
+}
+
+ssize_t patch_writev(int fd, const struct iovec *iov, int count)
+{
+    PATCHED(ssize_t, PATCH_RESTARTS, writev(fd, iov, count),
+            net_writev(fd, iov, count, GROVE_NEVER, NET_LIBC));
+}
+
+__attribute__((noreturn)) void __chk_fail(void);
+
+ssize_t patch_read_chk(int fd, void *buf, size_t len, size_t size)
+{
+    if (len > size)
+        __chk_fail();
+    return patch_read(fd, buf, len);
+}
+
+/* eventfd_read and eventfd_write are read and write inside libc. */
+int patch_eventfd_read(int fd, eventfd_t *value)
+{
+    return patch_read(fd, value, sizeof(*value)) == sizeof(*value) ? 0 : -1;
+}
+
+int patch_eventfd_write(int fd, eventfd_t value)
+{
+    return patch_write(fd, &value, sizeof(value)) == sizeof(value) ? 0 : -1;
+}

@@ -1,0 +1,37 @@
+"""docs/libc.md and the programs that try patched calls follow src/patch/rows.h."""
+
+import re
+import subprocess
+
+from build_tree import ROOT
+
+
+def patched_symbols() -> set[str]:
+    rows = (ROOT / "src" / "patch" / "rows.h").read_text()
+    return {
+        symbol
+        for symbol, function in re.findall(r"ROW\((\w+),\s*(\w+),", rows)
+        if function != "NULL"
+    }
+
+
+def tried_symbols() -> set[str]:
+    """Those that the tests of patched calls name; each is checked to be patched."""
+    tried: set[str] = set()
+    for path in (ROOT / "tests" / "unit").glob("test_patch_*.c"):
+        for strings in re.findall(r'PROGRAM\(((?:\s*"[^"]*")+),', path.read_text()):
+            tried.update("".join(re.findall(r'"([^"]*)"', strings)).split())
+    return tried
+
+
+def test_the_page_is_up_to_date():
+    command = [ROOT / "tools" / "libc-table", "--check"]
+    assert subprocess.run(command).returncode == 0, "tools/libc-table writes it"
+
+
+def test_every_patched_symbol_is_tried():
+    assert patched_symbols() - tried_symbols() == set()
+
+
+def test_only_patched_symbols_are_tried():
+    assert tried_symbols() - patched_symbols() == set()

@@ -1,0 +1,167 @@
+"""`grove run`: programs that are built already."""
+
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from build_tree import BUILD, ROOT
+
+COMMAND = BUILD / "tool" / "grove"
+
+#: Two fibers that sleep by libc; it prints when each begins and ends.
+NAPS = r"""
+#include <grove.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static void *nap(void *name)
+{
+    putchar('<');
+    usleep(200000);
+    putchar('>');
+    return name;
+}
+
+int main(void)
+{
+    grove_fiber *a, *b;
+    if (grove_spawn(&a, nap, NULL) < 0 || grove_spawn(&b, nap, NULL) < 0)
+        return 2;
+    grove_join(a, NULL);
+    grove_join(b, NULL);
+    return 7;
+}
+"""
+
+
+def run(*arguments: str | Path, **options) -> subprocess.CompletedProcess[str]:
+    command = [COMMAND, "run", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, **options)
+
+
+def compiled(path: Path, text: str, *flags: str) -> Path:
+    source = path.with_suffix(".c")
+    source.write_text(text)
+    subprocess.check_call(["cc", "-o", path, source, *flags])
+    return path
+
+
+@pytest.fixture(scope="module")
+def naps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """It is not linked with the library that patches."""
+    libraries = [f"-L{BUILD / 'src'}", f"-Wl,-rpath,{BUILD / 'src'}", "-lgrove"]
+    path = tmp_path_factory.mktemp("run") / "naps"
+    return compiled(path, NAPS, f"-I{ROOT / 'include'}", *libraries)
+
+
+def test_a_program_that_knows_nothing_of_it_is_patched(naps: Path):
+    plain = subprocess.run([naps], capture_output=True, text=True)
+    assert (plain.returncode, plain.stdout) == (7, "<><>")
+    result = run(naps)
+    assert (result.returncode, result.stdout, result.stderr) == (7, "<<>>", "")
+
+
+def test_stats_tell_what_was_waited_for(naps: Path):
+    result = run("--stats", "--", naps)
+    lines = [line.split() for line in result.stderr.splitlines()]
+    assert lines[0] == ["grove:", "waited", "for", "times", "seconds"]
+    waits = {line[1]: (int(line[2]), float(line[3])) for line in lines[1:]}
+    times, seconds = waits["sleep"]
+    assert times == 2
+    assert seconds >= 0.4
+
+
+def test_report_tells_what_is_patched(naps: Path):
+    result = run("--report", naps)
+    assert result.returncode == 7
+    assert "(program): usleep\n" in result.stderr
+    assert "libc.so.6: left alone (libc itself)\n" in result.stderr
+
+
+def test_arguments_output_and_status_are_the_programs():
+    result = run("sh", "-c", "cat; echo $0 $1; echo e >&2; exit 3", "--stats", "x", input="in\n")
+    assert (result.returncode, result.stdout, result.stderr) == (3, "in\n--stats x\n", "e\n")
+    assert run("sh", "-c", "kill -9 $$").returncode == -9
+
+
+def test_children_are_run_so_only_if_asked():
+    script = "sh -c 'echo $LD_PRELOAD,$GROVE_RUN'"
+    assert run("sh", "-c", script).stdout == ",\n"
+    preload, letters = run("--children", "sh", "-c", script).stdout.strip().split(",")
+    assert Path(preload).name == "libgrove-run.so"
+    assert letters == "c"
+    other = run("sh", "-c", script, env={**os.environ, "LD_PRELOAD": "libm.so.6"})
+    assert other.stdout == "libm.so.6,\n"
+
+
+# ---- what cannot be run -------------------------------------------------------
+
+
+def refused(*arguments: str | Path) -> str:
+    result = run(*arguments)
+    assert result.returncode == 126
+    assert len(result.stderr.splitlines()) == 1
+    return result.stderr
+
+
+def changed(path: Path, old: bytes, new: bytes) -> Path:
+    """A copy of a program, with something else in it."""
+    contents = Path(os.path.realpath("/bin/true")).read_bytes()
+    assert old in contents[:4096]
+    path.write_bytes(contents.replace(old, new.ljust(len(old), b"\0"), 1))
+    path.chmod(0o755)
+    return path
+
+
+def test_a_static_program_is_refused(tmp_path: Path):
+    program = compiled(tmp_path / "static", "int main(void) { return 0; }", "-static")
+    assert "linked statically" in refused(program)
+
+
+def test_another_libc_is_refused(tmp_path: Path):
+    loader = {"x86_64": b"/lib64/ld-linux-x86-64.so.2", "aarch64": b"/lib/ld-linux-aarch64.so.1"}
+    program = changed(tmp_path / "musl", loader[os.uname().machine], b"/lib/ld-musl.so.1")
+    assert "not glibc" in refused(program)
+
+
+def test_another_architecture_is_refused(tmp_path: Path):
+    head = Path(os.path.realpath("/bin/true")).read_bytes()[:20]
+    program = changed(tmp_path / "other", head, head[:18] + b"\x08\x00")
+    assert "another architecture" in refused(program)
+
+
+def test_a_script_is_refused_for_its_interpreter(tmp_path: Path):
+    program = compiled(tmp_path / "static", "int main(void) { return 0; }", "-static")
+    script = tmp_path / "script"
+    script.write_text(f"#! {program} -x\n")
+    script.chmod(0o755)
+    assert "linked statically" in refused(script)
+    script.write_text("#!/bin/sh\nexit 4\n")
+    assert run(script).returncode == 4
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user: run as root")
+def test_a_setuid_program_is_refused(tmp_path: Path):
+    program = Path(shutil.copy("/bin/true", tmp_path / "setuid"))
+    os.chown(program, 1, 1)
+    program.chmod(program.stat().st_mode | stat.S_ISUID)
+    assert "setuid" in refused(program)
+
+
+def test_no_program_is_told():
+    result = run("no-such-program")
+    assert result.returncode == 127
+    assert result.stderr == "grove: cannot run no-such-program: No such file or directory\n"
+    assert run("/").returncode == 127
+
+
+def test_use_is_told():
+    assert run("--help").stdout.startswith("usage: grove run ")
+    for arguments in [(), ("--wrong", "true")]:
+        result = run(*arguments)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr

@@ -1,0 +1,744 @@
+/* Patched calls on sockets, and reading and writing of all kinds of files. */
+#include "patch_stage.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/sendfile.h>
+#include <sys/uio.h>
+
+/* libc's other names, which no header declares. */
+ssize_t __send(int fd, const void *buf, size_t len, int flags);
+int __connect(int fd, const struct sockaddr *addr, socklen_t size);
+ssize_t __read(int fd, void *buf, size_t len);
+ssize_t __write(int fd, const void *buf, size_t len);
+ssize_t __read_chk(int fd, void *buf, size_t len, size_t size);
+ssize_t __recv_chk(int fd, void *buf, size_t len, size_t size, int flags);
+ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t size, int flags,
+                       struct sockaddr *addr, socklen_t *addrlen);
+ssize_t __pread64(int fd, void *buf, size_t len, off_t offset);
+ssize_t __pwrite64(int fd, const void *buf, size_t len, off_t offset);
+ssize_t __pread_chk(int fd, void *buf, size_t len, off_t offset, size_t size);
+ssize_t __pread64_chk(int fd, void *buf, size_t len, off_t offset, size_t size);
+
+/* ---- what peers do ------------------------------------------------------------ */
+
+static void send_word(void *arg)
+{
+    assert_int_equal(send(*(int *)arg, "word", 4, 0), 4);
+}
+
+static void write_word(void *arg)
+{
+    assert_int_equal(write(*(int *)arg, "word", 4), 4);
+}
+
+static void shut(void *arg)
+{
+    assert_int_equal(shutdown(*(int *)arg, SHUT_WR), 0);
+}
+
+static void *drain(void *arg)
+{
+    char buf[65536];
+    while (recv(*(int *)arg, buf, sizeof(buf), 0) > 0)
+        ;
+    return NULL;
+}
+
+/* Reads until the end, on a thread of its own. */
+static void start_draining(void *arg)
+{
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, drain, arg), 0);
+    pthread_detach(thread);
+}
+
+static void interrupt(void *arg)
+{
+    assert_int_equal(pthread_kill(*(pthread_t *)arg, SIGUSR1), 0);
+}
+
+/* ---- receiving ------------------------------------------------------------------ */
+
+static void recv_waits(struct stage *s)
+{
+    struct pair p = tcp_pair();
+    char buf[8] = "";
+    later(s, send_word, &p.out);
+    say(s, recv(p.in, buf, sizeof(buf), 0));
+    say(s, memcmp(buf, "word", 4));
+    await_peer(s);
+    say(s, fcntl(p.in, F_GETFL)); /* nobody has touched O_NONBLOCK */
+    later(s, send_word, &p.out);
+    say(s, recv(p.in, buf, 2, 0));
+    say(s, __recv_chk(p.in, buf, 2, sizeof(buf), 0));
+    say(s, recv(p.in, buf, 1, MSG_DONTWAIT));
+    await_peer(s);
+    later(s, shut, &p.out);
+    say(s, recv(p.in, buf, 1, 0));
+    say(s, recv(-1, buf, 1, 0));
+    close(p.in);
+    close(p.out);
+}
+
+static void recv_nonblocking(struct stage *s)
+{
+    struct pair p = tcp_pair();
+    char buf[8];
+    later(s, send_word, &p.out);
+    say(s, recv(p.in, buf, 4, 0));
+    await_peer(s);
+    set_nonblocking(p.in); /* after it has been waited for */
+    say(s, recv(p.in, buf, 4, 0));
+    int flags = fcntl(p.in, F_GETFL);
+    assert_int_equal(fcntl(p.in, F_SETFL, flags & ~O_NONBLOCK), 0);
+    later(s, send_word, &p.out);
+    say(s, recv(p.in, buf, 4, 0));
+    close(p.in);
+    close(p.out);
+}
+
+static void recv_timed(struct stage *s)
+{
+    struct pair p = tcp_pair();
+    char buf[8];
+    later(s, send_word, &p.out);
+    say(s, recv(p.in, buf, 4, 0));
+    await_peer(s);
+    struct timeval tv = {0, 20000};
+    setsockopt(p.in, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+    say(s, recv(p.in, buf, 4, 0));
+    say(s, send(p.out, "ab", 2, 0));
+    say(s, recv(p.in, buf, 4, MSG_WAITALL));
+    close(p.in);
+    close(p.out);
+}
+
+static void recv_all(struct stage *s)
+{
+    struct pair p = tcp_pair();
+    char buf[8] = "";
+    say(s, send(p.out, "1234", 4, 0));
+    later(s, send_word, &p.out);
+    say(s, recv(p.in, buf, sizeof(buf), MSG_WAITALL));
+    say(s, memcmp(buf, "1234word", 8));
+    await_peer(s);
+    say(s, send(p.out, "12", 2, 0));
+    later(s, shut, &p.out);
+    say(s, recv(p.in, buf, sizeof(buf), MSG_WAITALL));
+    close(p.in);
+    close(p.out);
+}
+
+static void on_signal(int signum)
+{
+}
+
+static void interrupted(struct stage *s, int flags)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = flags}, old;
+    struct pair p = tcp_pair();
+    pthread_t self = pthread_self();
+    char buf[8];
+    sigaction(SIGUSR1, &action, &old);
+    later(s, interrupt, &self);
+    if (flags & SA_RESTART)
+        later(s, send_word, &p.out);
+    say(s, recv(p.in, buf, sizeof(buf), 0));
+    await_peer(s);
+    sigaction(SIGUSR1, &old, NULL);
+    close(p.in);
+    close(p.out);
+}
+
+static void recv_interrupted(struct stage *s)
+{
+    interrupted(s, 0);
+    interrupted(s, SA_RESTART);
+}
+
+static void recvfrom_waits(struct stage *s)
+{
+    struct pair p = udp_pair();
+    struct sockaddr_in from;
+    socklen_t size = sizeof(from);
+    char buf[8];
+    later(s, send_word, &p.out);
+    say(s,
+        recvfrom(p.in, buf, sizeof(buf), 0, (struct sockaddr *)&from, &size));
+    say(s, size);
+    say(s, from.sin_addr.s_addr);
+    await_peer(s);
+    later(s, send_word, &p.out);
+    say(s, recvfrom(p.in, buf, 2, MSG_TRUNC, NULL, NULL));
+    await_peer(s);
+    later(s, send_word, &p.out);
+    say(s, __recvfrom_chk(p.in, buf, 2, sizeof(buf), 0, NULL, NULL));
+    close(p.in);
+    close(p.out);
+}
+
+static void recvmsg_waits(struct stage *s)
+{
+    struct pair p = tcp_pair();
+    char a[2], b[8];
+    struct iovec iov[2] = {{a, 2}, {b, 8}};
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+    later(s, send_word, &p.out);
+    say(s, recvmsg(p.in, &msg, 0));
+    say(s, memcmp(a, "wo", 2) || memcmp(b, "rd", 2));
+    say(s, msg.msg_flags);
+    close(p.in);
+    close(p.out);
+}
+
+static void recvmmsg_waits(struct stage *s)
+{
+    struct pair p = udp_pair();
+    char buf[3][8];
+    struct iovec iov[3];
+    struct mmsghdr messages[3] = {0};
+    for (int i = 0; i < 3; i++) {
+        iov[i] = (struct iovec){buf[i], 8};
+        messages[i].msg_hdr.msg_iov = &iov[i];
+        messages[i].msg_hdr.msg_iovlen = 1;
+    }
+    later(s, send_word, &p.out);
+    say(s, recvmmsg(p.in, messages, 3, MSG_WAITFORONE, NULL));
+    say(s, messages[0].msg_len);
+    await_peer(s);
+    struct timespec none = {0, 0}, wrong = {0, -1};
+    say(s, send(p.out, "ab", 2, 0));
+    say(s, send(p.out, "cd", 2, 0));
+    say(s, recvmmsg(p.in, messages, 3, 0, &none));
+    say(s, recvmmsg(p.in, messages, 3, 0, &wrong));
+    close(p.in);
+    close(p.out);
+}
+
+/* ---- sending ----------------------------------------------------------------------- */
+
+/* More than the socket's buffers hold. */
+#define MUCH ((size_t)4 << 20)
+
+static void send_all(struct stage *s)
+{
+    struct pair p = tcp_pair();
+    char *much = calloc(1, MUCH);
+    later(s, start_draining, &p.in);
+    say(s, send(p.out, much, MUCH, 0));
+    say(s, __send(p.out, much, 10, 0));
+    say(s, shutdown(p.out, SHUT_WR));
+    signal(SIGPIPE, SIG_IGN);
+    say(s, send(p.out, much, 10, 0));
+    signal(SIGPIPE, SIG_DFL);
+    close(p.out);
+    free(much);
+}
+
+static void send_timed(struct stage *s)
+{
+    struct pair p = pair_of(UNIX_STREAM);
+    struct timeval tv = {0, 20000};
+    char *much = calloc(1, MUCH);
+    setsockopt(p.out, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+    say(s, send(p.out, much, MUCH, 0) < (ssize_t)MUCH);
+    say(s, send(p.out, much, MUCH, 0));
+    say(s, send(p.out, much, MUCH, MSG_DONTWAIT));
+    close(p.in);
+    close(p.out);
+    free(much);
+}
+
+static void sendto_waits(struct stage *s)
+{
+    struct sockaddr_in addr;
+    int in = bound(SOCK_DGRAM, &addr), out = socket(AF_INET, SOCK_DGRAM, 0);
+    char buf[8];
+    say(s, sendto(out, "word", 4, 0, (struct sockaddr *)&addr, sizeof(addr)));
+    say(s, recv(in, buf, sizeof(buf), 0));
+    say(s, sendto(out, "word", 4, 0, NULL, 0));
+    close(in);
+    close(out);
+}
+
+static void sendmsg_all(struct stage *s)
+{
+    struct pair p = tcp_pair();
+    char *much = calloc(1, MUCH);
+    struct iovec iov[2] = {{much, MUCH / 2}, {much, MUCH / 2}};
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+    later(s, start_draining, &p.in);
+    say(s, sendmsg(p.out, &msg, 0));
+    close(p.out);
+    free(much);
+}
+
+static void sendmmsg_waits(struct stage *s)
+{
+    struct pair p = udp_pair();
+    struct iovec iov = {(char *)"word", 4};
+    struct mmsghdr messages[2] = {
+        {.msg_hdr = {.msg_iov = &iov, .msg_iovlen = 1}},
+        {.msg_hdr = {.msg_iov = &iov, .msg_iovlen = 1}}};
+    say(s, sendmmsg(p.out, messages, 2, 0));
+    say(s, messages[1].msg_len);
+    close(p.in);
+    close(p.out);
+}
+
+/* ---- connections ------------------------------------------------------------------------ */
+
+static void connect_to(void *arg)
+{
+    close(connected_to(arg));
+}
+
+static void accept_waits(struct stage *s)
+{
+    struct sockaddr_in addr, peer;
+    socklen_t size = sizeof(peer);
+    int server = listener(&addr);
+    later(s, connect_to, &addr);
+    int fd = accept(server, (struct sockaddr *)&peer, &size);
+    say(s, fd >= 0);
+    say(s, size);
+    close(fd);
+    await_peer(s);
+    say(s, fcntl(server, F_GETFL));
+    later(s, connect_to, &addr);
+    fd = accept4(server, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    say(s, fcntl(fd, F_GETFL) & O_NONBLOCK);
+    say(s, fcntl(fd, F_GETFD));
+    close(fd);
+    await_peer(s);
+    set_nonblocking(server);
+    say(s, accept(server, NULL, NULL));
+    say(s, accept(fd, NULL, NULL));
+    close(server);
+}
+
+/* A listener that others may accept on as well. */
+static void accept_shared(struct stage *s)
+{
+    struct sockaddr_in addr;
+    int server = listener(&addr);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    waitpid(child, NULL, 0);
+    later(s, connect_to, &addr);
+    int fd = accept(server, NULL, NULL);
+    say(s, fd >= 0);
+    say(s, fcntl(server, F_GETFL));
+    struct timeval tv = {0, 20000};
+    setsockopt(server, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+    say(s, accept(server, NULL, NULL));
+    close(fd);
+    close(server);
+}
+
+static void accept_one(void *arg)
+{
+    close(accept(*(int *)arg, NULL, NULL));
+}
+
+static void connect_waits(struct stage *s)
+{
+    struct sockaddr_in addr;
+    int server = listener(&addr), fd = socket(AF_INET, SOCK_STREAM, 0);
+    say(s, connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
+    say(s, fcntl(fd, F_GETFL));
+    say(s, connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
+    close(fd);
+    close(server);
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    say(s, __connect(fd, (struct sockaddr *)&addr, sizeof(addr))); /* refused */
+    close(fd);
+}
+
+/* A full queue of a Unix socket is waited for as well. */
+static void connect_queued(struct stage *s)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    int server = socket(AF_UNIX, SOCK_STREAM, 0), fds[2];
+    say(s, bind(server, (struct sockaddr *)&addr, sizeof(addr.sun_family)));
+    socklen_t size = sizeof(addr);
+    say(s, getsockname(server, (struct sockaddr *)&addr, &size));
+    say(s, listen(server, 0));
+    for (int i = 0; i < 2; i++)
+        fds[i] = socket(AF_UNIX, SOCK_STREAM, 0);
+    say(s, connect(fds[0], (struct sockaddr *)&addr, size));
+    later(s, accept_one, &server);
+    say(s, connect(fds[1], (struct sockaddr *)&addr, size));
+    await_peer(s);
+    close(fds[0]);
+    close(fds[1]);
+    close(server);
+}
+
+static void connect_timed(struct stage *s)
+{
+    struct sockaddr_in addr;
+    int server = bound(SOCK_STREAM, &addr), fds[3];
+    fill_queue(server, &addr, fds);
+    struct timeval tv = {0, 50000};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+    say(s, connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
+    close(fd);
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+    close(server);
+}
+
+/* ---- files of all kinds --------------------------------------------------------------- */
+
+static void read_waits(struct stage *s)
+{
+    for (enum kind kind = 0; kind < KINDS; kind++) {
+        struct pair p = pair_of(kind);
+        char buf[8];
+        later(s, write_word, &p.out);
+        say(s, read(p.in, buf, sizeof(buf)));
+        await_peer(s);
+        say(s, read(p.in, buf, 0));
+        close(p.in);
+        close(p.out);
+    }
+    int fds[2];
+    char buf[8];
+    say(s, pipe(fds));
+    later(s, write_word, &fds[1]);
+    say(s, __read(fds[0], buf, 2));
+    say(s, __read_chk(fds[0], buf, 2, sizeof(buf)));
+    close(fds[1]);
+    say(s, read(fds[0], buf, 1));
+    close(fds[0]);
+    say(s, read(fds[0], buf, 1));
+}
+
+static void readv_waits(struct stage *s)
+{
+    int fds[2];
+    char a[2], b[4];
+    struct iovec iov[2] = {{a, 2}, {b, 4}};
+    struct iovec out[2] = {{(char *)"ab", 2}, {(char *)"cde", 3}};
+    volatile int wrong = -1;
+    say(s, pipe(fds));
+    later(s, write_word, &fds[1]);
+    say(s, readv(fds[0], iov, 2));
+    say(s, readv(fds[0], iov, wrong));
+    await_peer(s);
+    say(s, writev(fds[1], out, 2));
+    say(s, readv(fds[0], iov, 2));
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void read_pipe_until_end(void *arg)
+{
+    static char buf[65536];
+    int fd = *(int *)arg;
+    while (read(fd, buf, sizeof(buf)) > 0)
+        ;
+    close(fd);
+}
+
+static void *read_all(void *arg)
+{
+    read_pipe_until_end(arg);
+    return NULL;
+}
+
+static void start_reading(void *arg)
+{
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, read_all, arg), 0);
+    pthread_detach(thread);
+}
+
+static void write_all(struct stage *s)
+{
+    static int fds[2];
+    char *much = calloc(1, MUCH);
+    say(s, pipe(fds));
+    later(s, start_reading, &fds[0]);
+    say(s, write(fds[1], much, MUCH));
+    say(s, __write(fds[1], much, 1));
+    close(fds[1]);
+    say(s, write(-1, much, 1));
+    free(much);
+}
+
+static void read_eventfd(void *arg)
+{
+    eventfd_t value;
+    assert_int_equal(eventfd_read(*(int *)arg, &value), 0);
+}
+
+static void write_eventfd(void *arg)
+{
+    assert_int_equal(eventfd_write(*(int *)arg, 7), 0);
+}
+
+static void eventfd_waits(struct stage *s)
+{
+    int fd = eventfd(0, 0);
+    eventfd_t value = 0;
+    later(s, write_eventfd, &fd);
+    say(s, eventfd_read(fd, &value));
+    say(s, value);
+    await_peer(s);
+    say(s, eventfd_write(fd, UINT64_MAX - 1));
+    later(s, read_eventfd, &fd);
+    say(s, eventfd_write(fd, 1));
+    await_peer(s);
+    close(fd);
+}
+
+static int temporary(void)
+{
+    char path[] = "/tmp/grove-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    unlink(path);
+    return fd;
+}
+
+static void file_offsets(struct stage *s)
+{
+    int fd = temporary();
+    char buf[8] = "";
+    struct iovec in = {buf, 4}, out = {(char *)"1234", 4};
+    say(s, write(fd, "abcdefgh", 8));
+    say(s, lseek(fd, 0, SEEK_CUR));
+    say(s, pwrite(fd, "XY", 2, 2));
+    say(s, __pwrite64(fd, "Z", 1, 4));
+    say(s, lseek(fd, 2, SEEK_SET));
+    say(s, read(fd, buf, 3));
+    say(s, memcmp(buf, "XYZ", 3));
+    say(s, lseek(fd, 0, SEEK_CUR));
+    say(s, pread(fd, buf, 8, 4));
+    say(s, __pread64(fd, buf, 2, 0));
+    say(s, __pread_chk(fd, buf, 2, 0, sizeof(buf)));
+    say(s, __pread64_chk(fd, buf, 2, 0, sizeof(buf)));
+    say(s, pread(fd, buf, 1, -1));
+    say(s, pwritev(fd, &out, 1, 8));
+    say(s, preadv(fd, &in, 1, 8));
+    say(s, memcmp(buf, "1234", 4));
+    say(s, pwritev2(fd, &out, 1, 12, RWF_DSYNC));
+    say(s, preadv2(fd, &in, 1, 12, 0));
+    say(s, preadv2(fd, &in, 1, -1, 0));
+    say(s, pwritev2(fd, &out, 1, -1, 0));
+    say(s, lseek(fd, 0, SEEK_CUR));
+    say(s, fsync(fd));
+    say(s, fdatasync(fd));
+    say(s, syncfs(fd));
+    say(s, fcntl(fd, F_SETFL, O_APPEND));
+    say(s, lseek(fd, 0, SEEK_SET));
+    say(s, write(fd, "end", 3));
+    say(s, lseek(fd, 0, SEEK_CUR));
+    close(fd);
+    say(s, fsync(fd));
+}
+
+/* The names with 64 are what these become with _FILE_OFFSET_BITS=64; the plain
+ * ones are asked for by assembler names. */
+ssize_t pread_plain(int fd, void *buf, size_t len, off_t at) __asm__("pread");
+ssize_t pwrite_plain(int fd, const void *buf, size_t len,
+                     off_t at) __asm__("pwrite");
+ssize_t preadv_plain(int fd, const struct iovec *iov, int n,
+                     off_t at) __asm__("preadv");
+ssize_t pwritev_plain(int fd, const struct iovec *iov, int n,
+                      off_t at) __asm__("pwritev");
+ssize_t preadv2_plain(int fd, const struct iovec *iov, int n, off_t at,
+                      int flags) __asm__("preadv2");
+ssize_t pwritev2_plain(int fd, const struct iovec *iov, int n, off_t at,
+                       int flags) __asm__("pwritev2");
+ssize_t sendfile_plain(int out, int in, off_t *at,
+                       size_t len) __asm__("sendfile");
+
+static void file_plain_names(struct stage *s)
+{
+    int fd = temporary();
+    char buf[4];
+    struct iovec iov = {buf, 4};
+    say(s, pwrite_plain(fd, "abcd", 4, 0));
+    say(s, pread_plain(fd, buf, 4, 0));
+    say(s, pwritev_plain(fd, &iov, 1, 4));
+    say(s, preadv_plain(fd, &iov, 1, 4));
+    say(s, pwritev2_plain(fd, &iov, 1, 8, 0));
+    say(s, preadv2_plain(fd, &iov, 1, 8, 0));
+    say(s, memcmp(buf, "abcd", 4));
+    close(fd);
+}
+
+static void sendfile_waits(struct stage *s)
+{
+    int fd = temporary();
+    struct pair p = tcp_pair();
+    off_t at = 3;
+    char buf[16];
+    say(s, ftruncate(fd, MUCH));
+    later(s, start_draining, &p.in);
+    say(s, sendfile(p.out, fd, NULL, MUCH));
+    say(s, lseek(fd, 0, SEEK_CUR));
+    say(s, sendfile(p.out, fd, &at, 10));
+    say(s, at);
+    say(s, sendfile_plain(p.out, fd, &at, 10));
+    say(s, sendfile(p.out, -1, &at, 10));
+    close(p.out);
+    int fds[2];
+    say(s, pipe(fds));
+    say(s, sendfile(fds[1], fd, &at, 10));
+    say(s, read(fds[0], buf, sizeof(buf)));
+    close(fds[0]);
+    close(fds[1]);
+    close(fd);
+}
+
+static void splice_waits(struct stage *s)
+{
+    int a[2], b[2], fd = temporary(), to = temporary();
+    char buf[8];
+    off_t at = 1, to_at = 0;
+    say(s, pipe(a));
+    say(s, pipe(b));
+    later(s, write_word, &a[1]);
+    say(s, splice(a[0], NULL, b[1], NULL, 8, 0));
+    await_peer(s);
+    later(s, write_word, &a[1]);
+    say(s, tee(a[0], b[1], 8, 0));
+    say(s, splice(b[0], NULL, a[1], NULL, 8, SPLICE_F_NONBLOCK));
+    say(s, splice(b[0], NULL, a[1], NULL, 8, SPLICE_F_NONBLOCK));
+    say(s, read(a[0], buf, sizeof(buf)));
+    await_peer(s);
+    struct pair p = tcp_pair();
+    later(s, send_word, &p.out);
+    say(s, splice(p.in, NULL, b[1], NULL, 8, 0));
+    close(p.in);
+    close(p.out);
+    say(s, write(fd, "abcdef", 6));
+    say(s, copy_file_range(fd, &at, to, &to_at, 4, 0));
+    say(s, at);
+    for (int i = 0; i < 2; i++) {
+        close(a[i]);
+        close(b[i]);
+    }
+    close(fd);
+    close(to);
+}
+
+static void syscall_waits(struct stage *s)
+{
+    struct pair p = tcp_pair();
+    char buf[8];
+    later(s, send_word, &p.out);
+    say(s, syscall(SYS_recvfrom, p.in, buf, sizeof(buf), 0, NULL, NULL));
+    await_peer(s);
+    later(s, send_word, &p.out);
+    say(s, syscall(SYS_read, p.in, buf, sizeof(buf)));
+    await_peer(s);
+    say(s, syscall(SYS_write, p.out, "ab", 2));
+    struct iovec iov = {buf, sizeof(buf)};
+    say(s, syscall(SYS_readv, p.in, &iov, 1));
+    say(s, syscall(SYS_writev, p.out, &iov, 1));
+    say(s, syscall(SYS_sendto, p.out, "ab", 2, 0, NULL, 0));
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    say(s, syscall(SYS_recvmsg, p.in, &msg, 0));
+    say(s, syscall(SYS_sendmsg, p.out, &msg, 0));
+    say(s, syscall(SYS_getpid) == getpid());
+    say(s, syscall(SYS_close, p.in));
+    say(s, syscall(SYS_dup3, p.out, p.in, 0) == p.in);
+    say(s, syscall(SYS_close, p.in));
+    say(s, syscall(SYS_close, p.out));
+    say(s, syscall(SYS_close, p.out));
+    struct timespec ns = {0, 1000};
+    say(s, syscall(SYS_nanosleep, &ns, NULL));
+    struct sockaddr_in addr;
+    int server = listener(&addr);
+    later(s, connect_to, &addr);
+    int fd = (int)syscall(SYS_accept4, server, NULL, NULL, 0);
+    say(s, fd >= 0);
+    close(fd);
+    await_peer(s);
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    say(s, syscall(SYS_connect, fd, &addr, sizeof(addr)));
+    close((int)syscall(SYS_accept, server, NULL, NULL));
+    close(fd);
+    close(server);
+    fd = temporary();
+    say(s, syscall(SYS_flock, fd, 2 /* LOCK_EX */));
+    close(fd);
+}
+
+/* ---- all of them ------------------------------------------------------------------------ */
+
+static void receiving(void **state)
+{
+    static const struct program programs[] = {
+        PROGRAM("recv __recv_chk", recv_waits),
+        PROGRAM("recv", recv_nonblocking),
+        PROGRAM("recv", recv_timed),
+        PROGRAM("recv", recv_all),
+        PROGRAM("recv", recv_interrupted),
+        PROGRAM("recvfrom __recvfrom_chk", recvfrom_waits),
+        PROGRAM("recvmsg", recvmsg_waits),
+        PROGRAM("recvmmsg", recvmmsg_waits),
+    };
+    stage_perform(programs, UNIT_COUNT(programs));
+}
+
+static void sending(void **state)
+{
+    static const struct program programs[] = {
+        PROGRAM("send __send", send_all),    PROGRAM("send", send_timed),
+        PROGRAM("sendto", sendto_waits),     PROGRAM("sendmsg", sendmsg_all),
+        PROGRAM("sendmmsg", sendmmsg_waits),
+    };
+    stage_perform(programs, UNIT_COUNT(programs));
+}
+
+static void connecting(void **state)
+{
+    static const struct program programs[] = {
+        PROGRAM("accept accept4 listen", accept_waits),
+        PROGRAM("accept", accept_shared),
+        PROGRAM("connect __connect", connect_waits),
+        PROGRAM("connect", connect_queued),
+        PROGRAM("connect", connect_timed),
+    };
+    stage_perform(programs, UNIT_COUNT(programs));
+}
+
+static void files(void **state)
+{
+    static const struct program programs[] = {
+        PROGRAM("read __read __read_chk close", read_waits),
+        PROGRAM("readv writev", readv_waits),
+        PROGRAM("write __write", write_all),
+        PROGRAM("eventfd_read eventfd_write", eventfd_waits),
+        PROGRAM("pread64 pwrite64 __pread64 __pwrite64 __pread_chk "
+                "__pread64_chk preadv64 pwritev64 preadv64v2 pwritev64v2 fsync "
+                "fdatasync syncfs",
+                file_offsets),
+        PROGRAM("pread pwrite preadv pwritev preadv2 pwritev2",
+                file_plain_names),
+        PROGRAM("sendfile sendfile64", sendfile_waits),
+        PROGRAM("splice tee copy_file_range", splice_waits),
+        PROGRAM("syscall", syscall_waits),
+    };
+    stage_perform(programs, UNIT_COUNT(programs));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(receiving),
+        cmocka_unit_test(sending),
+        cmocka_unit_test(connecting),
+        cmocka_unit_test(files),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,137 @@
+/*
+ * libgrove-run.so, which `grove run` loads in front of a program: patches it
+ * before its main begins, and tells at its end what was asked for.
+ *
+ * The environment is put back as it was, unless programs that it starts are to
+ * be run so as well.
+ */
+#include <grove.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "run.h"
+
+/* ---- what was parked ------------------------------------------------------------ */
+
+#define KINDS 64 /* of waits that are told apart; the last is all others */
+#define FIBERS \
+    16384 /* of which it is known when they parked; a power of two \
+           */
+
+static struct {
+    pthread_mutex_t lock; /* of the rest: hubs of several threads tell */
+    struct {
+        const char *what; /* NULL: none yet */
+        unsigned long parks;
+        int64_t time; /* of those that were woken, in nanoseconds */
+    } kind[KINDS];
+    struct {
+        const grove_fiber *fiber; /* the last that parked and came here */
+        int kind;
+        int64_t since;
+    } parked[FIBERS];
+} stats = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static int kind_of(const char *what)
+{
+    int i = 0;
+    while (i < KINDS - 1 && stats.kind[i].what &&
+           strcmp(stats.kind[i].what, what) != 0)
+        i++;
+    if (!stats.kind[i].what)
+        stats.kind[i].what = i < KINDS - 1 ? what : "others";
+    return i;
+}
+
+static size_t place_of(const grove_fiber *f)
+{
+    return ((uintptr_t)f >> 12) % FIBERS;
+}
+
+static void parks(grove_fiber *f, const char *what, int fd, void *arg)
+{
+    if (!what)
+        return;
+    pthread_mutex_lock(&stats.lock);
+    size_t at = place_of(f);
+    int kind = kind_of(what);
+    stats.kind[kind].parks++;
+    stats.parked[at].fiber = f;
+    stats.parked[at].kind = kind;
+    stats.parked[at].since = grove_now();
+    pthread_mutex_unlock(&stats.lock);
+}
+
+static void wakes(grove_fiber *f, grove_fiber *by, int result, void *arg)
+{
+    pthread_mutex_lock(&stats.lock);
+    size_t at = place_of(f);
+    if (stats.parked[at].fiber == f) {
+        stats.kind[stats.parked[at].kind].time +=
+            grove_now() - stats.parked[at].since;
+        stats.parked[at].fiber = NULL;
+    }
+    pthread_mutex_unlock(&stats.lock);
+}
+
+static void begin_stats(void)
+{
+    grove_hooks hooks = {.size = sizeof(hooks), .park = parks, .wake = wakes};
+    grove_hooks_set(&hooks);
+}
+
+static void tell_stats(void)
+{
+    grove_hooks_set(NULL);
+    dprintf(STDERR_FILENO, "grove: %-16s %10s %12s\n", "waited for", "times",
+            "seconds");
+    for (int i = 0; i < KINDS && stats.kind[i].what; i++)
+        dprintf(STDERR_FILENO, "grove: %-16s %10lu %12.3f\n",
+                stats.kind[i].what, stats.kind[i].parks,
+                (double)stats.kind[i].time / GROVE_SECOND);
+}
+
+/* ---- beginning and end ------------------------------------------------------------ */
+
+/* Ours is the first of the list. */
+static void restore_environment(void)
+{
+    const char *list = getenv("LD_PRELOAD");
+    const char *others = list ? strchr(list, ':') : NULL;
+    if (others)
+        setenv("LD_PRELOAD", others + 1, 1);
+    else
+        unsetenv("LD_PRELOAD");
+    unsetenv(RUN_VARIABLE);
+}
+
+static pid_t process; /* a forked child tells nothing */
+static bool wants_stats;
+
+__attribute__((constructor)) static void begin(void)
+{
+    const char *letters = getenv(RUN_VARIABLE);
+    if (!letters)
+        return;
+    bool wants_report = strchr(letters, RUN_REPORT);
+    wants_stats = strchr(letters, RUN_STATS);
+    process = getpid();
+    if (!strchr(letters, RUN_CHILDREN))
+        restore_environment();
+    int r = grove_patch_all(0);
+    if (r < 0)
+        dprintf(STDERR_FILENO, "grove: nothing is patched: %s\n", strerror(-r));
+    if (wants_report)
+        grove_patch_report(STDERR_FILENO);
+    if (wants_stats)
+        begin_stats();
+}
+
+__attribute__((destructor)) static void end(void)
+{
+    if (wants_stats && process == getpid())
+        tell_stats();
+}

@@ -1,0 +1,270 @@
+/*
+ * `grove run`: looks whether the program is one whose calls can be reached, and
+ * starts it with a library in front that patches them (preload.c).
+ *
+ *     program --> found in PATH --> script? its interpreter, likewise
+ *                                   ELF: this architecture, dynamic, glibc's
+ *                                   loader, no rights beyond the caller's
+ *             --> execv, with LD_PRELOAD and GROVE_RUN in its environment
+ */
+#include "run.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grove.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+/* Exit statuses as of env(1). */
+enum { BAD_USE = 2, CANNOT_RUN = 126, NOT_FOUND = 127 };
+
+/* Scripts whose interpreter is a script. */
+#define SCRIPTS 4
+
+#if defined(__x86_64__)
+#define MACHINE EM_X86_64
+#define LOADER "ld-linux-x86-64.so"
+#elif defined(__aarch64__)
+#define MACHINE EM_AARCH64
+#define LOADER "ld-linux-aarch64.so"
+#else
+#define MACHINE EM_NONE
+#define LOADER "no loader"
+#endif
+
+/* ---- what can be run --------------------------------------------------------- */
+
+/* A file's beginning. */
+struct head {
+    union {
+        Elf64_Ehdr elf;
+        char text[4096];
+    };
+    size_t size; /* of what was read */
+};
+
+static bool read_head(struct head *h, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t n = read(fd, h->text, sizeof(h->text) - 1);
+    close(fd);
+    h->size = n > 0 ? (size_t)n : 0;
+    h->text[h->size] = '\0';
+    return n >= 0;
+}
+
+static bool is_elf(const struct head *h)
+{
+    return h->size >= sizeof(h->elf) &&
+           memcmp(h->elf.e_ident, ELFMAG, SELFMAG) == 0;
+}
+
+/* The path of its loader; NULL: it has none, or not where it can be seen. */
+static const char *loader_of(const struct head *h)
+{
+    for (size_t i = 0; i < h->elf.e_phnum; i++) {
+        size_t at = h->elf.e_phoff + i * sizeof(Elf64_Phdr);
+        if (at + sizeof(Elf64_Phdr) > h->size)
+            break;
+        const Elf64_Phdr *p = (const void *)(h->text + at);
+        if (p->p_type == PT_INTERP && p->p_offset + p->p_filesz < h->size)
+            return h->text + p->p_offset;
+    }
+    return NULL;
+}
+
+static const char *wrong_with_elf(const struct head *h)
+{
+    if (h->elf.e_ident[EI_CLASS] != ELFCLASS64 || h->elf.e_machine != MACHINE)
+        return "it is of another architecture";
+    const char *loader = loader_of(h);
+    if (!loader)
+        return "it is linked statically, and its calls cannot be reached";
+    if (!strstr(loader, LOADER))
+        return "its C library is not glibc";
+    return NULL;
+}
+
+/* The loader heeds no LD_PRELOAD for programs that have more rights than who
+ * runs them. */
+static bool has_rights(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return false;
+    return ((st.st_mode & S_ISUID) && st.st_uid != getuid()) ||
+           ((st.st_mode & S_ISGID) && st.st_gid != getgid()) ||
+           (getuid() != 0 &&
+            getxattr(path, "security.capability", NULL, 0) > 0);
+}
+
+/* The interpreter of a script, in its head; NULL: it is none. */
+static const char *interpreter(struct head *h)
+{
+    if (strncmp(h->text, "#!", 2) != 0)
+        return NULL;
+    char *name = h->text + 2 + strspn(h->text + 2, " \t");
+    name[strcspn(name, " \t\n")] = '\0';
+    return *name ? name : NULL;
+}
+
+/* Why it cannot be run; NULL: it can. */
+static const char *wrong_with(const char *path, int scripts)
+{
+    struct head h;
+    if (has_rights(path))
+        return "it runs with rights of its own (setuid)";
+    if (!read_head(&h, path))
+        return NULL; /* it may be run without being read */
+    if (is_elf(&h))
+        return wrong_with_elf(&h);
+    const char *by = interpreter(&h);
+    return by && scripts > 0 ? wrong_with(by, scripts - 1) : NULL;
+}
+
+/* ---- finding -------------------------------------------------------------------- */
+
+static bool is_program(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+           access(path, X_OK) == 0;
+}
+
+/* As execvp does. False with ENOENT. */
+static bool find_program(char path[PATH_MAX], const char *name)
+{
+    const char *at = getenv("PATH");
+    if (strchr(name, '/')) {
+        snprintf(path, PATH_MAX, "%s", name);
+        return is_program(path);
+    }
+    for (at = at ? at : "/bin:/usr/bin"; at; at = strchr(at, ':')) {
+        at += *at == ':';
+        int n = (int)strcspn(at, ":");
+        snprintf(path, PATH_MAX, "%.*s/%s", n ? n : 1, n ? at : ".", name);
+        if (is_program(path))
+            return true;
+    }
+    return false;
+}
+
+/* In the folder of `file`, below `below`. */
+static bool is_beside(char path[PATH_MAX], const char *file, const char *below)
+{
+    const char *slash = strrchr(file, '/');
+    snprintf(path, PATH_MAX, "%.*s/%s%s", slash ? (int)(slash - file) : 1,
+             slash ? file : ".", below, RUN_LIBRARY);
+    return access(path, R_OK) == 0;
+}
+
+/* Beside the command where that was built, else beside the library. */
+static bool find_library(char path[PATH_MAX])
+{
+    char self[PATH_MAX] = "";
+    Dl_info info;
+    if (readlink("/proc/self/exe", self, sizeof(self) - 1) > 0 &&
+        is_beside(path, self, ""))
+        return true;
+    return dladdr((void *)(uintptr_t)grove_version, &info) &&
+           is_beside(path, info.dli_fname, "grove/");
+}
+
+/* ---- starting --------------------------------------------------------------------- */
+
+static int cannot(const char *program, const char *why, int status)
+{
+    fprintf(stderr, "grove: cannot run %s: %s\n", program, why);
+    return status;
+}
+
+static void set_environment(const char *library, const char *letters)
+{
+    char preload[2 * PATH_MAX];
+    const char *others = getenv("LD_PRELOAD");
+    snprintf(preload, sizeof(preload), "%s%s%s", library,
+             others && *others ? ":" : "", others ? others : "");
+    setenv("LD_PRELOAD", preload, 1);
+    setenv(RUN_VARIABLE, letters, 1);
+}
+
+static int start(char **argv, const char *letters)
+{
+    char path[PATH_MAX], library[PATH_MAX];
+    if (!find_program(path, argv[0]))
+        return cannot(argv[0], strerror(ENOENT), NOT_FOUND);
+    const char *wrong = wrong_with(path, SCRIPTS);
+    if (wrong)
+        return cannot(argv[0], wrong, CANNOT_RUN);
+    if (!find_library(library))
+        return cannot(argv[0], "there is no " RUN_LIBRARY, CANNOT_RUN);
+    set_environment(library, letters);
+    execv(path, argv);
+    return cannot(argv[0], strerror(errno), CANNOT_RUN);
+}
+
+static const char usage[] =
+    "usage: grove run [--stats] [--report] [--children] [--] PROGRAM "
+    "[ARGUMENT...]\n"
+    "\n"
+    "Runs the program with its blocking calls of libc patched: made in a "
+    "fiber,\n"
+    "they park the fiber instead of the thread. The exit status is the\n"
+    "program's; 126 and 127, when it cannot be run or is not there.\n"
+    "\n"
+    "  --stats     tell at the end, on standard error, what fibers waited for\n"
+    "  --report    tell at the beginning what was patched\n"
+    "  --children  run the programs so, too, that the program starts\n";
+
+/* The letter of an option; 0: it is none. */
+static char letter_of(const char *option)
+{
+    static const struct {
+        const char *name;
+        char letter;
+    } options[] = {{"--stats", RUN_STATS},
+                   {"--report", RUN_REPORT},
+                   {"--children", RUN_CHILDREN}};
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        if (strcmp(option, options[i].name) == 0)
+            return options[i].letter;
+    }
+    return 0;
+}
+
+int run_program(int argc, char **argv)
+{
+    char letters[8] = "";
+    int i = 1;
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        char letter = letter_of(argv[i]);
+        if (strcmp(argv[i], "--help") == 0)
+            return fputs(usage, stdout) < 0;
+        if (strcmp(argv[i], "--") == 0) {
+            i++;
+            break;
+        }
+        if (!letter) {
+            fprintf(stderr,
+                    "grove: run: no option '%s'; see 'grove run "
+                    "--help'\n",
+                    argv[i]);
+            return BAD_USE;
+        }
+        if (!strchr(letters, letter))
+            letters[strlen(letters)] = letter;
+    }
+    if (i < argc)
+        return start(argv + i, letters);
+    fputs(usage, stderr);
+    return BAD_USE;
+}

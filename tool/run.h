@@ -1,0 +1,18 @@
+/*
+ * `grove run`: a program that is already built, with its calls of libc patched.
+ */
+#ifndef GROVE_TOOL_RUN_H
+#define GROVE_TOOL_RUN_H
+
+/* What the command tells the library that it loads in front of the program, in
+ * this variable: letters. */
+#define RUN_VARIABLE "GROVE_RUN"
+#define RUN_STATS 's'    /* tell at the end what was parked */
+#define RUN_REPORT 'r'   /* tell at the beginning what was patched */
+#define RUN_CHILDREN 'c' /* programs that it starts are run so, too */
+#define RUN_LIBRARY "libgrove-run.so"
+
+/* argv[0] is "run". Does not return if the program could be started. */
+int run_program(int argc, char **argv);
+
+#endif
