@@ -329,7 +329,7 @@ PARTS: dict[str, Part] = {
     "programs": PythonTests(
         "what runs on gevent, on it and on Grove, with servers",
         "tests/programs",
-        needs=["python"],
+        needs=["src", "python"],
         by_hand=True,
     ),
     "tools": PythonTests("what make runs", "tests/tools", needs=[]),
