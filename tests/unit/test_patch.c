@@ -125,6 +125,9 @@ static void copy(const char *from, const char *folder, const char *name,
 static void objects_asked_for_by_name(void **state)
 {
     char folder[] = "/tmp/grove-XXXXXX", asker[64], asked[64];
+    if (UNIT_ASAN || UNIT_TSAN)
+        unit_skip("the sanitizers open files themselves, in their callers' "
+                  "place; a build without runs it");
     assert_non_null(mkdtemp(folder));
     copy(MODULE_NOPLT, folder, "asker.so", asker);
     copy(MODULE_NOW, folder, "asked.so", asked);

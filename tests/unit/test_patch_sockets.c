@@ -40,16 +40,19 @@ static void shut(void *arg)
 static void *drain(void *arg)
 {
     char buf[65536];
-    while (recv(*(int *)arg, buf, sizeof(buf), 0) > 0)
+    int fd = (int)(intptr_t)arg;
+    while (read(fd, buf, sizeof(buf)) > 0)
         ;
+    close(fd);
     return NULL;
 }
 
-/* Reads until the end, on a thread of its own. */
+/* Reads until the end, on a thread of its own, and closes it. */
 static void start_draining(void *arg)
 {
     pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, drain, arg), 0);
+    void *fd = (void *)(intptr_t) * (int *)arg;
+    assert_int_equal(pthread_create(&thread, NULL, drain, fd), 0);
     pthread_detach(thread);
 }
 
@@ -238,12 +241,22 @@ static void recvmmsg_waits(struct stage *s)
 
 /* ---- sending ----------------------------------------------------------------------- */
 
-/* More than the socket's buffers hold. */
+/* More than the buffers of a full pair hold. */
 #define MUCH ((size_t)4 << 20)
+
+/* A pair whose buffers do not grow with what is sent. */
+static struct pair full_pair(void)
+{
+    struct pair p = tcp_pair();
+    int size = 65536;
+    setsockopt(p.out, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    setsockopt(p.in, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+    return p;
+}
 
 static void send_all(struct stage *s)
 {
-    struct pair p = tcp_pair();
+    struct pair p = full_pair();
     char *much = calloc(1, MUCH);
     later(s, start_draining, &p.in);
     say(s, send(p.out, much, MUCH, 0));
@@ -287,7 +300,7 @@ static void sendto_waits(struct stage *s)
 
 static void sendmsg_all(struct stage *s)
 {
-    struct pair p = tcp_pair();
+    struct pair p = full_pair();
     char *much = calloc(1, MUCH);
     struct iovec iov[2] = {{much, MUCH / 2}, {much, MUCH / 2}};
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
@@ -472,34 +485,12 @@ static void readv_waits(struct stage *s)
     close(fds[1]);
 }
 
-static void read_pipe_until_end(void *arg)
-{
-    static char buf[65536];
-    int fd = *(int *)arg;
-    while (read(fd, buf, sizeof(buf)) > 0)
-        ;
-    close(fd);
-}
-
-static void *read_all(void *arg)
-{
-    read_pipe_until_end(arg);
-    return NULL;
-}
-
-static void start_reading(void *arg)
-{
-    pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, read_all, arg), 0);
-    pthread_detach(thread);
-}
-
 static void write_all(struct stage *s)
 {
-    static int fds[2];
+    int fds[2];
     char *much = calloc(1, MUCH);
     say(s, pipe(fds));
-    later(s, start_reading, &fds[0]);
+    later(s, start_draining, &fds[0]);
     say(s, write(fds[1], much, MUCH));
     say(s, __write(fds[1], much, 1));
     await_peer(s);
@@ -616,7 +607,7 @@ static void file_plain_names(struct stage *s)
 static void sendfile_waits(struct stage *s)
 {
     int fd = temporary();
-    struct pair p = tcp_pair();
+    struct pair p = full_pair();
     off_t at = 3;
     char buf[16];
     say(s, ftruncate(fd, MUCH));
