@@ -357,6 +357,8 @@ static int run_closing(void)
 
 static void all_descriptors_closed(void **state)
 {
+    if (UNIT_TSAN)
+        unit_skip(UNIT_TSAN_FORK);
     struct unit_child child;
     unit_in_child(&child, run_closing);
     unit_assert_exit(&child);
