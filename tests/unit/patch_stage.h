@@ -25,7 +25,6 @@
 #include <time.h>
 
 #define SAYINGS 64
-#define ACTIONS 16
 
 struct stage;
 
@@ -43,8 +42,8 @@ struct stage {
     bool held_up;   /* the hub did not answer */
     int sayings;    /* how many there are */
     long said[SAYINGS];
-    int actions;
-    struct action action[ACTIONS];
+    bool acting; /* the peer is at it */
+    struct action action;
 };
 
 /* A program, and the symbols that it is about, with spaces between them. */
@@ -120,20 +119,23 @@ HELPER void *stage_act(void *arg)
     return NULL;
 }
 
-/* The peer calls fn(arg) once the program waits. */
-HELPER void later(struct stage *s, void (*fn)(void *arg), void *arg)
-{
-    assert_true(s->actions < ACTIONS);
-    struct action *a = &s->action[s->actions++];
-    *a = (struct action){.stage = s, .fn = fn, .arg = arg};
-    assert_int_equal(pthread_create(&a->thread, NULL, stage_act, a), 0);
-}
-
-/* Before the next `later`: the peer has done what it was asked for. */
+/* The peer has done what it was asked for. */
 HELPER void await_peer(struct stage *s)
 {
-    while (s->actions > 0)
-        pthread_join(s->action[--s->actions].thread, NULL);
+    if (s->acting)
+        pthread_join(s->action.thread, NULL);
+    s->acting = false;
+}
+
+/* The peer calls fn(arg) once the program waits: in a call that parks, if it is
+ * patched. One at a time. */
+HELPER void later(struct stage *s, void (*fn)(void *arg), void *arg)
+{
+    await_peer(s);
+    struct action *a = &s->action;
+    s->acting = true;
+    *a = (struct action){.stage = s, .fn = fn, .arg = arg};
+    assert_int_equal(pthread_create(&a->thread, NULL, stage_act, a), 0);
 }
 
 /* ---- running --------------------------------------------------------------- */

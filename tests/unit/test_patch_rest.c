@@ -68,6 +68,7 @@ static void locks_wait(struct stage *s)
     say(s, fcntl_plain(f.fd, F_SETFD, FD_CLOEXEC));
     say(s, fcntl(f.fd, F_GETFD));
     say(s, fcntl(f.fd, 12345));
+    await_peer(s);
     close(f.fd);
 }
 
@@ -120,6 +121,7 @@ static void record_locks_wait(struct stage *s)
         say(s, lockf(f.fd, F_ULOCK, 0));
         waitpid(h.pid, NULL, 0);
     }
+    await_peer(s);
     close(f.fd);
     close(f.other);
 }
@@ -338,10 +340,13 @@ static void descriptors_end(struct stage *s)
     say(s, dup3(other[0], fds[0], O_CLOEXEC) == fds[0]);
     say(s, dup3(fds[0], fds[0], 0));
     say(s, fcntl(fds[0], F_GETFD));
+    await_peer(s);
     say(s, __close(fds[0]));
+    await_peer(s);
     say(s, close(fds[0]));
     FILE *f = fdopen(fds[1], "w");
     say(s, fclose(f));
+    await_peer(s);
     say(s, close(fds[1]));
     int high = dup2(other[0], 200);
     say(s, dup2(other[1], 201));
@@ -350,6 +355,7 @@ static void descriptors_end(struct stage *s)
     say(s, close_range(5, 4, 0));
     say(s, dup2(other[0], 200));
     closefrom(190);
+    await_peer(s);
     say(s, close(200));
     close(other[0]);
     close(other[1]);
@@ -416,6 +422,7 @@ static void loader(struct stage *s)
     say(s, write(p.out, "word", 4));
     say(s, receive(p.in, buf, sizeof(buf), 0));
     say(s, (receive == dlsym(RTLD_NEXT, "recv")) == !s->patched);
+    await_peer(s);
     close(p.in);
     close(p.out);
 }
@@ -426,7 +433,6 @@ static void between_processes(void **state)
 {
     static const struct program programs[] = {
         PROGRAM("flock fcntl fcntl64 __fcntl", locks_wait),
-        PROGRAM("fcntl64 lockf lockf64", record_locks_wait),
         PROGRAM("msgrcv msgsnd", system_queues),
         PROGRAM("semop semtimedop", semaphores),
         PROGRAM("mq_receive mq_timedreceive mq_send mq_timedsend",
@@ -438,10 +444,13 @@ static void between_processes(void **state)
 static void processes(void **state)
 {
     static const struct program programs[] = {
+        PROGRAM("fcntl64 lockf lockf64", record_locks_wait),
         PROGRAM("waitpid __waitpid wait wait3 wait4", children),
         PROGRAM("waitid", waitid_waits),
         PROGRAM("system popen pclose posix_spawn posix_spawnp", programs_end),
     };
+    if (UNIT_TSAN)
+        unit_skip(UNIT_TSAN_FORK);
     stage_perform(programs, UNIT_COUNT(programs));
 }
 

@@ -40,22 +40,39 @@ static void shut(void *arg)
 static void *drain(void *arg)
 {
     char buf[65536];
-    while (recv(*(int *)arg, buf, sizeof(buf), 0) > 0)
+    int fd = (int)(intptr_t)arg;
+    while (read(fd, buf, sizeof(buf)) > 0)
         ;
+    close(fd);
     return NULL;
 }
 
-/* Reads until the end, on a thread of its own. */
+/* Reads until the end, on a thread of its own, and closes it. */
 static void start_draining(void *arg)
 {
     pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, drain, arg), 0);
+    void *fd = (void *)(intptr_t) * (int *)arg;
+    assert_int_equal(pthread_create(&thread, NULL, drain, fd), 0);
     pthread_detach(thread);
 }
 
+/* Whom a signal is sent to, and where there is something to read after it. */
+struct target {
+    pthread_t thread;
+    int fd;
+};
+
 static void interrupt(void *arg)
 {
-    assert_int_equal(pthread_kill(*(pthread_t *)arg, SIGUSR1), 0);
+    const struct target *t = arg;
+    assert_int_equal(pthread_kill(t->thread, SIGUSR1), 0);
+}
+
+static void interrupt_and_send(void *arg)
+{
+    struct target *t = arg;
+    interrupt(t);
+    send_word(&t->fd);
 }
 
 /* ---- receiving ------------------------------------------------------------------ */
@@ -77,6 +94,7 @@ static void recv_waits(struct stage *s)
     later(s, shut, &p.out);
     say(s, recv(p.in, buf, 1, 0));
     say(s, recv(-1, buf, 1, 0));
+    await_peer(s);
     close(p.in);
     close(p.out);
 }
@@ -94,6 +112,7 @@ static void recv_nonblocking(struct stage *s)
     assert_int_equal(fcntl(p.in, F_SETFL, flags & ~O_NONBLOCK), 0);
     later(s, send_word, &p.out);
     say(s, recv(p.in, buf, 4, 0));
+    await_peer(s);
     close(p.in);
     close(p.out);
 }
@@ -110,6 +129,7 @@ static void recv_timed(struct stage *s)
     say(s, recv(p.in, buf, 4, 0));
     say(s, send(p.out, "ab", 2, 0));
     say(s, recv(p.in, buf, 4, MSG_WAITALL));
+    await_peer(s);
     close(p.in);
     close(p.out);
 }
@@ -126,6 +146,7 @@ static void recv_all(struct stage *s)
     say(s, send(p.out, "12", 2, 0));
     later(s, shut, &p.out);
     say(s, recv(p.in, buf, sizeof(buf), MSG_WAITALL));
+    await_peer(s);
     close(p.in);
     close(p.out);
 }
@@ -138,15 +159,14 @@ static void interrupted(struct stage *s, int flags)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = flags}, old;
     struct pair p = tcp_pair();
-    pthread_t self = pthread_self();
+    struct target self = {pthread_self(), p.out};
     char buf[8];
     sigaction(SIGUSR1, &action, &old);
-    later(s, interrupt, &self);
-    if (flags & SA_RESTART)
-        later(s, send_word, &p.out);
+    later(s, flags & SA_RESTART ? interrupt_and_send : interrupt, &self);
     say(s, recv(p.in, buf, sizeof(buf), 0));
     await_peer(s);
     sigaction(SIGUSR1, &old, NULL);
+    await_peer(s);
     close(p.in);
     close(p.out);
 }
@@ -174,6 +194,7 @@ static void recvfrom_waits(struct stage *s)
     await_peer(s);
     later(s, send_word, &p.out);
     say(s, __recvfrom_chk(p.in, buf, 2, sizeof(buf), 0, NULL, NULL));
+    await_peer(s);
     close(p.in);
     close(p.out);
 }
@@ -188,6 +209,7 @@ static void recvmsg_waits(struct stage *s)
     say(s, recvmsg(p.in, &msg, 0));
     say(s, memcmp(a, "wo", 2) || memcmp(b, "rd", 2));
     say(s, msg.msg_flags);
+    await_peer(s);
     close(p.in);
     close(p.out);
 }
@@ -212,18 +234,29 @@ static void recvmmsg_waits(struct stage *s)
     say(s, send(p.out, "cd", 2, 0));
     say(s, recvmmsg(p.in, messages, 3, 0, &none));
     say(s, recvmmsg(p.in, messages, 3, 0, &wrong));
+    await_peer(s);
     close(p.in);
     close(p.out);
 }
 
 /* ---- sending ----------------------------------------------------------------------- */
 
-/* More than the socket's buffers hold. */
+/* More than the buffers of a full pair hold. */
 #define MUCH ((size_t)4 << 20)
+
+/* A pair whose buffers do not grow with what is sent. */
+static struct pair full_pair(void)
+{
+    struct pair p = tcp_pair();
+    int size = 65536;
+    setsockopt(p.out, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    setsockopt(p.in, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+    return p;
+}
 
 static void send_all(struct stage *s)
 {
-    struct pair p = tcp_pair();
+    struct pair p = full_pair();
     char *much = calloc(1, MUCH);
     later(s, start_draining, &p.in);
     say(s, send(p.out, much, MUCH, 0));
@@ -232,6 +265,7 @@ static void send_all(struct stage *s)
     signal(SIGPIPE, SIG_IGN);
     say(s, send(p.out, much, 10, 0));
     signal(SIGPIPE, SIG_DFL);
+    await_peer(s);
     close(p.out);
     free(much);
 }
@@ -245,6 +279,7 @@ static void send_timed(struct stage *s)
     say(s, send(p.out, much, MUCH, 0) < (ssize_t)MUCH);
     say(s, send(p.out, much, MUCH, 0));
     say(s, send(p.out, much, MUCH, MSG_DONTWAIT));
+    await_peer(s);
     close(p.in);
     close(p.out);
     free(much);
@@ -258,18 +293,20 @@ static void sendto_waits(struct stage *s)
     say(s, sendto(out, "word", 4, 0, (struct sockaddr *)&addr, sizeof(addr)));
     say(s, recv(in, buf, sizeof(buf), 0));
     say(s, sendto(out, "word", 4, 0, NULL, 0));
+    await_peer(s);
     close(in);
     close(out);
 }
 
 static void sendmsg_all(struct stage *s)
 {
-    struct pair p = tcp_pair();
+    struct pair p = full_pair();
     char *much = calloc(1, MUCH);
     struct iovec iov[2] = {{much, MUCH / 2}, {much, MUCH / 2}};
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
     later(s, start_draining, &p.in);
     say(s, sendmsg(p.out, &msg, 0));
+    await_peer(s);
     close(p.out);
     free(much);
 }
@@ -283,6 +320,7 @@ static void sendmmsg_waits(struct stage *s)
         {.msg_hdr = {.msg_iov = &iov, .msg_iovlen = 1}}};
     say(s, sendmmsg(p.out, messages, 2, 0));
     say(s, messages[1].msg_len);
+    await_peer(s);
     close(p.in);
     close(p.out);
 }
@@ -303,6 +341,7 @@ static void accept_waits(struct stage *s)
     int fd = accept(server, (struct sockaddr *)&peer, &size);
     say(s, fd >= 0);
     say(s, size);
+    await_peer(s);
     close(fd);
     await_peer(s);
     say(s, fcntl(server, F_GETFL));
@@ -310,11 +349,13 @@ static void accept_waits(struct stage *s)
     fd = accept4(server, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     say(s, fcntl(fd, F_GETFL) & O_NONBLOCK);
     say(s, fcntl(fd, F_GETFD));
+    await_peer(s);
     close(fd);
     await_peer(s);
     set_nonblocking(server);
     say(s, accept(server, NULL, NULL));
     say(s, accept(fd, NULL, NULL));
+    await_peer(s);
     close(server);
 }
 
@@ -334,6 +375,7 @@ static void accept_shared(struct stage *s)
     struct timeval tv = {0, 20000};
     setsockopt(server, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
     say(s, accept(server, NULL, NULL));
+    await_peer(s);
     close(fd);
     close(server);
 }
@@ -350,10 +392,12 @@ static void connect_waits(struct stage *s)
     say(s, connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
     say(s, fcntl(fd, F_GETFL));
     say(s, connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
+    await_peer(s);
     close(fd);
     close(server);
     fd = socket(AF_INET, SOCK_STREAM, 0);
     say(s, __connect(fd, (struct sockaddr *)&addr, sizeof(addr))); /* refused */
+    await_peer(s);
     close(fd);
 }
 
@@ -386,6 +430,7 @@ static void connect_timed(struct stage *s)
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
     say(s, connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
+    await_peer(s);
     close(fd);
     for (int i = 0; i < 3; i++)
         close(fds[i]);
@@ -403,6 +448,7 @@ static void read_waits(struct stage *s)
         say(s, read(p.in, buf, sizeof(buf)));
         await_peer(s);
         say(s, read(p.in, buf, 0));
+        await_peer(s);
         close(p.in);
         close(p.out);
     }
@@ -412,8 +458,10 @@ static void read_waits(struct stage *s)
     later(s, write_word, &fds[1]);
     say(s, __read(fds[0], buf, 2));
     say(s, __read_chk(fds[0], buf, 2, sizeof(buf)));
+    await_peer(s);
     close(fds[1]);
     say(s, read(fds[0], buf, 1));
+    await_peer(s);
     close(fds[0]);
     say(s, read(fds[0], buf, 1));
 }
@@ -432,40 +480,20 @@ static void readv_waits(struct stage *s)
     await_peer(s);
     say(s, writev(fds[1], out, 2));
     say(s, readv(fds[0], iov, 2));
+    await_peer(s);
     close(fds[0]);
     close(fds[1]);
 }
 
-static void read_pipe_until_end(void *arg)
-{
-    static char buf[65536];
-    int fd = *(int *)arg;
-    while (read(fd, buf, sizeof(buf)) > 0)
-        ;
-    close(fd);
-}
-
-static void *read_all(void *arg)
-{
-    read_pipe_until_end(arg);
-    return NULL;
-}
-
-static void start_reading(void *arg)
-{
-    pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, read_all, arg), 0);
-    pthread_detach(thread);
-}
-
 static void write_all(struct stage *s)
 {
-    static int fds[2];
+    int fds[2];
     char *much = calloc(1, MUCH);
     say(s, pipe(fds));
-    later(s, start_reading, &fds[0]);
+    later(s, start_draining, &fds[0]);
     say(s, write(fds[1], much, MUCH));
     say(s, __write(fds[1], much, 1));
+    await_peer(s);
     close(fds[1]);
     say(s, write(-1, much, 1));
     free(much);
@@ -539,6 +567,7 @@ static void file_offsets(struct stage *s)
     say(s, lseek(fd, 0, SEEK_SET));
     say(s, write(fd, "end", 3));
     say(s, lseek(fd, 0, SEEK_CUR));
+    await_peer(s);
     close(fd);
     say(s, fsync(fd));
 }
@@ -571,13 +600,14 @@ static void file_plain_names(struct stage *s)
     say(s, pwritev2_plain(fd, &iov, 1, 8, 0));
     say(s, preadv2_plain(fd, &iov, 1, 8, 0));
     say(s, memcmp(buf, "abcd", 4));
+    await_peer(s);
     close(fd);
 }
 
 static void sendfile_waits(struct stage *s)
 {
     int fd = temporary();
-    struct pair p = tcp_pair();
+    struct pair p = full_pair();
     off_t at = 3;
     char buf[16];
     say(s, ftruncate(fd, MUCH));
@@ -588,11 +618,13 @@ static void sendfile_waits(struct stage *s)
     say(s, at);
     say(s, sendfile_plain(p.out, fd, &at, 10));
     say(s, sendfile(p.out, -1, &at, 10));
+    await_peer(s);
     close(p.out);
     int fds[2];
     say(s, pipe(fds));
     say(s, sendfile(fds[1], fd, &at, 10));
     say(s, read(fds[0], buf, sizeof(buf)));
+    await_peer(s);
     close(fds[0]);
     close(fds[1]);
     close(fd);
@@ -617,6 +649,7 @@ static void splice_waits(struct stage *s)
     struct pair p = tcp_pair();
     later(s, send_word, &p.out);
     say(s, splice(p.in, NULL, b[1], NULL, 8, 0));
+    await_peer(s);
     close(p.in);
     close(p.out);
     say(s, write(fd, "abcdef", 6));
@@ -626,6 +659,7 @@ static void splice_waits(struct stage *s)
         close(a[i]);
         close(b[i]);
     }
+    await_peer(s);
     close(fd);
     close(to);
 }
@@ -661,15 +695,18 @@ static void syscall_waits(struct stage *s)
     later(s, connect_to, &addr);
     int fd = (int)syscall(SYS_accept4, server, NULL, NULL, 0);
     say(s, fd >= 0);
+    await_peer(s);
     close(fd);
     await_peer(s);
     fd = socket(AF_INET, SOCK_STREAM, 0);
     say(s, syscall(SYS_connect, fd, &addr, sizeof(addr)));
+    await_peer(s);
     close((int)syscall(SYS_accept, server, NULL, NULL));
     close(fd);
     close(server);
     fd = temporary();
     say(s, syscall(SYS_flock, fd, 2 /* LOCK_EX */));
+    await_peer(s);
     close(fd);
 }
 
@@ -704,11 +741,20 @@ static void connecting(void **state)
 {
     static const struct program programs[] = {
         PROGRAM("accept accept4 listen", accept_waits),
-        PROGRAM("accept", accept_shared),
         PROGRAM("connect __connect", connect_waits),
         PROGRAM("connect", connect_queued),
         PROGRAM("connect", connect_timed),
     };
+    stage_perform(programs, UNIT_COUNT(programs));
+}
+
+static void shared_listeners(void **state)
+{
+    static const struct program programs[] = {
+        PROGRAM("accept", accept_shared),
+    };
+    if (UNIT_TSAN)
+        unit_skip(UNIT_TSAN_FORK);
     stage_perform(programs, UNIT_COUNT(programs));
 }
 
@@ -735,9 +781,8 @@ static void files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(receiving),
-        cmocka_unit_test(sending),
-        cmocka_unit_test(connecting),
+        cmocka_unit_test(receiving),  cmocka_unit_test(sending),
+        cmocka_unit_test(connecting), cmocka_unit_test(shared_listeners),
         cmocka_unit_test(files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

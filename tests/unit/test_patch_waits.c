@@ -115,8 +115,10 @@ static void poll_many(struct stage *s)
     }
     later(s, write_word, &fds[77][1]);
     say(s, poll(p, N, 60000));
+    await_peer(s);
     for (int i = 0; i < N; i++) {
         ready += p[i].revents ? i : 0;
+        await_peer(s);
         close(fds[i][0]);
         close(fds[i][1]);
     }
@@ -142,6 +144,7 @@ static void ppoll_waits(struct stage *s)
     say(s, __ppoll_chk(&p, 1, NULL, NULL, sizeof(p)));
     say(s, ppoll(&p, 1, &wrong, NULL));
     unblock_usr1(s);
+    await_peer(s);
     close(fds[0]);
     close(fds[1]);
 }
@@ -179,9 +182,11 @@ static void select_waits(struct stage *s)
     struct timespec little = {0, 1000000};
     FD_ZERO(&in);
     say(s, pselect(0, NULL, NULL, NULL, &little, NULL));
+    await_peer(s);
     close(fds[1]);
     FD_SET(fds[0], &except); /* a hang-up is nothing exceptional */
     say(s, pselect(n, NULL, NULL, &except, &little, NULL));
+    await_peer(s);
     close(fds[0]);
     FD_SET(fds[0], &in);
     say(s, select(n, &in, NULL, NULL, NULL));
@@ -236,6 +241,7 @@ static void epoll_waits(struct stage *s)
     later(s, send_signal, &self);
     say(s, epoll_pwait(epoll, got, 4, -1, &mask));
     unblock_usr1(s);
+    await_peer(s);
     close(epoll);
     close(fds[0]);
     close(fds[1]);
@@ -390,6 +396,7 @@ static void handlers_wait(struct stage *s)
         say(s, raise(SIGUSR1));
     say(s, signals);
     signal(SIGUSR1, SIG_DFL);
+    await_peer(s);
     close(handler_pipe[0]);
     close(handler_pipe[1]);
 }
