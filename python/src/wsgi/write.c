@@ -97,19 +97,17 @@ static int call_with(PyObject *object, PyObject *name, PyObject *bytes)
 /* The status that is logged when the peer has gone; the error stays. */
 static void note_failure(struct handler *h)
 {
-    PyObject *kind, *value, *traceback;
     if (!PyErr_ExceptionMatches(PyExc_OSError))
         return;
-    PyErr_Fetch(&kind, &value, &traceback);
-    PyErr_NormalizeException(&kind, &value, &traceback);
-    PyObject *status = PyUnicode_FromFormat("socket error: %S", value);
+    PyObject *error = exception_take();
+    PyObject *status = PyUnicode_FromFormat("socket error: %S", error);
     if (status) {
         handler_set(&h->told_status, NULL);
         handler_set(&h->status, status);
     }
     h->code = h->code > 0 ? -h->code : h->code;
     PyErr_Clear();
-    PyErr_Restore(kind, value, traceback);
+    exception_set(error);
 }
 
 /* Our _sendall. */
