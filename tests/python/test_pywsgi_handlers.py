@@ -613,7 +613,7 @@ class TakesOver(WSGIHandler):
         self.start_response(
             "101 Switching Protocols", [("Upgrade", "echo"), ("Connection", "Upgrade")]
         )
-        self.write(b"")
+        self.write("")  # as geventwebsocket does
         while data := self.rfile.read(4):
             self.socket.sendall(data.upper())
         return None
