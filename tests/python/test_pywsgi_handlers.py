@@ -262,6 +262,63 @@ def test_attributes_before_a_request():
     assert handler.headers.getheader("A") is handler.headers.typeheader is None
 
 
+def test_attributes_that_a_subclass_begins_with():
+    """They are its instances' own, and change as others do."""
+
+    class Base(WSGIHandler):
+        environ = "none yet"
+        close_connection = True
+
+    class Handler(Base):
+        command = "none"
+
+        @property
+        def path(self):
+            return "/" + super().path
+
+    seen = []
+
+    class Logged(Handler):
+        def log_request(self):
+            seen.append((self.environ["PATH_INFO"], self.command, self.path))
+
+    with serve(handler=Logged) as server:
+        handler = Logged(io.BytesIO(), None, server, rfile=io.BytesIO())
+        assert (handler.environ, handler.command) == ("none yet", "none")
+        assert handler.close_connection is True
+        assert exchange(server, BROWSER + GET).count(b"hello") == 2
+    assert seen == [("/page", "GET", "//page?a=1"), ("/", "GET", "//")]
+
+
+def test_close_that_fails_after_the_application():
+    """The later error is told, with the one before it."""
+    errors = []
+
+    class Handler(WSGIHandler):
+        def handle_error(self, kind, value, tb):
+            errors.append((value, value.__context__))
+            super().handle_error(kind, value, tb)
+
+        def _log_error(self, *args):
+            pass
+
+    class Result:
+        def __iter__(self):
+            raise KeyError("first")
+
+        def close(self):
+            raise ValueError("second")
+
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        return Result()
+
+    with serve(application, Handler) as server:
+        assert b" 500 " in exchange(server, GET)
+    [(error, context)] = errors
+    assert type(error) is ValueError and type(context) is KeyError
+
+
 def test_attributes_when_a_request_is_logged():
     seen = {}
 
@@ -556,7 +613,7 @@ class TakesOver(WSGIHandler):
         self.start_response(
             "101 Switching Protocols", [("Upgrade", "echo"), ("Connection", "Upgrade")]
         )
-        self.write(b"")
+        self.write("")  # as geventwebsocket does
         while data := self.rfile.read(4):
             self.socket.sendall(data.upper())
         return None

@@ -19,6 +19,8 @@ Of python3 -m grove.serve:
     processes.py  how they tell of themselves
     access_log.py lines about requests
     static.py     files below a folder
+    asgi_loop.py  an asyncio loop in a greenlet
+    asgi.py       requests that an application in it answers
 
 What every request goes through is compiled (python/src/wsgi).
 

@@ -26,6 +26,10 @@ LINGER = 2.0
 _GONE = (errno.EPIPE, errno.ECONNRESET, errno.EBADF, errno.ENOTCONN)
 
 
+#: The attributes that are the compiled type's.
+_COMPILED = {n for n, v in vars(_core.HTTPHandler).items() if hasattr(v, "__set__")}
+
+
 class InvalidClientRequest(ValueError):
     """A request that cannot be parsed."""
 
@@ -46,6 +50,22 @@ class Handler(_core.HTTPHandler):
     #: Bytes of the longest line of a request's head.
     max_request_line: int = MAX_REQUEST_LINE
 
+    #: What a subclass has its attributes begin with.
+    _begin_with: dict[str, Any] = {}
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        """Attributes of requests and responses are compiled: a value that a subclass
+        gives one is what its instances begin with, and does not hide it."""
+        super().__init_subclass__(**more)
+        values = {
+            name: value
+            for name, value in vars(cls).items()
+            if name in _COMPILED and not hasattr(value, "__get__")
+        }
+        cls._begin_with = {**cls._begin_with, **values}
+        for name in values:
+            delattr(cls, name)
+
     def __init__(self, sock: Any, address: Any, server: Any, rfile: Any = None) -> None:
         """
         Args:
@@ -59,6 +79,8 @@ class Handler(_core.HTTPHandler):
         if rfile is None:
             rfile = _core.HTTPReader(sock, raw)
         self._begin(sock, raw, address, server, rfile)
+        for name, value in self._begin_with.items():
+            setattr(self, name, value)
 
     def handle(self) -> None:
         """Answer requests until the connection ends."""

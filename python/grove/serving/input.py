@@ -99,6 +99,10 @@ class Input(_core.HTTPBody):
                 left -= len(data)
         return b"".join(parts)
 
+    def read1(self, size: int = -1) -> bytes:
+        """What is there, at most size bytes; b"" only at the end."""
+        return self._some(self.rfile.read1, size)
+
     def readline(self, size: int | None = None) -> bytes:
         """A line with its end, at most size bytes of it."""
         left = -1 if size is None else size

@@ -44,7 +44,7 @@ def _application(text: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python3 -m grove.serve",
-        description="Serve a WSGI application over HTTP.",
+        description="Serve a WSGI or ASGI application over HTTP.",
         epilog=_EPILOG,
     )
     add = parser.add_argument
@@ -65,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     add("-w", "--workers", type=_count, default=1, metavar="N", help="processes; 1")
     add("--chdir", metavar="FOLDER", help="where to run, and to import from")
     add("--pid", metavar="FILE", help="write the process's number there")
+    add(
+        "--asgi",
+        action="store_true",
+        help="it is an ASGI application: its coroutines run in an asyncio loop beside "
+        "the greenlets of connections",
+    )
     add(
         "--no-patch",
         dest="patch",
@@ -142,4 +148,6 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     options.bind = options.bind or ["127.0.0.1:8000"]
     if options.keyfile and not options.certfile:
         parser.error("--keyfile wants a --certfile")
+    if options.asgi and options.static:
+        parser.error("--static is for WSGI applications")
     return options

@@ -55,6 +55,7 @@ class Worker:
         self.sockets = sockets
         self.parent = parent
         self._ending = Event()
+        self._asgi_loop: Any = None
 
     def run(self) -> int:
         """What the process is to exit with: 0, or BOOT_FAILED with the application's
@@ -94,7 +95,10 @@ class Worker:
         application = load(self.options.application)
         if not callable(application):
             raise TypeError(f"{application!r} is no application: it cannot be called")
-        if self.options.static:
+        if self.options.asgi:
+            self._asgi_loop = import_module("grove.serving.asgi_loop").Loop(application)
+            self._asgi_loop.start()
+        elif self.options.static:
             return Static(self.options.static, application)
         return application
 
@@ -107,7 +111,7 @@ class Worker:
             application,
             spawn=Pool(self.options.connections),
             log=None,
-            handler_class=_LoggedHandler if log else _Handler,
+            handler_class=self._handler_class(log),
             environ={
                 "wsgi.multiprocess": self.options.workers > 1,
                 "wsgi.multithread": True,
@@ -115,11 +119,19 @@ class Worker:
             **self._tls(),
         )
         server.access_log = log
+        server.asgi_loop = self._asgi_loop
         server.line = self.options.line
         for name in ("idle", "head", "body", "write"):
             setattr(server, f"{name}_timeout", getattr(self.options, f"{name}_timeout"))
         server.start()
         return server
+
+    def _handler_class(self, log: AccessLog | None) -> type[Handler]:
+        found: type[Handler] = _LoggedHandler if log else _Handler
+        if self._asgi_loop is None:
+            return found
+        asgi = import_module("grove.serving.asgi").AsgiHandler
+        return type("AsgiHandler", (found, asgi), {})
 
     def _tls(self) -> dict[str, str]:
         if not self.options.certfile:
@@ -142,10 +154,13 @@ class Worker:
                 say("ending though requests are under way")
                 break
             sleep(0.02)
+        if self._asgi_loop is not None:
+            self._asgi_loop.stop(patience)
 
 
 class _Server(Server):
     access_log: AccessLog | None = None
+    asgi_loop: Any = None
     line = 8192
 
     def set_max_accept(self) -> None:

@@ -34,29 +34,45 @@ static int call(struct handler *h, PyObject *name)
 
 /* ---- a response ---------------------------------------------------------------------------- */
 
+/* The exception that is set, which is none from then on; NULL: none was. */
+static PyObject *put_aside(void)
+{
+    return PyErr_Occurred() ? exception_take() : NULL;
+}
+
+/* It is set again; or it came before the one that is set now. */
+static void put_back(PyObject *aside)
+{
+    if (!aside)
+        return;
+    PyObject *later = put_aside();
+    if (later)
+        PyException_SetContext(later, aside);
+    exception_set(later ? later : aside);
+}
+
+static int call_close(PyObject *result)
+{
+    if (!PyObject_HasAttr(result, names.close))
+        return 0;
+    PyObject *closed = PyObject_CallMethodNoArgs(result, names.close);
+    Py_XDECREF(closed);
+    return closed ? 0 : -1;
+}
+
 /* What the application returned is closed and forgotten; an exception that is
  * set stays, unless close() has one. */
 static int close_result(struct handler *h)
 {
     PyObject *result = h->result;
-    h->result = NULL;
-    if (!result || PyList_CheckExact(result) || PyTuple_CheckExact(result)) {
-        Py_XDECREF(result);
-        return 0;
-    }
-    PyObject *kind, *value, *traceback;
-    PyErr_Fetch(&kind, &value, &traceback);
     int r = 0;
-    if (PyObject_HasAttr(result, names.close)) {
-        PyObject *closed = PyObject_CallMethodNoArgs(result, names.close);
-        Py_XDECREF(closed);
-        r = closed ? 0 : -1;
+    h->result = NULL;
+    if (result && !PyList_CheckExact(result) && !PyTuple_CheckExact(result)) {
+        PyObject *aside = put_aside();
+        r = call_close(result);
+        put_back(aside);
     }
-    Py_DECREF(result);
-    if (r == 0)
-        PyErr_Restore(kind, value, traceback);
-    else
-        _PyErr_ChainExceptions(kind, value, traceback);
+    Py_XDECREF(result);
     return r;
 }
 
@@ -111,15 +127,9 @@ static int drop_body(struct handler *h)
  * with it. */
 static int failed(struct handler *h)
 {
-    PyObject *kind, *value, *traceback;
-    PyErr_Fetch(&kind, &value, &traceback);
-    PyErr_NormalizeException(&kind, &value, &traceback);
-    if (traceback)
-        PyException_SetTraceback(value, traceback);
-    PyObject *r = PyObject_CallMethod((PyObject *)h, "_failed", "O", value);
-    Py_XDECREF(kind);
-    Py_XDECREF(value);
-    Py_XDECREF(traceback);
+    PyObject *error = exception_take();
+    PyObject *r = PyObject_CallMethod((PyObject *)h, "_failed", "O", error);
+    Py_DECREF(error);
     Py_XDECREF(r);
     return r ? 0 : -1;
 }
@@ -140,11 +150,10 @@ static int log_response(struct handler *h)
 /* The same with the exception that is set, which stays. */
 static void log_failed(struct handler *h)
 {
-    PyObject *kind, *value, *traceback;
-    PyErr_Fetch(&kind, &value, &traceback);
+    PyObject *aside = put_aside();
     if (log_response(h) < 0)
         PyErr_WriteUnraisable((PyObject *)h);
-    PyErr_Restore(kind, value, traceback);
+    put_back(aside);
 }
 
 /* Our handle_one_response. */

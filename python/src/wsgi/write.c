@@ -97,19 +97,17 @@ static int call_with(PyObject *object, PyObject *name, PyObject *bytes)
 /* The status that is logged when the peer has gone; the error stays. */
 static void note_failure(struct handler *h)
 {
-    PyObject *kind, *value, *traceback;
     if (!PyErr_ExceptionMatches(PyExc_OSError))
         return;
-    PyErr_Fetch(&kind, &value, &traceback);
-    PyErr_NormalizeException(&kind, &value, &traceback);
-    PyObject *status = PyUnicode_FromFormat("socket error: %S", value);
+    PyObject *error = exception_take();
+    PyObject *status = PyUnicode_FromFormat("socket error: %S", error);
     if (status) {
         handler_set(&h->told_status, NULL);
         handler_set(&h->status, status);
     }
     h->code = h->code > 0 ? -h->code : h->code;
     PyErr_Clear();
-    PyErr_Restore(kind, value, traceback);
+    exception_set(error);
 }
 
 /* Our _sendall. */
@@ -204,11 +202,20 @@ static int send_with_head(struct handler *h, char *head, size_t head_size,
     return count ? send_any(h, pieces, count) : 0;
 }
 
+/* The bytes of data; none of what is false, whatever it is: handlers of
+ * WebSockets write '' to have the head sent. */
+static int view_of(PyObject *data, Py_buffer *view)
+{
+    int some = PyObject_IsTrue(data);
+    *view = (Py_buffer){.obj = NULL};
+    return some > 0 ? PyObject_GetBuffer(data, view, PyBUF_SIMPLE) : some;
+}
+
 /* Our _write. */
 static int write_piece(struct handler *h, PyObject *data)
 {
     Py_buffer view;
-    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
+    if (view_of(data, &view) < 0)
         return -1;
     int r = send_with_head(h, NULL, 0, &view);
     PyBuffer_Release(&view);
@@ -220,7 +227,7 @@ static int write_first(struct handler *h, PyObject *data, int64_t total)
 {
     Py_buffer view;
     size_t size;
-    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
+    if (view_of(data, &view) < 0)
         return -1;
     h->headers_sent = true;
     char *head =
