@@ -48,6 +48,9 @@ static int open_count_down_to(int want)
 /* What pidfd_open and pidfd_send_signal fail with; 0: they work. */
 static _Atomic int no_pidfds, no_pidfd_signals;
 
+int __real_pidfd_open(pid_t pid, unsigned flags);
+int __real_pidfd_send_signal(int fd, int signum, siginfo_t *info, unsigned n);
+
 static int start(grove_process **p, const grove_process_attr *attr,
                  char *const argv[])
 {
@@ -425,6 +428,17 @@ static void a_child_that_is_reaped_elsewhere(void **state)
     grove_process_release(p);
 }
 
+/* Whether a pidfd is all that a signal takes; valgrind 3.27 knows pidfd_open
+ * alone. */
+static bool signals_go_by_pidfd(void)
+{
+    int self = no_pidfds ? -1 : __real_pidfd_open(getpid(), 0);
+    bool work = self >= 0 && __real_pidfd_send_signal(self, 0, NULL, 0) == 0;
+    if (self >= 0)
+        close(self);
+    return work;
+}
+
 /* To the child of a fork the process is a stranger, and what it is told does
  * not look to its parent like the process's end. */
 static void a_fork_has_no_part_in_it(void **state)
@@ -433,11 +447,12 @@ static void a_fork_has_no_part_in_it(void **state)
     grove_process *p;
     if (UNIT_TSAN)
         unit_skip(UNIT_TSAN_FORK);
+    int signalled = signals_go_by_pidfd() ? 0 : -ESRCH;
     assert_int_equal(start(&p, &attr, (char *[]){"cat", NULL}), 0);
     pid_t pid = fork();
     if (pid == 0) {
         alarm(UNIT_HANG);
-        CHILD_CHECK(grove_process_kill(p, 0) == (no_pidfds ? -ESRCH : 0));
+        CHILD_CHECK(grove_process_kill(p, 0) == signalled);
         CHILD_CHECK(grove_process_wait_until(p, NULL, grove_now() + HANG) ==
                     -ECHILD);
         _exit(0);
@@ -536,7 +551,6 @@ int __wrap_eventfd(unsigned value, int flags)
     return fails() ? -1 : __real_eventfd(value, flags);
 }
 
-int __real_pidfd_open(pid_t pid, unsigned flags);
 int __wrap_pidfd_open(pid_t pid, unsigned flags);
 int __wrap_pidfd_open(pid_t pid, unsigned flags)
 {
@@ -549,7 +563,6 @@ int __wrap_pidfd_open(pid_t pid, unsigned flags)
     return fails() ? -1 : __real_pidfd_open(pid, flags);
 }
 
-int __real_pidfd_send_signal(int fd, int signum, siginfo_t *info, unsigned n);
 int __wrap_pidfd_send_signal(int fd, int signum, siginfo_t *info, unsigned n);
 int __wrap_pidfd_send_signal(int fd, int signum, siginfo_t *info, unsigned n)
 {
