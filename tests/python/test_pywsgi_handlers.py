@@ -660,6 +660,30 @@ def test_upgrade_in_the_application():
     assert done.get(timeout=HANG) == b"abc"
 
 
+@pytest.mark.parametrize(
+    "fields, body",
+    [
+        (b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n", b""),
+        (b"Connection: Upgrade\r\nUpgrade: x\r\nContent-Length: 3\r\n", b"abc"),
+        (b"Connection: Upgrade\r\n", b""),
+    ],
+)
+def test_offers_that_nobody_takes(fields, body):
+    """The request is one as any: its body ends, and another one may follow."""
+
+    def application(environ, start_response):
+        assert environ["wsgi.input_terminated"] is True
+        if environ["PATH_INFO"] == "/read":
+            assert environ["wsgi.input"].read() == body
+        return hello(environ, start_response)
+
+    with serve(application) as server:
+        for path in (b"/", b"/read"):
+            request = b"POST %b HTTP/1.1\r\nHost: x\r\n%b\r\n%b"
+            answer = exchange(server, request % (path, fields, body) + GET)
+            assert answer.count(b"HTTP/1.1 200 OK") == answer.count(b"hello") == 2
+
+
 # ---- TLS ------------------------------------------------------------------------------
 
 

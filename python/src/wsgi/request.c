@@ -35,6 +35,23 @@ static void forget(struct handler *h)
     start_reset(h);
 }
 
+static bool has(const grove_http_head *head, const char *name,
+                const char *value)
+{
+    const grove_http_field *f = grove_http_find(head, name);
+    return f && grove_http_equal_nocase(f->value, value);
+}
+
+/* Whether what follows the head is another protocol's, as handlers of
+ * WebSockets expect it. A client that only offers another one, as those do that
+ * would rather speak HTTP/2, may be answered as any; and a body is one. */
+static bool takes_over(const grove_http_head *head)
+{
+    return head->upgrade && head->length == 0 &&
+           (has(head, "Connection", "upgrade") ||
+            has(head, "Upgrade", "websocket"));
+}
+
 /* The attributes of the request that head is of. */
 static int take_head(struct handler *h, const struct head *head)
 {
@@ -47,7 +64,7 @@ static int take_head(struct handler *h, const struct head *head)
                 Py_NewRef(parsed->minor ? names.http_1_1 : names.http_1_0));
     h->length = parsed->length;
     h->expects_continue = parsed->expects_continue;
-    h->takes_over = parsed->upgrade;
+    h->takes_over = takes_over(parsed);
     h->close_connection = !parsed->keep_alive || h->draining;
     return h->command && h->path ? 0 : -1;
 }
@@ -156,12 +173,12 @@ enum request_result request_read(struct handler *h, struct head *head,
     if (r == REQUEST_READ) {
         reader_drop((struct reader *)rfile,
                     (size_t)PyBytes_GET_SIZE(head->bytes));
-        ((struct reader *)rfile)->patience =
-            head->parsed.upgrade ? 0 : h->body_timeout;
         if (take_head(h, head) < 0) {
             head_end(head);
             r = REQUEST_FAILED;
         }
+        ((struct reader *)rfile)->patience =
+            h->takes_over ? 0 : h->body_timeout;
     }
     Py_DECREF(rfile);
     return r;
