@@ -107,12 +107,10 @@ int patch_semop(int set, struct sembuf *operations, size_t n)
 
 static const struct timespec long_ago = {0, 0};
 
-/* On CLOCK_REALTIME, as mq_timedreceive has it; NULL: never. */
+/* On CLOCK_REALTIME, as mq_timedreceive has it. */
 static int64_t end_of_wall_time(const struct timespec *until)
 {
     struct timespec now;
-    if (!until)
-        return GROVE_NEVER;
     clock_gettime(CLOCK_REALTIME, &now);
     int64_t left = duration_of(until) - duration_of(&now);
     return hub_deadline(left > 0 ? left : 0);
@@ -144,7 +142,7 @@ static ssize_t take(struct hub *hub, mqd_t queue, char *message, size_t size,
 ssize_t patch_mq_timedreceive(mqd_t queue, char *message, size_t size,
                               unsigned *priority, const struct timespec *until)
 {
-    if (until && !duration_is_valid(until))
+    if (!duration_is_valid(until))
         return mq_timedreceive(queue, message, size, priority, until);
     PATCHED(ssize_t, PATCH_RESTARTS,
             mq_timedreceive(queue, message, size, priority, until),
@@ -154,7 +152,8 @@ ssize_t patch_mq_timedreceive(mqd_t queue, char *message, size_t size,
 ssize_t patch_mq_receive(mqd_t queue, char *message, size_t size,
                          unsigned *priority)
 {
-    return patch_mq_timedreceive(queue, message, size, priority, NULL);
+    PATCHED(ssize_t, PATCH_RESTARTS, mq_receive(queue, message, size, priority),
+            take(hub, queue, message, size, priority, GROVE_NEVER));
 }
 
 static int put(struct hub *hub, mqd_t queue, const char *message, size_t size,
@@ -170,7 +169,7 @@ static int put(struct hub *hub, mqd_t queue, const char *message, size_t size,
 int patch_mq_timedsend(mqd_t queue, const char *message, size_t size,
                        unsigned priority, const struct timespec *until)
 {
-    if (until && !duration_is_valid(until))
+    if (!duration_is_valid(until))
         return mq_timedsend(queue, message, size, priority, until);
     PATCHED(int, PATCH_RESTARTS,
             mq_timedsend(queue, message, size, priority, until),
@@ -180,5 +179,6 @@ int patch_mq_timedsend(mqd_t queue, const char *message, size_t size,
 int patch_mq_send(mqd_t queue, const char *message, size_t size,
                   unsigned priority)
 {
-    return patch_mq_timedsend(queue, message, size, priority, NULL);
+    PATCHED(int, PATCH_RESTARTS, mq_send(queue, message, size, priority),
+            put(hub, queue, message, size, priority, GROVE_NEVER));
 }
