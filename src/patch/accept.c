@@ -11,9 +11,10 @@
  *                                     the next in the place of the fiber
  *
  * Nobody else accepts on a socket that this process made a listener after its
- * last fork and start of another program, whose descriptors were not sent to
- * anybody since, and on which no thread without a hub has accepted: it is
- * `ours`. Hubs take turns by a lock.
+ * last fork and start of another program, and on which no thread without a hub
+ * has accepted: it is `ours`. Hubs take turns by a lock. That a descriptor was
+ * sent to another process is not seen: then an accept may have to wait for the
+ * next connection, and the hub with it.
  */
 #include <fcntl.h>
 #include <poll.h>
