@@ -67,6 +67,7 @@ struct tls_thread {
     void *tp;              /* the thread's own thread pointer; NULL: none yet */
     struct eh_globals *eh; /* what fiber_thread.eh is without a block */
     struct eh_globals elsewhere; /* what it is with one */
+    uint64_t mask;               /* signals that are blocked without a block */
     struct eh_globals none;      /* what it is where there is no C++ runtime */
 };
 

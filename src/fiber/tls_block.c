@@ -30,6 +30,7 @@
 #include <locale.h>
 #include <pthread.h>
 #include <resolv.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,8 +225,19 @@ static struct tls_block *renew(void)
     return block;
 }
 
-struct tls_block *tls_block_take(struct tls_thread *home, void *low,
-                                 size_t size)
+/* The signals that are blocked now. */
+static uint64_t mask_of(const struct tls_thread *home)
+{
+    uint64_t mask = 0;
+    if (current)
+        return current->mask;
+    if (home && home->tp)
+        return home->mask;
+    syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof(mask));
+    return mask;
+}
+
+struct tls_block *tls_block_take(const struct tls_thread *home)
 {
     if (tls_block_refused()) {
         errno = ENOTSUP;
@@ -239,8 +251,8 @@ struct tls_block *tls_block_take(struct tls_thread *home, void *low,
         errno = ENOMEM;
         return NULL;
     }
-    block->home = home;
-    tls_libc_copy_pthread(block->tp, low, size);
+    block->mask = mask_of(home);
+    tls_libc_copy_pthread(block->tp);
     set_tid(block->tp, block->tid);
     if (!used)
         first_steps(block);
@@ -258,16 +270,48 @@ void tls_block_put(struct tls_block *block)
 
 /* ---- use ------------------------------------------------------------------------ */
 
-static void switch_pointer(void *from, void *to)
+/* What a thread runs with, of its own or a block. */
+struct storage {
+    void *tp;
+    uint64_t mask;
+};
+
+static struct storage storage_of(const struct fiber *f,
+                                 const struct tls_thread *home)
 {
-    for (size_t i = 0; i < shares; i++)
-        *(void **)tls_at(to, shared[i]) = *(void **)tls_at(from, shared[i]);
-    tls_set_pointer(to);
+    if (f->special & FIBER_OWN_TLS)
+        return (struct storage){f->block->tp, f->block->mask};
+    return (struct storage){home->tp, home->mask};
 }
 
-static void *pointer_of(const struct fiber *f, const struct tls_thread *home)
+/* The kernel's way, which sets no errno. */
+static void set_mask(uint64_t mask)
 {
-    return f->special & FIBER_OWN_TLS ? f->block->tp : home->tp;
+    int error = errno;
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
+    errno = error;
+}
+
+/* Signals that only one of them blocks come while that is known to be in use.
+ */
+static void switch_storage(struct storage from, struct storage to)
+{
+    if (from.tp == to.tp)
+        return;
+    for (size_t i = 0; i < shares; i++)
+        *(void **)tls_at(to.tp, shared[i]) =
+            *(void **)tls_at(from.tp, shared[i]);
+    tls_set_pointer(to.tp);
+    if (unlikely(from.mask != to.mask))
+        set_mask(to.mask);
+}
+
+void tls_block_mask(struct tls_thread *home, uint64_t mask)
+{
+    if (current)
+        current->mask = mask;
+    else
+        home->mask = mask;
 }
 
 static void save_exceptions(struct fiber *from, struct eh_globals *eh)
@@ -304,8 +348,7 @@ void fiber_switch_special(struct fiber_thread *t, struct fiber *from,
         home->eh = t->eh;
         t->eh = &home->elsewhere;
     }
-    if (pointer_of(from, home) != pointer_of(to, home))
-        switch_pointer(pointer_of(from, home), pointer_of(to, home));
+    switch_storage(storage_of(from, home), storage_of(to, home));
 }
 
 /* From here on the thread may have fibers with blocks: its globals, also when
@@ -315,6 +358,7 @@ static void begin_home(struct fiber_thread *t, struct tls_thread *home)
     if (home->tp)
         return;
     assert(!current);
+    home->mask = mask_of(NULL);
     home->tp = tls_pointer();
     home->elsewhere.uncaught = 1;
     if (!t->eh)
@@ -322,12 +366,26 @@ static void begin_home(struct fiber_thread *t, struct tls_thread *home)
     atomic_store(&tls_block_any, true);
 }
 
-void tls_block_enter(struct fiber_thread *t, struct fiber *f,
-                     struct tls_block *block)
+void tls_block_enter(struct fiber_thread *t, struct tls_thread *home,
+                     struct fiber *f, struct tls_block *block)
 {
-    begin_home(t, block->home);
+    char *low = stack_spare_end(&f->stack);
+    begin_home(t, home);
+    tls_libc_put_stack(block->tp, low, (size_t)((char *)f - low));
+    block->home = home;
     f->special |= FIBER_OWN_TLS;
     f->block = block;
+}
+
+void tls_block_begin(struct fiber_thread *t, struct tls_thread *home,
+                     struct fiber *f, struct tls_block *block)
+{
+    assert(!current);
+    tls_block_enter(t, home, f, block);
+    home->eh = t->eh;
+    t->eh = &home->elsewhere;
+    switch_storage((struct storage){home->tp, home->mask},
+                   (struct storage){block->tp, block->mask});
 }
 
 void tls_block_leave(struct fiber_thread *t, struct fiber *f)
@@ -336,7 +394,8 @@ void tls_block_leave(struct fiber_thread *t, struct fiber *f)
     assert(current == block && t->eh == &block->home->elsewhere);
     f->special &= ~FIBER_OWN_TLS;
     t->eh = block->home->eh;
-    switch_pointer(block->tp, block->home->tp);
+    switch_storage((struct storage){block->tp, block->mask},
+                   (struct storage){block->home->tp, block->home->mask});
 }
 
 /* ---- the end of a thread -------------------------------------------------------- */

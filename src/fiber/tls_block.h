@@ -17,24 +17,26 @@ struct tls_block {
     struct tls_block *others; /* of all there are */
     struct tls_thread *home;  /* of the thread whose fiber has it */
     void *room[2];            /* of who gave it to the fiber */
+    uint64_t mask;            /* signals that are blocked while it is in use */
     int tid; /* what it is known by as an owner of locks: no thread's */
 };
 
 /* NULL, or why no fiber can have a block of its own here. Any thread. */
 const char *tls_block_refused(void);
 
-/* A block in which all is as in a new thread whose stack is from low and has
- * size bytes, for a fiber of the thread of home; NULL with errno: ENOTSUP,
- * ENOMEM. On that thread. */
-struct tls_block *tls_block_take(struct tls_thread *home, void *low,
-                                 size_t size);
+/* A block in which all is as in a new thread that the caller has created, whose
+ * thread's is home (NULL: not known); NULL with errno: ENOTSUP, ENOMEM. */
+struct tls_block *tls_block_take(const struct tls_thread *home);
 
 /* Back to the pool, on any thread. No fiber has it any more. */
 void tls_block_put(struct tls_block *block);
 
-/* f, which is new, or running with its thread's own, has block from here on. */
-void tls_block_enter(struct fiber_thread *t, struct fiber *f,
-                     struct tls_block *block);
+/* f, a fiber of the calling thread, which is t and home, will run with block:
+ * it is new; or does from here on: it is running. */
+void tls_block_enter(struct fiber_thread *t, struct tls_thread *home,
+                     struct fiber *f, struct tls_block *block);
+void tls_block_begin(struct fiber_thread *t, struct tls_thread *home,
+                     struct fiber *f, struct tls_block *block);
 
 /* f, which is running, has its thread's own again. */
 void tls_block_leave(struct fiber_thread *t, struct fiber *f);
@@ -51,6 +53,10 @@ void tls_block_share(void *address);
 
 /* Whether any fiber of the process was given a block. */
 extern _Atomic bool tls_block_any;
+
+/* The calling thread has blocked these signals, bit n - 1 for signal n: for
+ * whoever runs now, and those who share its block. */
+void tls_block_mask(struct tls_thread *home, uint64_t mask);
 
 /* The block that is in use now; NULL: the thread's own. */
 struct tls_block *tls_block_current(void);

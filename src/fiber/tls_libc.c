@@ -287,7 +287,7 @@ static void put_word(void *tp, size_t offset, uintptr_t word)
     memcpy((char *)tp + offset, &word, sizeof(word));
 }
 
-void tls_libc_copy_pthread(void *tp, void *low, size_t size)
+void tls_libc_copy_pthread(void *tp)
 {
     const size_t dtv_offset = sizeof(void *); /* the ABI's */
     void *dtv = *(void **)tls_at(tp, (ptrdiff_t)dtv_offset);
@@ -295,11 +295,8 @@ void tls_libc_copy_pthread(void *tp, void *low, size_t size)
     memcpy(tp, template.bytes, tls_libc.size);
     for (size_t i = 0; i < template.fixups_used; i++) {
         const struct fixup *f = &template.fixups[i];
-        uintptr_t inside = (uintptr_t)tp + f->inside;
-        put_word(tp, f->offset,
-                 f->kind == INSIDE      ? inside
-                 : f->kind == STACK_LOW ? (uintptr_t)low
-                                        : size);
+        if (f->kind == INSIDE)
+            put_word(tp, f->offset, (uintptr_t)tp + f->inside);
     }
     put_word(tp, dtv_offset, (uintptr_t)dtv);
     *(struct tls_node *)((char *)tp + tls_libc.node) = node;
@@ -310,16 +307,31 @@ void tls_libc_copy_pthread(void *tp, void *low, size_t size)
     }
 }
 
+void tls_libc_put_stack(void *tp, void *low, size_t size)
+{
+    for (size_t i = 0; i < template.fixups_used; i++) {
+        const struct fixup *f = &template.fixups[i];
+        if (f->kind == STACK_LOW)
+            put_word(tp, f->offset, (uintptr_t)low);
+        else if (f->kind == STACK_SIZE)
+            put_word(tp, f->offset, size);
+    }
+}
+
+#if defined(__x86_64__)
+#define MACHINE_KNOWN true
+#else
+#define MACHINE_KNOWN false
+#endif
+
 const char *tls_libc_find(void)
 {
-#if !defined(__x86_64__)
-    return "thread-local storage is switched on x86-64 only";
-#elif FIBER_ANNOTATED
-    return "a sanitizer keeps its own words in each thread's storage";
-#else
+    if (!MACHINE_KNOWN)
+        return "thread-local storage is switched on x86-64 only";
+    if (FIBER_ANNOTATED)
+        return "a sanitizer keeps its own words in each thread's storage";
     choose_instruction();
     if (!find_symbols())
         return "this libc does not export what makes a thread's storage";
     return make_template();
-#endif
 }

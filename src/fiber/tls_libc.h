@@ -57,9 +57,11 @@ extern struct tls_libc tls_libc;
 /* Fills it. NULL, or why there can be no blocks. Once a process. */
 const char *tls_libc_find(void);
 
-/* What struct pthread of a new thread holds is copied to tp's, for one whose
- * stack is from low and has size bytes. */
-void tls_libc_copy_pthread(void *tp, void *low, size_t size);
+/* What struct pthread of a new thread holds is copied to tp's. */
+void tls_libc_copy_pthread(void *tp);
+
+/* Its stack is from low and has size bytes. */
+void tls_libc_put_stack(void *tp, void *low, size_t size);
 
 static inline void *tls_at(void *tp, ptrdiff_t offset)
 {

@@ -175,6 +175,12 @@ fail_loop:
     return NULL;
 }
 
+void hub_ends_with_keys(struct hub *hub, bool ends)
+{
+    assert(hub == hub_of_thread);
+    pthread_setspecific(thread_end, ends ? hub : NULL);
+}
+
 int hub_set_loop_stack(struct hub *hub, enum stack_kind kind, unsigned shift)
 {
     assert(!hub->in_callback && hub->current != hub->loop_fiber);

@@ -467,6 +467,11 @@ static inline unsigned hub_stack_shift(void)
 
 /* ---- its life: hub.c ------------------------------------------------------ */
 
+/* Whether hub ends with its thread when the values of keys are destroyed, as it
+ * does at first: another destructor that needs it has that put off, and must
+ * see to it itself. On the hub's thread. */
+void hub_ends_with_keys(struct hub *hub, bool ends);
+
 /* Give the loop fiber a stack of this kind and size, for a host that runs its
  * callbacks there. Not from within a callback. 0 or -ENOMEM. */
 GROVE_HOST_API int hub_set_loop_stack(struct hub *hub, enum stack_kind kind,

@@ -45,13 +45,11 @@ static const struct fiber_end_kind kind = {give_back, forget};
 int hub_own_tls(struct grove_fiber *f)
 {
     struct hub *hub = f->hub;
-    char *low = stack_spare_end(&f->fiber.stack);
     assert(f->state == FIBER_NEW && !f->host);
-    struct tls_block *block =
-        tls_block_take(&hub->own_tls, low, (size_t)((char *)f - low));
+    struct tls_block *block = tls_block_take(&hub->own_tls);
     if (!block)
         return -errno;
-    tls_block_enter(&hub->thread, &f->fiber, block);
+    tls_block_enter(&hub->thread, &hub->own_tls, &f->fiber, block);
     struct fiber_end *end = (struct fiber_end *)block->room;
     end->kind = &kind;
     hub_at_end_last(f, end);
