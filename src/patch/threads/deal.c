@@ -22,7 +22,7 @@
 static struct hub **hubs;      /* set once; a reference each */
 static _Atomic unsigned count; /* of them; 0: none are dealt over */
 static _Atomic unsigned next;
-static size_t stack_bytes; /* for threads without attributes */
+static size_t stack_bytes; /* for threads without attributes; 0: not set */
 
 void deal_set_stack_size(size_t size)
 {

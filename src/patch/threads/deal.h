@@ -13,8 +13,11 @@ struct hub;
  * Once a process, before the first thread. */
 int deal_over(unsigned n);
 
-/* Threads that are created without attributes get stacks of this size; 0: as
- * large as libc's. Before the first thread. */
+/* Threads that are created without attributes get stacks of this size. At first
+ * it is libc's, but no more than DEAL_STACK_MOST: of a larger stack the two
+ * ends are in different page tables, which cost more than the stack does.
+ * Before the first thread. */
+#define DEAL_STACK_MOST ((size_t)2 << 20)
 void deal_set_stack_size(size_t size);
 size_t deal_stack_size(void);
 

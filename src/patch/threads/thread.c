@@ -35,12 +35,6 @@ __thread struct thread *thread_self __attribute__((tls_model("initial-exec")));
 /* How many have not ended; who waits for the last waits for its address. */
 static _Atomic size_t living;
 
-int thread_tid(void)
-{
-    const struct tls_block *block = tls_block_current();
-    return block ? block->tid : (int)syscall(SYS_gettid);
-}
-
 /* ---- end --------------------------------------------------------------------- */
 
 static struct thread **self_in(void *tp)
@@ -165,6 +159,8 @@ static int take_attributes(struct thread *t, const pthread_attr_t *attr)
     t->detached = detach == PTHREAD_CREATE_DETACHED;
     if (!attr && deal_stack_size())
         t->stack = deal_stack_size();
+    else if (!attr && t->stack > DEAL_STACK_MOST)
+        t->stack = DEAL_STACK_MOST;
     return 0;
 }
 
@@ -221,9 +217,12 @@ int thread_create(pthread_t *id, const pthread_attr_t *attr,
     return EAGAIN;
 }
 
+static pthread_once_t found_out = PTHREAD_ONCE_INIT;
+
 int patched_pthread_create(pthread_t *id, const pthread_attr_t *attr,
                            void *(*fn)(void *), void *arg)
 {
+    pthread_once(&found_out, mutex_find_out);
     if (unlikely(tls_block_refused() != NULL))
         return pthread_create(id, attr, fn, arg);
     return thread_create(id, attr, fn, arg);

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include "fiber/tls_block.h"
 #include "hub/hub.h"
@@ -56,8 +57,18 @@ static inline pthread_t thread_id(const struct thread *t)
 int thread_create(pthread_t *id, const pthread_attr_t *attr,
                   void *(*fn)(void *), void *arg);
 
-/* What libc has as a thread's number where it compares owners of locks. */
-int thread_tid(void);
+/* What libc has as a thread's number where it compares owners of locks. Only
+ * where tls_block_refused() has been asked. */
+static inline int thread_tid(void)
+{
+#if defined(__x86_64__)
+    int tid;
+    __asm__("movl %%fs:(%1), %0" : "=r"(tid) : "r"(tls_libc.tid));
+    return tid;
+#else
+    return gettid();
+#endif
+}
 
 /* ---- cancel.c, signal.c ------------------------------------------------------- */
 
@@ -82,6 +93,9 @@ bool thread_act(void);
 /* Has t's hub look whether t is to be interrupted. 0, or ESRCH when t has
  * ended. Any thread. */
 int thread_poke(struct thread *t);
+
+/* See whether the usual mutex is as known; before the first thread. */
+void mutex_find_out(void);
 
 /* t ends: its robust mutexes are told (robust.c). On t. */
 void thread_robust_end(void);
