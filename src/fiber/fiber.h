@@ -175,6 +175,6 @@ fiber_leave(struct fiber_thread *t, struct fiber *from, struct fiber *to)
     context_jump(&from->context, &to->context);
 }
 
-void fiber_set_name(struct fiber *f, const char *name);
+GROVE_HOST_API void fiber_set_name(struct fiber *f, const char *name);
 
 #endif

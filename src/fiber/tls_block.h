@@ -22,29 +22,30 @@ struct tls_block {
 };
 
 /* NULL, or why no fiber can have a block of its own here. Any thread. */
-const char *tls_block_refused(void);
+GROVE_HOST_API const char *tls_block_refused(void);
 
 /* A block in which all is as in a new thread that the caller has created, whose
  * thread's is home (NULL: not known); NULL with errno: ENOTSUP, ENOMEM. */
-struct tls_block *tls_block_take(const struct tls_thread *home);
+GROVE_HOST_API struct tls_block *tls_block_take(const struct tls_thread *home);
 
 /* Back to the pool, on any thread. No fiber has it any more. */
-void tls_block_put(struct tls_block *block);
+GROVE_HOST_API void tls_block_put(struct tls_block *block);
 
 /* f, a fiber of the calling thread, which is t and home, will run with block:
  * it is new; or does from here on: it is running. */
 void tls_block_enter(struct fiber_thread *t, struct tls_thread *home,
                      struct fiber *f, struct tls_block *block);
-void tls_block_begin(struct fiber_thread *t, struct tls_thread *home,
-                     struct fiber *f, struct tls_block *block);
+GROVE_HOST_API void tls_block_begin(struct fiber_thread *t,
+                                    struct tls_thread *home, struct fiber *f,
+                                    struct tls_block *block);
 
 /* f, which is running, has its thread's own again. */
-void tls_block_leave(struct fiber_thread *t, struct fiber *f);
+GROVE_HOST_API void tls_block_leave(struct fiber_thread *t, struct fiber *f);
 
 /* What a thread does at its end with its block: destructors of C++'s
  * thread-local variables and of keys are called, on it, and what libc keeps for
  * it is given back. May wait. */
-void tls_block_finish(void);
+GROVE_HOST_API void tls_block_finish(void);
 
 /* The variable of one word at address, of the calling thread, is the thread's
  * and not the fiber's: all blocks of the thread hold the same. Once for each
@@ -56,9 +57,9 @@ extern _Atomic bool tls_block_any;
 
 /* The calling thread has blocked these signals, bit n - 1 for signal n: for
  * whoever runs now, and those who share its block. */
-void tls_block_mask(struct tls_thread *home, uint64_t mask);
+GROVE_HOST_API void tls_block_mask(struct tls_thread *home, uint64_t mask);
 
 /* The block that is in use now; NULL: the thread's own. */
-struct tls_block *tls_block_current(void);
+GROVE_HOST_API struct tls_block *tls_block_current(void);
 
 #endif

@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fiber/visibility.h"
+
 /* A list of glibc's, of which each thread's block is an element. */
 struct tls_node {
     struct tls_node *next, *prev;
@@ -52,7 +54,7 @@ struct tls_libc {
     ptrdiff_t rseq; /* 0: there is none */
 };
 
-extern struct tls_libc tls_libc;
+extern GROVE_HOST_API struct tls_libc tls_libc;
 
 /* Fills it. NULL, or why there can be no blocks. Once a process. */
 const char *tls_libc_find(void);

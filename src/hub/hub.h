@@ -470,7 +470,7 @@ static inline unsigned hub_stack_shift(void)
 /* Whether hub ends with its thread when the values of keys are destroyed, as it
  * does at first: another destructor that needs it has that put off, and must
  * see to it itself. On the hub's thread. */
-void hub_ends_with_keys(struct hub *hub, bool ends);
+GROVE_HOST_API void hub_ends_with_keys(struct hub *hub, bool ends);
 
 /* Give the loop fiber a stack of this kind and size, for a host that runs its
  * callbacks there. Not from within a callback. 0 or -ENOMEM. */

@@ -153,10 +153,12 @@ static inline void hub_fiber_unref(struct grove_fiber *f)
 
 /* Have `end` done at f's end: before all that has been asked for; after it. */
 void hub_at_end(struct grove_fiber *f, struct fiber_end *end);
-void hub_at_end_last(struct grove_fiber *f, struct fiber_end *end);
+GROVE_HOST_API void hub_at_end_last(struct grove_fiber *f,
+                                    struct fiber_end *end);
 
 /* Not any more. Whether it was there. */
-bool hub_at_end_remove(struct grove_fiber *f, struct fiber_end *end);
+GROVE_HOST_API bool hub_at_end_remove(struct grove_fiber *f,
+                                      struct fiber_end *end);
 
 /* All of it is done now, on f; nothing of it. */
 void hub_run_at_end(struct grove_fiber *f);

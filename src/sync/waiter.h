@@ -50,8 +50,8 @@ struct wait_in_queue {
     struct waiter *(*left)(grove_waiters *q);
 };
 
-void waiters_lock_slow(grove_waiters *q);
-void waiters_unlock_slow(grove_waiters *q);
+GROVE_HOST_API void waiters_lock_slow(grove_waiters *q);
+GROVE_HOST_API void waiters_unlock_slow(grove_waiters *q);
 
 static inline void waiters_lock(grove_waiters *q)
 {
@@ -149,13 +149,13 @@ static inline void waiter_wake(struct waiter *w)
 }
 
 /* Wakes a list from waiters_take_all. */
-void waiters_wake(struct waiter *first);
+GROVE_HOST_API void waiters_wake(struct waiter *first);
 
 /* Takes w out of its queue, if it is still there, and wakes those it held up.
  * Whether it was. */
-bool waiter_leave(struct wait_in_queue *w);
+GROVE_HOST_API bool waiter_leave(struct wait_in_queue *w);
 
-void wait_in_queue_abandon(struct shared_wait *wait);
+GROVE_HOST_API void wait_in_queue_abandon(struct shared_wait *wait);
 
 /* The calling fiber, of hub, to wait in q: w, and with it w->waiter, is made
  * ready to be pushed. */
