@@ -1,16 +1,19 @@
 """What a program runs on: Debian's gevent, or Grove under gevent's names."""
 
+import contextlib
 import os
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from build_tree import BUILD
+from servers import Running, folder, launch
 
 PROGRAMS = Path(__file__).resolve().parent / "driven"
-HANG = 60.0  # seconds after which a program has come to a standstill
+HANG = 90.0  # seconds after which a program has come to a standstill
 
 
 @dataclass
@@ -46,25 +49,55 @@ class Runtime:
         command = self.command(program, *arguments)
         return self.run_command(command, self.environment())
 
-    def run_command(self, command: list[str], env: dict[str, str]) -> list[str]:
-        """The same of any command line."""
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        ended = subprocess.run(
-            command,
-            cwd=PROGRAMS,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=HANG,
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        self.count(used)
+    def run_command(
+        self, command: list[str], env: dict[str, str], quiet: bool = True
+    ) -> list[str]:
+        """The same of any command line, one that is not quiet may print errors."""
+        with self.counted():
+            ended = subprocess.run(
+                command,
+                cwd=PROGRAMS,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=HANG,
+            )
         assert ended.returncode == 0, ended.stdout + ended.stderr
-        assert ended.stderr == "", ended.stdout + ended.stderr
+        assert not quiet or ended.stderr == "", ended.stdout + ended.stderr
         return ended.stdout.splitlines()
 
-    def count(self, seconds: float) -> None:
-        """Add CPU seconds to what the running test has cost."""
-        self.spent[self.test] = self.spent.get(self.test, 0.0) + seconds
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count the CPU seconds of the children that end meanwhile."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        yield
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        self.spent[self.test] = self.spent.get(self.test, 0.0) + used
+
+    @contextlib.contextmanager
+    def started(
+        self, command: list, quiet: bool = True, **env: str
+    ) -> Iterator[Running]:
+        """While a command of Debian's, or a program, runs; then it is ended.
+
+        It must end well, and if it is to be quiet without a traceback in its log.
+        """
+        with self.counted(), folder() as home:
+            environment = {**self.environment(command=True), **env}
+            server = launch(command, home / "log", cwd=PROGRAMS, env=environment)
+            try:
+                yield server
+            finally:
+                server.end()
+            log = server.log.read_text(errors="replace")
+            assert server.process.returncode == 0, log
+            assert not quiet or "Traceback" not in log, log
+
+    @contextlib.contextmanager
+    def serving(self, command: list, port: int, **env: str) -> Iterator[Running]:
+        """The same, once it listens on port."""
+        with self.started(command, **env) as server:
+            server.wait_for_port(port)
+            yield server

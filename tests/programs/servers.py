@@ -87,6 +87,12 @@ def program(name: str, package: str, *folders: str) -> str:
     return found
 
 
+def python_command(name: str, package: str) -> list[str]:
+    """The command line of a Debian command that is written in Python: by the
+    interpreter it is for, whatever its first line finds on the path."""
+    return [sys.executable, program(name, package)]
+
+
 @contextlib.contextmanager
 def folder(user: str = "") -> Iterator[Path]:
     """A folder of the server's own, of user, if that is given.
@@ -103,33 +109,41 @@ def folder(user: str = "") -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def launch(command: list, log: Path, user: str = "", **environment: str) -> Running:
-    """Start a server as a group of processes of its own, as user if given."""
-    account = pwd.getpwnam(user) if user else None
-    rights = {"user": account.pw_uid, "group": account.pw_gid} if account else {}
-    if account:
-        rights["extra_groups"] = [
-            group.gr_gid for group in grp.getgrall() if user in group.gr_mem
-        ]
+def rights_of(user: str) -> dict[str, object]:
+    """What Popen is told for a process to be user's: nothing without one."""
+    if not user:
+        return {}
+    account = pwd.getpwnam(user)
+    groups = [group.gr_gid for group in grp.getgrall() if user in group.gr_mem]
+    return {
+        "user": account.pw_uid,
+        "group": account.pw_gid,
+        "extra_groups": groups,
+    }
+
+
+def launch(command: list, log: Path, user: str = "", **options: object) -> Running:
+    """Start a server as a group of processes of its own, as user if given.
+
+    options: those of Popen.
+    """
     with log.open("ab") as output:
         process = subprocess.Popen(
             [str(word) for word in command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "LC_ALL": "C", **environment},
             start_new_session=True,
-            **rights,
+            **rights_of(user),
+            **options,
         )
     return Running(process, log)
 
 
 @contextlib.contextmanager
-def running(
-    command: list, log: Path, port: int, user: str = "", **environment: str
-) -> Iterator[Running]:
+def running(command: list, log: Path, port: int) -> Iterator[Running]:
     """While a server runs that listens on port."""
-    server = launch(command, log, user, **environment)
+    server = launch(command, log)
     try:
         server.wait_for_port(port)
         yield server
@@ -165,7 +179,7 @@ def postgresql() -> Iterator[int]:
             server.wait_for(lambda: subprocess.call(ready) == 0)
             yield port
         finally:
-            server.end(signal.SIGINT)
+            server.end(signal.SIGINT)  # without waiting for its clients
 
 
 @contextlib.contextmanager
@@ -190,15 +204,47 @@ def mariadb() -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def redis(port: int = 0) -> Iterator[int]:
+def redis() -> Iterator[int]:
     """Nothing is written to disk."""
     server = program("redis-server", "redis-server")
-    port = port or free_port()
+    port = free_port()
     with folder() as home:
         options = ["--bind", "127.0.0.1", "--save", "", "--dir", home]
         command = [server, "--port", port, *options]
         with running(command, home / "log", port):
             yield port
+
+
+class RestartedRedis:
+    """A Redis that can be restarted, and keeps what it has."""
+
+    def __init__(self, home: Path) -> None:
+        self.port = free_port()
+        self._home = home
+
+    def start(self) -> None:
+        """Start it. Raises NotServing."""
+        server = program("redis-server", "redis-server")
+        options = ["--bind", "127.0.0.1", "--save", "", "--dir", self._home]
+        command = [server, "--port", self.port, "--appendonly", "yes", *options]
+        self._server = launch(command, self._home / "log")
+        self._server.wait_for_port(self.port)
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it; what it has is in a file."""
+        self._server.end(how)
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls) -> Iterator["RestartedRedis"]:
+        """While there is one."""
+        with folder() as home:
+            redis = cls(home)
+            redis.start()
+            try:
+                yield redis
+            finally:
+                redis.end()
 
 
 class RabbitMQ:
@@ -219,6 +265,7 @@ class RabbitMQ:
             f"stomp.listeners.tcp.1 = 127.0.0.1:{self.stomp_port}\n"
         )
         self._environment = {
+            **os.environ,
             "HOME": str(home),
             "ERL_EPMD_PORT": str(self._epmd_port),
             "RABBITMQ_NODENAME": f"grove{self.port}@localhost",
@@ -244,7 +291,9 @@ class RabbitMQ:
     def start(self) -> None:
         """Start it. Raises NotServing."""
         script = program("rabbitmq-server", "rabbitmq-server", "/usr/lib/rabbitmq/bin")
-        self._server = launch([script], self._home / "log", **self._environment)
+        log = self._home / "log"
+        # What it writes when it breaks goes where it stands.
+        self._server = launch([script], log, cwd=self._home, env=self._environment)
         for port in (self.port, self.stomp_port):
             self._server.wait_for_port(port)
 
@@ -378,24 +427,32 @@ def dovecot() -> Iterator[int]:
     server = program("dovecot", "dovecot-imapd")
     account = pwd.getpwuid(os.geteuid())
     group = grp.getgrgid(account.pw_gid).gr_name
+    users = ""  # Debian's, which root has and must have
+    if not ROOT_USER:
+        users = (
+            f"default_internal_user = {account.pw_name}\n"
+            f"default_internal_group = {group}\n"
+            f"default_login_user = {account.pw_name}\n"
+        )
     port = free_port()
     with folder() as home:
+        boxes = home / "boxes"
+        boxes.mkdir()
+        owner = pwd.getpwnam("mail") if ROOT_USER else account  # never root
+        shutil.chown(boxes, owner.pw_uid, owner.pw_gid)
         config = home / "config"
         config.write_text(
             f"base_dir = {home}/run\nlog_path = {home}/mail.log\nprotocols = imap\n"
             f"listen = 127.0.0.1\nssl = no\ndisable_plaintext_auth = no\n"
             f"state_dir = {home}/state\n"
-            f"default_internal_user = {account.pw_name}\n"
-            f"default_internal_group = {group}\n"
-            f"default_login_user = {account.pw_name}\n"
-            f"mail_location = maildir:{home}/%u\nfirst_valid_uid = 0\n"
-            "first_valid_gid = 0\n"
+            f"{users}"
+            f"mail_location = maildir:{boxes}/%u\nfirst_valid_uid = 1\n"
             "service imap-login {\n  chroot =\n"
             f"  inet_listener imap {{\n    port = {port}\n  }}\n}}\n"
             "service anvil {\n  chroot =\n}\n"
             "passdb {\n  driver = static\n  args = password=secret\n}\n"
             "userdb {\n  driver = static\n"
-            f"  args = uid={account.pw_uid} gid={account.pw_gid} home={home}/%u\n}}\n"
+            f"  args = uid={owner.pw_uid} gid={owner.pw_gid} home={boxes}/%u\n}}\n"
         )
         with running([server, "-F", "-c", config], home / "log", port):
             yield port

@@ -1,0 +1,39 @@
+"""Web applications: on gunicorn's gevent worker, with PostgreSQL; on servers of
+their own."""
+
+import pytest
+from asking import crowd, until
+from runtimes import Runtime
+from servers import free_port, python_command
+
+
+@pytest.mark.parametrize("app", ["flask_rows:app", "django_rows:application"])
+def test_gunicorn(on: Runtime, app: str, postgresql: int) -> None:
+    gunicorn = python_command("gunicorn", "gunicorn")
+    port = free_port()
+    command = [*gunicorn, "-k", "gevent", "-b", f"127.0.0.1:{port}", app]
+    with on.serving(command, port, DATABASE_PORT=str(postgresql)):
+        with crowd(port) as clients:
+            # Ten wait for a lock of the server's while others are answered.
+            waiting = [clients.ask("/enter") for _ in range(10)]
+            until(lambda: clients.ask_all(["/waiting"]) == ["10"])
+            assert not any(asked.done() for asked in waiting)
+            assert clients.ask_all(["/free"]) == ["free"]
+            assert [asked.result(60) for asked in waiting] == ["entered"] * 10
+
+            added = [f"/add/{n}" for n in range(1, 51)]
+            undone = [f"/undo/{n}" for n in range(1, 51)]
+            paths = [path for pair in zip(added, undone) for path in pair]
+            assert clients.ask_all(paths) == ["alone", "undone"] * 50
+            assert clients.ask_all(["/sum"]) == ["50 1275"]
+
+
+def test_bottle(on: Runtime) -> None:
+    assert on.run("web_frameworks.py", "bottle", free_port()) == ["bottle 100"] * 3
+
+
+def test_cherrypy(on: Runtime) -> None:
+    assert on.run("web_frameworks.py", "cherrypy", free_port()) == [
+        *["cherrypy 100"] * 3,
+        "EXITING",
+    ]
