@@ -268,6 +268,8 @@ class RabbitMQ:
             **os.environ,
             "HOME": str(home),
             "ERL_EPMD_PORT": str(self._epmd_port),
+            # Where the one above listens: Erlang's own, a daemon, finds it taken.
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODENAME": f"grove{self.port}@localhost",
             "RABBITMQ_DIST_PORT": str(free_port()),
             "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),

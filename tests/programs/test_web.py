@@ -28,6 +28,17 @@ def test_gunicorn(on: Runtime, app: str, postgresql: int) -> None:
             assert clients.ask_all(["/sum"]) == ["50 1275"]
 
 
+def test_flask_socketio(on: Runtime) -> None:
+    assert on.run("socketio_chat.py", free_port()) == [
+        "room 0 True",
+        "room 1 True",
+        'counted 42["counted",99]',
+        "polled True",
+        "page",
+        '42["counted",0]',
+    ]
+
+
 def test_bottle(on: Runtime) -> None:
     assert on.run("web_frameworks.py", "bottle", free_port()) == ["bottle 100"] * 3
 
