@@ -5,7 +5,7 @@ import threading
 import time
 
 import grove
-from grove import socket
+from grove import _core, socket
 
 
 def child_says(function) -> bytes:
@@ -60,6 +60,44 @@ def test_greenlets_live_on_in_both_as_with_gevent():
     assert child_says(in_child) == b"['slept']"
     sleeper.join(timeout=60)
     assert order == ["slept"]
+
+
+def test_nobody_else_runs_in_a_child_because_it_reads_and_writes():
+    """As programs do before exec, in the child of a fork in one greenlet."""
+    parent = os.getpid()
+    elsewhere, told = os.pipe()
+
+    def other():
+        if os.getpid() != parent:
+            os.write(told, b"ran in the child")
+            os._exit(1)
+
+    def forks():
+        pid = os.fork()
+        if pid == 0:
+            for _ in range(2000):  # calls that may give others their turn
+                _core.os_write(null, b"x")
+            a, b = os.pipe()
+            _core.os_write(b, b"back")
+            os._exit(_core.os_read(a, 4) != b"back")
+        return os.waitpid(pid, 0)[1]
+
+    null = os.open(os.devnull, os.O_WRONLY)
+    forking = grove.spawn(forks)
+    grove.joinall([forking, *(grove.spawn(other) for _ in range(3))])
+    os.close(told)
+    assert os.read(elsewhere, 100) == b"" and forking.get() == 0
+    os.close(elsewhere)
+    os.close(null)
+
+
+def test_a_child_that_has_others_waits_for_them():
+    def says():
+        a, b = os.pipe()
+        grove.spawn(_core.os_write, b, b"by another")
+        return _core.os_read(a, 100)
+
+    assert child_says(says) == b"by another"
 
 
 def test_each_thread_has_a_hub_and_they_run_at_once():

@@ -11,9 +11,11 @@
  *   os_write                      descriptor that is O_NONBLOCK gets
  *                                 BlockingIOError. Where no greenlet can run
  *                                 meanwhile, in a thread without a hub or in
- *                                 the hub itself, they are those functions,
- *                                 but for descriptors that the runtime made
- *                                 non-blocking, where these would not wait.
+ *                                 the hub itself, and in a forked child before
+ *                                 its first other wait, they are those
+ *                                 functions, but for descriptors that the
+ *                                 runtime made non-blocking, where these would
+ *                                 not wait.
  *   os_close                      posix.close, which whoever waits there is
  *                                 told of
  *   file_read_into, file_write    for file objects: O_NONBLOCK is not looked
@@ -61,6 +63,29 @@ static int begin(struct call *call, int fd)
     return 0;
 }
 
+/* In a forked child: how many switches its hub had made, and what stood last in
+ * its queue. The greenlets that are due are the parent's: until the child has
+ * waited by another call, or has somebody to run, it is about to become another
+ * program, and nobody runs because it reads and writes pipes until then. */
+static struct {
+    const struct hub *hub; /* NULL: it is no child */
+    uint64_t switches;
+    const struct run *last;
+} child;
+
+static void forked(struct py_thread *t)
+{
+    child.hub = t->hub;
+    child.switches = hub_switches(t->hub);
+    child.last = t->hub->queue.ends.prev;
+}
+
+static bool is_fresh_child(const struct hub *hub)
+{
+    return unlikely(child.hub == hub) && child.switches == hub_switches(hub) &&
+           child.last == hub->queue.ends.prev;
+}
+
 /* 1: *call has begun, for the descriptor that file is, *fd, and may park. 0:
  * the system's call does, as it cannot wait or no greenlet could run meanwhile.
  * -1 with an exception. */
@@ -73,7 +98,8 @@ static int begin_if_others(struct call *call, PyObject *file, int *fd)
     if (*fd == -1 && PyErr_Occurred())
         return -1;
     enum waits waits = who_waits(*fd);
-    if (waits == WAITS_NOBODY || (waits == WAITS_SYSTEM && !t->hub_object))
+    if (waits == WAITS_NOBODY ||
+        (waits == WAITS_SYSTEM && (!t->hub_object || is_fresh_child(t->hub))))
         return 0;
     return begin(call, *fd) < 0 ? -1 : call->blocking;
 }
@@ -276,6 +302,8 @@ static PyMethodDef newer_functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static struct raw_hooks hooks = {.forked = forked};
+
 int files_init(PyObject *module)
 {
     PyObject *posix = PyImport_ImportModule("posix");
@@ -292,5 +320,6 @@ int files_init(PyObject *module)
         return -1;
     if (posix_readinto && PyModule_AddFunctions(module, newer_functions) < 0)
         return -1;
+    raw_hooks_add(&hooks);
     return PyModule_AddFunctions(module, functions);
 }
