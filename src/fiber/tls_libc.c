@@ -292,6 +292,8 @@ void tls_libc_copy_pthread(void *tp)
     const size_t dtv_offset = sizeof(void *); /* the ABI's */
     void *dtv = *(void **)tls_at(tp, (ptrdiff_t)dtv_offset);
     struct tls_node node = *(struct tls_node *)((char *)tp + tls_libc.node);
+    if (!template.bytes) /* nobody asks, where none can be made */
+        return;
     memcpy(tp, template.bytes, tls_libc.size);
     for (size_t i = 0; i < template.fixups_used; i++) {
         const struct fixup *f = &template.fixups[i];
