@@ -357,6 +357,8 @@ static int run_closing(void)
 
 static void all_descriptors_closed(void **state)
 {
+    if (unit_valgrind())
+        unit_skip(UNIT_VALGRIND_CALLS);
     if (UNIT_TSAN)
         unit_skip(UNIT_TSAN_FORK);
     struct unit_child child;
@@ -403,6 +405,8 @@ static int run_forking(void)
 
 static void many_children(void **state)
 {
+    if (unit_valgrind())
+        unit_skip(UNIT_VALGRIND_CALLS);
     if (UNIT_TSAN)
         unit_skip(UNIT_TSAN_FORK);
     struct unit_child child;

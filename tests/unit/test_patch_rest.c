@@ -438,6 +438,8 @@ static void between_processes(void **state)
         PROGRAM("mq_receive mq_timedreceive mq_send mq_timedsend",
                 posix_queues),
     };
+    if (unit_valgrind())
+        unit_skip(UNIT_VALGRIND_CALLS);
     stage_perform(programs, UNIT_COUNT(programs));
 }
 

@@ -438,6 +438,8 @@ static void descriptors(void **state)
         PROGRAM("pselect", pselect_interrupted),
         PROGRAM("epoll_wait epoll_pwait epoll_pwait2", epoll_waits),
     };
+    if (unit_valgrind())
+        unit_skip(UNIT_VALGRIND_CALLS);
     stage_perform(programs, UNIT_COUNT(programs));
 }
 
@@ -460,6 +462,10 @@ static void signals_(void **state)
         PROGRAM("signal", handlers_wait),
         PROGRAM("signal", handlers_left),
     };
+    if (UNIT_UCONTEXT)
+        unit_skip(UNIT_UCONTEXT_MASKS);
+    if (unit_valgrind())
+        unit_skip(UNIT_VALGRIND_CALLS);
     stage_perform(programs, UNIT_COUNT(programs));
 }
 

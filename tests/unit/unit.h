@@ -56,10 +56,16 @@
 #define UNIT_TSAN 0
 #endif
 
+/* Whether valgrind runs it. */
+HELPER bool unit_valgrind(void)
+{
+    return getenv("GROVE_UNDER_VALGRIND");
+}
+
 /* Whether address space, speed and page counts are not those of the machine. */
 HELPER bool unit_slow(void)
 {
-    return UNIT_ASAN || UNIT_TSAN || getenv("GROVE_UNDER_VALGRIND");
+    return UNIT_ASAN || UNIT_TSAN || unit_valgrind();
 }
 
 /* A value for many things, and one for few where they cost much more. */
@@ -75,6 +81,23 @@ HELPER size_t unit_scale(size_t many, size_t few)
         fflush(stdout); \
         skip(); \
     } while (0)
+
+/* Why tests of signals that are blocked are skipped where fibers are switched
+ * by ucontext. */
+#if defined(GROVE_CONTEXT_ASM)
+#define UNIT_UCONTEXT 0
+#else
+#define UNIT_UCONTEXT 1
+#endif
+#define UNIT_UCONTEXT_MASKS \
+    "by ucontext each fiber has a signal mask of its own, where a thread has " \
+    "one; every other build runs it"
+
+/* Why tests that compare system calls, or what signals and forks do to them,
+ * are skipped under valgrind. */
+#define UNIT_VALGRIND_CALLS \
+    "valgrind does not know all of these system calls, and has descriptors " \
+    "and signals of its own; every other build runs it"
 
 /* Why tests that go on in the child of a fork are skipped under TSan. */
 #define UNIT_TSAN_FORK \
