@@ -67,10 +67,15 @@ struct tls_block *tls_block_current(void)
 
 void tls_block_share(void *address)
 {
+    ptrdiff_t offset = (char *)address - (char *)tls_pointer();
     pthread_mutex_lock(&lock);
-    assert(shares < SHARED);
-    shared[shares] = (char *)address - (char *)tls_pointer();
-    shares++;
+    size_t i = 0;
+    while (i < shares && shared[i] != offset)
+        i++;
+    assert(i < SHARED);
+    shared[i] = offset;
+    if (i == shares)
+        shares++;
     pthread_mutex_unlock(&lock);
 }
 

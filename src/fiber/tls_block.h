@@ -48,8 +48,8 @@ GROVE_HOST_API void tls_block_leave(struct fiber_thread *t, struct fiber *f);
 GROVE_HOST_API void tls_block_finish(void);
 
 /* The variable of one word at address, of the calling thread, is the thread's
- * and not the fiber's: all blocks of the thread hold the same. Once for each
- * variable, before it is set for the first time. */
+ * and not the fiber's: all blocks of the thread hold the same. Before it is set
+ * for the first time; again, it changes nothing. */
 void tls_block_share(void *address);
 
 /* Whether any fiber of the process was given a block. */

@@ -171,6 +171,25 @@ static void it_finds_its_hub(void **state)
     assert_null(tls_block_current());
 }
 
+static __thread long *of_the_thread;
+static long pointed_to;
+
+static void *same_as_the_threads(void *arg)
+{
+    return of_the_thread == &pointed_to ? GOOD : NULL;
+}
+
+/* As the handlers of overflows do whenever they are installed. */
+static void a_variable_may_be_shared_again_and_again(void **state)
+{
+    (void)state;
+    NEEDS_TLS;
+    for (int i = 0; i < 100; i++)
+        tls_block_share(&of_the_thread);
+    of_the_thread = &pointed_to;
+    run_many(same_as_the_threads, 3);
+}
+
 /* ---- libraries ----------------------------------------------------------------- */
 
 static long (*module_count)(void);
@@ -603,6 +622,7 @@ int main(void)
         cmocka_unit_test(variables_are_its_own),
         cmocka_unit_test(errno_of_the_others_is_kept),
         cmocka_unit_test(it_finds_its_hub),
+        cmocka_unit_test(a_variable_may_be_shared_again_and_again),
         cmocka_unit_test(loaded_libraries_have_theirs),
         cmocka_unit_test(a_variable_at_a_fixed_place_reaches_who_is_there),
         cmocka_unit_test(keys_are_its_own_and_destroyed),

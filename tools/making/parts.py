@@ -324,7 +324,7 @@ PARTS: dict[str, Part] = {
     "e2e": PythonTests(
         "whole programs, the examples, the installation",
         "tests/e2e",
-        needs=["src", "tool", "man", "python", "examples", "bench"],
+        needs=["src", "tool", "man", "python", "examples", "bench", "tests/threads"],
     ),
     "programs": PythonTests(
         "what runs on gevent, on it and on Grove, with servers",
