@@ -384,6 +384,8 @@ def test_attributes_of_their_own_are_found_fast(make):
     for _ in range(100):
         colour()
     made = {i.opname for i in dis.get_instructions(colour, adaptive=True)}
+    if any(name.startswith("INSTRUMENTED_") for name in made):
+        pytest.skip("this interpreter has been traced before, and code stays so")
     assert "LOAD_ATTR_INSTANCE_VALUE" in made
 
 
