@@ -295,7 +295,7 @@ static void handlers_write_to_a_pipe(void **state)
     grove_release(busy);
     assert_true(written >= got);
     assert_true(grove_unpatch_all() > 0);
-    assert_true(signal(SIGALRM, SIG_DFL) == write_to_self);
+    assert_true(signal(SIGALRM, SIG_IGN) == write_to_self); /* may be late */
     close(self_pipe[0]);
     close(self_pipe[1]);
 }
