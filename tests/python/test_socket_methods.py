@@ -372,6 +372,10 @@ class DerivedGroup(grove.pool.Group):
     """Of a type that is compiled, too, and that no other test has instances of."""
 
 
+@pytest.mark.skipif(
+    sys.version_info[:2] == (3, 13),
+    reason="3.13 has none in instances of a class whose base is compiled and has fields",
+)
 @pytest.mark.parametrize("make", [Derived, DerivedGroup])
 def test_attributes_of_their_own_are_found_fast(make):
     """In the instance: not in a dict, which is made when somebody asks for it."""
@@ -384,8 +388,6 @@ def test_attributes_of_their_own_are_found_fast(make):
     for _ in range(100):
         colour()
     made = {i.opname for i in dis.get_instructions(colour, adaptive=True)}
-    if any(name.startswith("INSTRUMENTED_") for name in made):
-        pytest.skip("this interpreter has been traced before, and code stays so")
     assert "LOAD_ATTR_INSTANCE_VALUE" in made
 
 
