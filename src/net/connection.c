@@ -72,8 +72,7 @@ static int connect_result(int fd)
     size = sizeof(peer);
     if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0)
         return 0;
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
-    if (poll(&p, 1, 0) == 0)
+    if (!net_is_ready(fd, POLLOUT))
         return EINPROGRESS;
     /* It has failed, and another call has taken the error. */
     return ECONNABORTED;

@@ -248,6 +248,10 @@ static inline void net_note_read(struct loop_fd *record, ssize_t n, size_t len)
 
 /* ---- nonblocking.c ------------------------------------------------------- */
 
+/* As poll(2) without waiting: fd is ready for these events, or there is an
+ * error or hang-up that the call itself will tell. False with EAGAIN. */
+GROVE_HOST_API bool net_is_ready(int fd, short events);
+
 /* fd's open file has O_NONBLOCK from now on, for good, and whoever shares it
  * can tell that its owner has not set it. False with errno. */
 bool net_keep_nonblocking(int fd);

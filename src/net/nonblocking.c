@@ -34,6 +34,15 @@
 
 #include "net/net.h"
 
+bool net_is_ready(int fd, short events)
+{
+    struct pollfd p = {.fd = fd, .events = events};
+    if (poll(&p, 1, 0) != 0)
+        return true;
+    errno = EAGAIN;
+    return false;
+}
+
 bool net_keep_nonblocking(int fd)
 {
     int flags = fcntl(fd, F_GETFL);

@@ -76,8 +76,7 @@ static bool wait_for_end(struct transfer *t)
 {
     if (errno != EAGAIN || t->in_is_file)
         return net_retry(&t->out);
-    struct pollfd p = {.fd = t->in.record->number, .events = POLLIN};
-    bool readable = poll(&p, 1, 0) != 0;
+    bool readable = net_is_ready(t->in.record->number, POLLIN);
     errno = EAGAIN;
     return net_retry(readable ? &t->out : &t->in);
 }

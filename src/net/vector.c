@@ -38,16 +38,6 @@ static bool is_file(struct net_op *op)
     return op->no_wait;
 }
 
-/* As poll(2): ready, or an error or hang-up that the call itself will tell. */
-static bool is_ready(int fd, short events)
-{
-    struct pollfd p = {.fd = fd, .events = events};
-    if (poll(&p, 1, 0) != 0)
-        return true;
-    errno = EAGAIN;
-    return false;
-}
-
 static bool lacks_nowait(struct net_op *op)
 {
     return op->record->no_nowait & op->direction;
@@ -104,7 +94,7 @@ static ssize_t try_read(struct net_op *op, const struct net_iov *v)
         if (n >= 0 || !nowait_refused(op))
             return n;
     }
-    return is_ready(fd, POLLIN) ? readv(fd, v->at, count) : -1;
+    return net_is_ready(fd, POLLIN) ? readv(fd, v->at, count) : -1;
 }
 
 ssize_t net_readv(int fd, const struct iovec *iov, int count, int64_t deadline,
@@ -195,7 +185,7 @@ static ssize_t write_carefully(struct net_op *op, const struct net_iov *v)
         if (again >= 0)
             return write_and_close(again, v);
         if (adds_little(fd, v)) {
-            if (!is_ready(fd, POLLOUT))
+            if (!net_is_ready(fd, POLLOUT))
                 return -1;
         } else if (op->mode == NET_LIBC) {
             return write_by_worker(op, v);

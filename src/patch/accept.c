@@ -89,20 +89,11 @@ __attribute__((constructor)) static void watch_forks(void)
 
 /* ---- accept ------------------------------------------------------------------------------- */
 
-static bool has_connection(int fd)
-{
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-    if (poll(&p, 1, 0) != 0)
-        return true;
-    errno = EAGAIN;
-    return false;
-}
-
 static int accept_alone(int fd, struct sockaddr *addr, socklen_t *addrlen,
                         int flags)
 {
     pthread_mutex_lock(&turns);
-    int r = has_connection(fd) ? accept4(fd, addr, addrlen, flags) : -1;
+    int r = net_is_ready(fd, POLLIN) ? accept4(fd, addr, addrlen, flags) : -1;
     pthread_mutex_unlock(&turns);
     return r;
 }
@@ -118,7 +109,7 @@ static int try_accept(struct net_op *op, struct sockaddr *addr,
         return -1;
     if (status & O_NONBLOCK)
         return accept4(fd, addr, addrlen, flags);
-    if (!has_connection(fd))
+    if (!net_is_ready(fd, POLLIN))
         return -1;
     return (int)patch_on_worker(op->hub, "accept", SYS_accept4, fd, (long)addr,
                                 (long)addrlen, flags, 0, 0);

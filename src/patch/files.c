@@ -10,6 +10,7 @@
 
 #include "net/net.h"
 #include "patch/call.h"
+#include "patch/fortify.h"
 #include "patch/functions.h"
 
 ssize_t patch_pread(int fd, void *buf, size_t len, off_t offset)
@@ -36,13 +37,10 @@ ssize_t patch_pwritev(int fd, const struct iovec *iov, int count, off_t offset)
             grove_pwritev(fd, iov, count, offset));
 }
 
-__attribute__((noreturn)) void __chk_fail(void);
-
 ssize_t patch_pread_chk(int fd, void *buf, size_t len, off_t offset,
                         size_t size)
 {
-    if (len > size)
-        __chk_fail();
+    fortify_check(len, size);
     return patch_pread(fd, buf, len, offset);
 }
 

@@ -28,11 +28,12 @@
  *   processes.c    waiting for children, system
  *   names.c        looking names up
  *   files.c        files at offsets, fsync
+ *   fortify.h      what programs call that know how large their buffers are
  *   numbered.c     syscall
  *
- * A host's fibers are left to libc for now (call.h, patch_may_park): before one
- * parks in code that is not the host's, the host has to be asked, and
- * afterwards, by functions in struct grove_host beside those for a switch.
+ * A host's fibers get libc's own (call.h, patch_may_park): before one parks in
+ * code that is not the host's, the host would have to be asked, and afterwards,
+ * by functions in struct grove_host beside those for a switch.
  *
  * A patched call of a thread without a hub, or whose hub runs nobody else, is
  * libc's own. Else it is the function of net/, os/ or hub/ that the public call

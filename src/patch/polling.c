@@ -15,6 +15,7 @@
 #include "net/net.h"
 #include "patch/call.h"
 #include "patch/duration.h"
+#include "patch/fortify.h"
 #include "patch/functions.h"
 #include "patch/masks.h"
 
@@ -96,17 +97,9 @@ int patch_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 
 /* ---- by -D_FORTIFY_SOURCE ------------------------------------------------------------------ */
 
-__attribute__((noreturn)) void __chk_fail(void);
-
-static void check(nfds_t n, size_t size)
-{
-    if (size / sizeof(struct pollfd) < n)
-        __chk_fail();
-}
-
 int patch_poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size)
 {
-    check(n, size);
+    fortify_check(n, size / sizeof(*fds));
     return patch_poll(fds, n, timeout);
 }
 
@@ -114,7 +107,7 @@ int patch_ppoll_chk(struct pollfd *fds, nfds_t n,
                     const struct timespec *timeout, const sigset_t *mask,
                     size_t size)
 {
-    check(n, size);
+    fortify_check(n, size / sizeof(*fds));
     return patch_ppoll(fds, n, timeout, mask);
 }
 

@@ -6,6 +6,7 @@
 #include "net/net.h"
 #include "patch/call.h"
 #include "patch/duration.h"
+#include "patch/fortify.h"
 #include "patch/functions.h"
 
 /* Whether one system call can be all of it: what is there is taken. */
@@ -122,24 +123,15 @@ int patch_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags,
 
 /* ---- by -D_FORTIFY_SOURCE -------------------------------------------------------------- */
 
-__attribute__((noreturn)) void __chk_fail(void);
-
-/* As libc: a buffer that is known to be too small is the end. */
-static void check(size_t len, size_t size)
-{
-    if (len > size)
-        __chk_fail();
-}
-
 ssize_t patch_recv_chk(int fd, void *buf, size_t len, size_t size, int flags)
 {
-    check(len, size);
+    fortify_check(len, size);
     return patch_recv(fd, buf, len, flags);
 }
 
 ssize_t patch_recvfrom_chk(int fd, void *buf, size_t len, size_t size,
                            int flags, struct sockaddr *addr, socklen_t *addrlen)
 {
-    check(len, size);
+    fortify_check(len, size);
     return patch_recvfrom(fd, buf, len, flags, addr, addrlen);
 }

@@ -6,6 +6,7 @@
 
 #include "net/net.h"
 #include "patch/call.h"
+#include "patch/fortify.h"
 #include "patch/functions.h"
 
 ssize_t patch_read(int fd, void *buf, size_t len)
@@ -32,12 +33,9 @@ ssize_t patch_writev(int fd, const struct iovec *iov, int count)
             net_writev(fd, iov, count, GROVE_NEVER, NET_LIBC));
 }
 
-__attribute__((noreturn)) void __chk_fail(void);
-
 ssize_t patch_read_chk(int fd, void *buf, size_t len, size_t size)
 {
-    if (len > size)
-        __chk_fail();
+    fortify_check(len, size);
     return patch_read(fd, buf, len);
 }
 
