@@ -7,6 +7,8 @@
  *   echo CONNECTIONS strace   the same counted by strace, which needs no rights
  *                             but slows the server, so that it finds more
  *                             requests at once
+ *   echo CONNECTIONS work     the same without waits, whose number is a matter
+ *                             of how many requests one finds
  *
  *   echo CONNECTIONS hubs     microseconds a request on two hubs, and the ratio
  *                             to one: how much the second costs where the
@@ -222,25 +224,37 @@ static double counted_calls(const char *kind)
     return (double)calls / REQUESTS;
 }
 
-/* The total of what strace has counted. */
-static double read_total(const char *log)
+struct calls {
+    double all;
+    double waits;
+};
+
+/* What strace has counted: a name and a number a line, the total last. */
+static struct calls read_counts(const char *log)
 {
     FILE *file = fopen(log, "re");
     char line[256];
-    double total = 0;
+    char name[64];
+    double count;
+    struct calls calls = {0};
     while (file && fgets(line, sizeof(line), file)) {
-        if (strncmp(line, "total", 5) == 0)
-            total = atof(line + 5);
+        if (sscanf(line, "%63s %lf", name, &count) != 2)
+            continue;
+        if (strcmp(name, "total") == 0)
+            calls.all = count;
+        else if (strncmp(name, "epoll_wait", 10) == 0 ||
+                 strncmp(name, "epoll_pwait", 11) == 0)
+            calls.waits += count;
     }
     if (file)
         fclose(file);
-    if (total == 0)
+    if (calls.all == 0)
         bench_check(EIO, "strace's counts");
-    return total;
+    return calls;
 }
 
 /* System calls of a server that answers so many requests and no more. */
-static double calls_of(const char *kind, int requests)
+static struct calls calls_of(const char *kind, int requests)
 {
     char log[] = "/tmp/echo-XXXXXX";
     int fd = mkstemp(log);
@@ -253,16 +267,30 @@ static double calls_of(const char *kind, int requests)
     connect_all(&server);
     make_requests(&server, requests);
     stop(&server);
-    double total = read_total(log);
+    struct calls calls = read_counts(log);
     unlink(log);
-    return total;
+    return calls;
 }
 
 /* The difference of two lengths is what requests cost. */
-static double straced_calls(const char *kind)
+static struct calls straced(const char *kind)
 {
     int few = 2 * connections;
-    return (calls_of(kind, few + REQUESTS) - calls_of(kind, few)) / REQUESTS;
+    struct calls many = calls_of(kind, few + REQUESTS);
+    struct calls start_and_end = calls_of(kind, few);
+    return (struct calls){(many.all - start_and_end.all) / REQUESTS,
+                          (many.waits - start_and_end.waits) / REQUESTS};
+}
+
+static double straced_calls(const char *kind)
+{
+    return straced(kind).all;
+}
+
+static double straced_work(const char *kind)
+{
+    struct calls calls = straced(kind);
+    return calls.all - calls.waits;
 }
 
 static void compare_calls(double (*calls)(const char *kind))
@@ -289,6 +317,8 @@ int main(int argc, char **argv)
         compare_calls(counted_calls);
     else if (strcmp(what, "strace") == 0)
         compare_calls(straced_calls);
+    else if (strcmp(what, "work") == 0)
+        compare_calls(straced_work);
     else if (strcmp(what, "hubs") == 0)
         compare("hubs", "grove", "echo_%d_hubs", "one hub");
     else

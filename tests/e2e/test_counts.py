@@ -124,12 +124,18 @@ def test_allocations_in_python(what: str, in_python: dict[str, str]):
     assert growth(count, 1_000, 3_000) <= PYTHON_ALLOCATIONS[what]
 
 
-def test_an_echoed_request_takes_two_system_calls():
+#: How many waits for many requests there are is a matter of how many clients
+#: the system lets run between two: 0.02 to 0.06 a request.
+ECHOED = {"work": 2.005, "strace": 2.2}
+
+
+@pytest.mark.parametrize("what", ECHOED)
+def test_an_echoed_request_takes_two_system_calls(what: str):
     """A recv, a send, and a share of a wait for many."""
     if not shutil.which("strace"):
         pytest.skip("system calls are counted by strace: apt-get install strace")
-    printed = subprocess.check_output([BENCH / "echo", "100", "strace"], text=True)
-    assert float(printed.split()[1]) <= 2.05
+    printed = subprocess.check_output([BENCH / "echo", "100", what], text=True)
+    assert float(printed.split()[1]) <= ECHOED[what]
 
 
 def test_a_call_on_a_ready_socket_is_one_system_call(
