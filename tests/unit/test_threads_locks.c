@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 #include <sys/time.h>
 
+#include "patch/threads/lot.h"
+
 #define THREADS 8
 
 static void run_threads(void *(*fn)(void *), long n)
@@ -506,6 +508,52 @@ static void semaphores_are_waited_for(void **state)
     compare_hubs(semaphores);
 }
 
+static sem_t ready, go_on, answered;
+
+/* A wait with a deadline gives its hub a place among those told of units. */
+static void *wait_on_own_hub(void *arg)
+{
+    if (is_ours())
+        lot_hub_made();
+    CALL(sem_timedwait)(&here, &past);
+    sem_post(&ready);
+    sem_wait(&go_on);
+    for (int i = 0; arg && i < 300; i++) {
+        CALL(sem_wait)(&there);
+        sem_post(&answered);
+    }
+    return NULL;
+}
+
+/* The first thread's hub ends before the second is posted to. */
+static int hubs_that_end(void)
+{
+    pthread_t ids[2];
+    sem_t *all[] = {&there, &ready, &go_on, &answered};
+    for (size_t i = 0; i < UNIT_COUNT(all); i++)
+        sem_init(all[i], 0, 0);
+    sem_init(&here, 0, 0);
+    for (int i = 0; i < 2; i++) {
+        pthread_create(&ids[i], NULL, wait_on_own_hub, i ? &there : NULL);
+        sem_wait(&ready);
+    }
+    sem_post(&go_on);
+    sem_post(&go_on);
+    pthread_join(ids[0], NULL);
+    for (int i = 0; i < 300; i++) {
+        CALL(sem_post)(&there);
+        sem_wait(&answered);
+    }
+    SAY("%d", pthread_join(ids[1], NULL));
+    return 0;
+}
+
+static void semaphores_outlive_hubs(void **state)
+{
+    (void)state;
+    compare(hubs_that_end);
+}
+
 /* ---- C11 ------------------------------------------------------------------------------ */
 
 static mtx_t c_mutex;
@@ -639,6 +687,7 @@ int main(void)
         cmocka_unit_test(conditions_are_waited_for),
         cmocka_unit_test(the_others_are),
         cmocka_unit_test(semaphores_are_waited_for),
+        cmocka_unit_test(semaphores_outlive_hubs),
         cmocka_unit_test(threads_of_c_are_the_same),
         cmocka_unit_test(ordinary_threads_share_them),
     };

@@ -46,6 +46,7 @@ struct room {
 };
 
 static _Atomic(struct room *) rooms[HUBS]; /* NULL: free */
+static _Atomic int rooms_end;              /* of those that were ever taken */
 static _Atomic unsigned posters;           /* those that look at rooms */
 
 static unsigned row_of(const sem_t *semaphore)
@@ -121,8 +122,13 @@ static bool publish(struct room *room)
 {
     for (int i = 0; i < HUBS; i++) {
         struct room *none = NULL;
-        if (atomic_compare_exchange_strong(&rooms[i], &none, room))
-            return true;
+        if (!atomic_compare_exchange_strong(&rooms[i], &none, room))
+            continue;
+        int end = atomic_load(&rooms_end);
+        while (end <= i &&
+               !atomic_compare_exchange_weak(&rooms_end, &end, i + 1)) {
+        }
+        return true;
     }
     return false;
 }
@@ -152,11 +158,9 @@ static void mark(const sem_t *semaphore)
 {
     unsigned row = row_of(semaphore);
     atomic_fetch_add(&posters, 1);
-    for (int i = 0; i < HUBS; i++) {
+    for (int i = 0, end = atomic_load(&rooms_end); i < end; i++) {
         struct room *room = atomic_load(&rooms[i]);
-        if (!room)
-            break;
-        if (atomic_load(&room->waits) == 0)
+        if (!room || atomic_load(&room->waits) == 0)
             continue;
         atomic_fetch_or(&room->marks[row / 64], UINT64_C(1) << (row % 64));
         grove_hub_post((grove_hub *)room->hub, &room->post);
@@ -167,7 +171,8 @@ static void mark(const sem_t *semaphore)
 int patched_sem_post(sem_t *semaphore)
 {
     int r = sem_post(semaphore);
-    if (likely(r == 0) && atomic_load_explicit(&rooms[0], memory_order_acquire))
+    if (likely(r == 0) &&
+        atomic_load_explicit(&rooms_end, memory_order_acquire))
         mark(semaphore);
     return r;
 }
