@@ -78,13 +78,22 @@ static void results_are_in_order(void **state)
     assert_int_equal(most, 3);
 }
 
+/* No wait is over before the call of that number has begun its own. */
+static void run_at_once(int call_number)
+{
+    clock_stop();
+    last_call = call_number;
+}
+
 static void without_a_limit_all_run_at_once(void **state)
 {
     for (int i = 0; i < N; i++)
         items[i].wait = 1;
+    run_at_once(N);
     assert_int_equal(run(0, NULL), 0);
     assert_int_equal(most, N);
     most = 0;
+    run_at_once(2 * N);
     assert_int_equal(run(100, NULL), 0);
     assert_int_equal(most, N);
     most = 0;
