@@ -56,14 +56,8 @@ static ptrdiff_t shared[SHARED]; /* offsets of what is shared; these and how */
 static _Atomic size_t shares;    /* many only grow */
 _Atomic bool tls_block_any;
 
-/* Of each block, set at its making; NULL in those that are threads' own. */
-static __thread struct tls_block *current
+__thread struct tls_block *tls_block_in_use
     __attribute__((tls_model("initial-exec")));
-
-struct tls_block *tls_block_current(void)
-{
-    return current;
-}
 
 void tls_block_share(void *address)
 {
@@ -161,10 +155,10 @@ static void in_child(void)
 {
     for (struct tls_block *b = blocks; b; b = b->others)
         list_block(b);
-    if (current) {
-        void *own = current->home->tp;
+    if (tls_block_in_use) {
+        void *own = tls_block_in_use->home->tp;
         set_tid(own, (int)syscall(SYS_gettid));
-        set_tid(current->tp, current->tid);
+        set_tid(tls_block_in_use->tp, tls_block_in_use->tid);
         own_robust_list(own);
         node_of(own)->next = node_of(own)->prev = node_of(own);
         if (tls_libc.threads)
@@ -197,7 +191,7 @@ static void first_steps(struct tls_block *block)
         *(void **)tls_at(block->tp, shared[i]) =
             *(void **)tls_at(own, shared[i]);
     tls_set_pointer(block->tp);
-    current = block;
+    tls_block_in_use = block;
     tls_libc.init_ctype();
     tls_set_pointer(own);
 }
@@ -222,7 +216,7 @@ static struct tls_block *make(void)
 static struct tls_block *renew(void)
 {
     struct tls_block *block = pool;
-    ptrdiff_t at = (char *)&current - (char *)tls_pointer();
+    ptrdiff_t at = (char *)&tls_block_in_use - (char *)tls_pointer();
     if (!tls_modules_renew(block->tp))
         return NULL;
     pool = block->next;
@@ -234,8 +228,8 @@ static struct tls_block *renew(void)
 static uint64_t mask_of(const struct tls_thread *home)
 {
     uint64_t mask = 0;
-    if (current)
-        return current->mask;
+    if (tls_block_in_use)
+        return tls_block_in_use->mask;
     if (home && home->tp)
         return home->mask;
     syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof(mask));
@@ -266,7 +260,7 @@ struct tls_block *tls_block_take(const struct tls_thread *home)
 
 void tls_block_put(struct tls_block *block)
 {
-    assert(block != current);
+    assert(block != tls_block_in_use);
     pthread_mutex_lock(&lock);
     block->next = pool;
     pool = block;
@@ -313,8 +307,8 @@ static void switch_storage(struct storage from, struct storage to)
 
 void tls_block_mask(struct tls_thread *home, uint64_t mask)
 {
-    if (current)
-        current->mask = mask;
+    if (tls_block_in_use)
+        tls_block_in_use->mask = mask;
     else
         home->mask = mask;
 }
@@ -362,7 +356,7 @@ static void begin_home(struct fiber_thread *t, struct tls_thread *home)
 {
     if (home->tp)
         return;
-    assert(!current);
+    assert(!tls_block_in_use);
     home->mask = mask_of(NULL);
     home->tp = tls_pointer();
     home->elsewhere.uncaught = 1;
@@ -385,7 +379,7 @@ void tls_block_enter(struct fiber_thread *t, struct tls_thread *home,
 void tls_block_begin(struct fiber_thread *t, struct tls_thread *home,
                      struct fiber *f, struct tls_block *block)
 {
-    assert(!current);
+    assert(!tls_block_in_use);
     tls_block_enter(t, home, f, block);
     home->eh = t->eh;
     t->eh = &home->elsewhere;
@@ -396,7 +390,7 @@ void tls_block_begin(struct fiber_thread *t, struct tls_thread *home,
 void tls_block_leave(struct fiber_thread *t, struct fiber *f)
 {
     struct tls_block *block = f->block;
-    assert(current == block && t->eh == &block->home->elsewhere);
+    assert(tls_block_in_use == block && t->eh == &block->home->elsewhere);
     f->special &= ~FIBER_OWN_TLS;
     t->eh = block->home->eh;
     switch_storage((struct storage){block->tp, block->mask},
@@ -449,9 +443,9 @@ static void end_keys(void *tp)
 
 void tls_block_finish(void)
 {
-    assert(current);
+    assert(tls_block_in_use);
     tls_libc.call_destructors();
-    end_keys(current->tp);
+    end_keys(tls_block_in_use->tp);
     if (_res.nscount)
         res_nclose(&_res);
     uselocale(LC_GLOBAL_LOCALE);

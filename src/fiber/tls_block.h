@@ -59,7 +59,25 @@ extern _Atomic bool tls_block_any;
  * whoever runs now, and those who share its block. */
 GROVE_HOST_API void tls_block_mask(struct tls_thread *home, uint64_t mask);
 
-/* The block that is in use now; NULL: the thread's own. */
-GROVE_HOST_API struct tls_block *tls_block_current(void);
+/* The block that is in use now; NULL: the thread's own. In each block it is the
+ * block. */
+extern GROVE_HOST_API __thread struct tls_block *tls_block_in_use
+    __attribute__((tls_model("initial-exec")));
+
+static inline struct tls_block *tls_block_current(void)
+{
+    return tls_block_in_use;
+}
+
+/* Where the thread itself has the variable whose address, in the storage that
+ * is in use, is this: for what is the thread's and not the fiber's. Also in a
+ * signal's handler. */
+static inline void *tls_block_own(void *address)
+{
+    const struct tls_block *block = tls_block_in_use;
+    if (__builtin_expect(!block, 1))
+        return address;
+    return tls_at(block->home->tp, (char *)address - (char *)tls_pointer());
+}
 
 #endif

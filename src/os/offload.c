@@ -16,7 +16,7 @@
  *      returned, for then its stack is used for something else.
  *   2. drop is called once for a job that has one and whose wait has failed,
  *      never for one that offload_wait returned 0 for.
- *   3. The jobs that the thread's fibers wait for are in its list `mine`, which
+ *   3. The jobs that the thread's fibers wait for are in its list `jobs`, which
  *      no other thread touches; the end of the thread and a fork need it.
  *
  * offload_wait is called on a hub's thread; the calls that make no job, from
@@ -28,30 +28,38 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "fiber/tls_block.h"
 #include "grove.h"
 #include "os/workers.h"
 
 /* A job that a fiber of the calling thread waits for; on the fiber's stack. */
 struct waited {
     struct waited *next;  /* begun before it */
-    struct waited **back; /* what points to it: mine, or another's next */
+    struct waited **back; /* what points to it: the list, or another's next */
     struct offload_job *job;
 };
 
-static __thread struct waited *mine; /* begun last first */
+static __thread struct waited *jobs; /* the thread's own; begun last first */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* ---- what this thread waits for ---------------------------------------------------------- */
 
+/* All fibers' of the thread, whichever storage they have. */
+static struct waited **mine(void)
+{
+    return tls_block_own(&jobs);
+}
+
 static void link_mine(struct waited *w, struct offload_job *job)
 {
+    struct waited **list = mine();
     w->job = job;
-    w->next = mine;
-    w->back = &mine;
-    if (mine)
-        mine->back = &w->next;
-    mine = w;
+    w->next = *list;
+    w->back = list;
+    if (w->next)
+        w->next->back = &w->next;
+    *list = w;
 }
 
 static void unlink_mine(struct waited *w)
@@ -68,7 +76,7 @@ static void unlink_mine(struct waited *w)
  * wake nobody. */
 static void in_child(void)
 {
-    for (struct waited *w = mine; w; w = w->next) {
+    for (struct waited *w = *mine(); w; w = w->next) {
         struct offload_job *job = w->job;
         if (job->state != OFFLOAD_DONE)
             job->state = OFFLOAD_LOST;
@@ -125,12 +133,12 @@ static void abandon(struct shared_wait *wait)
 {
     struct offload_job *job = container_of(wait, struct offload_job, wait);
     workers_lock();
-    for (struct waited *w = mine; w; w = w->next) {
+    for (struct waited *w = *mine(); w; w = w->next) {
         if (w->job->state == OFFLOAD_QUEUED)
             workers_withdraw(w->job);
     }
     workers_unlock();
-    struct waited *w = mine;
+    struct waited *w = *mine();
     while (w->job != job)
         w = w->next; /* it is there: its fiber waits for it */
     unlink_mine(w);

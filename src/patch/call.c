@@ -20,7 +20,7 @@
 
 #include "os/file.h"
 
-__thread struct patch_call *patch_calls
+__thread struct patch_thread patch_thread
     __attribute__((tls_model("initial-exec")));
 
 /* ---- signals ------------------------------------------------------------------------ */
@@ -45,19 +45,11 @@ static bool can_end(const struct patch_call *call)
     return f->state == FIBER_PARKED && f->waiting && !f->shared;
 }
 
-/* Handlers that have run on this thread and nobody was ended for. */
-static __thread struct {
-    grove_post post; /* on its way while there are */
-    bool any;
-    bool restart;  /* all of them have SA_RESTART */
-    unsigned last; /* handlers_run with the last of them */
-} noted __attribute__((tls_model("initial-exec")));
-
 /* Of the calls that were begun before the handler of that number. */
 static void end_one(struct hub *hub, bool restart, unsigned number)
 {
     struct patch_call *chosen = NULL;
-    for (struct patch_call *c = patch_calls; c; c = c->next) {
+    for (struct patch_call *c = patch_thread_self()->calls; c; c = c->next) {
         if (!can_end(c) || c->begun == number ||
             (restart && c->signals == PATCH_RESTARTS))
             continue;
@@ -71,25 +63,29 @@ static void end_one(struct hub *hub, bool restart, unsigned number)
 
 static void end_for_noted(grove_post *post)
 {
-    noted.any = false;
-    end_one(hub_of_thread, noted.restart, noted.last);
+    struct patch_thread *t =
+        container_of(post, struct patch_thread, noted.post);
+    t->noted.any = false;
+    end_one(hub_of_thread, t->noted.restart, t->noted.last);
 }
 
 void patch_calls_signalled(bool restarts)
 {
+    struct patch_thread *t = patch_thread_self();
     if (!hub_of_thread)
         return;
-    noted.restart = restarts && (noted.restart || !noted.any);
-    noted.any = true;
-    noted.last = handlers_run;
-    noted.post.fn = end_for_noted;
-    grove_hub_post((grove_hub *)hub_of_thread, &noted.post);
+    t->noted.restart = restarts && (t->noted.restart || !t->noted.any);
+    t->noted.any = true;
+    t->noted.last = t->handlers.run;
+    t->noted.post.fn = end_for_noted;
+    grove_hub_post((grove_hub *)hub_of_thread, &t->noted.post);
 }
 
 static void interrupt(struct hub *hub)
 {
-    if (!noted.any) /* or the post sees to it */
-        end_one(hub, all_restart(), handlers_run + 1);
+    const struct patch_thread *t = patch_thread_self();
+    if (!t->noted.any) /* or the post sees to it */
+        end_one(hub, all_restart(), t->handlers.run + 1);
 }
 
 int patch_calls_begin(void)

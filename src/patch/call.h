@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "fiber/tls_block.h"
 #include "hub/wait.h"
 #include "patch/handlers.h"
 #include "patch/patch.h"
@@ -20,13 +21,36 @@ struct patch_call {
     struct patch_call **back;  /* what points to it */
     struct grove_fiber *fiber; /* who makes it */
     enum patch_signals signals;
-    unsigned begun; /* handlers_run then: those that run later end it */
+    unsigned begun; /* handlers.run then: those that run later end it */
     int error;      /* errno, which a call that succeeds does not change */
 };
 
-/* Those of the thread, begun last first. */
-extern __thread struct patch_call *patch_calls
+/* What is kept of a thread, whichever storage its fibers have. */
+struct patch_thread {
+    struct patch_call *calls; /* begun last first */
+    struct handlers handlers;
+    struct {             /* handlers that have run and nobody was ended for */
+        grove_post post; /* on its way while there are */
+        bool any;
+        bool restart;  /* all of them have SA_RESTART */
+        unsigned last; /* handlers.run with the last of them */
+    } noted;
+};
+
+extern __thread struct patch_thread patch_thread
     __attribute__((tls_model("initial-exec")));
+
+/* The calling thread's. */
+static inline struct patch_thread *patch_thread_self(void)
+{
+    return tls_block_own(&patch_thread);
+}
+
+/* Whether the caller is a signal's handler, or called by one. */
+static inline bool patch_in_handler(void)
+{
+    return handlers_running(&patch_thread_self()->handlers);
+}
 
 /* What patch_hub asks of a thread that has a hub. */
 static inline bool patch_may_park(const struct hub *hub)
@@ -34,7 +58,7 @@ static inline bool patch_may_park(const struct hub *hub)
     const struct grove_fiber *f = hub->current;
     if (f == hub->loop_fiber || hub->in_callback || hub->ending)
         return false;
-    if (unlikely(handlers_running()))
+    if (unlikely(patch_in_handler()))
         return false;
     /* A host has to know of waits inside code that is not its own. */
     if (f->host || hub->host)
@@ -54,15 +78,16 @@ static inline struct hub *patch_hub(void)
 static inline void patch_call_begin(struct patch_call *call, struct hub *hub,
                                     enum patch_signals signals)
 {
+    struct patch_thread *t = patch_thread_self();
     call->fiber = hub->current;
     call->signals = signals;
-    call->begun = handlers_run;
+    call->begun = t->handlers.run;
     call->error = errno;
-    call->next = patch_calls;
-    call->back = &patch_calls;
+    call->next = t->calls;
+    call->back = &t->calls;
     if (call->next)
         call->next->back = &call->next;
-    patch_calls = call;
+    t->calls = call;
 }
 
 static inline void patch_call_end(struct patch_call *call, bool ok)

@@ -52,7 +52,7 @@ static bool make_way(int fd)
 
 int patch_close(int fd)
 {
-    if (handlers_running())
+    if (patch_in_handler())
         return close(fd); /* nobody can be told now */
     if (is_ours(fd)) {
         errno = EBADF;
@@ -66,7 +66,7 @@ int patch_close(int fd)
 int patch_fclose(FILE *file)
 {
     int fd = fileno(file);
-    if (fd < 0 || handlers_running())
+    if (fd < 0 || patch_in_handler())
         return fclose(file);
     fflush(file); /* which may wait; its error fclose tells again */
     patch_listener_ends(fd);
@@ -82,7 +82,7 @@ int patch_fclose(FILE *file)
 /* What takes number `to`, done by replace. */
 static int replace(int from, int to, int flags, bool three)
 {
-    if (handlers_running())
+    if (patch_in_handler())
         return three ? dup3(from, to, flags) : dup2(from, to);
     if (!make_way(to))
         return -1;
@@ -167,7 +167,7 @@ static int close_between(unsigned first, unsigned last, int flags)
 
 int patch_close_range(unsigned first, unsigned last, int flags)
 {
-    if (!hub_of_thread || first > last || flags || handlers_running())
+    if (!hub_of_thread || first > last || flags || patch_in_handler())
         return close_range(first, last, flags);
     if (last > INT32_MAX)
         last = INT32_MAX; /* no descriptor is higher */

@@ -26,10 +26,6 @@
 #include "patch/call.h"
 #include "patch/functions.h"
 
-__thread struct handler_frame *handlers_innermost
-    __attribute__((tls_model("initial-exec")));
-__thread unsigned handlers_run __attribute__((tls_model("initial-exec")));
-
 /* The program's, of each signal whose handler for the kernel is ours. */
 typedef void handler(int signum, siginfo_t *info, void *context);
 static struct {
@@ -58,13 +54,12 @@ static bool is_under_way(const struct handler_frame *f)
            f->cookie == cookie_of(f);
 }
 
-bool handlers_running_slow(void)
+bool handlers_running_slow(struct handlers *h)
 {
-    struct handler_frame *f = handlers_innermost;
-    while (f && !is_under_way(f))
-        f = NULL; /* who left it has left those that it interrupted, too */
-    handlers_innermost = f;
-    return f != NULL;
+    /* Who left it has left those that it interrupted, too. */
+    if (h->innermost && !is_under_way(h->innermost))
+        h->innermost = NULL;
+    return h->innermost != NULL;
 }
 
 /* ---- running one ------------------------------------------------------------------ */
@@ -73,15 +68,15 @@ static void on_signal(int signum, siginfo_t *info, void *context)
 {
     handler *program = programs[signum].handler;
     int flags = programs[signum].flags;
-    struct handler_frame frame = {.cookie = cookie_of(&frame),
-                                  .outer = handlers_innermost,
-                                  .fiber = runner()};
-    handlers_innermost = &frame;
-    handlers_run++;
+    struct handlers *h = &patch_thread_self()->handlers;
+    struct handler_frame frame = {
+        .cookie = cookie_of(&frame), .outer = h->innermost, .fiber = runner()};
+    h->innermost = &frame;
+    h->run++;
     patch_calls_signalled(flags & SA_RESTART);
     program(signum, info, context);
     *(volatile unsigned long *)&frame.cookie = 0;
-    handlers_innermost = frame.outer;
+    h->innermost = frame.outer;
 }
 
 /* ---- installing them ---------------------------------------------------------------- */

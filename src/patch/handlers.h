@@ -14,20 +14,20 @@ struct handler_frame {
     const void *fiber;           /* on whose stack it runs, or thread */
 };
 
-/* The thread's innermost; NULL: none. How many have run on it. */
-extern __thread struct handler_frame *handlers_innermost
-    __attribute__((tls_model("initial-exec")));
-extern __thread unsigned handlers_run
-    __attribute__((tls_model("initial-exec")));
+/* Those of a thread. */
+struct handlers {
+    struct handler_frame *innermost; /* NULL: none runs */
+    unsigned run;                    /* how many have */
+};
 
-bool handlers_running_slow(void);
+bool handlers_running_slow(struct handlers *h);
 
 /* Whether the caller is a handler, or called by one: whatever it has
- * interrupted, the runtime included, is in the middle of something. */
-static inline bool handlers_running(void)
+ * interrupted, the runtime included, is in the middle of something. h is its
+ * thread's. */
+static inline bool handlers_running(struct handlers *h)
 {
-    return __builtin_expect(handlers_innermost != 0, 0) &&
-           handlers_running_slow();
+    return __builtin_expect(h->innermost != 0, 0) && handlers_running_slow(h);
 }
 
 /* Handlers that are there are run by way of us from now on; no more. */

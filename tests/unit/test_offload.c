@@ -584,12 +584,15 @@ static void *fork_meanwhile(void *arg)
     return NULL;
 }
 
-static void a_call_under_way_is_lost_in_the_child(void **state)
+/* By a fiber with storage of its own, or with the thread's. */
+static void lose_a_call(bool own_tls)
 {
+    struct gate gate = GATE;
     struct visit v = {&fork_gate, 1};
+    grove_attr attr = {.size = sizeof(attr), .own_tls = own_tls};
     void *value;
-    skip_under_tsan();
-    assert_int_equal(grove_spawn(NULL, fork_meanwhile, NULL), 0);
+    fork_gate = gate;
+    assert_int_equal(grove_spawn_with(NULL, &attr, fork_meanwhile, NULL), 0);
     int r = grove_offload(visit, &v, &value);
     if (forked == 0) {
         CHILD_CHECK(r == -ECANCELED);
@@ -600,6 +603,14 @@ static void a_call_under_way_is_lost_in_the_child(void **state)
     int status;
     assert_int_equal(waitpid(forked, &status, 0), forked);
     assert_int_equal(status, 0);
+}
+
+static void a_call_under_way_is_lost_in_the_child(void **state)
+{
+    skip_under_tsan();
+    lose_a_call(false);
+    if (!grove_own_tls_refused())
+        lose_a_call(true);
 }
 
 static void *fork_on_worker(void *arg)
