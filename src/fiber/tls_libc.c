@@ -265,11 +265,22 @@ static int run_template(void)
     return r;
 }
 
+/* Whether libc looks itself at the word that others see. A program may have a
+ * copy of its own, which libc sets once, for the first thread, and not again.
+ */
+static bool libc_sees_word(void)
+{
+    Dl_info word, libc;
+    return dladdr(&__libc_single_threaded, &word) &&
+           dladdr((void *)(uintptr_t)gnu_get_libc_version, &libc) &&
+           word.dli_fbase == libc.dli_fbase;
+}
+
 /* The thread has come and gone. A process that had one before has one again,
  * and what asks libc for that need not pay for more. */
 static const char *make_template(void)
 {
-    char alone = __libc_single_threaded;
+    bool alone = __libc_single_threaded && libc_sees_word();
     template.memory = mmap(NULL, TEMPLATE_STACK, PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     template.bytes = malloc(tls_libc.size);
@@ -278,7 +289,8 @@ static const char *make_template(void)
     if (run_template() != 0)
         return "there can be no thread to learn from";
     munmap(template.memory, TEMPLATE_STACK);
-    __libc_single_threaded = alone;
+    if (alone)
+        __libc_single_threaded = true;
     return template.refused;
 }
 
