@@ -5,6 +5,7 @@
  * The environment is put back as it was, unless programs that it starts are to
  * be run so as well.
  */
+#include <dlfcn.h>
 #include <grove.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -17,9 +18,8 @@
 /* ---- what was parked ------------------------------------------------------------ */
 
 #define KINDS 64 /* of waits that are told apart; the last is all others */
-#define FIBERS \
-    16384 /* of which it is known when they parked; a power of two \
-           */
+#define FIBER_BITS 14
+#define FIBERS (1 << FIBER_BITS) /* of which it is known when they parked */
 
 static struct {
     pthread_mutex_t lock; /* of the rest: hubs of several threads tell */
@@ -48,7 +48,8 @@ static int kind_of(const char *what)
 
 static size_t place_of(const grove_fiber *f)
 {
-    return ((uintptr_t)f >> 12) % FIBERS;
+    uint64_t hash = (uint64_t)(uintptr_t)f * UINT64_C(0x9e3779b97f4a7c15);
+    return (size_t)(hash >> (64 - FIBER_BITS));
 }
 
 static void parks(grove_fiber *f, const char *what, int fd, void *arg)
@@ -108,20 +109,40 @@ static void restore_environment(void)
     unsetenv(RUN_VARIABLE);
 }
 
+/* CPython's threads take turns anyway, by its lock, and faster on one. */
+static unsigned hubs_for_program(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return dlsym(RTLD_DEFAULT, "Py_GetVersion") || n < 1 ? 1 : (unsigned)n;
+}
+
+static int patch(bool threads, unsigned hubs, size_t stack)
+{
+    if (!threads)
+        return grove_patch_all(0);
+    int r = grove_patch_cores(hubs ? hubs : hubs_for_program());
+    if (r == 0)
+        r = grove_patch_stack(stack);
+    return r < 0 ? r : grove_patch_all(GROVE_PATCH_THREADS);
+}
+
 static pid_t process; /* a forked child tells nothing */
 static bool wants_stats;
 
 __attribute__((constructor)) static void begin(void)
 {
-    const char *letters = getenv(RUN_VARIABLE);
-    if (!letters)
+    const char *wishes = getenv(RUN_VARIABLE);
+    char letters[8];
+    unsigned hubs;
+    size_t stack;
+    if (!wishes || sscanf(wishes, "%7[^:]:%u:%zu", letters, &hubs, &stack) != 3)
         return;
     bool wants_report = strchr(letters, RUN_REPORT);
     wants_stats = strchr(letters, RUN_STATS);
     process = getpid();
     if (!strchr(letters, RUN_CHILDREN))
         restore_environment();
-    int r = grove_patch_all(0);
+    int r = patch(strchr(letters, RUN_THREADS), hubs, stack);
     if (r < 0)
         dprintf(STDERR_FILENO, "grove: nothing is patched: %s\n", strerror(-r));
     if (wants_report)

@@ -9,6 +9,7 @@
  */
 #include "run.h"
 
+#include <ctype.h>
 #include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
@@ -22,8 +23,13 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "fiber/stack.h"
+
 /* Exit statuses as of env(1). */
 enum { BAD_USE = 2, CANNOT_RUN = 126, NOT_FOUND = 127 };
+
+/* What --cores takes at most. */
+#define HUBS_MOST 256
 
 /* Scripts whose interpreter is a script. */
 #define SCRIPTS 4
@@ -187,17 +193,25 @@ static int cannot(const char *program, const char *why, int status)
     return status;
 }
 
-static void set_environment(const char *library, const char *letters)
+/* What was asked for. */
+struct wishes {
+    char letters[8];
+    unsigned hubs; /* 0: not said */
+    size_t stack;  /* bytes; 0: not said */
+};
+
+static void set_environment(const char *library, const struct wishes *w)
 {
-    char preload[2 * PATH_MAX];
+    char preload[2 * PATH_MAX], text[64];
     const char *others = getenv("LD_PRELOAD");
     snprintf(preload, sizeof(preload), "%s%s%s", library,
              others && *others ? ":" : "", others ? others : "");
+    snprintf(text, sizeof(text), "%s:%u:%zu", w->letters, w->hubs, w->stack);
     setenv("LD_PRELOAD", preload, 1);
-    setenv(RUN_VARIABLE, letters, 1);
+    setenv(RUN_VARIABLE, text, 1);
 }
 
-static int start(char **argv, const char *letters)
+static int start(char **argv, const struct wishes *w)
 {
     char path[PATH_MAX], library[PATH_MAX];
     if (!find_program(path, argv[0]))
@@ -207,64 +221,125 @@ static int start(char **argv, const char *letters)
         return cannot(argv[0], wrong, CANNOT_RUN);
     if (!find_library(library))
         return cannot(argv[0], "there is no " RUN_LIBRARY, CANNOT_RUN);
-    set_environment(library, letters);
+    if (strchr(w->letters, RUN_THREADS) && grove_own_tls_refused())
+        return cannot(argv[0], grove_own_tls_refused(), CANNOT_RUN);
+    set_environment(library, w);
     execv(path, argv);
     return cannot(argv[0], strerror(errno), CANNOT_RUN);
 }
 
+/* ---- options ----------------------------------------------------------------------- */
+
 static const char usage[] =
-    "usage: grove run [--stats] [--report] [--children] [--] PROGRAM "
-    "[ARGUMENT...]\n"
+    "usage: grove run [OPTION...] [--] PROGRAM [ARGUMENT...]\n"
     "\n"
     "Runs the program with its blocking calls of libc patched: made in a "
     "fiber,\n"
     "they park the fiber instead of the thread. The exit status is the\n"
     "program's; 126 and 127, when it cannot be run or is not there.\n"
     "\n"
-    "  --stats     tell at the end, on standard error, what fibers waited for\n"
-    "  --report    tell at the beginning what was patched\n"
-    "  --children  run the programs so, too, that the program starts\n";
+    "  --threads     its threads are fibers\n"
+    "  --cores N     the same, dealt over N threads of the system; as many as\n"
+    "                there are processors, and 1 for CPython\n"
+    "  --stack SIZE  the same, with stacks of so many bytes, K or M, where "
+    "the\n"
+    "                program says nothing; as the system has them, but at most "
+    "2M\n"
+    "  --stats       tell at the end, on standard error, what fibers waited "
+    "for\n"
+    "  --report      tell at the beginning what was patched\n"
+    "  --children    run the programs so, too, that the program starts\n";
 
-/* The letter of an option; 0: it is none. */
-static char letter_of(const char *option)
+static bool takes_cores(struct wishes *w, const char *text)
 {
-    static const struct {
-        const char *name;
-        char letter;
-    } options[] = {{"--stats", RUN_STATS},
-                   {"--report", RUN_REPORT},
-                   {"--children", RUN_CHILDREN}};
+    char *end;
+    errno = 0;
+    unsigned long n = strtoul(text, &end, 10);
+    w->hubs = (unsigned)n;
+    return isdigit((unsigned char)*text) && !*end && !errno && n >= 1 &&
+           n <= HUBS_MOST;
+}
+
+static bool takes_stack(struct wishes *w, const char *text)
+{
+    w->stack = stack_size_parse(text);
+    return w->stack >= 2 * GROVE_STACK_MIN;
+}
+
+static const struct option {
+    const char *name;
+    char letter;
+    bool (*take)(struct wishes *w, const char *text); /* NULL: no value */
+    const char *expected;                             /* of a value */
+} options[] = {
+    {"--threads", RUN_THREADS, NULL, NULL},
+    {"--cores", RUN_THREADS, takes_cores, "1 to 256"},
+    {"--stack", RUN_THREADS, takes_stack, "32K to 1G, as 256K"},
+    {"--stats", RUN_STATS, NULL, NULL},
+    {"--report", RUN_REPORT, NULL, NULL},
+    {"--children", RUN_CHILDREN, NULL, NULL},
+};
+
+/* The option of that name, or of that name with a value behind "="; NULL: there
+ * is none. */
+static const struct option *option_of(const char *text)
+{
+    size_t n = strcspn(text, "=");
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-        if (strcmp(option, options[i].name) == 0)
-            return options[i].letter;
+        const struct option *o = &options[i];
+        if (strncmp(o->name, text, n) == 0 && !o->name[n] &&
+            (o->take || !text[n]))
+            return o;
     }
-    return 0;
+    return NULL;
+}
+
+static int bad_use(const char *what, const char *text, const char *expected)
+{
+    fprintf(stderr, "grove: run: %s '%s'%s%s; see 'grove run --help'\n", what,
+            text, expected ? ": expected " : "", expected ? expected : "");
+    return BAD_USE;
+}
+
+/* How many arguments it takes; -1: it makes no sense, which has been told. */
+static int take_option(struct wishes *w, char **argv)
+{
+    const struct option *o = option_of(argv[0]);
+    const char *value = strchr(argv[0], '=');
+    if (!o) {
+        bad_use("no option", argv[0], NULL);
+        return -1;
+    }
+    if (!strchr(w->letters, o->letter))
+        w->letters[strlen(w->letters)] = o->letter;
+    if (!o->take)
+        return 1;
+    int taken = value ? 1 : 2;
+    value = value ? value + 1 : argv[1];
+    if (value && o->take(w, value))
+        return taken;
+    bad_use(o->name, value ? value : "", o->expected);
+    return -1;
 }
 
 int run_program(int argc, char **argv)
 {
-    char letters[8] = "";
+    struct wishes w = {.letters = {RUN_PATCH}};
     int i = 1;
-    for (; i < argc && argv[i][0] == '-'; i++) {
-        char letter = letter_of(argv[i]);
+    while (i < argc && argv[i][0] == '-') {
         if (strcmp(argv[i], "--help") == 0)
             return fputs(usage, stdout) < 0;
         if (strcmp(argv[i], "--") == 0) {
             i++;
             break;
         }
-        if (!letter) {
-            fprintf(stderr,
-                    "grove: run: no option '%s'; see 'grove run "
-                    "--help'\n",
-                    argv[i]);
+        int taken = take_option(&w, argv + i);
+        if (taken < 0)
             return BAD_USE;
-        }
-        if (!strchr(letters, letter))
-            letters[strlen(letters)] = letter;
+        i += taken;
     }
     if (i < argc)
-        return start(argv + i, letters);
+        return start(argv + i, &w);
     fputs(usage, stderr);
     return BAD_USE;
 }

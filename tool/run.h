@@ -5,11 +5,14 @@
 #define GROVE_TOOL_RUN_H
 
 /* What the command tells the library that it loads in front of the program, in
- * this variable: letters. */
+ * this variable: letters, and two numbers, "LETTERS:HUBS:STACK", each of which
+ * is 0 where it was not asked for. */
 #define RUN_VARIABLE "GROVE_RUN"
+#define RUN_PATCH 'p'    /* always there */
 #define RUN_STATS 's'    /* tell at the end what was parked */
 #define RUN_REPORT 'r'   /* tell at the beginning what was patched */
 #define RUN_CHILDREN 'c' /* programs that it starts are run so, too */
+#define RUN_THREADS 't'  /* its threads are fibers */
 #define RUN_LIBRARY "libgrove-run.so"
 
 /* argv[0] is "run". Does not return if the program could be started. */

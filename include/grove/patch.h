@@ -20,13 +20,17 @@ extern "C" {
  * other fibers, get libc's own behaviour.
  */
 
-/* Flags: 0, or */
+/* Flags: 0, or of */
 #define GROVE_PATCH_LOADED 1u /* what is loaded later is left alone */
+#define GROVE_PATCH_THREADS \
+    2u /* threads that are created from now on, POSIX's \
+          and C11's, are fibers */
 
 /* Patch the loaded objects, and those to come, all of them. How many slots were
  * changed; or -EINVAL (a flag that there is not), -ENOMEM, -ENOSYS (another
  * libc, another architecture, or Grove is linked statically into the program
- * along with its libc), or what mprotect says: then nothing is changed. */
+ * along with its libc), -ENOTSUP (GROVE_PATCH_THREADS, where no fiber can have
+ * storage of its own), or what mprotect says: then nothing is changed. */
 GROVE_API int grove_patch_all(unsigned flags);
 
 /* The same of objects and symbols whose names match; each is a pattern of
@@ -37,9 +41,20 @@ GROVE_API int grove_patch(const char *objects, const char *symbols,
                           unsigned flags);
 
 /* Undo all of it, and patch no objects that are loaded later. Calls under way
- * end as they have begun. How many slots were changed back; or -ENOMEM, or what
- * mprotect says: then nothing is changed. */
+ * end as they have begun. How many slots were changed back; or -EBUSY (there
+ * are threads that are fibers), -ENOMEM, or what mprotect says: then nothing is
+ * changed. */
 GROVE_API int grove_unpatch_all(void);
+
+/* Threads that are fibers are dealt over so many hubs from now on, that of the
+ * first who creates one and others, which are made then; 1 at first. 0, or
+ * -EINVAL (n is 0), -EBUSY (threads were dealt over others already). */
+GROVE_API int grove_patch_cores(unsigned n);
+
+/* Threads that are fibers, and are created without attributes, get stacks of so
+ * many bytes from now on; 0, as at first: as libc gives them, but 2 MiB at
+ * most. 0, or -EINVAL: a size that no fiber can have. */
+GROVE_API int grove_patch_stack(size_t size);
 
 /* Write a line for each slot that is patched, and for each object that is left
  * alone, to fd. 0, or a negative errno. */

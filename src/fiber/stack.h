@@ -94,6 +94,10 @@ void stack_pool_destroy(struct stack_pool *pool);
  * GROVE_STACK_MIN..GROVE_STACK_MAX. */
 GROVE_HOST_API unsigned stack_shift(size_t size);
 
+/* A size in bytes, or with a unit (K, KB, KiB, M, MB, MiB, G, GB, GiB); 0 when
+ * text is none, or too large for any stack. stack_environment.c. */
+GROVE_HOST_API size_t stack_size_parse(const char *text);
+
 /* log2 of the slot for the size that GROVE_STACK_SIZE in the environment asks
  * for; 0 when it is not set, or bad, which is told: smallest is what this kind
  * of fiber needs. stack_environment.c. */

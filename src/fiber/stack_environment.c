@@ -29,8 +29,7 @@ static const struct {
 
 static atomic_flag complained = ATOMIC_FLAG_INIT;
 
-/* 0 when it is none, or too large for any stack. */
-static size_t parse_size(const char *text)
+size_t stack_size_parse(const char *text)
 {
     if (!isdigit((unsigned char)*text))
         return 0;
@@ -63,7 +62,7 @@ unsigned stack_shift_from_environment(size_t smallest)
     const char *text = getenv("GROVE_STACK_SIZE");
     if (!text)
         return 0;
-    size_t size = parse_size(text);
+    size_t size = stack_size_parse(text);
     if (size >= smallest)
         return stack_shift(size);
     complain(text, smallest);

@@ -350,6 +350,23 @@ void fiber_switch_special(struct fiber_thread *t, struct fiber *from,
     switch_storage(storage_of(from, home), storage_of(to, home));
 }
 
+/* Among threads whose stacks are not libc's to use again, the thread's own node
+ * as well: a fork that it calls with a block in use takes the others' stacks
+ * for free in the child, and it goes on on its own. */
+static void keep_stack(void *own)
+{
+    struct tls_node *node = node_of(own);
+    if (!tls_libc.threads)
+        return;
+    pthread_mutex_lock(&lock);
+    lock_threads();
+    node->prev->next = node->next;
+    node->next->prev = node->prev;
+    link_thread(node);
+    unlock_threads();
+    pthread_mutex_unlock(&lock);
+}
+
 /* From here on the thread may have fibers with blocks: its globals, also when
  * there are none, are a place where one that arrives can be told. */
 static void begin_home(struct fiber_thread *t, struct tls_thread *home)
@@ -357,6 +374,7 @@ static void begin_home(struct fiber_thread *t, struct tls_thread *home)
     if (home->tp)
         return;
     assert(!tls_block_in_use);
+    keep_stack(tls_pointer());
     home->mask = mask_of(NULL);
     home->tp = tls_pointer();
     home->elsewhere.uncaught = 1;

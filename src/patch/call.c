@@ -72,7 +72,7 @@ static void end_for_noted(grove_post *post)
 void patch_calls_signalled(bool restarts)
 {
     struct patch_thread *t = patch_thread_self();
-    if (!hub_of_thread)
+    if (!hub_of_thread || t->raises)
         return;
     t->noted.restart = restarts && (t->noted.restart || !t->noted.any);
     t->noted.any = true;
@@ -86,6 +86,21 @@ static void interrupt(struct hub *hub)
     const struct patch_thread *t = patch_thread_self();
     if (!t->noted.any) /* or the post sees to it */
         end_one(hub, all_restart(), t->handlers.run + 1);
+}
+
+/* ---- what was sent to a thread that is a fiber ---------------------------------------- */
+
+bool patch_call_again(const struct patch_call *call)
+{
+    int error = errno;
+    if (!thread_self || (error != EINTR && error != ECANCELED))
+        return false;
+    struct patch_thread *t = patch_thread_self();
+    t->handlers.restart = true;
+    bool any = thread_act();
+    errno = error;
+    return any && error == EINTR && call->signals == PATCH_RESTARTS &&
+           t->handlers.restart;
 }
 
 int patch_calls_begin(void)

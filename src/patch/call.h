@@ -10,6 +10,7 @@
 #include "hub/wait.h"
 #include "patch/handlers.h"
 #include "patch/patch.h"
+#include "patch/threads/thread.h"
 
 /* Whether a signal whose handlers all have SA_RESTART ends a call: signal(7).
  */
@@ -29,7 +30,8 @@ struct patch_call {
 struct patch_thread {
     struct patch_call *calls; /* begun last first */
     struct handlers handlers;
-    struct {             /* handlers that have run and nobody was ended for */
+    bool raises; /* what was sent to the fiber that runs, and to nobody else */
+    struct {     /* handlers that have run and nobody was ended for */
         grove_post post; /* on its way while there are */
         bool any;
         bool restart;  /* all of them have SA_RESTART */
@@ -79,6 +81,9 @@ static inline void patch_call_begin(struct patch_call *call, struct hub *hub,
                                     enum patch_signals signals)
 {
     struct patch_thread *t = patch_thread_self();
+    if (unlikely(thread_self != NULL))
+        thread_act();
+    t->raises = false; /* a handler may have been left by siglongjmp */
     call->fiber = hub->current;
     call->signals = signals;
     call->begun = t->handlers.run;
@@ -99,6 +104,12 @@ static inline void patch_call_end(struct patch_call *call, bool ok)
         errno = call->error;
 }
 
+/* The call has failed, and its maker is a thread that is a fiber: it acts on
+ * what was sent to it (threads/cancel.c), a cancel or signals. Whether these
+ * were all that ended the call, and the kernel would make it anew. errno is
+ * kept. */
+bool patch_call_again(const struct patch_call *call);
+
 /* The body of a patched function of libc's shape: libc's call where nothing may
  * park, else the other, in which `hub` is the thread's. */
 #define PATCHED(type, signals, libcs, ours) \
@@ -106,9 +117,12 @@ static inline void patch_call_end(struct patch_call *call, bool ok)
     if (likely(!hub)) \
         return libcs; \
     struct patch_call call_; \
-    patch_call_begin(&call_, hub, signals); \
-    type result_ = ours; \
-    patch_call_end(&call_, result_ >= 0); \
+    type result_; \
+    do { \
+        patch_call_begin(&call_, hub, signals); \
+        result_ = ours; \
+        patch_call_end(&call_, result_ >= 0); \
+    } while (unlikely(result_ < 0) && patch_call_again(&call_)); \
     return result_
 
 /* -1 with errno for a negative errno, or the number itself. */

@@ -96,6 +96,7 @@ int patch_clock_nanosleep(clockid_t clock, int flags,
                           const struct timespec *time, struct timespec *left);
 int patch_nanosleep(const struct timespec *time, struct timespec *left);
 int patch_usleep(useconds_t us);
+int patch_thrd_sleep(const struct timespec *time, struct timespec *left);
 unsigned patch_sleep(unsigned seconds);
 
 /* ---- handlers.c ---------------------------------------------------------- */

@@ -73,6 +73,8 @@ static void on_signal(int signum, siginfo_t *info, void *context)
         .cookie = cookie_of(&frame), .outer = h->innermost, .fiber = runner()};
     h->innermost = &frame;
     h->run++;
+    if (!(flags & SA_RESTART))
+        h->restart = false;
     patch_calls_signalled(flags & SA_RESTART);
     program(signum, info, context);
     *(volatile unsigned long *)&frame.cookie = 0;

@@ -18,6 +18,7 @@ struct handler_frame {
 struct handlers {
     struct handler_frame *innermost; /* NULL: none runs */
     unsigned run;                    /* how many have */
+    bool restart; /* all that have run since it was set have SA_RESTART */
 };
 
 bool handlers_running_slow(struct handlers *h);

@@ -65,13 +65,16 @@ LEAVES_BY_JUMP void *patch_dlopen(const char *file, int mode)
 static void *instead_of(const char *symbol, void *found)
 {
     const struct patch_row *row = patch_row_of(symbol);
-    return row && found && found == patch_original(row) ? row->function : found;
+    if (!row || !found || found != patch_original(row))
+        return found;
+    void *wanted = patch_wanted(symbol);
+    return wanted ? wanted : found;
 }
 
 LEAVES_BY_JUMP void *patch_dlsym(void *handle, const char *symbol)
 {
     patch_later_objects();
-    if (handle == RTLD_NEXT || !patch_is_wanted(symbol))
+    if (handle == RTLD_NEXT || !patch_wanted(symbol))
         JUMP dlsym(handle, symbol);
     return instead_of(symbol, dlsym(handle, symbol));
 }
@@ -80,7 +83,7 @@ LEAVES_BY_JUMP void *patch_dlvsym(void *handle, const char *symbol,
                                   const char *version)
 {
     patch_later_objects();
-    if (handle == RTLD_NEXT || !patch_is_wanted(symbol))
+    if (handle == RTLD_NEXT || !patch_wanted(symbol))
         JUMP dlvsym(handle, symbol, version);
     return instead_of(symbol, dlvsym(handle, symbol, version));
 }

@@ -59,6 +59,9 @@ static void take_entry(struct object *o, const ElfW(Dyn) * d)
     case DT_RELASZ:
         o->data_count = d->d_un.d_val / sizeof(*o->data);
         break;
+    case DT_VERSYM:
+        o->versions = at(o, d->d_un.d_ptr);
+        break;
     case DT_VERNEED:
         o->needs = at(o, d->d_un.d_ptr);
         break;
@@ -146,6 +149,7 @@ static const struct {
     {"libpthread.so", "libc itself"},
     {"libresolv.so", "libc itself: it waits with a thread's state in hand"},
     {"libnss_", "libc itself: it waits with a thread's state in hand"},
+    {"libgrove-run.so", "Grove's own: its locks are looked at within a park"},
     {"libcares.so", "Grove's own, it never blocks"},
     {"liburing.so", "Grove's own, it never blocks"},
     {"libasan.so", "of the sanitizer"},
@@ -163,9 +167,10 @@ static const char *exempt_by_name(const char *name)
     return NULL;
 }
 
-/* Whether it is made with Grove's inner interface: the other libraries of
- * Grove, and a host. */
-static bool is_insider(const struct object *o)
+/* The version of that name that it asks for of others, of that number if it is
+ * not 0; NULL: it does not. */
+static const ElfW(Vernaux) *
+    find_version(const struct object *o, const char *name, unsigned number)
 {
     const char *need = (const char *)o->needs;
     for (size_t i = 0; i < o->need_count; i++) {
@@ -173,13 +178,21 @@ static bool is_insider(const struct object *o)
         const char *version = need + n->vn_aux;
         for (size_t j = 0; j < n->vn_cnt; j++) {
             const ElfW(Vernaux) *v = (const void *)version;
-            if (strcmp(o->strings + v->vna_name, "GROVE_PRIVATE") == 0)
-                return true;
+            if (strcmp(o->strings + v->vna_name, name) == 0 &&
+                (number == 0 || v->vna_other == number))
+                return v;
             version += v->vna_next;
         }
         need += n->vn_next;
     }
-    return false;
+    return NULL;
+}
+
+/* Whether it is made with Grove's inner interface: the other libraries of
+ * Grove, and a host. */
+static bool is_insider(const struct object *o)
+{
+    return find_version(o, "GROVE_PRIVATE", 0) != NULL;
 }
 
 const char *object_exempt(const struct object *o)
@@ -194,11 +207,21 @@ const char *object_exempt(const struct object *o)
 
 /* ---- slots -------------------------------------------------------------------------- */
 
+/* Conditions of the oldest version have another layout; other symbols of libc's
+ * that are patched mean the same in each version. */
+static bool is_another(const struct object *o, size_t symbol)
+{
+    const char *name = o->strings + o->symbols[symbol].st_name;
+    return strncmp(name, "pthread_cond_", 13) == 0 && o->versions &&
+           find_version(o, "GLIBC_2.2.5", o->versions[symbol] & 0x7fff);
+}
+
 /* The symbol of another object that a relocation is about; NULL: none. */
 static const char *symbol_of(const struct object *o, const ElfW(Rela) * r)
 {
-    const ElfW(Sym) *s = &o->symbols[ELF64_R_SYM(r->r_info)];
-    if (ELF64_R_SYM(r->r_info) == 0 || s->st_shndx != SHN_UNDEF || r->r_addend)
+    size_t i = ELF64_R_SYM(r->r_info);
+    const ElfW(Sym) *s = &o->symbols[i];
+    if (i == 0 || s->st_shndx != SHN_UNDEF || r->r_addend || is_another(o, i))
         return NULL;
     return o->strings + s->st_name;
 }

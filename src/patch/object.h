@@ -16,6 +16,7 @@ struct object {
     uintptr_t relro, relro_end;  /* whole pages that are read-only by now */
     const ElfW(Sym) * symbols;   /* of its dynamic symbol table */
     const char *strings;         /* their names */
+    const ElfW(Half) * versions; /* of each symbol; NULL: they have none */
     const ElfW(Rela) * calls;    /* what JUMP_SLOTs are filled by */
     size_t call_count;           /* of them */
     const ElfW(Rela) * data;     /* other relocations */

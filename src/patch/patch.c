@@ -22,11 +22,14 @@
 #include "grove.h"
 #include "patch/call.h"
 #include "patch/slots.h"
+#include "patch/threads/deal.h"
+#include "patch/threads/thread.h"
 
 /* What was asked for. */
 struct rule {
     struct rule *next; /* asked for before it */
     bool later;        /* also of objects that are loaded later */
+    bool threads;      /* threads are fibers */
     char *objects;     /* patterns; the second is in the same block */
     char *symbols;
 };
@@ -51,6 +54,7 @@ static struct rule *new_rule(const char *objects, const char *symbols,
     }
     r->next = NULL;
     r->later = !(flags & GROVE_PATCH_LOADED);
+    r->threads = flags & GROVE_PATCH_THREADS;
     r->objects = strcpy(text, objects);
     r->symbols = strcpy(text + n, symbols);
     return r;
@@ -76,26 +80,40 @@ struct walk {
     int result;               /* 0, or a negative errno */
 };
 
-static bool is_wanted(const struct walk *w, const char *object,
-                      const char *symbol)
+/* What the rule has called instead of row's symbol, if that is its name, or
+ * whichever was said before. */
+static void *by_rule(const struct rule *r, const struct patch_row *row,
+                     void *before)
 {
+    if (fnmatch(r->symbols, row->name, 0) != 0)
+        return before;
+    if (r->threads && row->threads)
+        return row->threads;
+    return before ? before : row->function;
+}
+
+/* What is to be called by the object instead; NULL: nothing is. */
+static void *wanted_by(const struct walk *w, const char *object,
+                       const struct patch_row *row)
+{
+    void *function = NULL;
     for (const struct rule *r = w->rules; r; r = r->next) {
-        if ((r->later || !w->only_later) &&
-            fnmatch(r->objects, object, 0) == 0 &&
-            fnmatch(r->symbols, symbol, 0) == 0)
-            return true;
+        if ((r->later || !w->only_later) && fnmatch(r->objects, object, 0) == 0)
+            function = by_rule(r, row, function);
     }
-    return false;
+    return function;
 }
 
 /* Whether a slot has what it is to be changed from: libc's function, or, where
- * the loader has not been asked yet, a way to ask it. */
-static bool is_libcs(const struct object *o, void **slot,
-                     const struct patch_row *row)
+ * the loader has not been asked yet, a way to ask it; or ours, where threads
+ * are no fibers. */
+static bool may_change(const struct object *o, void **slot,
+                       const struct patch_row *row)
 {
     void *original = patch_original(row);
     return original &&
-           (*slot == original || object_contains(o, (uintptr_t)*slot));
+           (*slot == original || object_contains(o, (uintptr_t)*slot) ||
+            (row->function && *slot == row->function));
 }
 
 static bool find_slot(const struct object *o, void **slot, const char *symbol,
@@ -104,14 +122,17 @@ static bool find_slot(const struct object *o, void **slot, const char *symbol,
     struct walk *w = arg;
     const struct patch_row *row = patch_row_of(symbol);
     if (!row || !object_may_write(o, (uintptr_t)slot) ||
-        *slot == row->function || !is_libcs(o, slot, row) ||
-        !is_wanted(w, o->name, symbol))
+        !may_change(o, slot, row))
+        return true;
+    void *function = wanted_by(w, o->name, row);
+    if (!function || *slot == function)
         return true;
     w->result = slots_reserve(&w->found, 1);
     if (w->result < 0)
         return false;
     w->found.slots[w->found.count++] = (struct slot){.at = slot,
                                                      .before = *slot,
+                                                     .function = function,
                                                      .row = row,
                                                      .headers = o->headers,
                                                      .relro = o->relro,
@@ -162,7 +183,10 @@ static void forget_gone(struct slots *s)
 static void add_found(const struct slots *found)
 {
     for (size_t i = 0; i < found->count; i++) {
-        if (!slots_have(&patched, found->slots[i].at))
+        struct slot *known = slots_find(&patched, found->slots[i].at);
+        if (known)
+            known->function = found->slots[i].function;
+        else
             patched.slots[patched.count++] = found->slots[i];
     }
 }
@@ -204,8 +228,10 @@ static int patch_twice(const struct rule *by)
 
 int grove_patch(const char *objects, const char *symbols, unsigned flags)
 {
-    if (flags & ~GROVE_PATCH_LOADED)
+    if (flags & ~(GROVE_PATCH_LOADED | GROVE_PATCH_THREADS))
         return -EINVAL;
+    if ((flags & GROVE_PATCH_THREADS) && tls_block_refused())
+        return -ENOTSUP;
     int r = patch_resolve() ? patch_calls_begin() : -ENOSYS;
     if (r < 0)
         return r;
@@ -249,14 +275,15 @@ void patch_later_objects(void)
 }
 
 /* Who asks for an address is not known, nor who will call it. */
-bool patch_is_wanted(const char *symbol)
+void *patch_wanted(const char *symbol)
 {
-    bool wanted = false;
+    const struct patch_row *row = patch_row_of(symbol);
+    void *function = NULL;
     pthread_mutex_lock(&lock);
-    for (const struct rule *r = rules; r && !wanted; r = r->next)
-        wanted = fnmatch(r->symbols, symbol, 0) == 0;
+    for (const struct rule *r = rules; row && r; r = r->next)
+        function = by_rule(r, row, function);
     pthread_mutex_unlock(&lock);
-    return wanted && patch_row_of(symbol);
+    return function;
 }
 
 /* ---- undoing ----------------------------------------------------------------------------- */
@@ -272,6 +299,8 @@ static int restore_all(struct dl_phdr_info *info, size_t size, void *arg)
 int grove_unpatch_all(void)
 {
     int r = 0;
+    if (threads_living() > 0)
+        return -EBUSY;
     pthread_mutex_lock(&lock);
     struct rule *old = rules;
     dl_iterate_phdr(restore_all, &r);

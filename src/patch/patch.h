@@ -30,6 +30,7 @@
  *   files.c        files at offsets, fsync
  *   fortify.h      what programs call that know how large their buffers are
  *   numbered.c     syscall
+ *   threads/       threads that are fibers
  *
  * A host's fibers get libc's own (call.h, patch_may_park): before one parks in
  * code that is not the host's, the host would have to be asked, and afterwards,
@@ -52,13 +53,14 @@ enum patch_way {
     PATCH_NOTED,   /* libc's, and the runtime takes note */
     PATCH_PASSED,  /* libc's: it does not block, or must not be changed */
     PATCH_REFUSED, /* libc's, though it blocks */
-    PATCH_THREADS  /* of threads: another part's */
+    PATCH_THREADS  /* libc's, but where threads are fibers */
 };
 
 /* A symbol. */
 struct patch_row {
     const char *name;
-    void *function; /* called instead; NULL: it is not patched */
+    void *function; /* called instead; NULL: it is left as it is */
+    void *threads; /* called instead where threads are fibers; NULL: as above */
     enum patch_way way;
 };
 
@@ -77,8 +79,9 @@ bool patch_resolve(void);
  * another library's own function of that name, which is left alone. */
 void *patch_original(const struct patch_row *row);
 
-/* Whether it was asked for that a symbol be patched, in whichever objects. */
-bool patch_is_wanted(const char *symbol);
+/* What is to be called instead of the symbol, in whichever objects that was
+ * asked for; NULL: it was for none. */
+void *patch_wanted(const char *symbol);
 
 /* Objects may have been loaded: those that a call was for are patched. errno is
  * kept. */

@@ -3,6 +3,8 @@
  * made of it (tools/libc-table).
  *
  *     ROW(symbol, what is called instead, what becomes of it, how)
+ *     THREAD(the same)    of threads: patched_symbol is called where they are
+ *                         fibers (threads/threads.h)
  *
  * A symbol without a function of ours is left as it is, and its row says why.
  */
@@ -197,6 +199,7 @@ ROW(sleep, patch_sleep, PATCH_PARKS, "")
 ROW(usleep, patch_usleep, PATCH_PARKS, "")
 ROW(nanosleep, patch_nanosleep, PATCH_PARKS, "")
 ROW(__nanosleep, patch_nanosleep, PATCH_PARKS, "")
+ROW(thrd_sleep, patch_thrd_sleep, PATCH_PARKS, "")
 ROW(clock_nanosleep, patch_clock_nanosleep, PATCH_PARKS,
     "on clocks of wall and monotonic time; on those of processor time as it is")
 
@@ -204,9 +207,10 @@ ROW(clock_nanosleep, patch_clock_nanosleep, PATCH_PARKS,
 
 ROW(pause, patch_pause, PATCH_PARKS, "until a handler has run")
 ROW(sigsuspend, patch_sigsuspend, PATCH_PARKS, "until a handler has run")
-ROW(sigwait, patch_sigwait, PATCH_PARKS, "until a signal of the set is pending")
-ROW(sigwaitinfo, patch_sigwaitinfo, PATCH_PARKS, "as sigwait")
-ROW(sigtimedwait, patch_sigtimedwait, PATCH_PARKS, "as sigwait")
+THREAD(sigwait, patch_sigwait, PATCH_PARKS,
+       "until a signal of the set is pending")
+THREAD(sigwaitinfo, patch_sigwaitinfo, PATCH_PARKS, "as sigwait")
+THREAD(sigtimedwait, patch_sigtimedwait, PATCH_PARKS, "as sigwait")
 ROW(sigaction, patch_sigaction, PATCH_NOTED,
     "calls that a handler makes are libc's own; and it ends a call that waits, "
     "as the kernel has it")
@@ -346,39 +350,115 @@ ROW(syscall, patch_syscall, PATCH_PARKS,
 
 /* ---- threads ------------------------------------------------------------- */
 
-ROW(pthread_create, NULL, PATCH_THREADS,
-    "it works on threads, and holds up the hub if it has to wait")
-ROW(pthread_join, NULL, PATCH_THREADS,
-    "it works on threads, and holds up the hub if it has to wait")
-ROW(pthread_mutex_lock, NULL, PATCH_THREADS,
-    "it works on threads, and holds up the hub if it has to wait")
-ROW(pthread_cond_wait, NULL, PATCH_THREADS,
-    "it works on threads, and holds up the hub if it has to wait")
-ROW(pthread_cond_timedwait, NULL, PATCH_THREADS,
-    "it works on threads, and holds up the hub if it has to wait")
-ROW(pthread_rwlock_rdlock, NULL, PATCH_THREADS,
-    "it works on threads, and holds up the hub if it has to wait")
-ROW(pthread_rwlock_wrlock, NULL, PATCH_THREADS,
-    "it works on threads, and holds up the hub if it has to wait")
-ROW(pthread_barrier_wait, NULL, PATCH_THREADS,
-    "it works on threads, and holds up the hub if it has to wait")
-ROW(sem_wait, NULL, PATCH_THREADS,
-    "it works on threads, and holds up the hub if it has to wait")
-ROW(sem_timedwait, NULL, PATCH_THREADS,
-    "it works on threads, and holds up the hub if it has to wait")
-ROW(sem_clockwait, NULL, PATCH_THREADS,
-    "it works on threads, and holds up the hub if it has to wait")
-ROW(thrd_sleep, NULL, PATCH_THREADS,
-    "it works on threads, and holds up the hub if it has to wait")
-ROW(thrd_join, NULL, PATCH_THREADS,
-    "it works on threads, and holds up the hub if it has to wait")
-ROW(mtx_lock, NULL, PATCH_THREADS,
-    "it works on threads, and holds up the hub if it has to wait")
-ROW(cnd_wait, NULL, PATCH_THREADS,
-    "it works on threads, and holds up the hub if it has to wait")
-ROW(pthread_sigqueue, NULL, PATCH_THREADS,
-    "it works on threads, and holds up the hub if it has to wait")
-ROW(pthread_kill, NULL, PATCH_THREADS,
-    "it works on threads, and holds up the hub if it has to wait")
-ROW(sched_yield, NULL, PATCH_THREADS,
-    "it works on threads, and holds up the hub if it has to wait")
+THREAD(pthread_create, NULL, PATCH_THREADS, "a fiber with storage of its own")
+THREAD(thrd_create, NULL, PATCH_THREADS, "as pthread_create")
+THREAD(pthread_join, NULL, PATCH_THREADS,
+       "parks until it has ended; an ordinary thread is joined by a worker")
+THREAD(pthread_tryjoin_np, NULL, PATCH_THREADS,
+       "parks until it has ended; an ordinary thread is joined by a worker")
+THREAD(pthread_timedjoin_np, NULL, PATCH_THREADS,
+       "parks until it has ended; an ordinary thread is joined by a worker")
+THREAD(pthread_clockjoin_np, NULL, PATCH_THREADS,
+       "parks until it has ended; an ordinary thread is joined by a worker")
+THREAD(thrd_join, NULL, PATCH_THREADS,
+       "parks until it has ended; an ordinary thread is joined by a worker")
+THREAD(pthread_detach, NULL, PATCH_THREADS, "of such a fiber")
+THREAD(thrd_detach, NULL, PATCH_THREADS, "of such a fiber")
+THREAD(pthread_exit, NULL, PATCH_THREADS, "of such a fiber")
+THREAD(thrd_exit, NULL, PATCH_THREADS, "of such a fiber")
+THREAD(pthread_cancel, NULL, PATCH_THREADS,
+       "at its next cancellation point: a call of this page that parks, or one "
+       "of POSIX's in this section")
+THREAD(pthread_setcancelstate, NULL, PATCH_THREADS, "as pthread_cancel")
+THREAD(pthread_setcanceltype, NULL, PATCH_THREADS, "as pthread_cancel")
+THREAD(pthread_testcancel, NULL, PATCH_THREADS, "as pthread_cancel")
+THREAD(pthread_setname_np, NULL, PATCH_THREADS, "of such a fiber")
+THREAD(pthread_getname_np, NULL, PATCH_THREADS, "of such a fiber")
+THREAD(pthread_getattr_np, NULL, PATCH_THREADS, "of such a fiber")
+THREAD(pthread_getcpuclockid, NULL, PATCH_THREADS,
+       "what all threads of a hub have in common; setting it changes nothing")
+THREAD(pthread_getaffinity_np, NULL, PATCH_THREADS,
+       "what all threads of a hub have in common; setting it changes nothing")
+THREAD(pthread_setaffinity_np, NULL, PATCH_THREADS,
+       "what all threads of a hub have in common; setting it changes nothing")
+THREAD(pthread_getschedparam, NULL, PATCH_THREADS,
+       "what all threads of a hub have in common; setting it changes nothing")
+THREAD(pthread_setschedparam, NULL, PATCH_THREADS,
+       "what all threads of a hub have in common; setting it changes nothing")
+THREAD(pthread_setschedprio, NULL, PATCH_THREADS,
+       "what all threads of a hub have in common; setting it changes nothing")
+THREAD(sched_yield, NULL, PATCH_THREADS, "lets other fibers run")
+THREAD(thrd_yield, NULL, PATCH_THREADS, "lets other fibers run")
+THREAD(pthread_mutex_init, NULL, PATCH_THREADS,
+       "libc's, without priorities that are inherited")
+THREAD(pthread_mutex_lock, NULL, PATCH_THREADS,
+       "libc's mutex, of every type; parks where it is held")
+THREAD(pthread_mutex_timedlock, NULL, PATCH_THREADS,
+       "libc's mutex, of every type; parks where it is held")
+THREAD(pthread_mutex_clocklock, NULL, PATCH_THREADS,
+       "libc's mutex, of every type; parks where it is held")
+THREAD(mtx_lock, NULL, PATCH_THREADS,
+       "libc's mutex, of every type; parks where it is held")
+THREAD(mtx_timedlock, NULL, PATCH_THREADS,
+       "libc's mutex, of every type; parks where it is held")
+THREAD(pthread_mutex_trylock, NULL, PATCH_THREADS, "libc's mutex")
+THREAD(pthread_mutex_unlock, NULL, PATCH_THREADS, "libc's mutex")
+THREAD(mtx_trylock, NULL, PATCH_THREADS, "libc's mutex")
+THREAD(mtx_unlock, NULL, PATCH_THREADS, "libc's mutex")
+THREAD(pthread_cond_wait, NULL, PATCH_THREADS,
+       "parks; of one that other processes share, libc's")
+THREAD(pthread_cond_timedwait, NULL, PATCH_THREADS,
+       "parks; of one that other processes share, libc's")
+THREAD(pthread_cond_clockwait, NULL, PATCH_THREADS,
+       "parks; of one that other processes share, libc's")
+THREAD(cnd_wait, NULL, PATCH_THREADS,
+       "parks; of one that other processes share, libc's")
+THREAD(cnd_timedwait, NULL, PATCH_THREADS,
+       "parks; of one that other processes share, libc's")
+THREAD(pthread_cond_signal, NULL, PATCH_THREADS, "wakes fibers, else threads")
+THREAD(pthread_cond_broadcast, NULL, PATCH_THREADS,
+       "wakes fibers, else threads")
+THREAD(cnd_signal, NULL, PATCH_THREADS, "wakes fibers, else threads")
+THREAD(cnd_broadcast, NULL, PATCH_THREADS, "wakes fibers, else threads")
+THREAD(pthread_rwlock_rdlock, NULL, PATCH_THREADS,
+       "libc's lock; parks where it is held")
+THREAD(pthread_rwlock_wrlock, NULL, PATCH_THREADS,
+       "libc's lock; parks where it is held")
+THREAD(pthread_rwlock_timedrdlock, NULL, PATCH_THREADS,
+       "libc's lock; parks where it is held")
+THREAD(pthread_rwlock_timedwrlock, NULL, PATCH_THREADS,
+       "libc's lock; parks where it is held")
+THREAD(pthread_rwlock_clockrdlock, NULL, PATCH_THREADS,
+       "libc's lock; parks where it is held")
+THREAD(pthread_rwlock_clockwrlock, NULL, PATCH_THREADS,
+       "libc's lock; parks where it is held")
+THREAD(pthread_rwlock_tryrdlock, NULL, PATCH_THREADS, "libc's lock")
+THREAD(pthread_rwlock_trywrlock, NULL, PATCH_THREADS, "libc's lock")
+THREAD(pthread_rwlock_unlock, NULL, PATCH_THREADS, "libc's lock")
+THREAD(pthread_barrier_init, NULL, PATCH_THREADS,
+       "parks; of one that other processes share, libc's")
+THREAD(pthread_barrier_wait, NULL, PATCH_THREADS,
+       "parks; of one that other processes share, libc's")
+THREAD(pthread_barrier_destroy, NULL, PATCH_THREADS,
+       "parks; of one that other processes share, libc's")
+THREAD(pthread_once, NULL, PATCH_THREADS, "parks while another fiber is at it")
+THREAD(call_once, NULL, PATCH_THREADS, "parks while another fiber is at it")
+THREAD(pthread_spin_lock, NULL, PATCH_THREADS,
+       "lets other fibers run while it is held")
+THREAD(pthread_spin_trylock, NULL, PATCH_THREADS,
+       "lets other fibers run while it is held")
+THREAD(sem_wait, NULL, PATCH_THREADS,
+       "libc's semaphore; parks where there is no unit")
+THREAD(sem_timedwait, NULL, PATCH_THREADS,
+       "libc's semaphore; parks where there is no unit")
+THREAD(sem_clockwait, NULL, PATCH_THREADS,
+       "libc's semaphore; parks where there is no unit")
+THREAD(sem_trywait, NULL, PATCH_THREADS, "libc's semaphore")
+THREAD(sem_post, NULL, PATCH_THREADS, "libc's semaphore")
+THREAD(pthread_kill, NULL, PATCH_THREADS,
+       "raised by the fiber itself when it goes on; a wait is ended by it")
+THREAD(raise, NULL, PATCH_THREADS, "as pthread_kill")
+THREAD(pthread_sigmask, NULL, PATCH_THREADS, "of such a fiber")
+THREAD(sigprocmask, NULL, PATCH_THREADS, "of such a fiber")
+THREAD(sigpending, NULL, PATCH_THREADS, "of such a fiber")
+ROW(pthread_sigqueue, NULL, PATCH_REFUSED, "not of such a fiber: ESRCH")

@@ -62,6 +62,10 @@ int patch_clock_nanosleep(clockid_t clock, int flags,
     int r = flags & TIMER_ABSTIME ? sleep_until(clock, duration_of(time))
                                   : sleep_for(duration_of(time), left);
     patch_call_end(&call, true); /* it leaves errno alone */
+    if (r != 0 && thread_self) {
+        thread_act();
+        errno = call.error;
+    }
     return r;
 }
 
@@ -84,6 +88,13 @@ int patch_usleep(useconds_t us)
 {
     struct timespec time = {us / 1000000, us % 1000000 * 1000};
     return patch_nanosleep(&time, NULL);
+}
+
+/* libc's results: -1 is a signal, others are errors. */
+int patch_thrd_sleep(const struct timespec *time, struct timespec *left)
+{
+    int r = patch_clock_nanosleep(CLOCK_REALTIME, 0, time, left);
+    return r == 0 ? 0 : r == EINTR ? -1 : -2;
 }
 
 unsigned patch_sleep(unsigned seconds)

@@ -36,13 +36,13 @@ void slots_free(struct slots *s)
     *s = (struct slots){0};
 }
 
-bool slots_have(const struct slots *s, void **at)
+struct slot *slots_find(const struct slots *s, void **at)
 {
     for (size_t i = 0; i < s->count; i++) {
         if (s->slots[i].at == at)
-            return true;
+            return &s->slots[i];
     }
-    return false;
+    return NULL;
 }
 
 static bool is_read_only(const struct slot *s)
@@ -88,7 +88,7 @@ int slots_apply(struct slots *s)
     if (r < 0)
         return r;
     for (size_t i = 0; i < s->count; i++)
-        store(s->slots[i].at, s->slots[i].row->function);
+        store(s->slots[i].at, s->slots[i].function);
     protect(s, s->count, PROT_READ);
     return 0;
 }
@@ -100,7 +100,7 @@ int slots_restore(struct slots *s)
         return r;
     for (size_t i = 0; i < s->count; i++) {
         struct slot *slot = &s->slots[i];
-        if (*slot->at == slot->row->function)
+        if (*slot->at == slot->function)
             store(slot->at, slot->before);
     }
     protect(s, s->count, PROT_READ);

@@ -8,11 +8,12 @@
 #include "patch/patch.h"
 
 struct slot {
-    void **at;                   /* the word */
-    void *before;                /* what was in it */
-    const struct patch_row *row; /* whose function is in it now */
-    const ElfW(Phdr) * headers;  /* of its object */
-    uintptr_t relro, relro_end;  /* the object's */
+    void **at;      /* the word */
+    void *before;   /* what was in it */
+    void *function; /* what is in it now: of row */
+    const struct patch_row *row;
+    const ElfW(Phdr) * headers; /* of its object */
+    uintptr_t relro, relro_end; /* the object's */
 };
 
 /* Zero at first. */
@@ -24,10 +25,10 @@ struct slots {
 /* Room for one more: -ENOMEM. */
 int slots_reserve(struct slots *s, size_t more);
 void slots_free(struct slots *s);
-/* Whether one of them is at that address. */
-bool slots_have(const struct slots *s, void **at);
+/* The one at that address; NULL: there is none. */
+struct slot *slots_find(const struct slots *s, void **at);
 
-/* Store the rows' functions; or what was there before, in those that still have
+/* Store the functions; or what was there before, in those that still have
  * the function. 0, or a negative errno of mprotect's and nothing is stored. */
 int slots_apply(struct slots *s);
 int slots_restore(struct slots *s);

@@ -14,13 +14,20 @@
 
 #include "patch/functions.h"
 #include "patch/patch.h"
+#include "patch/threads/threads.h"
 
 #define ROW(symbol, instead, way_, does) \
     {.name = #symbol, .function = (void *)(instead), .way = (way_)},
+#define THREAD(symbol, instead, way_, does) \
+    {.name = #symbol, \
+     .function = (void *)(instead), \
+     .threads = (void *)patched_##symbol, \
+     .way = (way_)},
 const struct patch_row patch_rows[] = {
 #include "patch/rows.h"
 };
 #undef ROW
+#undef THREAD
 
 #define ROWS (sizeof(patch_rows) / sizeof(patch_rows[0]))
 const size_t patch_row_count = ROWS;
@@ -60,7 +67,7 @@ const struct patch_row *patch_row_of(const char *symbol)
     for (uint16_t n; (n = buckets[at]) != 0; at = (at + 1) % BUCKETS) {
         const struct patch_row *row = &patch_rows[n - 1];
         if (strcmp(row->name, symbol) == 0)
-            return row->function ? row : NULL;
+            return row->function || row->threads ? row : NULL;
     }
     return NULL;
 }
@@ -102,7 +109,7 @@ bool patch_resolve(void)
     if (!libc)
         return false;
     for (size_t i = 0; i < ROWS; i++) {
-        if (patch_rows[i].function)
+        if (patch_rows[i].function || patch_rows[i].threads)
             originals[i] = original_of(patch_rows[i].name, libc);
     }
     dlclose(libc);

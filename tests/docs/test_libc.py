@@ -6,13 +6,20 @@ import subprocess
 from build_tree import ROOT
 
 
+PATCH = ROOT / "src" / "patch"
+
+
 def patched_symbols() -> set[str]:
-    rows = (ROOT / "src" / "patch" / "rows.h").read_text()
+    rows = (PATCH / "rows.h").read_text()
     return {
         symbol
-        for symbol, function in re.findall(r"ROW\((\w+),\s*(\w+),", rows)
+        for symbol, function in re.findall(r"(?:ROW|THREAD)\((\w+),\s*(\w+),", rows)
         if function != "NULL"
     }
+
+
+def symbols_of_threads() -> set[str]:
+    return set(re.findall(r"THREAD\((\w+),", (PATCH / "rows.h").read_text())) - {"the"}
 
 
 def tried_symbols() -> set[str]:
@@ -35,3 +42,15 @@ def test_every_patched_symbol_is_tried():
 
 def test_only_patched_symbols_are_tried():
     assert tried_symbols() - patched_symbols() == set()
+
+
+def test_all_functions_of_threads_are_in_the_table():
+    listed = (PATCH / "threads" / "threads.h").read_text()
+    assert set(re.findall(r"^    F\(\w+, (\w+),", listed, re.M)) == symbols_of_threads()
+
+
+def test_every_function_of_threads_is_tried():
+    tried: set[str] = set()
+    for path in (ROOT / "tests" / "unit").glob("test_threads_*.c"):
+        tried.update(re.findall(r"CALL\((\w+)\)", path.read_text()))
+    assert symbols_of_threads() - tried == set()

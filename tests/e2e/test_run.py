@@ -93,7 +93,7 @@ def test_children_are_run_so_only_if_asked():
     assert run("sh", "-c", script).stdout == ",\n"
     preload, letters = run("--children", "sh", "-c", script).stdout.strip().split(",")
     assert Path(preload).name == "libgrove-run.so"
-    assert letters == "c"
+    assert letters == "pc:0:0"
     other = run("sh", "-c", script, env={**os.environ, "LD_PRELOAD": "libm.so.6"})
     assert other.stdout == "libm.so.6,\n"
 

@@ -1,50 +1,203 @@
-"""Programs of POSIX threads, compiled as they are, whose threads are fibers.
+"""Programs of threads, built as they are, whose threads `grove run` makes fibers.
 
-A library that is preloaded stands in front of libc's functions: each program's
-threads are then one task of the kernel, or as many as there are hubs, and what it
-prints is what it prints without.
+Each says what it says without; the kernel knows of as many tasks as there are hubs.
 """
 
-import os
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from build_tree import BUILD
 
+COMMAND = BUILD / "tool" / "grove"
 PROGRAMS = BUILD / "tests" / "threads"
-PRELOAD = PROGRAMS / "libthreads_preload.so"
+
+#: Threads of Python that wait for each other, for time and for sockets; each of
+#: them has locals of its own.
+THREADS = r"""
+import os, queue, socket, threading, time
+
+mine = threading.local()
+names = queue.Queue()
+together = threading.Barrier(201)
+pair = socket.socketpair()
+
+def work(i):
+    mine.number = i
+    with threading.RLock():
+        time.sleep(0.01)
+    together.wait()
+    names.put(mine.number)
+
+threads = [threading.Thread(target=work, args=(i,)) for i in range(200)]
+for t in threads:
+    t.start()
+print("tasks", len(os.listdir("/proc/self/task")))
+reader = threading.Thread(target=lambda: names.put(pair[0].recv(4)))
+reader.start()
+together.wait()
+for t in threads:
+    t.join()
+pair[1].sendall(b"sent")
+reader.join()
+got = [names.get() for _ in range(201)]
+print(got.pop(), sorted(got) == list(range(200)), len({t.ident for t in threads}))
+"""
+
+#: Clients that are all answered only once all have asked.
+SERVER = r"""
+import http.server, os, sys, threading, urllib.request
+
+MANY = 100
+together = threading.Barrier(MANY)
+
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        together.wait()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"page")
+    def log_message(self, *args):
+        pass
+
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = MANY
+
+server = Server(("127.0.0.1", 0), Page)
+threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+url = f"http://127.0.0.1:{server.server_port}/"
+pages = []
+clients = [
+    threading.Thread(target=lambda: pages.append(urllib.request.urlopen(url).read()))
+    for _ in range(MANY)
+]
+for t in clients:
+    t.start()
+for t in clients:
+    t.join()
+print("tasks", len(os.listdir("/proc/self/task")), pages.count(b"page"))
+server.shutdown()
+"""
+
+pytestmark = pytest.mark.skipif(
+    not (PROGRAMS / "many_threads").exists(),
+    reason="threads are fibers on x86-64 only; a build for it runs these",
+)
 
 
-def run(program: str, count: int, **environ: str) -> tuple[str, int]:
-    """What the program says, and how many tasks it had while all waited."""
-    path = PROGRAMS / program
-    if not path.exists():
-        pytest.skip(f"{program} is built on x86-64, that in C++ with a compiler for it")
-    out = subprocess.run(
-        [path, str(count)],
-        env={**os.environ, **environ},
+def run(*command: str | Path, cores: int | None = None) -> str:
+    """What a program says, by itself or with its threads dealt over so many."""
+    if cores is not None:
+        command = (COMMAND, "run", "--cores", str(cores), *command)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    return result.stdout
+
+
+def tasks_of(said: str) -> tuple[str, int]:
+    """What a program says before, and how many tasks it tells of at the end."""
+    said, _, tasks = said.rpartition("tasks ")
+    return said, int(tasks)
+
+
+def program(name: str) -> Path:
+    if not (PROGRAMS / name).exists():
+        pytest.skip(f"{name} is in C++; where there is a compiler for it this runs")
+    return PROGRAMS / name
+
+
+@pytest.mark.parametrize("name", ["many_threads", "many_threads_cxx"])
+def test_ten_thousand_threads_are_one_task(name: str):
+    said, tasks = tasks_of(run(program(name), "10000", cores=1))
+    assert tasks == 1
+    assert "waiting 10000 " in said
+
+
+@pytest.mark.parametrize("name", ["many_threads", "many_threads_cxx"])
+@pytest.mark.parametrize("cores", [1, 3])
+def test_the_program_says_what_it_does_without(name: str, cores: int):
+    plain, tasks = tasks_of(run(program(name), "500"))
+    assert tasks == 501
+    assert tasks_of(run(program(name), "500", cores=cores)) == (plain, cores)
+
+
+@pytest.mark.parametrize("cores", [1, 3])
+def test_what_is_sent_to_threads_ends_their_waits(cores: int):
+    plain = run(PROGRAMS / "sent")
+    assert "cancelled: 1" in plain
+    # In which order threads say what they have to say is nobody's promise.
+    said = run(PROGRAMS / "sent", cores=cores)
+    assert sorted(said.splitlines()) == sorted(plain.splitlines())
+
+
+def test_threads_of_python_are_one_task():
+    plain = run(sys.executable, "-c", THREADS).splitlines()
+    assert plain == ["tasks 201", "b'sent' True 200"]
+    said = subprocess.run(
+        [COMMAND, "run", "--threads", sys.executable, "-c", THREADS],
         capture_output=True,
         text=True,
         timeout=240,
     )
-    assert out.returncode == 0, out.stderr
-    said, _, tasks = out.stdout.rpartition("tasks ")
-    return said, int(tasks)
+    assert said.stdout.splitlines() == ["tasks 1", plain[1]], said.stderr
 
 
-@pytest.mark.parametrize("program", ["many_threads", "many_threads_cxx"])
-def test_ten_thousand_threads_are_one_task(program: str):
-    said, tasks = run(program, 10_000, LD_PRELOAD=str(PRELOAD))
-    assert tasks == 1
-    assert f"waiting {10_000} " in said
+def test_a_server_of_threads_serves_on_one_task():
+    assert run(sys.executable, "-c", SERVER, cores=1) == "tasks 1 100\n"
 
 
-@pytest.mark.parametrize("program", ["many_threads", "many_threads_cxx"])
-@pytest.mark.parametrize("hubs", [1, 3])
-def test_the_program_says_what_it_does_without(program: str, hubs: int):
-    plain, tasks = run(program, 500)
-    assert tasks == 501
-    said, tasks = run(program, 500, LD_PRELOAD=str(PRELOAD), PRELOAD_HUBS=str(hubs))
-    assert said == plain
-    assert tasks == hubs
+def compiled(folder: Path, text: str, *flags: str) -> Path:
+    source, path = folder / "program.c", folder / "program"
+    source.write_text("#define _GNU_SOURCE\n#include <pthread.h>\n#include <stdio.h>\n" + text)
+    subprocess.check_call(["cc", "-o", path, source, *flags])
+    return path
+
+
+def test_a_program_knows_that_it_has_threads(tmp_path: Path):
+    """Its own copy of the word that says so is libc's, too, which sets it once."""
+    text = r"""
+    #include <sys/single_threaded.h>
+    static void *nothing(void *arg) { return arg; }
+    int main(void)
+    {
+        pthread_t id;
+        pthread_create(&id, NULL, nothing, NULL);
+        printf("single %d\n", __libc_single_threaded);
+        return pthread_join(id, NULL);
+    }
+    """
+    path = compiled(tmp_path, text, "-fno-pie", "-no-pie")
+    assert run(path) == run(path, cores=2) == "single 0\n"
+
+
+def test_stacks_are_as_large_as_was_asked_for(tmp_path: Path):
+    """But for what the fiber has of it, and the guard."""
+    text = r"""
+    static void *tell(void *arg)
+    {
+        pthread_attr_t attr;
+        size_t size;
+        void *low;
+        pthread_getattr_np(pthread_self(), &attr);
+        pthread_attr_getstack(&attr, &low, &size);
+        printf("%zu\n", size);
+        return arg;
+    }
+    int main(void)
+    {
+        pthread_t id;
+        pthread_create(&id, NULL, tell, NULL);
+        return pthread_join(id, NULL);
+    }
+    """
+    path = compiled(tmp_path, text)
+
+    def size(asked: str) -> int:
+        command = [COMMAND, "run", "--stack", asked, path]
+        return int(subprocess.check_output(command))
+
+    assert 64 << 10 < size("128K") <= 128 << 10
+    assert 900 << 10 < size("1M") <= 1 << 20

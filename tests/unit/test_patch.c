@@ -182,10 +182,77 @@ static void others_functions_stay(void **state)
     dlclose(m.handle);
 }
 
+/* ---- threads ------------------------------------------------------------------ */
+
+static void *tell_hub(void *arg)
+{
+    *(grove_hub **)arg = grove_hub_self();
+    grove_yield();
+    return arg;
+}
+
+static void threads_are_fibers_if_asked(void **state)
+{
+    struct module m = module_open(MODULE_LAZY);
+    int (*create)(pthread_t * id, void *(*fn)(void *), void *arg) =
+        dlsym(m.handle, "module_create");
+    int (*join)(pthread_t id) = dlsym(m.handle, "module_join");
+    grove_hub *hub = NULL;
+    pthread_t id;
+    if (grove_own_tls_refused()) {
+        assert_int_equal(grove_patch_all(GROVE_PATCH_THREADS), -ENOTSUP);
+        dlclose(m.handle);
+        unit_skip("no storage of its own; a plain build on x86-64 runs it");
+    }
+    assert_true(grove_patch("*patch_module*", NULL, 0) > 0);
+    assert_int_equal(slots_told("patch_module", "pthread_create"), 0);
+    int n = grove_patch("*patch_module*", NULL, GROVE_PATCH_THREADS);
+    assert_int_equal(n, 3); /* create, join, and one of two signals */
+    assert_int_equal(slots_told("patch_module", "pthread_create"), 1);
+    assert_int_equal(slots_told("patch_module", "pthread_cond_signal"), 1);
+    assert_int_equal(grove_patch("*patch_module*", NULL, 0), 0);
+    assert_int_equal(create(&id, tell_hub, &hub), 0);
+    assert_int_equal(grove_unpatch_all(), -EBUSY);
+    assert_int_equal(join(id), 0);
+    assert_ptr_equal(hub, grove_hub_self());
+    assert_true(grove_unpatch_all() > 3);
+    assert_int_equal(create(&id, tell_hub, &hub), 0);
+    assert_int_equal(join(id), 0);
+    assert_ptr_not_equal(hub, grove_hub_self());
+    dlclose(m.handle);
+}
+
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+static void threads_are_dealt_as_asked(void **state)
+{
+    pthread_t id;
+    struct module m = module_open(MODULE_NOW);
+    int (*create)(pthread_t * id, void *(*fn)(void *), void *arg) =
+        dlsym(m.handle, "module_create");
+    int (*join)(pthread_t id) = dlsym(m.handle, "module_join");
+    assert_int_equal(grove_patch_cores(0), -EINVAL);
+    assert_int_equal(grove_patch_stack(1), -EINVAL);
+    assert_int_equal(grove_patch_stack(GROVE_STACK_MAX + 1), -EINVAL);
+    assert_int_equal(grove_patch_stack(GROVE_STACK_MAX), 0);
+    assert_int_equal(grove_patch_stack(0), 0);
+    assert_int_equal(grove_patch_cores(2), 0);
+    if (grove_patch("*patch_module*", NULL, GROVE_PATCH_THREADS) > 0) {
+        assert_int_equal(create(&id, nothing, NULL), 0);
+        assert_int_equal(join(id), 0);
+        assert_int_equal(grove_patch_cores(1), -EBUSY);
+        assert_true(grove_unpatch_all() > 0);
+    }
+    dlclose(m.handle);
+}
+
 static void wrong_arguments(void **state)
 {
     assert_int_equal(grove_patch_all(1u << 31), -EINVAL);
-    assert_int_equal(grove_patch(NULL, NULL, 2), -EINVAL);
+    assert_int_equal(grove_patch(NULL, NULL, 4), -EINVAL);
     assert_int_equal(grove_patch_report(-1), -EBADF);
 }
 
@@ -466,6 +533,7 @@ int main(void)
         cmocka_unit_test(objects_asked_for_by_name),
         cmocka_unit_test(objects_unloaded),
         cmocka_unit_test(others_functions_stay),
+        cmocka_unit_test(threads_are_fibers_if_asked),
         cmocka_unit_test(wrong_arguments),
         cmocka_unit_test(kills_and_scopes),
         cmocka_unit_test(closed_under_a_wait),
@@ -474,6 +542,7 @@ int main(void)
         cmocka_unit_test(all_descriptors_closed),
         cmocka_unit_test(many_children),
         cmocka_unit_test(cycles_while_threads_call),
+        cmocka_unit_test(threads_are_dealt_as_asked), /* from here on */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

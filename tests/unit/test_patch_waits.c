@@ -3,6 +3,7 @@
 
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <threads.h>
 
 int __poll(struct pollfd *fds, nfds_t n, int timeout);
 int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size);
@@ -265,14 +266,16 @@ static void sleep_waits(struct stage *s)
     say(s, took(began, 20 * MS));
     say(s, usleep(10000));
     say(s, took(began, 30 * MS));
+    say(s, thrd_sleep(&ms10, NULL));
+    say(s, thrd_sleep(&wrong, NULL) < -1);
     say(s, clock_nanosleep(CLOCK_MONOTONIC, 0, &ms10, NULL));
-    say(s, took(began, 40 * MS));
+    say(s, took(began, 50 * MS));
     clock_gettime(CLOCK_REALTIME, &at);
     at.tv_nsec += 10000000;
     if (at.tv_nsec >= 1000000000)
         at = (struct timespec){at.tv_sec + 1, at.tv_nsec - 1000000000};
     say(s, clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &at, NULL));
-    say(s, took(began, 50 * MS));
+    say(s, took(began, 60 * MS));
     say(s, sleep(0));
     say(s, nanosleep(&wrong, NULL));
     say(s, clock_nanosleep(CLOCK_MONOTONIC, 0, &wrong, NULL));
@@ -446,7 +449,8 @@ static void descriptors(void **state)
 static void times(void **state)
 {
     static const struct program programs[] = {
-        PROGRAM("nanosleep __nanosleep usleep clock_nanosleep sleep",
+        PROGRAM("nanosleep __nanosleep usleep clock_nanosleep sleep "
+                "thrd_sleep",
                 sleep_waits),
         PROGRAM("nanosleep sleep clock_nanosleep", sleep_interrupted),
     };

@@ -365,6 +365,14 @@ static void *have_masks(void *arg)
         CALL(sched_yield)();
     pthread_sigmask(SIG_BLOCK, NULL, &now);
     SAY("own %d", sigismember(&now, SIGUSR1));
+    int before = caught;
+    CALL(raise)(SIGUSR1);
+    CALL(sched_yield)();
+    SAY("%d", CALL(sigpending)(&now));
+    SAY("pending %d, caught %d", sigismember(&now, SIGUSR1), caught - before);
+    SAY("%d", CALL(sigprocmask)(SIG_UNBLOCK, &set, NULL));
+    CALL(sigpending)(&now);
+    SAY("pending %d, caught %d", sigismember(&now, SIGUSR1), caught - before);
     return arg;
 }
 
@@ -440,6 +448,7 @@ static void *tell_of_itself(void *arg)
     r = CALL(pthread_getschedparam)(self, &policy, &param);
     SAY("%d %d", r, policy == SCHED_OTHER && param.sched_priority == 0);
     SAY("%d", CALL(pthread_setschedparam)(self, SCHED_OTHER, &param));
+    SAY("%d", CALL(pthread_setschedprio)(self, 0));
     r = CALL(pthread_getaffinity_np)(self, sizeof(set), &set);
     SAY("%d %d", r, CPU_COUNT(&set) > 0);
     SAY("%d", CALL(pthread_setaffinity_np)(self, sizeof(set), &set));

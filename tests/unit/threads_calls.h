@@ -16,7 +16,7 @@
 
 #include <dirent.h>
 
-#include "patch/threads/deal.h"
+#include "grove.h"
 #include "patch/threads/threads.h"
 
 /* A member for each function, named after its symbol. */
@@ -68,7 +68,7 @@ static int (*calls_program)(void);
 
 HELPER int run_program(void)
 {
-    if (is_ours() && calls_hubs && deal_over(calls_hubs) < 0)
+    if (is_ours() && calls_hubs && grove_patch_cores(calls_hubs) < 0)
         return 8;
     return calls_program();
 }

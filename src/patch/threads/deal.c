@@ -1,10 +1,11 @@
 /*
  * Threads are dealt over hubs in turn as they are created, and stay where they
- * are. Without deal_over there is one hub: the creator's own.
+ * are. Where one hub is enough, as at first, it is the creator's own.
  *
- * The hubs are of ordinary threads that do nothing else; they are there until
- * the process ends. In the child of a fork they are not: its threads are dealt
- * to the hub that is left.
+ * The hubs are made when the first thread is created: that of its creator, and
+ * those of ordinary threads that do nothing else; they are there until the
+ * process ends. As many as could be made are used. In the child of a fork they
+ * are not there, and made anew when it creates a thread.
  */
 #include "patch/threads/deal.h"
 
@@ -16,17 +17,37 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "grove.h"
 #include "hub/hub.h"
 #include "hub/wait.h"
 
-static struct hub **hubs;      /* set once; a reference each */
-static _Atomic unsigned count; /* of them; 0: none are dealt over */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of these two */
+static _Atomic unsigned wanted = 1;
+static struct hub **hubs;      /* a reference each; NULL: not made */
+static _Atomic unsigned count; /* of hubs; 0: not made */
 static _Atomic unsigned next;
-static size_t stack_bytes; /* for threads without attributes; 0: not set */
+static _Atomic size_t stack_bytes; /* without attributes; 0: not set */
 
-void deal_set_stack_size(size_t size)
+/* ---- what is asked for ------------------------------------------------------------ */
+
+int grove_patch_cores(unsigned n)
 {
+    if (n == 0)
+        return -EINVAL;
+    pthread_mutex_lock(&lock);
+    int r = hubs ? -EBUSY : 0;
+    if (r == 0)
+        wanted = n;
+    pthread_mutex_unlock(&lock);
+    return r;
+}
+
+int grove_patch_stack(size_t size)
+{
+    if (size != 0 && (size < 2 * GROVE_STACK_MIN || size > GROVE_STACK_MAX))
+        return -EINVAL;
     stack_bytes = size;
+    return 0;
 }
 
 size_t deal_stack_size(void)
@@ -34,22 +55,10 @@ size_t deal_stack_size(void)
     return stack_bytes;
 }
 
-struct hub *deal_hub(void)
-{
-    unsigned n = atomic_load(&count);
-    if (n == 0)
-        return hub_self();
-    return hubs[atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) % n];
-}
-
-static void in_child(void)
-{
-    atomic_store(&count, 0);
-}
+/* ---- making hubs ------------------------------------------------------------------- */
 
 struct starting {
     struct hub *hub; /* NULL: could not be made */
-    int error;
     sem_t made;
 };
 
@@ -57,9 +66,8 @@ struct starting {
 static void *serve(void *arg)
 {
     struct starting *s = arg;
-    s->hub = hub_create();
-    s->error = s->hub ? 0 : errno;
-    struct hub *hub = s->hub;
+    struct hub *hub = hub_create();
+    s->hub = hub;
     if (hub) {
         grove_hub_retain((grove_hub *)hub);
         hub->holds++;
@@ -70,47 +78,81 @@ static void *serve(void *arg)
     return NULL;
 }
 
-/* One more hub, or NULL with *error. Signals are for those who asked for them,
+/* One more; NULL: it cannot be had. Signals are for those who asked for them,
  * so that the threads that serve take none before a thread of theirs does. */
-static struct hub *start(int *error)
+static struct hub *start(void)
 {
-    struct starting s = {.error = 0};
+    struct starting s = {.hub = NULL};
     pthread_t id;
     sigset_t all, before;
     sem_init(&s.made, 0, 0);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    *error = pthread_create(&id, NULL, serve, &s);
+    int error = pthread_create(&id, NULL, serve, &s);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (*error == 0) {
+    if (error == 0) {
         while (sem_wait(&s.made) < 0) {
         }
         pthread_detach(id);
-        *error = s.error;
     }
     sem_destroy(&s.made);
-    return *error == 0 ? s.hub : NULL;
+    return s.hub;
 }
 
-int deal_over(unsigned n)
+/* Under the lock: how many there are. */
+static unsigned make(struct hub *own)
 {
-    assert(!hubs && n > 0);
-    int error = 0;
-    struct hub *own = hub_self();
-    if (!own)
-        return -errno;
-    hubs = calloc(n, sizeof(struct hub *));
+    unsigned n = 1;
+    hubs = calloc(wanted, sizeof(struct hub *));
     if (!hubs)
-        return -ENOMEM;
+        return 0;
+    grove_hub_retain((grove_hub *)own);
     hubs[0] = own;
-    for (unsigned i = 1; i < n; i++) {
-        hubs[i] = start(&error);
-        if (!hubs[i])
-            return -error; /* those that were made sleep */
+    while (n < wanted && (hubs[n] = start()))
+        n++;
+    return n;
+}
+
+static void hold(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+static void let_go(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+/* Who held a reference was the parent. */
+static void in_child(void)
+{
+    free(hubs);
+    hubs = NULL;
+    atomic_store(&count, 0);
+    pthread_mutex_unlock(&lock);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pthread_atfork(hold, let_go, in_child);
+}
+
+/* ---- dealing ------------------------------------------------------------------------ */
+
+struct hub *deal_hub(void)
+{
+    struct hub *own = hub_self();
+    unsigned n = atomic_load(&count);
+    if (!own || wanted == 1)
+        return own;
+    if (n == 0) {
+        pthread_mutex_lock(&lock);
+        if (!hubs)
+            atomic_store(&count, make(own));
+        n = atomic_load(&count);
+        pthread_mutex_unlock(&lock);
     }
-    error = pthread_atfork(NULL, NULL, in_child);
-    if (error != 0)
-        return -error;
-    atomic_store(&count, n);
-    return 0;
+    if (n == 0)
+        return own;
+    return hubs[atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) % n];
 }

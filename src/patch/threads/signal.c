@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "hub/wait.h"
+#include "patch/call.h"
 #include "patch/threads/lot.h"
 #include "patch/threads/thread.h"
 #include "patch/threads/threads.h"
@@ -42,6 +43,16 @@ bool signals_due(const struct thread *t)
     return atomic_load(&t->signals) & ~t->block->mask;
 }
 
+/* Nobody else's call is ended by it. */
+static int raise_here(int n)
+{
+    struct patch_thread *t = patch_thread_self();
+    t->raises = true;
+    int r = raise(n) == 0 ? 0 : errno;
+    t->raises = false;
+    return r;
+}
+
 /* On t: whether there was any. */
 bool signals_deliver(struct thread *t)
 {
@@ -52,7 +63,7 @@ bool signals_deliver(struct thread *t)
         if (!(atomic_load(&t->signals) & ~t->block->mask & bit(n)))
             continue;
         atomic_fetch_and(&t->signals, ~bit(n));
-        raise(n);
+        raise_here(n);
         any = true;
     }
     return any;
@@ -65,10 +76,10 @@ int patched_pthread_kill(pthread_t id, int n)
         return pthread_kill(id, n);
     if (n < 0 || n > SIGNALS)
         return EINVAL;
-    if (t == thread_self)
-        return n == 0 ? 0 : raise(n) == 0 ? 0 : errno;
     if (n == 0) /* one that has ended is there until it is joined */
         return 0;
+    if (t == thread_self && !(t->block->mask & bit(n)))
+        return raise_here(n);
     struct sigaction action;
     sigaction(n, NULL, &action);
     if (!(action.sa_flags & SA_SIGINFO) && action.sa_handler == SIG_IGN)
@@ -79,6 +90,17 @@ int patched_pthread_kill(pthread_t id, int n)
     atomic_fetch_or(&t->signals, bit(n));
     thread_poke(t);
     return 0;
+}
+
+int patched_raise(int n)
+{
+    if (!thread_self)
+        return raise(n);
+    int r = n == 0 ? 0 : patched_pthread_kill(pthread_self(), n);
+    if (r == 0)
+        return 0;
+    errno = r;
+    return -1;
 }
 
 /* ---- masks ----------------------------------------------------------------------- */

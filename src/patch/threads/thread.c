@@ -35,6 +35,11 @@ __thread struct thread *thread_self __attribute__((tls_model("initial-exec")));
 /* How many have not ended; who waits for the last waits for its address. */
 static _Atomic size_t living;
 
+size_t threads_living(void)
+{
+    return atomic_load(&living);
+}
+
 /* ---- end --------------------------------------------------------------------- */
 
 static struct thread **self_in(void *tp)
@@ -194,7 +199,7 @@ fail:
     return NULL;
 }
 
-int thread_create(pthread_t *id, const pthread_attr_t *attr,
+static int create(pthread_t *id, const pthread_attr_t *attr,
                   void *(*fn)(void *), void *arg)
 {
     struct hub *hub = deal_hub();
@@ -225,7 +230,7 @@ int patched_pthread_create(pthread_t *id, const pthread_attr_t *attr,
     pthread_once(&found_out, mutex_find_out);
     if (unlikely(tls_block_refused() != NULL))
         return pthread_create(id, attr, fn, arg);
-    return thread_create(id, attr, fn, arg);
+    return create(id, attr, fn, arg);
 }
 
 /* ---- exit ------------------------------------------------------------------------- */

@@ -53,9 +53,8 @@ static inline pthread_t thread_id(const struct thread *t)
     return (pthread_t)(uintptr_t)t->block->tp;
 }
 
-/* What pthread_create does; c11: fn returns an int. */
-int thread_create(pthread_t *id, const pthread_attr_t *attr,
-                  void *(*fn)(void *), void *arg);
+/* How many there are that have not ended. Any thread. */
+size_t threads_living(void);
 
 /* What libc has as a thread's number where it compares owners of locks. Only
  * where tls_block_refused() has been asked. */
