@@ -76,9 +76,11 @@ class Handler(_core.HTTPHandler):
         """
         # The descriptor of a socket of ours is read and written as it is.
         raw = sock._sock if type(sock) is socket.socket else None
+        # Another one, of TLS, waits in its methods.
+        paced = raw is None and isinstance(sock, socket.socket) and sock.timeout is None
         if rfile is None:
-            rfile = _core.HTTPReader(sock, raw)
-        self._begin(sock, raw, address, server, rfile)
+            rfile = _core.HTTPReader(sock, raw, paced)
+        self._begin(sock, raw, address, server, rfile, paced)
         for name, value in self._begin_with.items():
             setattr(self, name, value)
 
@@ -97,11 +99,17 @@ class Handler(_core.HTTPHandler):
     def _answer(self, status: Any, response: bytes) -> None:
         """Send an error that is all bytes of a response, and log it."""
         self.status = status
-        self.socket.sendall(response)
+        with Timeout(self._write_timeout, TimeoutError("timed out")):
+            self.socket.sendall(response)
         if not self.time_finish:
             self.time_finish = time.time()
         self.log_request()
         self._linger()
+
+    @property
+    def _write_timeout(self) -> float | None:
+        """The server's, which may be of another kind and have none."""
+        return getattr(self.server, "write_timeout", None)
 
     def _linger(self) -> None:
         """Read on for a while: what is closed with bytes unread is reset, and what
@@ -225,10 +233,15 @@ class Handler(_core.HTTPHandler):
         """error was raised while the response was made or sent."""
         if isinstance(error, InvalidClientInput):
             self._send_error_response_if_possible(error.code)
-        elif isinstance(error, OSError) and error.errno in self.ignored_socket_errors:
+        elif isinstance(error, OSError) and self._is_the_peers(error):
             self.close_connection = True
         else:
             self.handle_error(type(error), error, error.__traceback__)
+
+    def _is_the_peers(self, error: OSError) -> bool:
+        """Whether it has gone, or takes nothing; TLS has errors of its own for that."""
+        unsent = self.code is not None and self.code < 0
+        return unsent or error.errno in self.ignored_socket_errors
 
     def _report(self, error: BaseException) -> None:
         self._log_error(type(error), error, error.__traceback__)
@@ -284,8 +297,16 @@ class Handler(_core.HTTPHandler):
         self._send_head(left)
         if self.command == "HEAD" or not left:
             return
-        file = wrapper.filelike
-        self.response_length += self.socket.sendfile(file, file.tell(), left)
+        file, sock = wrapper.filelike, self.socket
+        before = sock.timeout
+        sock.timeout = self._write_timeout if before is None else before
+        try:
+            self.response_length += sock.sendfile(file, file.tell(), left)
+        except OSError as error:
+            self._note_failure(error)
+            raise
+        finally:
+            sock.timeout = before
 
     def _file_size(self, file: Any) -> int | None:
         """Bytes that the system can send of file; None: none, it is to be read."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from grove import _core
+from grove.timeout import Timeout
 
 #: Bytes of the longest request line and of the longest header.
 MAX_REQUEST_LINE = 8192
@@ -44,7 +45,9 @@ class Input(_core.HTTPBody):
     def _send_100_continue(self) -> None:
         if self.socket is not None:
             sock, self.socket = self.socket, None
-            sock.sendall(_CONTINUE)
+            patience = getattr(self.rfile, "patience", None)
+            with Timeout(patience, TimeoutError("timed out")):
+                sock.sendall(_CONTINUE)
 
     def _next_chunk(self) -> None:
         """Read the line before a chunk; the trailer after the last."""
@@ -73,8 +76,8 @@ class Input(_core.HTTPBody):
         """read() of what is left, at most size bytes; b"" at the end."""
         if self._ended or size == 0:
             return b""
-        self._send_100_continue()
         try:
+            self._send_100_continue()
             if not self._left:
                 self._next_chunk()
                 if self._ended:

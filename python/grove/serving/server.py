@@ -121,6 +121,15 @@ class Server(StreamServer):
             self.environ.setdefault("SERVER_NAME", "")
             self.environ.setdefault("SERVER_PORT", "")
 
+    def wrap_socket(self, sock: Any) -> Any:
+        """As StreamServer; a handshake is waited for as the head of a request is."""
+        if sock.gettimeout() is not None:
+            return super().wrap_socket(sock)
+        sock.settimeout(self.head_timeout or None)
+        tls = super().wrap_socket(sock)
+        tls.settimeout(None)
+        return tls
+
     def handle(self, sock: Any, address: Any) -> None:
         """Serve one connection."""
         handler = self.handler_class(sock, address, self)

@@ -300,7 +300,8 @@ static int look_at_timeout(struct handler *h, PyObject *name, int64_t *place)
     Py_DECREF(seconds);
     if (PyErr_Occurred())
         return -1;
-    *place = (int64_t)(number * 1e9);
+    /* What the clock could not count up to is no limit. */
+    *place = number < 9e9 ? (int64_t)(number * 1e9) : 0;
     return 0;
 }
 

@@ -182,7 +182,7 @@ static int set_object(PyObject *self, PyObject *value, void *offset)
 static PyObject *begin(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
     struct handler *h = handler_of(self);
-    if (arguments_count("_begin", n, 5, 5) < 0)
+    if (arguments_count("_begin", n, 6, 6) < 0)
         return NULL;
     handler_set(&h->socket, Py_NewRef(args[0]));
     handler_set(&h->raw, args[1] == Py_None ? NULL : Py_NewRef(args[1]));
@@ -190,6 +190,7 @@ static PyObject *begin(PyObject *self, PyObject *const *args, Py_ssize_t n)
     handler_set(&h->client_address, Py_NewRef(args[2]));
     handler_set(&h->server, Py_NewRef(args[3]));
     handler_set(&h->rfile, Py_NewRef(args[4]));
+    h->paced = args[5] == Py_True;
     h->max_line = HEAD_LINE;
     Py_RETURN_NONE;
 }
@@ -304,7 +305,7 @@ static PyGetSetDef attributes[] = {
 
 static PyMethodDef own_methods[] = {
     {"_begin", (PyCFunction)(void (*)(void))begin, METH_FASTCALL,
-     "_begin(socket, raw, client_address, server, rfile, /)\n--\n\n"
+     "_begin(socket, raw, client_address, server, rfile, paced, /)\n--\n\n"
      "The connection that it serves."},
     {NULL, NULL, 0, NULL}};
 

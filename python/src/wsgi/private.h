@@ -20,6 +20,7 @@ struct reader {
     PyObject *socket;  /* NULL: the reader is closed */
     PyObject *raw;     /* the standard socket in it, whose descriptor is read;
                           NULL: socket has a recv() of its own, as TLS has */
+    bool paced;        /* how long that recv() waits is ours to say */
     char *buffer;      /* what has come and was not read; NULL: nothing has */
     size_t begin, end; /* where in it */
     size_t room;       /* bytes of buffer */
@@ -39,6 +40,12 @@ int reader_descriptor(PyObject *raw);
 
 /* The exception of a system call that failed with errno: -1. */
 int reader_raise(int64_t deadline);
+
+/* socket.name(argument), which may wait for so many nanoseconds, 0: for ever;
+ * TimeoutError then. socket is one of the package's without a time-out of its
+ * own, and has none afterwards. */
+PyObject *reader_call(PyObject *socket, PyObject *name, PyObject *argument,
+                      int64_t nanoseconds);
 
 /* Wait for bytes, which are added to those there. How many; 0: the stream has
  * ended; -1 with an exception: TimeoutError after deadline. */
@@ -126,6 +133,7 @@ PyObject *keys_method(grove_http_text method);
     X(run_application) \
     X(sendall) \
     X(start_response) \
+    X(timeout) \
     X(write) \
     X(write_timeout) \
     X(_handle_client_error) \
@@ -216,6 +224,7 @@ struct handler {
     int64_t idle_timeout, head_timeout, body_timeout, write_timeout; /* ns; 0:
                                                                   for ever */
     size_t max_line; /* bytes of a line of a head */
+    bool paced;      /* as the reader's: how long socket waits is ours to say */
     /* The request's. */
     PyObject *head; /* its bytes, for what is made when asked for */
     PyObject *requestline, *headers, *content_length; /* NULL: not made yet */

@@ -3,7 +3,7 @@
  *
  * It is a buffered file of which only what a server asks for is there. A
  * socket of the package is read by its descriptor, another one (TLS) by its
- * recv().
+ * recv(), which is given a time-out for the call where the socket has none.
  *
  *     buffer:   | read already | has come, not read |        room |
  *               0          begin                  end          room
@@ -58,6 +58,7 @@ static int make_room(struct reader *r, size_t n)
     *r = (struct reader){.ob_base = r->ob_base,
                          .socket = r->socket,
                          .raw = r->raw,
+                         .paced = r->paced,
                          .patience = r->patience,
                          .buffer = buffer,
                          .end = count,
@@ -154,13 +155,58 @@ static Py_ssize_t fill_by_descriptor(struct reader *r, int64_t deadline)
     return end_wait(t, n, deadline);
 }
 
-/* By socket.recv(), which waits as long as the socket's own time-out says. */
-static Py_ssize_t fill_by_method(struct reader *r)
+/* The exception that is set, if any, stays. */
+static void forget_timeout(PyObject *socket)
+{
+    PyObject *aside = PyErr_Occurred() ? exception_take() : NULL;
+    if (PyObject_SetAttr(socket, names.timeout, Py_None) < 0)
+        PyErr_WriteUnraisable(socket);
+    if (aside)
+        exception_set(aside);
+}
+
+PyObject *reader_call(PyObject *socket, PyObject *name, PyObject *argument,
+                      int64_t nanoseconds)
+{
+    if (nanoseconds == 0)
+        return PyObject_CallMethodOneArg(socket, name, argument);
+    PyObject *seconds = PyFloat_FromDouble((double)nanoseconds * 1e-9);
+    /* Not by settimeout(): nobody else sees it, or has to be told. */
+    int r = seconds ? PyObject_SetAttr(socket, names.timeout, seconds) : -1;
+    Py_XDECREF(seconds);
+    if (r < 0)
+        return NULL;
+    PyObject *result = PyObject_CallMethodOneArg(socket, name, argument);
+    forget_timeout(socket);
+    return result;
+}
+
+/* What is left until deadline, as reader_call wants it: one that has passed is
+ * for recv() to find. */
+static int64_t left_until(int64_t deadline)
+{
+    if (deadline == GROVE_NEVER)
+        return 0;
+    int64_t left = deadline - hub_clock();
+    return left > 0 ? left : 1;
+}
+
+static PyObject *recv_piece(struct reader *r, int64_t deadline)
 {
     PyObject *size = PyLong_FromLong(READER_PIECE);
-    PyObject *data =
-        size ? PyObject_CallMethodOneArg(r->socket, names.recv, size) : NULL;
+    PyObject *socket = Py_NewRef(r->socket);
+    PyObject *data = size ? reader_call(socket, names.recv, size,
+                                        r->paced ? left_until(deadline) : 0)
+                          : NULL;
+    Py_DECREF(socket);
     Py_XDECREF(size);
+    return data;
+}
+
+/* By socket.recv(); who has set a time-out of the socket's has its way. */
+static Py_ssize_t fill_by_method(struct reader *r, int64_t deadline)
+{
+    PyObject *data = recv_piece(r, deadline);
     Py_buffer view;
     if (!data || PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
         Py_XDECREF(data);
@@ -179,7 +225,8 @@ Py_ssize_t reader_fill(struct reader *r, int64_t deadline)
         PyErr_SetString(PyExc_ValueError, "I/O operation on closed file");
         return -1;
     }
-    return r->raw ? fill_by_descriptor(r, deadline) : fill_by_method(r);
+    return r->raw ? fill_by_descriptor(r, deadline)
+                  : fill_by_method(r, deadline);
 }
 
 static int64_t read_deadline(const struct reader *r)
@@ -355,6 +402,14 @@ static PyObject *reader_close(PyObject *self, PyObject *none)
     Py_RETURN_NONE;
 }
 
+static PyObject *reader_patience(PyObject *self, void *closure)
+{
+    (void)closure;
+    int64_t patience = ((struct reader *)self)->patience;
+    return patience ? PyFloat_FromDouble((double)patience * 1e-9)
+                    : Py_NewRef(Py_None);
+}
+
 static PyObject *reader_closed(PyObject *self, void *closure)
 {
     (void)closure;
@@ -381,16 +436,19 @@ static PyObject *reader_fileno(PyObject *self, PyObject *none)
 static PyObject *reader_new(PyTypeObject *type, PyObject *args,
                             PyObject *keywords)
 {
-    static char *known[] = {(char *)"socket", (char *)"raw", NULL};
+    static char *known[] = {(char *)"socket", (char *)"raw", (char *)"paced",
+                            NULL};
     PyObject *socket, *raw = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|O:HTTPReader", known,
-                                     &socket, &raw))
+    int paced = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|Op:HTTPReader", known,
+                                     &socket, &raw, &paced))
         return NULL;
     struct reader *r = (struct reader *)type->tp_alloc(type, 0);
     if (!r)
         return NULL;
     r->socket = Py_NewRef(socket);
     r->raw = raw == Py_None ? NULL : Py_NewRef(raw);
+    r->paced = paced;
     return (PyObject *)r;
 }
 
@@ -439,13 +497,16 @@ static PyMethodDef methods[] = {
 
 static PyGetSetDef attributes[] = {
     {"closed", reader_closed, NULL, "Whether close was called.", NULL},
+    {"patience", reader_patience, NULL,
+     "Seconds that a read may wait; None: for ever.", NULL},
     {NULL, NULL, NULL, NULL, NULL}};
 
 PyTypeObject Reader_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove._core.HTTPReader",
-    .tp_doc = "HTTPReader(socket, raw=None)\n--\n\n"
+    .tp_doc = "HTTPReader(socket, raw=None, paced=False)\n--\n\n"
               "A connection, for reading. raw: the standard socket in socket,\n"
-              "if its descriptor may be read instead of calling recv().",
+              "if its descriptor may be read instead of calling recv();\n"
+              "paced: whether recv() is to wait as long as its server says.",
     .tp_basicsize = sizeof(struct reader),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .tp_new = reader_new,

@@ -94,19 +94,41 @@ static int call_with(PyObject *object, PyObject *name, PyObject *bytes)
     return r ? 0 : -1;
 }
 
-/* The status that is logged when the peer has gone; the error stays. */
+/* bytes are stolen; NULL is an exception that is set. Who has taken the
+ * connection over waits as long as it likes. */
+static int send_by_method(struct handler *h, PyObject *bytes)
+{
+    bool paced = h->paced && !h->takes_over;
+    PyObject *socket = Py_NewRef(h->socket ? h->socket : Py_None);
+    PyObject *sent = bytes ? reader_call(socket, names.sendall, bytes,
+                                         paced ? h->write_timeout : 0)
+                           : NULL;
+    Py_DECREF(socket);
+    Py_XDECREF(bytes);
+    Py_XDECREF(sent);
+    return sent ? 0 : -1;
+}
+
+/* The status that is logged when error has befallen a sending. */
+static int note_error(struct handler *h, PyObject *error)
+{
+    PyObject *status = PyUnicode_FromFormat("socket error: %S", error);
+    h->code = h->code > 0 ? -h->code : h->code;
+    if (!status)
+        return -1;
+    handler_set(&h->told_status, NULL);
+    handler_set(&h->status, status);
+    return 0;
+}
+
+/* The same of the error that is set, which stays. */
 static void note_failure(struct handler *h)
 {
     if (!PyErr_ExceptionMatches(PyExc_OSError))
         return;
     PyObject *error = exception_take();
-    PyObject *status = PyUnicode_FromFormat("socket error: %S", error);
-    if (status) {
-        handler_set(&h->told_status, NULL);
-        handler_set(&h->status, status);
-    }
-    h->code = h->code > 0 ? -h->code : h->code;
-    PyErr_Clear();
+    if (note_error(h, error) < 0)
+        PyErr_Clear();
     exception_set(error);
 }
 
@@ -118,9 +140,7 @@ static int send_pieces(struct handler *h, struct iovec *pieces, size_t count,
     if (h->raw && h->socket == h->raw_of) {
         r = send_by_descriptor(h, pieces, count, size);
     } else {
-        PyObject *bytes = joined(pieces, count, size);
-        r = call_with(h->socket, names.sendall, bytes);
-        Py_XDECREF(bytes);
+        r = send_by_method(h, joined(pieces, count, size));
     }
     if (r < 0)
         note_failure(h);
@@ -487,6 +507,11 @@ static PyObject *send_head(PyObject *self, PyObject *arg)
     return as_none(r);
 }
 
+static PyObject *note_failure_method(PyObject *self, PyObject *error)
+{
+    return as_none(note_error(handler_of(self), error));
+}
+
 static PyObject *write_each_method(PyObject *self, PyObject *result)
 {
     struct handler *h = handler_of(self);
@@ -509,6 +534,9 @@ PyMethodDef write_methods[] = {
     {"_write_each", write_each_method, METH_O,
      "_write_each(pieces, /)\n--\n\nSend what is iterated over, and end the "
      "response."},
+    {"_note_failure", note_failure_method, METH_O,
+     "_note_failure(error, /)\n--\n\nThe response could not be sent, for that "
+     "error."},
     {"_send_head", send_head, METH_O,
      "_send_head(total, /)\n--\n\nSend the head of a body of total bytes."},
     {NULL, NULL, 0, NULL}};
