@@ -9,6 +9,7 @@ import os
 import stat
 import sys
 import time
+from contextlib import suppress
 from io import BytesIO
 from typing import Any
 
@@ -25,6 +26,10 @@ LINGER = 2.0
 
 _GONE = (errno.EPIPE, errno.ECONNRESET, errno.EBADF, errno.ENOTCONN)
 
+
+#: What a file goes by that is sent piece by piece; the system's call is for those
+#: that leave all of these as they are.
+_SENDING = ("finalize_headers", "write", "_write", "_write_with_headers", "_sendall")
 
 #: The attributes that are the compiled type's.
 _COMPILED = {n for n, v in vars(_core.HTTPHandler).items() if hasattr(v, "__set__")}
@@ -278,10 +283,11 @@ class Handler(_core.HTTPHandler):
     def _drop_body(self) -> None:
         """Read what the application did not read of the request."""
         body = self.wsgi_input
-        try:
+        all_read = False
+        # What comes on a connection that ends is waited for no longer than its end.
+        patience = LINGER if self.close_connection else None
+        with suppress(OSError), Timeout(patience, False):
             all_read = body is None or body._discard()
-        except OSError:
-            all_read = False
         if not all_read:
             self.close_connection = True
             self._linger()
@@ -301,7 +307,7 @@ class Handler(_core.HTTPHandler):
         before = sock.timeout
         sock.timeout = self._write_timeout if before is None else before
         try:
-            self.response_length += sock.sendfile(file, file.tell(), left)
+            self._count_body(sock.sendfile(file, file.tell(), left))
         except OSError as error:
             self._note_failure(error)
             raise
@@ -312,7 +318,7 @@ class Handler(_core.HTTPHandler):
         """Bytes that the system can send of file; None: none, it is to be read."""
         if self.status is None or self.headers_sent or self.code in (204, 304):
             return None
-        if type(self.socket) is not socket.socket or self._overrides_writing():
+        if type(self.socket) is not socket.socket or self._overrides_sending():
             return None
         try:
             found = os.fstat(file.fileno())
@@ -320,9 +326,8 @@ class Handler(_core.HTTPHandler):
         except (OSError, AttributeError, ValueError):
             return None
 
-    def _overrides_writing(self) -> bool:
-        names = ("write", "_write", "_write_with_headers", "_sendall")
-        return any(getattr(type(self), n) is not getattr(Handler, n) for n in names)
+    def _overrides_sending(self) -> bool:
+        return any(getattr(type(self), n) is not getattr(Handler, n) for n in _SENDING)
 
     # ---- logs --------------------------------------------------------------------
 

@@ -43,7 +43,7 @@ class Input(_core.HTTPBody):
     """
 
     def _send_100_continue(self) -> None:
-        if self.socket is not None:
+        if self.socket is not None and not self._answered:
             sock, self.socket = self.socket, None
             patience = getattr(self.rfile, "patience", None)
             with Timeout(patience, TimeoutError("timed out")):

@@ -13,6 +13,7 @@ static void begin(struct body *b, PyObject *rfile, int64_t length,
     handler_set(&b->rfile, Py_NewRef(rfile));
     handler_set(&b->socket, Py_XNewRef(socket));
     b->chunked = b->first_chunk = length < 0;
+    b->answered = false;
     b->left = length < 0 ? 0 : length;
     b->ended = length == 0;
 }
@@ -76,6 +77,7 @@ static PyMemberDef members[] = {
      "Where \"100 Continue\" is said before the first read; None: nowhere."},
     {"chunked_input", T_BOOL, PLACE(chunked), 0, "Whether it is in chunks."},
     {"_ended", T_BOOL, PLACE(ended), 0, "All of it was read."},
+    {"_answered", T_BOOL, PLACE(answered), 0, "The response has begun."},
     {"_first_chunk", T_BOOL, PLACE(first_chunk), 0, "No chunk has begun."},
     {"_left", T_LONGLONG, PLACE(left), 0,
      "Bytes that can be read before the next chunk, or the end."},

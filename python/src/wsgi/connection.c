@@ -164,6 +164,8 @@ static int respond(struct handler *h)
     int r = h->overridden & RUN_APPLICATION ? call(h, names.run_application)
                                             : run(h);
     if (r == 0)
+        r = write_check_length(h);
+    if (r == 0)
         r = drop_body(h);
     if (r < 0)
         r = failed(h);

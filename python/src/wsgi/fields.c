@@ -16,14 +16,32 @@ bool fields_has_body(const struct handler *h)
 
 /* ---- which the server adds ---------------------------------------------------------------- */
 
+int64_t fields_length(PyObject *string)
+{
+    if (!PyUnicode_Check(string) ||
+        PyUnicode_KIND(string) != PyUnicode_1BYTE_KIND)
+        return -1;
+    const unsigned char *at = PyUnicode_1BYTE_DATA(string);
+    Py_ssize_t size = PyUnicode_GET_LENGTH(string);
+    int64_t length = 0;
+    for (Py_ssize_t i = 0; i < size; i++) {
+        if (at[i] < '0' || at[i] > '9' || length > INT64_MAX / 10 - 1)
+            return -1;
+        length = length * 10 + (at[i] - '0');
+    }
+    return size > 0 ? length : -1;
+}
+
 static void frame_body(struct handler *h, int64_t total)
 {
-    h->adds_length = -1;
+    h->adds_length = h->body_room = -1;
     h->response_use_chunked = false;
-    if (!fields_has_body(h) || h->provided_content_length)
+    if (!fields_has_body(h))
         return;
-    if (total >= 0)
-        h->adds_length = total;
+    if (h->provided_content_length)
+        h->body_room = fields_length(h->provided_content_length);
+    else if (total >= 0)
+        h->adds_length = h->body_room = total;
     else if (!is_old(h) && !h->connection_upgraded)
         h->response_use_chunked = true;
     else

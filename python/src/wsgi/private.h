@@ -180,6 +180,8 @@ struct body {
     bool chunked;     /* it comes in chunks */
     bool ended;       /* all of it was read */
     bool first_chunk; /* none has begun */
+    bool answered;    /* the response has begun: "100 Continue" would be taken
+                         for a part of it */
     long long left;   /* bytes until the next chunk, or its end */
 };
 
@@ -253,6 +255,9 @@ struct handler {
     /* What the server adds to the fields, if it is not in response_headers. */
     bool adds_date, adds_chunked, adds_close, adds_keep_alive;
     int64_t adds_length; /* -1: none */
+    int64_t body_room;   /* bytes that the head's Content-Length leaves for the
+                            body; -1: it tells none */
+    bool overlong;       /* there were more */
 };
 
 extern PyTypeObject Handler_Type;
@@ -316,6 +321,8 @@ int fields_finalize(struct handler *h, int64_t total);
 int fields_finalize_any(struct handler *h, int64_t total);
 /* Whether a body follows the head. */
 bool fields_has_body(const struct handler *h);
+/* Bytes of a Content-Length; -1: it is none. */
+int64_t fields_length(PyObject *string);
 /* The response's (bytes, bytes) as response_headers, from now on: borrowed. */
 PyObject *fields_list(struct handler *h);
 /* The status as bytes: new; NULL with an exception. */
@@ -326,6 +333,9 @@ char *fields_head(struct handler *h, size_t extra, size_t *used);
 
 /* write.c: send what the application returned. -1 with an exception. */
 int write_result(struct handler *h);
+/* The response is over: -1 with the handler's ApplicationError if its body has
+ * not as many bytes as its head says. */
+int write_check_length(struct handler *h);
 
 int reader_init(PyObject *module);
 int body_init(PyObject *module);

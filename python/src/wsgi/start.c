@@ -4,6 +4,8 @@
  *
  * A string that would end its line, and let what follows be taken for another
  * field or for the next response, is refused here, while the application runs.
+ * So are lengths that are none, or two; and how the body is sent is the
+ * server's to say: a Transfer-Encoding is left out.
  */
 #include "wsgi/private.h"
 
@@ -21,7 +23,8 @@ void start_reset(struct handler *h)
     h->headers_sent = h->response_use_chunked = h->connection_upgraded = false;
     h->names_connection = false;
     h->adds_date = h->adds_chunked = h->adds_close = h->adds_keep_alive = false;
-    h->adds_length = -1;
+    h->adds_length = h->body_room = -1;
+    h->overlong = false;
 }
 
 /* ---- strings --------------------------------------------------------------------------- */
@@ -64,8 +67,23 @@ static bool is(PyObject *string, const char *name)
 
 /* ---- fields ------------------------------------------------------------------------------ */
 
+/* -1 with ValueError: what it says of the body is not to be believed. */
+static int note_length(struct handler *h, PyObject *value)
+{
+    PyObject *before = h->provided_content_length;
+    if (fields_length(value) < 0)
+        PyErr_Format(PyExc_ValueError, "a Content-Length that is no length: %R",
+                     value);
+    else if (before && PyUnicode_Compare(before, value) != 0)
+        PyErr_Format(PyExc_ValueError, "two Content-Lengths: %R and %R", before,
+                     value);
+    else
+        handler_set(&h->provided_content_length, Py_NewRef(value));
+    return PyErr_Occurred() ? -1 : 0;
+}
+
 /* What the server looks at. */
-static void note(struct handler *h, PyObject *name, PyObject *value)
+static int note(struct handler *h, PyObject *name, PyObject *value)
 {
     switch (PyUnicode_GET_LENGTH(name)) {
     case 4:
@@ -81,9 +99,10 @@ static void note(struct handler *h, PyObject *name, PyObject *value)
         break;
     case 14:
         if (is(name, "Content-Length"))
-            handler_set(&h->provided_content_length, Py_NewRef(value));
+            return note_length(h, value);
         break;
     }
+    return 0;
 }
 
 /* One of what the application has told, as a tuple of two strings: new. */
@@ -102,26 +121,36 @@ static PyObject *checked(PyObject *item)
     return NULL;
 }
 
+/* Put pair, which is stolen, in the place i, or take that out. */
+static int put_or_leave_out(PyObject *list, Py_ssize_t *i, PyObject *pair)
+{
+    if (!is(PyTuple_GET_ITEM(pair, 0), "Transfer-Encoding"))
+        return PyList_SetItem(list, *i, pair);
+    Py_DECREF(pair);
+    Py_ssize_t at = (*i)--;
+    return PyList_SetSlice(list, at, at + 1, NULL);
+}
+
 /* All of them, as a list of its own. */
 static PyObject *checked_all(PyObject *headers)
 {
     PyObject *list = PySequence_List(headers);
     for (Py_ssize_t i = 0; list && i < PyList_GET_SIZE(list); i++) {
         PyObject *pair = checked(PyList_GET_ITEM(list, i));
-        if (!pair)
+        if (!pair || put_or_leave_out(list, &i, pair) < 0)
             Py_CLEAR(list);
-        else
-            PyList_SetItem(list, i, pair);
     }
     return list;
 }
 
-static void note_all(struct handler *h)
+static int note_all(struct handler *h)
 {
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(h->given); i++) {
+    int r = 0;
+    for (Py_ssize_t i = 0; r == 0 && i < PyList_GET_SIZE(h->given); i++) {
         PyObject *pair = PyList_GET_ITEM(h->given, i);
-        note(h, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
+        r = note(h, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
     }
+    return r;
 }
 
 /* ---- the status --------------------------------------------------------------------------- */
@@ -193,8 +222,7 @@ static int start(struct handler *h, PyObject *status, PyObject *headers)
     handler_set(&h->provided_content_length, NULL);
     h->code = code;
     h->names_connection = false;
-    note_all(h);
-    return check_length(h);
+    return note_all(h) < 0 ? -1 : check_length(h);
 }
 
 static PyObject *start_response(PyObject *self, PyObject *const *args,

@@ -190,6 +190,34 @@ static bool sends_body(const struct handler *h)
              PyUnicode_CompareWithASCIIString(h->command, "HEAD") == 0);
 }
 
+/* Of size bytes of the body, those that are sent: as many as there is room for.
+ * The client would take others for the beginning of the next response. */
+static size_t take_room(struct handler *h, size_t size)
+{
+    if (h->body_room < 0)
+        return size;
+    if (size > (uint64_t)h->body_room) {
+        h->overlong = true;
+        size = (size_t)h->body_room;
+    }
+    h->body_room -= (int64_t)size;
+    return size;
+}
+
+/* The head is sent next. A client that was to be told to send its body has not
+ * been told: it may send it all the same or leave it out, and nobody can tell
+ * what comes next on the connection. */
+static void head_begins(struct handler *h)
+{
+    PyObject *input = h->wsgi_input;
+    h->headers_sent = true;
+    if (!input || !Py_IS_TYPE(input, parts.input))
+        return;
+    struct body *body = (struct body *)input;
+    body->answered = true;
+    h->close_connection |= body->socket && body->socket != Py_None;
+}
+
 /* What frames a piece in a chunk. */
 struct chunk {
     char line[20];
@@ -208,15 +236,16 @@ static int send_with_head(struct handler *h, char *head, size_t head_size,
     struct iovec pieces[4];
     size_t count = 0;
     struct chunk chunk;
-    bool body = data->len > 0 && sends_body(h);
+    size_t size = sends_body(h) ? take_room(h, (size_t)data->len) : 0;
+    bool body = size > 0;
     if (head_size)
         pieces[count++] = (struct iovec){head, head_size};
     if (body && h->response_use_chunked) {
-        chunk_begin(&chunk, (size_t)data->len);
+        chunk_begin(&chunk, size);
         pieces[count++] = (struct iovec){chunk.line, chunk.size};
     }
     if (body)
-        pieces[count++] = (struct iovec){data->buf, (size_t)data->len};
+        pieces[count++] = (struct iovec){data->buf, size};
     if (body && h->response_use_chunked)
         pieces[count++] = (struct iovec){(char *)"\r\n", 2};
     return count ? send_any(h, pieces, count) : 0;
@@ -249,7 +278,7 @@ static int write_first(struct handler *h, PyObject *data, int64_t total)
     size_t size;
     if (view_of(data, &view) < 0)
         return -1;
-    h->headers_sent = true;
+    head_begins(h);
     char *head =
         fields_finalize_any(h, total) == 0 ? fields_head(h, 0, &size) : NULL;
     int r = head ? send_with_head(h, head, size, &view) : -1;
@@ -356,19 +385,27 @@ static PyObject *write_first_method(PyObject *self, PyObject *data)
 
 /* ---- all that the application returned --------------------------------------------------------------- */
 
-/* The head with a short body behind it: one piece. */
+/* What is sent of item, a piece of the body, when *left bytes are. */
+static struct iovec take_item(PyObject *item, size_t *left)
+{
+    size_t size = (size_t)PyBytes_GET_SIZE(item);
+    size = size < *left ? size : *left;
+    *left -= size;
+    return (struct iovec){PyBytes_AS_STRING(item), size};
+}
+
+/* The head with a short body behind it, total bytes: one piece. */
 static int send_copied(struct handler *h, PyObject *result, size_t total)
 {
     size_t size;
     char *head = fields_head(h, total, &size);
     if (!head)
         return -1;
-    for (Py_ssize_t i = 0; total > 0 && i < PySequence_Fast_GET_SIZE(result);
-         i++) {
-        PyObject *item = PySequence_Fast_GET_ITEM(result, i);
-        size_t n = (size_t)PyBytes_GET_SIZE(item);
-        memcpy(head + size, PyBytes_AS_STRING(item), n);
-        size += n;
+    for (Py_ssize_t i = 0; total > 0; i++) {
+        struct iovec item =
+            take_item(PySequence_Fast_GET_ITEM(result, i), &total);
+        memcpy(head + size, item.iov_base, item.iov_len);
+        size += item.iov_len;
     }
     struct iovec piece = {head, size};
     int r = send_pieces(h, &piece, 1, size);
@@ -391,12 +428,10 @@ static int send_gathered(struct handler *h, PyObject *result, size_t total)
     Py_ssize_t count = PyTuple_GET_SIZE(kept);
     assert(count < PIECES);
     pieces[0] = (struct iovec){head, size};
-    for (Py_ssize_t i = 0; i < count; i++) {
-        PyObject *item = PyTuple_GET_ITEM(kept, i);
-        pieces[i + 1] = (struct iovec){PyBytes_AS_STRING(item),
-                                       (size_t)PyBytes_GET_SIZE(item)};
-    }
-    int r = send_pieces(h, pieces, (size_t)count + 1, size + total);
+    size += total;
+    for (Py_ssize_t i = 0; i < count; i++)
+        pieces[i + 1] = take_item(PyTuple_GET_ITEM(kept, i), &total);
+    int r = send_pieces(h, pieces, (size_t)count + 1, size);
     PyMem_Free(head);
     Py_DECREF(kept);
     return r;
@@ -418,12 +453,11 @@ static bool goes_at_once(const struct handler *h, PyObject *result,
 /* Nobody else runs before the bytes of result are gathered. */
 static int send_at_once(struct handler *h, PyObject *result, int64_t total)
 {
-    h->headers_sent = true;
+    head_begins(h);
     if (fields_finalize_any(h, total) < 0)
         return -1;
-    size_t size = sends_body(h) ? (size_t)total : 0;
-    /* A length that the application told is its own affair, but chunks are
-     * not to be asked for by a header and left out. */
+    size_t size = sends_body(h) ? take_room(h, (size_t)total) : 0;
+    /* Chunks are not to be asked for by a header and left out. */
     if (h->response_use_chunked || plain_total(result) != total)
         return PyErr_SetString(PyExc_RuntimeError,
                                "finalize_headers changed what is sent"),
@@ -490,6 +524,31 @@ static PyObject *process_result(PyObject *self, PyObject *none)
     return as_none(write_result(handler_of(self)));
 }
 
+int write_check_length(struct handler *h)
+{
+    bool steps_are_ours =
+        !(h->overridden & (WRITE | WRITE_DATA | WRITE_WITH_HEADERS));
+    if (h->overlong)
+        return raise_application_error(
+            h, "The body has more bytes than its Content-Length says");
+    if (h->body_room > 0 && h->headers_sent && steps_are_ours && sends_body(h))
+        return raise_application_error(
+            h, "The body has %lld bytes less than its Content-Length says",
+            (long long)h->body_room);
+    return 0;
+}
+
+/* For _send_file: so many bytes of the body were sent. */
+static PyObject *count_body(PyObject *self, PyObject *arg)
+{
+    struct handler *h = handler_of(self);
+    Py_ssize_t sent = PyLong_AsSsize_t(arg);
+    if (sent == -1 && PyErr_Occurred())
+        return NULL;
+    h->response_length += (Py_ssize_t)take_room(h, (size_t)sent);
+    Py_RETURN_NONE;
+}
+
 /* For _send_file, which has a body that is no object. */
 static PyObject *send_head(PyObject *self, PyObject *arg)
 {
@@ -499,7 +558,7 @@ static PyObject *send_head(PyObject *self, PyObject *arg)
     size_t size;
     if (total == -1 && PyErr_Occurred())
         return NULL;
-    h->headers_sent = true;
+    head_begins(h);
     char *head =
         fields_finalize_any(h, total) == 0 ? fields_head(h, 0, &size) : NULL;
     int r = head ? send_with_head(h, head, size, &nothing) : -1;
@@ -534,6 +593,8 @@ PyMethodDef write_methods[] = {
     {"_write_each", write_each_method, METH_O,
      "_write_each(pieces, /)\n--\n\nSend what is iterated over, and end the "
      "response."},
+    {"_count_body", count_body, METH_O,
+     "_count_body(sent, /)\n--\n\nSo many bytes of the body were sent."},
     {"_note_failure", note_failure_method, METH_O,
      "_note_failure(error, /)\n--\n\nThe response could not be sent, for that "
      "error."},
