@@ -27,6 +27,7 @@ from grove.names.aliases import install_as_gevent
 from grove.names.versions import grove_version
 from grove.pool import Pool
 from grove.pywsgi import WSGIHandler, WSGIServer
+from grove.serving.server import SPARED
 from grove.serving.wrapper import FileWrapper
 
 __all__ = ["Handler", "Server", "Worker"]
@@ -224,11 +225,12 @@ class Worker(_Worker):
         """Let requests that are under way end, as long as graceful_timeout says."""
         for server in servers:
             server.close()
-        until = time.monotonic() + self.cfg.graceful_timeout
-        while any(server.connections for server in servers):
+        begun = time.monotonic()
+        while any(server.busy for server in servers):
+            spent = time.monotonic() - begun
             for server in servers:
-                server.drain()
-            if time.monotonic() >= until:
+                server.drain(spare_new=spent < SPARED)
+            if spent >= self.cfg.graceful_timeout:
                 self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
                 break
             self.notify()

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from grove._core import get_hub
+from grove.serving.processes import say
 
 __all__ = ["AccessLog"]
 
@@ -33,11 +34,11 @@ class AccessLog:
         self._lines: list[str] = []
         self._second = 0
         self._time = ""
-        self._open()
+        self._fd = self._open()
 
-    def _open(self) -> None:
+    def _open(self) -> int:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        self._fd = 1 if self._path == "-" else os.open(self._path, flags, 0o644)
+        return 1 if self._path == "-" else os.open(self._path, flags, 0o644)
 
     def write(self, handler: Any) -> None:
         """A line about the request that handler has answered."""
@@ -76,9 +77,15 @@ class AccessLog:
             pass
 
     def reopen(self) -> None:
-        """The file of that name from now on, which may be another one."""
+        """The file of that name from now on, which may be another one; where it
+        cannot be opened, which is said, the one before."""
+        try:
+            fd = self._open()
+        except OSError as error:
+            say(f"the access log stays the file that it was: {error}")
+            return
         self.close()
-        self._open()
+        self._fd = fd
 
     def close(self) -> None:
         """Write what is left and close the file."""

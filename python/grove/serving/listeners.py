@@ -20,23 +20,29 @@ BACKLOG = 2048
 
 def _address_of(text: str) -> tuple[int, tuple[str, int] | str]:
     """The family and the address of HOST:PORT or unix:PATH; ValueError."""
-    if text.startswith("unix:"):
+    if text.startswith("unix:") and text != "unix:":
         return socket.AF_UNIX, text[5:]
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit():
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ValueError(f"not HOST:PORT, and not unix:PATH: {text!r}")
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return family, (host, int(port))
 
 
-def _bound(family: int, address: tuple[str, int] | str) -> socket.socket:
+def _bound(
+    family: int, address: tuple[str, int] | str, first: bool = True
+) -> socket.socket:
+    """A socket that listens on address. first: nobody else does, not even by
+    SO_REUSEPORT; others of ours may from then on."""
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         if family != socket.AF_UNIX:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, not first)
         sock.bind(address)
+        if family != socket.AF_UNIX:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.listen(BACKLOG)
     except BaseException:
         sock.close()
@@ -52,10 +58,13 @@ def _remove_stale(path: str) -> None:
     except OSError:
         return
     with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)  # one that is busy is there
         try:
             probe.connect(path)
         except ConnectionRefusedError:
             os.unlink(path)
+        except BlockingIOError:
+            pass
 
 
 class Listeners:
@@ -74,10 +83,17 @@ class Listeners:
         self._paths: list[str] = []
         try:
             for text in texts:
-                self._add(*_address_of(text))
+                self._add_named(text)
         except BaseException:
             self.close()
             raise
+
+    def _add_named(self, text: str) -> None:
+        family, address = _address_of(text)
+        try:
+            self._add(family, address)
+        except OSError as error:
+            raise OSError(f"{text}: {error.strerror or error}") from None
 
     def _add(self, family: int, address: tuple[str, int] | str) -> None:
         if isinstance(address, str):
@@ -89,7 +105,7 @@ class Listeners:
             if own is self._of[0] or isinstance(address, str):
                 own.append(first)
             else:
-                own.append(_bound(family, first.getsockname()[:2]))
+                own.append(_bound(family, first.getsockname(), first=False))
 
     def of(self, process: int) -> list[socket.socket]:
         """Those of one process."""

@@ -7,12 +7,13 @@ waits for signals and nothing else:
     SIGHUP              a new process in the place of each; as soon as that serves,
                         the old one drains. If it cannot, the old one stays
     SIGTERM, SIGINT     all drain, then it ends
-    SIGQUIT             all end at once
+    SIGQUIT             all end at once, those that drain, too
     SIGUSR1             told to all: open the log anew
     SIGCHLD             one has ended: another one takes its place
     SIGUSR2             from a new one: it serves
 """
 
+import math
 import os
 import signal
 import sys
@@ -27,6 +28,9 @@ __all__ = ["Master"]
 #: Seconds that a process lives at least; one that ends sooner is replaced after
 #: that time, so that a fault at its start does not keep the machine busy.
 SHORTEST_LIFE = 1.0
+#: Seconds that a process which drains has more than it gives its requests; one
+#: that is there still hangs, and is killed.
+OVERTIME = 3.0
 
 _SIGNALS = {
     signal.SIGHUP,
@@ -52,26 +56,21 @@ class Master:
         self.serving: dict[int, int] = {}
         #: When each of them began.
         self._began: dict[int, float] = {}
-        #: Those that drain.
-        self.draining: set[int] = set()
+        #: Those that drain, and when they are killed.
+        self.draining: dict[int, float] = {}
         #: Of each new process where it says that it serves, and whom it replaces.
         self._new: dict[int, tuple[int, int | None]] = {}
         #: Places that are to be taken again, and when.
         self._due: dict[int, float] = {}
+        #: One of them has served.
+        self._served = False
         self._failed = False
 
     def run(self) -> int:
         """Serve until a signal ends it. What the process is to exit with."""
-        try:
-            if self.options.chdir:
-                os.chdir(self.options.chdir)
-            self.listeners = Listeners(self.options.bind, self.options.workers)
-        except (OSError, ValueError) as error:
-            say(f"cannot listen: {error}")
+        if not self._begin():
             return 1
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
-            self._write_pid()
             for place in range(self.options.workers):
                 self._fork(place)
             say("listening on " + ", ".join(self.listeners.described()))
@@ -79,6 +78,28 @@ class Master:
         finally:
             self.listeners.close()
             self._remove_pid()
+
+    def _begin(self) -> bool:
+        """Listen; False when that cannot be, which is said."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            if self.options.chdir:
+                os.chdir(self.options.chdir)
+        except OSError as error:
+            say(f"cannot run there: {error}")
+            return False
+        try:
+            self.listeners = Listeners(self.options.bind, self.options.workers)
+        except (OSError, ValueError) as error:
+            say(f"cannot listen: {error}")
+            return False
+        try:
+            self._write_pid()
+        except OSError as error:
+            say(f"cannot write its number: {error}")
+            self.listeners.close()
+            return False
+        return True
 
     def _look_after(self) -> int:
         while True:
@@ -89,18 +110,22 @@ class Master:
                 self._replace_all()
             elif number == signal.SIGUSR1:
                 self._tell(self.serving, signal.SIGUSR1)
+            ended = self._reap()
             self._welcome()
-            self._reap()
+            for pid, code in ended:
+                self._ended(pid, code)
+            self._kill_hanging()
             if self._failed:
                 self._end(signal.SIGTERM)
                 return 1
             self._fork_due()
 
     def _wait(self) -> int | None:
-        """The next signal; None: some place is due."""
-        if not self._due:
+        """The next signal; None: some place is due, or somebody hangs."""
+        until = min([*self._due.values(), *self.draining.values()], default=math.inf)
+        if until == math.inf:
             return signal.sigwait(_SIGNALS)
-        seconds = max(0.0, min(self._due.values()) - time.monotonic())
+        seconds = max(0.0, until - time.monotonic())
         found = signal.sigtimedwait(_SIGNALS, seconds)
         return found.si_signo if found else None
 
@@ -142,11 +167,23 @@ class Master:
         return Worker(self.options, sockets, os.getppid(), tell).run()
 
     def _replace_all(self) -> None:
-        # One that does not serve yet is new enough.
-        old = {p: place for p, place in self.serving.items() if p not in self._new}
+        self._drop_new()
+        old = dict(self.serving)
         say(f"replacing {len(old)} process{'es' * (len(old) > 1)}")
         for pid, place in old.items():
             self._fork(place, pid)
+
+    def _drop_new(self) -> None:
+        """Those that do not serve yet may have begun to import what is old by now:
+        they end, and a place without another process is due."""
+        for pid, (ready, old) in self._new.items():
+            os.close(ready)
+            place = self.serving.pop(pid)
+            self.draining[pid] = math.inf
+            self._tell([pid], signal.SIGKILL)
+            if old not in self.serving:
+                self._due[place] = 0.0
+        self._new.clear()
 
     def _welcome(self) -> None:
         """Whoever is replaced by one that serves by now drains."""
@@ -157,30 +194,49 @@ class Master:
                 continue
             os.close(ready)
             del self._new[pid]
+            self._served |= serves
             if serves and old in self.serving:
                 del self.serving[old]
-                self.draining.add(old)
-                self._tell([old], signal.SIGTERM)
+                self._drain([old])
 
-    def _reap(self) -> None:
+    def _drain(self, pids: Any) -> None:
+        """Have pids answer what is under way and end."""
+        patience = self.options.graceful_timeout
+        until = math.inf if patience is None else time.monotonic() + patience + OVERTIME
+        for pid in pids:
+            self.draining[pid] = until
+        self._tell(pids, signal.SIGTERM)
+
+    def _kill_hanging(self) -> None:
+        now = time.monotonic()
+        for pid in [pid for pid, until in self.draining.items() if until <= now]:
+            say(f"process {pid} does not end: killed")
+            self._tell([pid], signal.SIGKILL)
+            self.draining[pid] = math.inf
+
+    def _reap(self) -> list[tuple[int, int]]:
+        """Those that have ended since the last call: (process, exit code) each."""
+        found = []
         for pid in [*self.serving, *self.draining]:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
-                self._ended(pid, os.waitstatus_to_exitcode(status))
+                found.append((pid, os.waitstatus_to_exitcode(status)))
+                self.draining.pop(pid, None)
+        return found
 
     def _ended(self, pid: int, code: int) -> None:
         began = self._began.pop(pid)
         place = self.serving.pop(pid, None)
-        self.draining.discard(pid)
         if place is None or place in self.serving.values():
             return  # another one has its place
-        if code == BOOT_FAILED:
-            self._failed = not self._due and not self.serving
-            if not self._failed:
-                self._due[place] = began + SHORTEST_LIFE
-            return
-        say(f"process {pid} has ended ({code}): another one takes its place")
-        self._due[place] = began + SHORTEST_LIFE
+        if not self._served:  # nor will the next one
+            self._failed = True
+            then = "before any has served"
+        else:
+            self._due[place] = began + SHORTEST_LIFE
+            then = "another one takes its place"
+        if code != BOOT_FAILED:  # else it has said why itself
+            say(f"process {pid} has ended ({code}): {then}")
 
     def _fork_due(self) -> None:
         now = time.monotonic()
@@ -195,12 +251,21 @@ class Master:
 
     def _end(self, number: int) -> int:
         """End all processes, in order or, by SIGQUIT, at once."""
-        everybody = [*self.serving, *self.draining]
+        self._due.clear()
+        for pid in self._new:  # none of them has a request
+            self._tell([pid], signal.SIGKILL)
+        serving = list(self.serving)
+        self.serving.clear()
+        self._drain(serving)
         at_once = number == signal.SIGQUIT
         say("ending" + " at once" * at_once)
-        self._tell(everybody, signal.SIGKILL if at_once else signal.SIGTERM)
-        for pid in everybody:
-            os.waitpid(pid, 0)
+        while self.draining:
+            if at_once:
+                self._tell(self.draining, signal.SIGKILL)
+            number = self._wait()
+            at_once = number == signal.SIGQUIT
+            self._reap()
+            self._kill_hanging()
         return 0
 
     # ---- the file with its number ----------------------------------------------------

@@ -1,6 +1,7 @@
 """What python3 -m grove.serve can be asked for."""
 
 import argparse
+import math
 import os
 from typing import Any
 
@@ -21,16 +22,22 @@ def _mapping(text: str) -> tuple[str, str]:
 
 
 def _count(text: str) -> int:
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"not 1 or more: {text!r}")
+        raise argparse.ArgumentTypeError(f"not a whole number from 1 on: {text!r}")
     return number
 
 
 def _seconds(text: str) -> float | None:
-    number = float(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"not a time: {text!r}")
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"not a number of seconds: {text!r}")
     return number or None
 
 

@@ -11,4 +11,6 @@ BOOT_FAILED = 3
 
 def say(text: str) -> None:
     """Tell people what happens, on standard error."""
-    print(f"grove.serve [{os.getpid()}] {text}", file=sys.stderr, flush=True)
+    # By one write, so that lines of several processes do not mix.
+    sys.stderr.write(f"grove.serve [{os.getpid()}] {text}\n")
+    sys.stderr.flush()

@@ -14,7 +14,11 @@ from grove.serving.input import Input
 from grove.serving.log import NoopLog, log_stream
 from grove.serving.wrapper import FileWrapper
 
-__all__ = ["Server"]
+__all__ = ["SPARED", "Server"]
+
+#: Seconds for the first request of a connection that was accepted just before its
+#: process is to end: it is on its way.
+SPARED = 1.0
 
 
 class Server(StreamServer):
@@ -142,14 +146,18 @@ class Server(StreamServer):
         finally:
             self._handlers.discard(handler)
 
-    def drain(self) -> None:
+    def drain(self, spare_new: bool = False) -> None:
         """Have each connection end with the request that is under way, and those at
         once that have none.
 
         New ones are accepted as before: stop_accepting or close is another call.
+
+        Args:
+            spare_new: leave those that have not had any request yet, until a call
+                without it.
         """
         for handler in list(self._handlers):
-            if handler._drain():
+            if handler._drain(spare_new):
                 with suppress(OSError):  # the client was quicker
                     handler.socket.shutdown(socket.SHUT_RD)
 
@@ -157,6 +165,12 @@ class Server(StreamServer):
     def connections(self) -> int:
         """How many connections are open."""
         return len(self._handlers)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is any connection, accepted ones counted that are still to
+        be served, or make their handshake."""
+        return bool(self._handlers) or bool(self.pool)
 
 
 def _name_of(host: str) -> str:

@@ -1,5 +1,6 @@
 """A process that serves, of python3 -m grove.serve."""
 
+import math
 import os
 import signal
 import sys
@@ -18,7 +19,7 @@ from grove.pool import Pool
 from grove.serving.access_log import AccessLog
 from grove.serving.handler import Handler
 from grove.serving.processes import BOOT_FAILED, say
-from grove.serving.server import Server
+from grove.serving.server import SPARED, Server
 from grove.serving.static import Static
 
 __all__ = ["Worker"]
@@ -61,7 +62,11 @@ class Worker:
         """What the process is to exit with: 0, or BOOT_FAILED with the application's
         error on standard error."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells what to do
-        log = AccessLog(self.options.access_log) if self.options.access_log else None
+        try:
+            log = self._open_log()
+        except OSError as error:
+            say(f"cannot open the access log: {error}")
+            return BOOT_FAILED
         # Signals that came since the fork are taken from here on.
         signal_handler(signal.SIGTERM, self._ending.set)
         signal_handler(signal.SIGUSR1, log.reopen if log else lambda: None)
@@ -74,7 +79,13 @@ class Worker:
             traceback.print_exc()
             say(f"cannot import {self.options.application}")
             return BOOT_FAILED
-        servers = [self._serve(sock, application, log) for sock in self.sockets]
+        try:
+            tls = self._tls()
+        except (OSError, ValueError) as error:  # ssl.SSLError is one
+            files = [self.options.certfile, self.options.keyfile]
+            say(f"cannot serve over TLS by {' and '.join(filter(None, files))}: {error}")
+            return BOOT_FAILED
+        servers = [self._serve(sock, application, log, tls) for sock in self.sockets]
         os.write(self._tell, b"!")
         os.close(self._tell)
         os.kill(self.parent, signal.SIGUSR2)
@@ -85,6 +96,10 @@ class Worker:
         if log:
             log.close()
         return 0
+
+    def _open_log(self) -> AccessLog | None:
+        path = self.options.access_log
+        return AccessLog(path) if path else None
 
     def _load(self) -> Callable:
         install_as_gevent()
@@ -102,7 +117,9 @@ class Worker:
             return Static(self.options.static, application)
         return application
 
-    def _serve(self, sock: Any, application: Callable, log: AccessLog | None) -> Server:
+    def _serve(
+        self, sock: Any, application: Callable, log: AccessLog | None, tls: dict
+    ) -> Server:
         listener = socket.socket(
             sock.family, sock.type, sock.proto, fileno=os.dup(sock.fileno())
         )
@@ -116,7 +133,7 @@ class Worker:
                 "wsgi.multiprocess": self.options.workers > 1,
                 "wsgi.multithread": True,
             },
-            **self._tls(),
+            **tls,
         )
         server.access_log = log
         server.asgi_loop = self._asgi_loop
@@ -133,29 +150,31 @@ class Worker:
         asgi = import_module("grove.serving.asgi").AsgiHandler
         return type("AsgiHandler", (found, asgi), {})
 
-    def _tls(self) -> dict[str, str]:
+    def _tls(self) -> dict[str, Any]:
         if not self.options.certfile:
             return {}
-        return {
-            "certfile": self.options.certfile,
-            "keyfile": self.options.keyfile or self.options.certfile,
-        }
+        ssl = import_module("grove.ssl")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.options.certfile, self.options.keyfile)
+        return {"ssl_context": context}
 
     def _end(self, servers: list[Server]) -> None:
         """Requests that are under way are answered; no other ones are taken."""
         for server in servers:
             server.close()
-        patience = self.options.graceful_timeout
-        until = None if patience is None else time.monotonic() + patience
-        while any(server.connections for server in servers):
+        patience = self.options.graceful_timeout or math.inf
+        begun = time.monotonic()
+        while any(server.busy for server in servers):
+            spent = time.monotonic() - begun
             for server in servers:
-                server.drain()
-            if until is not None and time.monotonic() >= until:
+                server.drain(spare_new=spent < SPARED)
+            if spent >= patience:
                 say("ending though requests are under way")
                 break
             sleep(0.02)
         if self._asgi_loop is not None:
-            self._asgi_loop.stop(patience)
+            left = begun + patience - time.monotonic()
+            self._asgi_loop.stop(max(1.0, left) if left < math.inf else None)
 
 
 class _Server(Server):

@@ -371,18 +371,20 @@ static PyObject *serve(PyObject *self, PyObject *none)
     return answer ? answer : Py_NewRef(Py_None);
 }
 
-static PyObject *drain(PyObject *self, PyObject *none)
+static PyObject *drain(PyObject *self, PyObject *spare_new)
 {
-    (void)none;
     struct handler *h = handler_of(self);
+    int spare = PyObject_IsTrue(spare_new);
+    if (spare < 0)
+        return NULL;
     h->draining = h->close_connection = true;
-    return PyBool_FromLong(h->idle);
+    return PyBool_FromLong(h->idle && (h->asked || !spare));
 }
 
 PyMethodDef connection_methods[] = {
-    {"_drain", drain, METH_NOARGS,
-     "_drain()\n--\n\nThe request that is under way is the last one. Whether "
-     "there is none."},
+    {"_drain", drain, METH_O,
+     "_drain(spare_new, /)\n--\n\nThe request that is under way is the last "
+     "one. Whether there is none;\nspare_new: and there has been one."},
     {"_serve", serve, METH_NOARGS,
      "_serve()\n--\n\nAnswer requests until the connection ends. None; or "
      "(status, bytes): an\nerror to send before."},

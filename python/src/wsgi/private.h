@@ -237,6 +237,7 @@ struct handler {
     bool takes_over;       /* it asks for another protocol */
     bool close_connection; /* it is the last one */
     bool idle;             /* none has begun */
+    bool asked;            /* there has been one */
     bool draining;         /* the one under way, if any, is the last one */
     /* The response's. */
     PyObject *status;           /* bytes; NULL: made of the next */

@@ -66,6 +66,7 @@ static int take_head(struct handler *h, const struct head *head)
     h->expects_continue = parsed->expects_continue;
     h->takes_over = takes_over(parsed);
     h->close_connection = !parsed->keep_alive || h->draining;
+    h->asked = true;
     return h->command && h->path ? 0 : -1;
 }
 
@@ -130,7 +131,7 @@ static int wait_for_first(struct handler *h, struct reader *r)
 {
     if (reader_count(r) > 0)
         return 1;
-    if (h->draining)
+    if (h->draining && h->asked)
         return 0;
     forget(h);
     h->idle = true;
