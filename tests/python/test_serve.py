@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from awaiting import HANG
+from grove.serving.static import Static
 
 APPLICATION = """
 import os, time
@@ -369,6 +370,19 @@ def test_files(serve, files):
     served.end()
 
 
+def test_folder_in_a_files_place(files):
+    """What was opened of it does not stay so."""
+    (files / "below" / "below" / "index.html").mkdir(parents=True)
+    static = Static([("/files", str(files))], lambda *_: [])
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/files/below/below/"}
+    statuses = []
+    before = os.listdir("/proc/self/fd")
+    for _ in range(3):
+        static(environ, lambda status, _: statuses.append(status))
+    assert statuses == ["404 Not Found"] * 3
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
 def test_files_that_are_not_there(serve, files):
     served = serve("--static", f"/files={files}")
     for path in """nothing out out%20folder/secret ../secret %2e%2e/secret
@@ -393,8 +407,10 @@ def test_parts_of_files(serve, files):
     assert part("bytes=-3") == (206, "bytes 99997-99999/100000", b"789")
     assert part("bytes=99999-200000") == (206, "bytes 99999-99999/100000", b"9")
     assert part("bytes=100000-")[:2] == (416, "bytes */100000")
-    for whole in ("bytes=5-2", "bytes=-", "lines=1-2", "bytes=0-1,3-4", "bytes=a-b"):
+    for whole in ("bytes=5-2", "bytes=-", "lines=1-2", "bytes=0-1,3-4", "bytes=a-b",
+                  "bytes=0-" + "9" * 5000, "bytes=-" + "9" * 5000):  # fmt: skip
         assert part(whole) == (200, None, content)
+    assert served.ask("/files/a.txt", "Range: bytes=0-4", method="HEAD")[0].endswith("OK")
     assert part("bytes=0-4", 'If-Range: "other"')[0] == 200
     served.end()
 
@@ -410,6 +426,7 @@ def test_files_that_the_client_has(serve, files):
         (f"If-Modified-Since: {fields['Last-Modified']}", "304"),
         ("If-Modified-Since: Mon, 01 Jan 1990 00:00:00 GMT", "200"),
         ("If-Modified-Since: some day", "200"),
+        ("If-Modified-Since: Feb 99999999999 99:99:99 31", "200"),
     ]:
         answer = served.ask("/files/a.txt", field)
         assert answer[0].split()[1] == status, field

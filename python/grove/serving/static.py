@@ -17,7 +17,8 @@ from grove.serving.wrapper import FileWrapper
 
 __all__ = ["Static"]
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
+# Of a file's size; more digits are no range, and no work.
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
 
 
 class Static:
@@ -63,11 +64,10 @@ def _open(folder: str, name: str) -> Any:
         raise FileNotFoundError(name)
     # Without O_NONBLOCK a FIFO would be waited for.
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
-    file = os.fdopen(fd, "rb")
     if not stat.S_ISREG(os.fstat(fd).st_mode):
-        file.close()
+        os.close(fd)
         raise FileNotFoundError(name)
-    return file
+    return os.fdopen(fd, "rb")
 
 
 def _answer(
@@ -150,7 +150,7 @@ def _has_it(environ: dict, etag: str, changed: float) -> bool:
     since = environ.get("HTTP_IF_MODIFIED_SINCE")
     try:
         return since is not None and int(changed) <= _seconds(since)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return False
 
 
@@ -160,7 +160,9 @@ def _seconds(date: str) -> float:
 
 def _range(environ: dict, size: int, etag: str) -> tuple[int, int | None]:
     """The first byte that is wanted, and how many; None: there are none such."""
-    match = _RANGE.match(environ.get("HTTP_RANGE", ""))
+    wanted = environ.get("HTTP_RANGE", "")
+    # Of other methods there are no ranges (RFC 9110, 14.2).
+    match = _RANGE.match(wanted) if environ["REQUEST_METHOD"] == "GET" else None
     if not match or environ.get("HTTP_IF_RANGE", etag) != etag:
         return 0, size
     first, last = match.groups()
