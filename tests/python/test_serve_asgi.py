@@ -1,9 +1,11 @@
 """python3 -m grove.serve --asgi: coroutines and greenlets on one thread."""
 
 import json
+import socket
 
 import pytest
 
+from awaiting import HANG
 from test_serve import read, send, serve  # noqa: F401
 
 APPLICATION = """
@@ -213,3 +215,117 @@ def test_files_are_for_wsgi(asgi):
     served = asgi("--static", "/x=/tmp", wait=False)
     _, said = served.process.communicate(timeout=60)
     assert served.process.returncode == 2 and "--static" in said
+
+
+# ---- applications and clients that end too early -------------------------------------
+
+ENDS = """
+import asyncio, os
+
+async def application(scope, receive, send):
+    if scope["type"] == "lifespan":
+        return await live(receive, send)
+    path = scope["path"]
+    if path == "/cancelled":
+        asyncio.current_task().cancel()
+        await asyncio.sleep(0)
+    if path == "/base":
+        raise BaseException("of the application")
+    await send({"type": "http.response.start", "status": 200})
+    if path == "/background":
+        await send({"type": "http.response.body", "body": b"now"})
+        while not os.path.exists("go on"):
+            await asyncio.sleep(0.01)
+        open("later", "w").close()
+    if path == "/sleeps":
+        await send({"type": "http.response.body", "body": b"now"})
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            open("cancelled", "w").close()
+    if path == "/listens":
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        assert (await receive())["type"] == "http.request"
+        while True:
+            message = await receive()
+            assert message == {"type": "http.disconnect"}
+            break
+        open("told", "w").close()
+        if not os.path.exists("answer"):
+            return
+    await send({"type": "http.response.body", "body": b"rest"})
+
+async def live(receive, send):
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    if os.path.exists("short-lived"):
+        raise KeyError("of its life")
+    assert (await receive())["type"] == "lifespan.shutdown"
+    open("shut down", "w").close()
+    await send({"type": "lifespan.shutdown.complete"})
+"""
+
+
+@pytest.fixture
+def ends(serve, tmp_path):  # noqa: F811
+    (tmp_path / "app.py").write_text(ENDS)
+    return lambda *options, **more: serve("--asgi", *options, **more)
+
+
+@pytest.mark.parametrize("path", ["/cancelled", "/base"])
+def test_coroutine_that_ends_by_no_exception(ends, path):
+    """Who has asked is answered, and so are others."""
+    served = ends()
+    assert served.ask(path)[0] == "HTTP/1.1 500 Internal Server Error"
+    assert served.get("/") == "rest"
+    served.process.terminate()
+    assert served.process.wait(HANG) == 0
+
+
+def test_end_waits_for_what_follows_a_response(ends, tmp_path):
+    served = ends()
+    assert served.ask("/background")[2] == b"now"
+    served.process.terminate()
+    while "ending" not in served.process.stderr.readline():
+        pass
+    (tmp_path / "go on").touch()
+    served.end()
+    assert (tmp_path / "later").exists() and (tmp_path / "shut down").exists()
+
+
+def test_end_cancels_what_takes_too_long(ends, tmp_path):
+    served = ends("--graceful-timeout", "0.1")
+    assert served.ask("/sleeps")[2] == b"now"
+    served.end()
+    assert (tmp_path / "cancelled").exists() and (tmp_path / "shut down").exists()
+
+
+@pytest.mark.parametrize("more", [b"", b"GET / HTTP/1.1\r\n"])
+def test_client_that_goes_while_nothing_is_sent(ends, tmp_path, more):
+    served = ends()
+    with served.connect() as sock:
+        send(sock, "/listens")
+        while b"a" not in sock.recv(1000).partition(b"\r\n\r\n")[2]:
+            pass
+        sock.sendall(more)
+    served.wait((tmp_path / "told").exists)
+    assert "whole response" not in served.end()[1]
+
+
+def test_client_that_ends_its_side_is_answered(ends, tmp_path):
+    (tmp_path / "answer").touch()
+    served = ends()
+    with served.connect() as sock:
+        send(sock, "/listens", "Connection: close")
+        sock.shutdown(socket.SHUT_WR)
+        assert read(sock)[2].endswith(b"rest\r\n0\r\n\r\n")
+    served.end()
+
+
+def test_lifespan_that_fails_on_the_way(ends, tmp_path):
+    """It is told, and requests are answered."""
+    (tmp_path / "short-lived").touch()
+    served = ends()
+    assert served.get("/") == "rest"
+    served.process.terminate()
+    assert "KeyError: 'of its life'" in served.process.communicate(timeout=HANG)[1]

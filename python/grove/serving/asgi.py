@@ -4,11 +4,17 @@ A connection's greenlet reads the request and the pieces of its body, and sends 
 response: it does what the application asks for by send() and receive(), one thing
 after the other. A piece is sent before the application's send() of it returns, unless
 it is the last one.
+
+An application that waits in receive() behind the body is told when the client has
+closed its side: so long another greenlet watches the connection. What the client does
+not want to send any more it may still want to read, so that send() goes on.
 """
 
+import select
 from http.client import responses
 from typing import Any
 
+from grove._core import Greenlet, sleep, wait_read
 from grove.queue import SimpleQueue
 from grove.serving.asgi_loop import ASGI, Loop
 from grove.serving.handler import Handler
@@ -17,6 +23,10 @@ __all__ = ["AsgiHandler"]
 
 #: Bytes of a piece of a request's body.
 _PIECE = 65536
+
+#: Seconds between two looks whether a client that has sent more, maybe only a
+#: good-bye of TLS, has closed its side behind that.
+_LOOK = 1.0
 
 _DISCONNECT = {"type": "http.disconnect"}
 
@@ -70,6 +80,9 @@ class _Exchange:
         self._over = False
         #: The application has sent all of the response.
         self._done = False
+        #: The client has closed its side.
+        self._gone = False
+        self._watcher: Greenlet | None = None
         #: It has received all of the body.
         self._body_given = False
         #: What it waits for.
@@ -85,7 +98,21 @@ class _Exchange:
                 self._asked.get()()
         finally:
             self._over = True
+            if self._watcher is not None:
+                self._watcher.kill(block=False)
             self._loop.call(self._disconnect)
+
+    def _watch(self) -> None:
+        if self._watcher is None:
+            self._watcher = Greenlet.spawn(self._wait_for_end)
+
+    def _wait_for_end(self) -> None:
+        fd = self._handler.socket.fileno()
+        wait_read(fd)
+        while not _has_ended(fd):
+            sleep(_LOOK)
+        self._gone = True
+        self._loop.call(self._disconnect)
 
     def _give_body(self, future: Any) -> None:
         body = self._handler.wsgi_input
@@ -117,7 +144,9 @@ class _Exchange:
         self._over = True
         if error is not None:
             raise error
-        raise RuntimeError("the application ended without a whole response")
+        if not self._gone:
+            raise RuntimeError("the application ended without a whole response")
+        self._handler.close_connection = True
 
     # ---- in the loop's greenlet ------------------------------------------------------
 
@@ -125,15 +154,17 @@ class _Exchange:
         error = None
         try:
             await self._loop.application(scope, self._receive, self._take)
-        except Exception as raised:
+        except BaseException as raised:
             error = raised
+        # What ends a task, or the loop, is nothing to raise where requests are read.
+        failure = error if isinstance(error, Exception) else None
         if not self._done:
-            self._asked.put(lambda: self._fail(error))
-        elif error is not None:
+            self._asked.put(lambda: self._fail(failure))
+        if error is not None and (self._done or failure is None):
             raise error  # the loop's handler of exceptions tells of it
 
     async def _receive(self) -> dict[str, Any]:
-        if self._over:
+        if self._over or self._gone:
             return _DISCONNECT
         if not self._body_given and self._handler.wsgi_input._ended:
             self._body_given = True
@@ -141,6 +172,8 @@ class _Exchange:
         future = self._loop.future()
         if not self._body_given:
             self._asked.put(lambda: self._give_body(future))
+        else:
+            self._asked.put(self._watch)
         message = await self._wait(future)
         self._body_given = not message.get("more_body", False)
         return message
@@ -178,6 +211,13 @@ class _Exchange:
         """The exchange is over: whoever waits for more is told so."""
         for future in list(self._waiting):
             _answer(future, _DISCONNECT)
+
+
+def _has_ended(fd: int) -> bool:
+    """Whether the peer sends nothing more, whatever is unread."""
+    poll = select.poll()
+    poll.register(fd, select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 def _answer(future: Any, result: Any) -> None:
