@@ -6,7 +6,7 @@ import grove
 import pytest
 from awaiting import HANG, until
 from grove import socket
-from grove.pywsgi import WSGIServer
+from grove.pywsgi import WSGIHandler, WSGIServer
 from grove.ssl import create_default_context
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -69,6 +69,45 @@ def test_tls(certificate, limit, request_, answer):
         with connect_tls(server, certificate) as sock:
             sock.sendall(request_)
             assert rest(sock).startswith(answer)
+
+
+class ReadsItself(WSGIHandler):
+    def read_request(self, raw_requestline):
+        return super().read_request(raw_requestline)
+
+
+class HasMessages(WSGIHandler):
+    def MessageClass(self, fp, *args):
+        return super().MessageClass(fp, *args)
+
+
+@pytest.mark.parametrize("handler", [ReadsItself, HasMessages])
+@pytest.mark.parametrize(
+    "limit, request_, answer",
+    [
+        ("idle_timeout", b"", b""),
+        ("idle_timeout", GET, b"HTTP/1.1 200 OK\r\n"),
+        ("head_timeout", b"GET", b"HTTP/1.1 408 "),
+        ("head_timeout", GET[:-2], b"HTTP/1.1 408 "),
+        ("body_timeout", POST + b"\r\na", b"HTTP/1.1 408 "),
+    ],
+)
+def test_methods_that_read(errors, handler, limit, request_, answer):
+    """A handler that reads requests itself has the limits, too."""
+    with limited(**{limit: 0.3}) as server, connect(server) as sock:
+        server.handler_class = handler
+        sock.sendall(request_)
+        assert rest(sock).startswith(answer)
+    assert errors == []
+
+
+def test_drain_of_methods_that_read():
+    with limited() as server, connect(server) as sock:
+        server.handler_class = ReadsItself
+        sock.sendall(GET)
+        assert sock.recv(1000).startswith(b"HTTP/1.1 200 OK")
+        server.drain()
+        assert sock.recv(1000) == b""
 
 
 def test_tls_without_limits(certificate):

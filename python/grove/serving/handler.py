@@ -179,11 +179,20 @@ class Handler(_core.HTTPHandler):
         return Headers.of(pairs)
 
     def _read_by_methods(self) -> Any:
-        """Read a request by the methods that a subclass may have.
+        """Read a request, a part of which is there, by the methods that a subclass
+        may have.
 
         Returns True; None: the connection has ended; or (status, bytes): an error
         to send before it does.
         """
+        limit = getattr(self.server, "head_timeout", None)
+        try:
+            with Timeout(limit, self._invalid(408, "the head did not come in time")):
+                return self._read_head_by_methods()
+        except InvalidClientRequest as error:
+            return self._handle_client_error(error)
+
+    def _read_head_by_methods(self) -> Any:
         try:
             line = self.read_requestline()
         except OSError as error:
@@ -212,7 +221,7 @@ class Handler(_core.HTTPHandler):
         # gevent's words, where it has some.
         if code == 505:
             why = f"Invalid http version: {self.requestline!r}"
-        elif code == 501 or len(self.requestline.split()) != 3:
+        elif code == 501 or code != 408 and len(self.requestline.split()) != 3:
             why = f"Invalid HTTP method: {self.requestline!r}"
         else:
             why = f"Invalid request: {why}"

@@ -246,6 +246,11 @@ static enum outcome outcome_of(PyObject *returned, PyObject **answer)
 /* By read_requestline() and read_request(): Python's _read_by_methods(). */
 static enum outcome read_by_methods(struct handler *h, PyObject **answer)
 {
+    if (Py_IS_TYPE(h->rfile, &Reader_Type)) {
+        enum request_result there = request_wait(h);
+        if (there != REQUEST_READ)
+            return there == REQUEST_NONE ? END : FAILED;
+    }
     PyObject *returned =
         PyObject_CallMethod((PyObject *)h, "_read_by_methods", NULL);
     enum outcome outcome = outcome_of(returned, answer);

@@ -81,10 +81,7 @@ static PyObject *make(grove_http_text name)
         return Py_NewRef(names.CONTENT_TYPE);
     if (is_name(name, "Content-Length"))
         return Py_NewRef(names.CONTENT_LENGTH);
-    PyObject *key = spell(name);
-    if (key)
-        PyUnicode_InternInPlace(&key);
-    return key;
+    return spell(name);
 }
 
 /* ---- looking one up ------------------------------------------------------------------- */
@@ -113,8 +110,12 @@ PyObject *keys_of(grove_http_text name)
     if (s && s->key)
         return Py_NewRef(s->key);
     PyObject *key = make(name);
-    if (key && s && slots_taken < KEYS_MOST)
-        keep(s, name, Py_NewRef(key));
+    if (!key || !s || slots_taken == KEYS_MOST)
+        return key;
+    /* Only those that stay: CPython 3.12 keeps what is interned for good, and
+     * clients may send names without end. */
+    PyUnicode_InternInPlace(&key);
+    keep(s, name, Py_NewRef(key));
     return key;
 }
 

@@ -307,6 +307,10 @@ enum request_result {
 enum request_result request_read(struct handler *h, struct head *head,
                                  PyObject **answer);
 
+/* Wait until a part of a request, or the end of the stream, is there for others
+ * to read: REQUEST_READ. */
+enum request_result request_wait(struct handler *h);
+
 /* The environment of the request: of head; or, with NULL, of the attributes. */
 PyObject *environ_make(struct handler *h, const struct head *head);
 

@@ -67,6 +67,9 @@ static int take_head(struct handler *h, const struct head *head)
     h->takes_over = takes_over(parsed);
     h->close_connection = !parsed->keep_alive || h->draining;
     h->asked = true;
+    if (Py_IS_TYPE(h->rfile, &Reader_Type))
+        ((struct reader *)h->rfile)->patience =
+            h->takes_over ? 0 : h->body_timeout;
     return h->command && h->path ? 0 : -1;
 }
 
@@ -166,6 +169,20 @@ static enum request_result read_head(struct handler *h, struct head *head,
     return seen ? refuse(h, 400, "the head breaks off", answer) : REQUEST_NONE;
 }
 
+enum request_result request_wait(struct handler *h)
+{
+    struct reader *r = (struct reader *)Py_NewRef(h->rfile);
+    PyObject *none = NULL;
+    int there = wait_for_first(h, r);
+    r->patience = 0; /* there is a limit for all of the head */
+    enum request_result result = there < 0               ? wait_failed(h, &none)
+                                 : there || !h->draining ? REQUEST_READ
+                                                         : REQUEST_NONE;
+    assert(!none);
+    Py_DECREF(r);
+    return result;
+}
+
 enum request_result request_read(struct handler *h, struct head *head,
                                  PyObject **answer)
 {
@@ -178,8 +195,6 @@ enum request_result request_read(struct handler *h, struct head *head,
             head_end(head);
             r = REQUEST_FAILED;
         }
-        ((struct reader *)rfile)->patience =
-            h->takes_over ? 0 : h->body_timeout;
     }
     Py_DECREF(rfile);
     return r;
