@@ -181,6 +181,36 @@ def test_file_of_a_handler_that_finalizes_headers(errors, tmp_path):
     assert errors == []
 
 
+@pytest.mark.parametrize(
+    "name, mode, at, status, body",
+    [
+        ("/proc/self/cmdline", "rb", 0, b"200", open("/proc/self/cmdline", "rb").read()),
+        ("file", "rb", 0, b"200", b"abcdef"),
+        ("file", "rb", 4, b"200", b"ef"),
+        ("file", "rb", 6, b"200", b""),
+        ("file", "rb", 100, b"200", b""),
+        ("file", "r", 0, b"500", None),
+    ],
+)
+def test_files_that_the_system_cannot_send(errors, tmp_path, name, mode, at, status, body):
+    """Without a size, beyond their end, or as text."""
+    path = tmp_path / name
+    if name == "file":
+        path.write_bytes(b"abcdef")
+
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        file = open(path, mode)
+        file.seek(at)
+        return environ["wsgi.file_wrapper"](file)
+
+    with serve(application) as server:
+        answer = exchange(server, GET.replace(b"/1.1", b"/1.0"))
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert len(errors) == (body is None)
+    assert body is None or answer.partition(b"\r\n\r\n")[2] == body
+
+
 def test_file_that_grows(errors, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"abcdef")

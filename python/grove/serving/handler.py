@@ -324,16 +324,20 @@ class Handler(_core.HTTPHandler):
             sock.timeout = before
 
     def _file_size(self, file: Any) -> int | None:
-        """Bytes that the system can send of file; None: none, it is to be read."""
+        """Bytes that the system can send of file; None: it is to be read, as those of
+        /proc are, which have no size."""
         if self.status is None or self.headers_sent or self.code in (204, 304):
             return None
         if type(self.socket) is not socket.socket or self._overrides_sending():
             return None
         try:
             found = os.fstat(file.fileno())
-            return found.st_size - file.tell() if stat.S_ISREG(found.st_mode) else None
+            left = max(0, found.st_size - file.tell())
         except (OSError, AttributeError, ValueError):
             return None
+        binary = "b" in getattr(file, "mode", "b")
+        known = binary and found.st_size and stat.S_ISREG(found.st_mode)
+        return left if known else None
 
     def _overrides_sending(self) -> bool:
         return any(getattr(type(self), n) is not getattr(Handler, n) for n in _SENDING)
