@@ -213,7 +213,13 @@ class Worker(_Worker):
     def _start(self, listener: Any) -> Server:
         ssl_args: dict[str, Any] = {}
         if self.cfg.is_ssl:
-            ssl_args = {"server_side": True, **self.cfg.ssl_options}
+            # Each connection has a greenlet that can wait for its handshake, which
+            # keepalive is too short for.
+            ssl_args = {
+                "server_side": True,
+                **self.cfg.ssl_options,
+                "do_handshake_on_connect": True,
+            }
         sock = socket.socket(
             listener.FAMILY, socket.SOCK_STREAM, fileno=os.dup(listener.fileno())
         )

@@ -216,10 +216,20 @@ def test_tls(start: Callable, tmp_path: Path):
     context = ssl.create_default_context(cafile=tmp_path / "cert.pem")
 
     class Secure(Gunicorn):
-        def connect(self):
-            return context.wrap_socket(super().connect(), server_hostname="localhost")
+        pause = 0.0
 
-    server = Secure(start, tmp_path, "--keyfile", "key.pem", "--certfile", "cert.pem")
+        def connect(self):
+            plain = super().connect()
+            time.sleep(self.pause)
+            return context.wrap_socket(plain, server_hostname="localhost")
+
+    server = Secure(
+        start,
+        tmp_path,
+        *"--keyfile key.pem --certfile cert.pem --keep-alive 1".split(),
+    )
+    assert "'https'" in server.get("/environ")
+    server.pause = 1.5  # keep-alive is not for a handshake
     assert "'https'" in server.get("/environ")
     server.end()
 
