@@ -38,6 +38,14 @@ def make():
 """
 
 
+ENDLESS = """
+def application(environ, start_response):
+    start_response("200 OK", [])
+    while True:
+        yield b"x" * 10000
+"""
+
+
 class Served:
     """A server that runs, and what is asked of it."""
 
@@ -330,6 +338,19 @@ def test_access_log(serve, tmp_path):
     served.get("/anew")
     served.end()
     assert "/anew" in log.read_text() and "/anew" not in (tmp_path / "old").read_text()
+
+
+def test_access_log_of_what_was_not_taken(serve, tmp_path):
+    """The status is a number, though the client has gone."""
+    (tmp_path / "app.py").write_text(ENDLESS)
+    served = serve("--access-log", "log")
+    with served.connect() as sock:
+        send(sock, "/")
+        assert sock.recv(1000)
+    log = tmp_path / "log"
+    served.wait(lambda: "\n" in log.read_text())
+    assert re.fullmatch(LINE, log.read_text())[2] == "200"
+    served.end()
 
 
 def test_access_log_on_standard_output(serve):

@@ -52,11 +52,8 @@ class AccessLog:
         client = handler.client_address
         host = client[0] if isinstance(client, tuple) else "-"
         line = (handler.requestline or "").translate(_ESCAPES)
-        status = handler._orig_status or handler.status or "000"
-        if isinstance(status, bytes):
-            status = status.decode("latin-1")
         size = max(0, handler.response_length - handler._head_length) or "-"
-        return f'{host} - - [{self._now()}] "{line}" {status.split()[0]} {size}\n'
+        return f'{host} - - [{self._now()}] "{line}" {_status_of(handler)} {size}\n'
 
     def _now(self) -> str:
         second = int(time.time())
@@ -92,6 +89,13 @@ class AccessLog:
         self.flush()
         if self._fd > 2:
             os.close(self._fd)
+
+
+def _status_of(handler: Any) -> str:
+    """The number that was sent, if not all of the response was; 000: none."""
+    if handler.code is not None:
+        return f"{abs(handler.code):03d}"
+    return handler.status or "000"  # of a request that was not taken
 
 
 #: What a client sends must not end the line, nor the quotes around it.
