@@ -12,7 +12,7 @@ from wsgiref.validate import validator
 
 import grove
 import pytest
-from awaiting import HANG
+from awaiting import HANG, until
 from grove import pywsgi, socket
 from grove.event import AsyncResult, Event
 from grove.pywsgi import WSGIHandler, WSGIServer
@@ -854,3 +854,88 @@ def test_idle_connection_holds_nothing_of_its_request():
             with grove.Timeout(HANG):
                 while alive[0]():
                     grove.sleep(0)
+
+
+# ---- attributes that are anything --------------------------------------------------------
+
+ATTRIBUTES = sorted(
+    name for name, value in vars(grove._core.HTTPHandler).items() if hasattr(value, "__set__")
+)
+STRANGE = [None, 7, "", b"x", [("a", "b")], (), object()]
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_attribute_that_is_anything(errors, name):
+    """Programs may set and delete them where they like: that is an error at most, and
+    another connection is served."""
+    handlers = []
+
+    class Handler(WSGIHandler):
+        def __init__(self, *args):
+            handlers.append(self)
+            super().__init__(*args)
+
+    def strange(environ, start_response):
+        change = int(environ["QUERY_STRING"])
+        start_response("200 OK", [])
+        try:
+            if change < len(STRANGE):
+                setattr(handlers[-1], name, STRANGE[change])
+            else:
+                delattr(handlers[-1], name)
+        except (TypeError, ValueError, AttributeError):
+            pass  # it is no attribute for that
+        return [b"hello"] if environ["REQUEST_METHOD"] == "GET" else iter([b"a", b"b"])
+
+    body = b"Host: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc"
+    with serve(strange, Handler) as server:
+        server.idle_timeout = server.head_timeout = server.body_timeout = 0.2
+        for change in range(len(STRANGE) + 1):
+            for method in (b"GET", b"POST"):
+                request = b"%b /?%d HTTP/1.1\r\n" % (method, change) + body
+                try:
+                    exchange(server, request + GET.replace(b"/", b"/?0", 1))
+                except OSError:
+                    pass  # it had no socket to answer on
+        server.application = hello
+        assert exchange(server, GET).endswith(b"hello")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("name", ["_serve", "handle_one_request", "handle_one_response",
+                                  "run_application", "get_environ", "process_result",
+                                  "finalize_headers"])  # fmt: skip
+def test_methods_of_a_handler_without_a_connection(name):
+    handler = WSGIHandler.__new__(WSGIHandler)
+    with pytest.raises((TypeError, AttributeError, AssertionError)):
+        getattr(handler, name)()
+        handler.write(b"")
+
+
+def test_reader_that_is_closed_while_it_is_read(errors):
+    done = AsyncResult()
+
+    def application(environ, start_response):
+        handler = handlers[0]
+        grove.spawn(handler.rfile.close)
+        try:
+            environ["wsgi.input"].read()
+        except (OSError, ValueError) as error:
+            done.set(error)
+        start_response("200 OK", [])
+        return [b""]
+
+    handlers = []
+
+    class Handler(WSGIHandler):
+        def handle(self):
+            handlers.append(self)
+            super().handle()
+
+    with serve(application, Handler) as server:
+        with socket.create_connection(server.address, timeout=HANG) as sock:
+            sock.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na")
+            until(lambda: handlers and handlers[0].rfile.closed)
+            sock.sendall(b"b")
+            sock.shutdown(socket.SHUT_WR)
+            done.get(timeout=HANG)

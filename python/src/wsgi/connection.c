@@ -86,9 +86,8 @@ static int send_result(struct handler *h)
 static int run(struct handler *h)
 {
     PyObject *start = PyObject_GetAttr((PyObject *)h, names.start_response);
-    PyObject *application =
-        Py_NewRef(h->application ? h->application : Py_None);
-    PyObject *environ = Py_NewRef(h->environ ? h->environ : Py_None);
+    PyObject *application = Py_NewRef(or_none(h->application));
+    PyObject *environ = Py_NewRef(or_none(h->environ));
     PyObject *args[] = {NULL, environ, start};
     PyObject *result =
         start ? PyObject_Vectorcall(application, args + 1,
@@ -139,7 +138,7 @@ static int log_response(struct handler *h)
 {
     if (h->overridden & LOG_REQUEST)
         return call(h, names.log_request);
-    PyObject *log = PyObject_GetAttr(h->server, names.log);
+    PyObject *log = PyObject_GetAttr(or_none(h->server), names.log);
     if (!log)
         return -1;
     bool nowhere = Py_IS_TYPE(log, parts.nowhere);
@@ -215,7 +214,7 @@ static enum outcome answer_request(struct handler *h, const struct head *head)
         return FAILED;
     handler_set(&h->environ, environ);
     handler_set(&h->application,
-                PyObject_GetAttr(h->server, names.application));
+                PyObject_GetAttr(or_none(h->server), names.application));
     if (!h->application)
         return FAILED;
     int r = h->overridden & HANDLE_ONE_RESPONSE
@@ -297,7 +296,7 @@ static enum outcome one_request(struct handler *h, PyObject **answer)
  * of when the connection began. */
 static int look_at_timeout(struct handler *h, PyObject *name, int64_t *place)
 {
-    PyObject *seconds = PyObject_GetAttr(h->server, name);
+    PyObject *seconds = PyObject_GetAttr(or_none(h->server), name);
     *place = 0;
     if (!seconds) {
         PyErr_Clear(); /* a server of another kind: no time-outs */

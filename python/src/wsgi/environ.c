@@ -200,10 +200,10 @@ static int put_path_of(PyObject *env, PyObject *path)
 static PyObject *begin(struct handler *h)
 {
     if (h->overridden & SERVER_GET_ENVIRON)
-        return PyObject_CallMethodNoArgs(h->server, names.get_environ);
-    PyObject *base = PyObject_GetAttr(h->server, names.environ);
+        return PyObject_CallMethodNoArgs(or_none(h->server), names.get_environ);
+    PyObject *base = PyObject_GetAttr(or_none(h->server), names.environ);
     PyObject *type =
-        base ? PyObject_GetAttr(h->server, names.environ_class) : NULL;
+        base ? PyObject_GetAttr(or_none(h->server), names.environ_class) : NULL;
     PyObject *env = NULL;
     if (type == (PyObject *)&PyDict_Type && PyDict_Check(base))
         env = PyDict_Copy(base);
@@ -236,11 +236,6 @@ static int put_peer(PyObject *env, struct handler *h)
                : 0;
 }
 
-static PyObject *or_none(PyObject *value)
-{
-    return value ? value : Py_None;
-}
-
 static int put_request(PyObject *env, struct handler *h)
 {
     if (PyDict_SetItem(env, names.REQUEST_METHOD, or_none(h->command)) < 0 ||
@@ -254,11 +249,11 @@ static int put_request(PyObject *env, struct handler *h)
 static int put_input(PyObject *env, struct handler *h)
 {
     PyObject *socket = h->expects_continue ? h->socket : NULL;
-    handler_set(&h->wsgi_input, body_new(h->rfile, h->length, socket));
+    handler_set(&h->wsgi_input, body_new(or_none(h->rfile), h->length, socket));
     if (!h->wsgi_input)
         return -1;
     /* Who takes the connection over reads what follows as it comes. */
-    PyObject *input = h->takes_over ? h->rfile : h->wsgi_input;
+    PyObject *input = h->takes_over ? or_none(h->rfile) : h->wsgi_input;
     PyObject *ends = h->takes_over ? Py_False : Py_True;
     return PyDict_SetItem(env, names.input, input) < 0 ||
                    PyDict_SetItem(env, names.input_terminated, ends) < 0

@@ -218,6 +218,10 @@ static void put_given(struct out *out, PyObject *given)
 /* Programs may have put there what they like. */
 static int put_list(struct out *out, PyObject *list)
 {
+    if (!PyList_Check(list)) {
+        PyErr_Format(PyExc_TypeError, "response_headers is no list: %R", list);
+        return -1;
+    }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
         PyObject *pair = PyList_GET_ITEM(list, i);
         if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2 ||

@@ -15,7 +15,7 @@
 
 static PyObject *new_or_none(PyObject *value)
 {
-    return Py_NewRef(value ? value : Py_None);
+    return Py_NewRef(or_none(value));
 }
 
 static PyObject *get_requestline(PyObject *self, void *closure)

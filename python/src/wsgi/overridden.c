@@ -54,9 +54,10 @@ int overridden_look(struct handler *h)
     h->overridden = 0;
     if ((PyObject *)Py_TYPE(h) != parts.handler && look_at_handler(h) < 0)
         return -1;
-    int r = PyObject_IsInstance(h->server, parts.server);
+    PyObject *server = or_none(h->server);
+    int r = PyObject_IsInstance(server, parts.server);
     if (r > 0)
-        r = !differs(Py_TYPE(h->server), parts.server, "get_environ");
+        r = !differs(Py_TYPE(server), parts.server, "get_environ");
     if (r < 0)
         return -1;
     h->overridden |= r ? 0 : SERVER_GET_ENVIRON;

@@ -35,7 +35,7 @@ static inline size_t reader_count(const struct reader *r)
 }
 
 /* Of a socket whose descriptor may be used: that; -1 with OSError EBADF: it was
- * closed. */
+ * closed, or, with NULL, is no more. */
 int reader_descriptor(PyObject *raw);
 
 /* The exception of a system call that failed with errno: -1. */
@@ -213,7 +213,9 @@ enum overridable {
 };
 
 /* Attributes that are NULL read as None, but those that are made when somebody
- * asks for them. */
+ * asks for them. Programs may set most of them to whatever they like, and
+ * delete them, wherever others run: nothing is known of one but what has just
+ * been looked at. */
 struct handler {
     PyObject_HEAD
     unsigned overridden; /* enum overridable */
@@ -267,6 +269,12 @@ static inline struct handler *handler_of(PyObject *self)
 {
     assert(PyObject_TypeCheck(self, &Handler_Type));
     return (struct handler *)self;
+}
+
+/* An attribute's value, where NULL is no object. */
+static inline PyObject *or_none(PyObject *value)
+{
+    return value ? value : Py_None;
 }
 
 /* value is stolen; NULL is none. */

@@ -81,11 +81,14 @@ static int append(struct reader *r, const char *at, size_t n)
 
 int reader_descriptor(PyObject *raw)
 {
-    PyObject *number = PyObject_CallMethodNoArgs(raw, names.fileno);
-    if (!number)
-        return -1;
-    long fd = PyLong_AsLong(number);
-    Py_DECREF(number);
+    long fd = -1;
+    if (raw) {
+        PyObject *number = PyObject_CallMethodNoArgs(raw, names.fileno);
+        if (!number)
+            return -1;
+        fd = PyLong_AsLong(number);
+        Py_DECREF(number);
+    }
     if (fd >= 0)
         return (int)fd;
     if (!PyErr_Occurred()) {

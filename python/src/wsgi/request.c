@@ -67,7 +67,7 @@ static int take_head(struct handler *h, const struct head *head)
     h->takes_over = takes_over(parsed);
     h->close_connection = !parsed->keep_alive || h->draining;
     h->asked = true;
-    if (Py_IS_TYPE(h->rfile, &Reader_Type))
+    if (h->rfile && Py_IS_TYPE(h->rfile, &Reader_Type))
         ((struct reader *)h->rfile)->patience =
             h->takes_over ? 0 : h->body_timeout;
     return h->command && h->path ? 0 : -1;
@@ -86,11 +86,12 @@ static PyObject *line_there(const struct reader *r)
     return head_str((grove_http_text){at, size});
 }
 
-static enum request_result refuse(struct handler *h, int status,
-                                  const char *error, PyObject **answer)
+static enum request_result refuse(struct handler *h, const struct reader *r,
+                                  int status, const char *error,
+                                  PyObject **answer)
 {
     forget_head(h);
-    handler_set(&h->requestline, line_there((struct reader *)h->rfile));
+    handler_set(&h->requestline, line_there(r));
     if (h->requestline)
         *answer =
             PyObject_CallMethod((PyObject *)h, "_refuse", "is", status, error);
@@ -99,14 +100,15 @@ static enum request_result refuse(struct handler *h, int status,
 
 /* The wait for more has failed: a peer that has gone, or says nothing, is no
  * error of ours. */
-static enum request_result wait_failed(struct handler *h, PyObject **answer)
+static enum request_result
+wait_failed(struct handler *h, const struct reader *r, PyObject **answer)
 {
     bool late = PyErr_ExceptionMatches(PyExc_TimeoutError);
     if (!late && !PyErr_ExceptionMatches(PyExc_OSError))
         return REQUEST_FAILED;
     PyErr_Clear();
-    if (late && reader_count((struct reader *)h->rfile) > 0)
-        return refuse(h, 408, "the head did not come in time", answer);
+    if (late && reader_count(r) > 0)
+        return refuse(h, r, 408, "the head did not come in time", answer);
     return REQUEST_NONE;
 }
 
@@ -144,10 +146,9 @@ static int wait_for_first(struct handler *h, struct reader *r)
 }
 
 /* REQUEST_NONE with bytes there: the connection ended within the head. */
-static enum request_result read_head(struct handler *h, struct head *head,
-                                     PyObject **answer)
+static enum request_result read_head(struct handler *h, struct reader *r,
+                                     struct head *head, PyObject **answer)
 {
-    struct reader *r = (struct reader *)h->rfile;
     int there = wait_for_first(h, r), status;
     int64_t deadline = 0;
     size_t seen = 0;
@@ -159,14 +160,16 @@ static enum request_result read_head(struct handler *h, struct head *head,
         if (parsed > 0)
             return REQUEST_READ;
         if (parsed < 0)
-            return status ? refuse(h, status, error, answer) : REQUEST_FAILED;
+            return status ? refuse(h, r, status, error, answer)
+                          : REQUEST_FAILED;
         if (deadline == 0)
             deadline = deadline_after(h->head_timeout);
         there = wait_for_line(r, seen, deadline);
     }
     if (there < 0)
-        return wait_failed(h, answer);
-    return seen ? refuse(h, 400, "the head breaks off", answer) : REQUEST_NONE;
+        return wait_failed(h, r, answer);
+    return seen ? refuse(h, r, 400, "the head breaks off", answer)
+                : REQUEST_NONE;
 }
 
 enum request_result request_wait(struct handler *h)
@@ -175,7 +178,7 @@ enum request_result request_wait(struct handler *h)
     PyObject *none = NULL;
     int there = wait_for_first(h, r);
     r->patience = 0; /* there is a limit for all of the head */
-    enum request_result result = there < 0               ? wait_failed(h, &none)
+    enum request_result result = there < 0 ? wait_failed(h, r, &none)
                                  : there || !h->draining ? REQUEST_READ
                                                          : REQUEST_NONE;
     assert(!none);
@@ -187,7 +190,7 @@ enum request_result request_read(struct handler *h, struct head *head,
                                  PyObject **answer)
 {
     PyObject *rfile = Py_NewRef(h->rfile);
-    enum request_result r = read_head(h, head, answer);
+    enum request_result r = read_head(h, (struct reader *)rfile, head, answer);
     if (r == REQUEST_READ) {
         reader_drop((struct reader *)rfile,
                     (size_t)PyBytes_GET_SIZE(head->bytes));

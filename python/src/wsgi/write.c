@@ -99,7 +99,7 @@ static int call_with(PyObject *object, PyObject *name, PyObject *bytes)
 static int send_by_method(struct handler *h, PyObject *bytes)
 {
     bool paced = h->paced && !h->takes_over;
-    PyObject *socket = Py_NewRef(h->socket ? h->socket : Py_None);
+    PyObject *socket = Py_NewRef(or_none(h->socket));
     PyObject *sent = bytes ? reader_call(socket, names.sendall, bytes,
                                          paced ? h->write_timeout : 0)
                            : NULL;
@@ -186,7 +186,7 @@ static PyObject *sendall(PyObject *self, PyObject *data)
 static bool sends_body(const struct handler *h)
 {
     return fields_has_body(h) &&
-           !(h->command &&
+           !(h->command && PyUnicode_Check(h->command) &&
              PyUnicode_CompareWithASCIIString(h->command, "HEAD") == 0);
 }
 
@@ -504,7 +504,7 @@ static int write_end(struct handler *h)
 
 int write_result(struct handler *h)
 {
-    PyObject *result = h->result ? h->result : Py_None;
+    PyObject *result = or_none(h->result);
     Py_INCREF(result);
     int64_t total = plain_total(result);
     int r;
