@@ -314,6 +314,17 @@ def test_head_that_comes_byte_by_byte():
             dripping.kill()
 
 
+def test_blank_lines_are_no_request():
+    """They are not kept, and nothing is answered to them."""
+    with limited(head_timeout=0.05) as server:
+        with connect(server) as sock:
+            sock.sendall(b"\r\n" * 50000)
+            assert rest(sock) == b""
+    with limited() as server:
+        answer = exchange(server, b"\r\n" * 50000 + GOOD + b"\r\n\r\n" + GOOD)
+        assert answer.count(b"HTTP/1.1 200 OK") == 2
+
+
 def test_connection_without_a_request():
     with limited(idle_timeout=0.05) as server:
         with connect(server) as sock:

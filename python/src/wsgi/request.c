@@ -145,6 +145,14 @@ static int wait_for_first(struct handler *h, struct reader *r)
     return n > 0 ? 1 : (int)n;
 }
 
+/* Lines without a word before a request are nothing (RFC 9112, 2.2). They are
+ * not kept, or each more of them would have all be parsed again. */
+static void drop_blank_lines(struct reader *r)
+{
+    while (reader_count(r) >= 2 && memcmp(r->buffer + r->begin, "\r\n", 2) == 0)
+        reader_drop(r, 2);
+}
+
 /* REQUEST_NONE with bytes there: the connection ended within the head. */
 static enum request_result read_head(struct handler *h, struct reader *r,
                                      struct head *head, PyObject **answer)
@@ -154,9 +162,11 @@ static enum request_result read_head(struct handler *h, struct reader *r,
     size_t seen = 0;
     const char *error;
     while (there > 0) {
+        drop_blank_lines(r);
         seen = reader_count(r);
-        int parsed = head_parse(r->buffer + r->begin, seen, h->max_line, head,
-                                &status, &error);
+        int parsed = seen ? head_parse(r->buffer + r->begin, seen, h->max_line,
+                                       head, &status, &error)
+                          : 0;
         if (parsed > 0)
             return REQUEST_READ;
         if (parsed < 0)
