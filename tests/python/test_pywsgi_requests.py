@@ -88,6 +88,10 @@ TAKEN = {
     "case of sizes": (post(CHUNKED, body=b"a\r\n0123456789\r\n0\r\n\r\n"), b"0123456789"),
     "zeros before a size": (post(CHUNKED, body=b"001\r\na\r\n00\r\n\r\n"), b"a"),
     "extension": (post(CHUNKED, body=b'1;a=b;c="d"\r\na\r\n0;e\r\n\r\n'), b"a"),
+    "chunks of a byte": (
+        post(CHUNKED, body=b"1\r\na\r\n" * 9000 + b"0\r\n\r\n"),
+        b"a" * 9000,
+    ),
     "trailer": (post(CHUNKED, body=b"1\r\na\r\n0\r\nA: b\r\n\r\n"), b"a"),
 }
 
@@ -183,6 +187,9 @@ BAD_BODIES = {
     "more than the size": post(CHUNKED, body=b"1\r\nab\r\n0\r\n\r\n"),
     "less than the size": post(CHUNKED, body=b"3\r\na\r\n0\r\n\r\n"),
     "long extension": post(CHUNKED, body=b"1;" + b"a" * 9000 + b"\r\na\r\n0\r\n\r\n"),
+    "extensions without end": post(
+        CHUNKED, body=(b"1;" + b"a" * 1000 + b"\r\na\r\n") * 40 + b"0\r\n\r\n"
+    ),
     "no last chunk": post(CHUNKED, body=b"1\r\na\r\n"),
     "no end": post(CHUNKED, body=b"1\r\na\r\n0\r\n"),
     "bare LF in trailers": post(CHUNKED, body=b"0\r\nA: b\n\r\n"),

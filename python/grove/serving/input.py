@@ -20,6 +20,10 @@ _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[^\x00-\x08\x0a-\x1f\x7
 _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*\r\n\Z")
 #: Trailers of a body; a message has no more headers either.
 _TRAILERS = 128
+# Bytes of lines before chunks: so many, and more with the data, so that chunks of a
+# byte each pass. (Those of src/http/chunked.c.)
+_EXCESS = 16384
+_EXCESS_A_BYTE = 8
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -42,6 +46,9 @@ class Input(_core.HTTPBody):
     chunked; to socket "100 Continue" is sent before the first read.
     """
 
+    #: What lines before chunks had more than the data behind them is worth.
+    _excess = 0
+
     def _send_100_continue(self) -> None:
         if self.socket is not None and not self._answered:
             sock, self.socket = self.socket, None
@@ -59,6 +66,9 @@ class Input(_core.HTTPBody):
         if not match:
             raise InvalidClientInput(f"not a chunk's size: {line[:32]!r}")
         self._left = int(match[1], 16)
+        self._excess = max(0, self._excess + len(line) - self._left * _EXCESS_A_BYTE)
+        if self._excess > _EXCESS:
+            raise InvalidClientInput("chunks of hardly any data")
         if self._left == 0:
             self._read_trailers()
 
