@@ -63,7 +63,7 @@ class Handler(WSGIHandler):
 
     def get_environ(self) -> dict[str, Any]:
         env = super().get_environ()
-        if self.server.idle_timeout is None:  # gunicorn's keepalive is 0
+        if not self.server.worker.cfg.keepalive:
             self.close_connection = True
         env["RAW_URI"] = self.path
         env["gunicorn.socket"] = env["gunicorn.sock"] = self.socket
@@ -143,7 +143,8 @@ class Server(WSGIServer):
             environ=self._base(cfg),
             **ssl_args,
         )
-        self.idle_timeout = float(cfg.keepalive) or None
+        if cfg.keepalive:
+            self.idle_timeout = float(cfg.keepalive)
 
     @staticmethod
     def _base(cfg: Any) -> dict[str, Any]:

@@ -23,6 +23,10 @@ HANG = 60
 APPLICATION = """
 import os, time
 
+if "IDLE" in os.environ:
+    from grove.pywsgi import WSGIServer
+    WSGIServer.idle_timeout = float(os.environ["IDLE"])
+
 def application(environ, start_response):
     path = environ["PATH_INFO"]
     if path == "/slow":
@@ -177,6 +181,14 @@ def test_keep_alive_of_nothing(gunicorn):
     with server.connect() as sock:
         send(sock, "/")
         assert read(sock) and sock.recv(100) == b""
+    server.end()
+
+
+def test_connection_without_a_request_where_none_is_kept(gunicorn):
+    """It does not stay for ever."""
+    server = gunicorn("--keep-alive", "0", IDLE="0.5")
+    with server.connect() as sock:
+        assert sock.recv(100) == b""
     server.end()
 
 
