@@ -193,3 +193,17 @@ def test_time_out_of_the_application_is_its_failure(errors):
         sock.sendall(GET)
         assert rest(sock).startswith(b"HTTP/1.1 500 ")
     assert [error[1] for error in errors] == [TimeoutError]
+
+
+@pytest.mark.parametrize("over_tls", [False, True])
+def test_drain_when_a_request_has_just_come(certificate, over_tls):
+    """It is answered, and as the connection is: over TLS, where it is that."""
+    with limited(tls=certificate if over_tls else None) as server:
+        sock = connect_tls(server, certificate) if over_tls else connect(server)
+        with sock:
+            sock.sendall(GET)
+            assert sock.recv(1000).startswith(b"HTTP/1.1 200 OK")
+            sock.sendall(GET)
+            server.drain()
+            answer = rest(sock)
+    assert answer.startswith(b"HTTP/1.1 200 OK") and b"Connection: close" in answer

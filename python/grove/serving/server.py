@@ -159,7 +159,7 @@ class Server(StreamServer):
         for handler in list(self._handlers):
             if handler._drain(spare_new):
                 with suppress(OSError):  # the client was quicker
-                    handler.socket.shutdown(socket.SHUT_RD)
+                    _end_reading(handler.socket)
 
     @property
     def connections(self) -> int:
@@ -171,6 +171,16 @@ class Server(StreamServer):
         """Whether there is any connection, accepted ones counted that are still to
         be served, or make their handshake."""
         return bool(self._handlers) or bool(self.pool)
+
+
+def _end_reading(sock: Any) -> None:
+    """What has come to sock can be read, and nothing more will be waited for."""
+    if isinstance(sock, socket.socket):
+        # Not by the method: that of a TLS socket has it go on without TLS, and a
+        # request that has just come would be answered for all to read.
+        socket.socket.shutdown(sock, socket.SHUT_RD)
+    else:
+        sock.shutdown(socket.SHUT_RD)
 
 
 def _name_of(host: str) -> str:
