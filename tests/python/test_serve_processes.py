@@ -174,6 +174,26 @@ def test_restart_that_is_asked_for_again(hanging, tmp_path):
     served.end()
 
 
+def test_signals_that_come_together(serve):  # noqa: F811
+    """A new process has said that it serves, and who looks after it is told to
+    replace it before it has heard that: what serves is not taken for what does not."""
+    for _ in range(5):
+        served = serve()
+        served.process.send_signal(signal.SIGSTOP)
+        before = served.get("/")
+        with served.connect() as slow:
+            send(slow, "/slow", "Connection: close")
+            served.wait((served.folder / "inside").exists)
+            served.process.send_signal(signal.SIGHUP)
+            served.process.send_signal(signal.SIGCONT)
+            served.wait(lambda: served.get("/") != before)
+            (served.folder / "go on").touch()
+            assert read(slow)[2].decode() == before
+        served.end()
+        for name in ("inside", "go on"):
+            (served.folder / name).unlink()
+
+
 def test_restart_has_a_limit(hanging, tmp_path):
     """An old process that hangs does not stay for ever."""
     served = hanging("--graceful-timeout", "0.1")

@@ -104,6 +104,8 @@ class Master:
     def _look_after(self) -> int:
         while True:
             number = self._wait()
+            # Whoever serves has said so, though its signal may come behind this one.
+            self._welcome()
             if number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
                 return self._end(number)
             if number == signal.SIGHUP:
