@@ -232,23 +232,24 @@ recv_without_hub(grove_channel *c, void *value, int64_t deadline)
 }
 
 /* The turn comes after the exchange, so that nobody overtakes; a kill meanwhile
- * does not undo it. Apart, so that the usual way saves no registers for it. */
+ * does not undo it. Who has to wait gives it by that. Apart, so that the usual
+ * way saves no registers for it. */
 static __attribute__((noinline)) int send_and_turn(grove_channel *c,
                                                    const void *value,
                                                    struct hub *hub,
                                                    int64_t deadline)
 {
-    int r = send_value(c, value, hub, deadline);
-    hub_turn(hub);
-    return r;
+    int r = send_value(c, value, NULL, 0);
+    hub_turn_slow(hub, r != -EAGAIN);
+    return r == -EAGAIN ? send_value(c, value, hub, deadline) : r;
 }
 
 static __attribute__((noinline)) int
 recv_and_turn(grove_channel *c, void *value, struct hub *hub, int64_t deadline)
 {
-    int r = recv_value(c, value, hub, deadline);
-    hub_turn(hub);
-    return r;
+    int r = recv_value(c, value, NULL, 0);
+    hub_turn_slow(hub, r != -EAGAIN);
+    return r == -EAGAIN ? recv_value(c, value, hub, deadline) : r;
 }
 
 int grove_channel_send_until(grove_channel *c, const void *value,
