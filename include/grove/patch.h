@@ -40,6 +40,11 @@ GROVE_API int grove_patch_all(unsigned flags);
 GROVE_API int grove_patch(const char *objects, const char *symbols,
                           unsigned flags);
 
+/* Whatever is asked for from now on, objects and symbols whose names match are
+ * left alone: slots are, and objects loaded later; who asks dlsym(3) gets what
+ * he would get without. 0 or -ENOMEM. */
+GROVE_API int grove_patch_except(const char *objects, const char *symbols);
+
 /* Undo all of it, and patch no objects that are loaded later. Calls under way
  * end as they have begun. How many slots were changed back; or -EBUSY (there
  * are threads that are fibers), -ENOMEM, or what mprotect says: then nothing is

@@ -3,6 +3,7 @@
     python -m grove app.py [argument...]
     python -m grove -m module [argument...]
     python -m grove --patch app.py [argument...]
+    python -m grove --libc app.py [argument...]
 """
 
 import importlib.util
@@ -22,6 +23,7 @@ Run a Python program written for gevent or greenlet on Grove.
 
   -m module   run a module, as python -m does
   --patch     call gevent.monkey.patch_all() first
+  --libc      the same with libc=True: C libraries let others run while they wait
   --no-PART, --PART, --verbose, --module
               the same, with these options of python -m gevent.monkey
   --version   print the version

@@ -4,6 +4,9 @@
 package's, which let other greenlets run while they wait. Do it first, before
 other modules have taken the old ones by `from socket import socket`.
 
+With `libc=True`, or GROVE_LIBC=1 in the environment, C libraries become cooperative
+as well, with no code of theirs changed: see `patch_libc`.
+
 Of the parts that patch_all knows, builtins and contextvars need nothing: greenlets
 have contexts of their own.
 """
@@ -12,6 +15,7 @@ from importlib import import_module
 from typing import Any
 
 from grove.names.publish import publish
+from grove.patching.libc import patch_libc, unpatch_libc
 from grove.patching.module import patch_module
 from grove.patching.originals import (
     get_original,
@@ -51,6 +55,7 @@ __all__ = [
     "patch_contextvars",
     "patch_dns",
     "patch_item",
+    "patch_libc",
     "patch_module",
     "patch_os",
     "patch_queue",
@@ -65,6 +70,7 @@ __all__ = [
     "patch_time",
     "remove_item",
     "saved",
+    "unpatch_libc",
 ]
 
 publish(globals(), [name for name in __all__ if name != "saved"])

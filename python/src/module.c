@@ -4,6 +4,7 @@
  */
 #include "greenlet/greenlet.h"
 #include "hub_object/hub_object.h"
+#include "libc/libc.h"
 #include "linkable/linkable.h"
 #include "queue/queue.h"
 #include "raw/raw.h"
@@ -57,9 +58,9 @@ PyMODINIT_FUNC PyInit__core(void)
     if (!module)
         return NULL;
     static int (*const rooms[])(PyObject *) = {
-        raw_init,     hub_object_init, watchers_init,
-        timeout_init, greenlet_init,   linkable_init,
-        queue_init,   sockets_init,    wsgi_init};
+        raw_init,     libc_init,     hub_object_init, watchers_init,
+        timeout_init, greenlet_init, linkable_init,   queue_init,
+        sockets_init, wsgi_init};
     for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
         if (rooms[i](module) < 0) {
             Py_DECREF(module);

@@ -29,6 +29,15 @@ struct grove_host {
     void (*poll_end)(struct hub *hub, bool interrupted);
     /* Nothing can wake anybody. True when the host dealt with it. */
     bool (*deadlock)(struct hub *hub);
+    /* Code that is not the host's calls what may park f, which runs and has a
+     * host (the patch layer): whether it may; asked before anything is tried,
+     * so it must cost nothing. Without, the call is libc's own. */
+    bool (*foreign_may_park)(const struct grove_fiber *f);
+    /* Such a call begins; has come to its end. If f was suspended in between,
+     * f->wake_result was -EINTR where the host has ended the wait. errno is
+     * kept by both. */
+    void (*foreign_begin)(struct grove_fiber *f);
+    void (*foreign_end)(struct grove_fiber *f);
     /* In a forked child, after the hub was renewed. */
     void (*forked)(struct hub *hub);
     /* These may be called in a signal handler. f runs, has a host, and its

@@ -111,6 +111,14 @@ int patch_calls_begin(void)
 
 /* ---- what several calls do ------------------------------------------------------------- */
 
+void patch_turn_slow(struct hub *hub)
+{
+    struct patch_call call;
+    patch_call_begin(&call, hub, PATCH_RESTARTS);
+    hub_turn_slow(hub, true);
+    patch_call_end(&call, true);
+}
+
 #define PAUSE_MIN (GROVE_MILLISECOND / 4)
 #define PAUSE_MAX (16 * GROVE_MILLISECOND)
 

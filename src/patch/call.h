@@ -54,16 +54,25 @@ static inline bool patch_in_handler(void)
     return handlers_running(&patch_thread_self()->handlers);
 }
 
+/* A host's fiber, or one that may switch to a host's: that is asked, for it has
+ * to know of waits inside code that is not its own. */
+static inline bool patch_host_lets(const struct hub *hub)
+{
+    const struct grove_fiber *f = hub->current;
+    return f->host && hub->host && hub->host->foreign_may_park(f);
+}
+
 /* What patch_hub asks of a thread that has a hub. */
 static inline bool patch_may_park(const struct hub *hub)
 {
     const struct grove_fiber *f = hub->current;
-    if (f == hub->loop_fiber || hub->in_callback || hub->ending)
+    if (f == hub->loop_fiber || hub->ending || hub->keep_stacks)
         return false;
     if (unlikely(patch_in_handler()))
         return false;
-    /* A host has to know of waits inside code that is not its own. */
     if (f->host || hub->host)
+        return patch_host_lets(hub);
+    if (hub->in_callback)
         return false;
     return f != &hub->root || hub_fibers(hub) > 0;
 }
@@ -93,6 +102,8 @@ static inline void patch_call_begin(struct patch_call *call, struct hub *hub,
     if (call->next)
         call->next->back = &call->next;
     t->calls = call;
+    if (unlikely(call->fiber->host != NULL))
+        hub->host->foreign_begin(call->fiber);
 }
 
 static inline void patch_call_end(struct patch_call *call, bool ok)
@@ -100,6 +111,8 @@ static inline void patch_call_end(struct patch_call *call, bool ok)
     *call->back = call->next;
     if (call->next)
         call->next->back = call->back;
+    if (unlikely(call->fiber->host != NULL))
+        call->fiber->hub->host->foreign_end(call->fiber);
     if (ok)
         errno = call->error;
 }
@@ -124,6 +137,16 @@ bool patch_call_again(const struct patch_call *call);
         patch_call_end(&call_, result_ >= 0); \
     } while (unlikely(result_ < 0) && patch_call_again(&call_)); \
     return result_
+
+/* A call that did not wait, and is none under way: it counts as one that could
+ * have, and gives others their turn when that is due. errno is kept. */
+void patch_turn_slow(struct hub *hub);
+
+static inline void patch_turn(struct hub *hub)
+{
+    if (unlikely(hub_turn_due(hub)))
+        patch_turn_slow(hub);
+}
 
 /* -1 with errno for a negative errno, or the number itself. */
 static inline int patch_result(int r)

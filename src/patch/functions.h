@@ -162,6 +162,9 @@ int patch_posix_spawnp(pid_t *pid, const char *file,
                        const posix_spawnattr_t *attributes, char *const argv[],
                        char *const envp[]);
 FILE *patch_popen(const char *command, const char *mode);
+pid_t patch_vfork(void);
+pid_t patch_vfork_failed(int error);
+void *patch_vfork_mark(void);
 int patch_system(const char *command);
 int patch_pclose(FILE *file);
 

@@ -46,6 +46,8 @@ static const void *runner(void)
     return hub ? (const void *)hub->current : NULL;
 }
 
+struct handler_frame handlers_vforked;
+
 /* One that was left has its frame above the caller's, or overwritten. */
 static bool is_under_way(const struct handler_frame *f)
 {
@@ -56,6 +58,8 @@ static bool is_under_way(const struct handler_frame *f)
 
 bool handlers_running_slow(struct handlers *h)
 {
+    if (h->innermost == &handlers_vforked)
+        return true;
     /* Who left it has left those that it interrupted, too. */
     if (h->innermost && !is_under_way(h->innermost))
         h->innermost = NULL;

@@ -21,11 +21,16 @@ struct handlers {
     bool restart; /* all that have run since it was set have SA_RESTART */
 };
 
+/* Stands for the innermost one in the child of a vfork (vfork_x86_64.S), which
+ * runs in the middle of its parent and in its memory: to it the runtime is as
+ * out of bounds as to a handler. */
+extern struct handler_frame handlers_vforked;
+
 bool handlers_running_slow(struct handlers *h);
 
-/* Whether the caller is a handler, or called by one: whatever it has
- * interrupted, the runtime included, is in the middle of something. h is its
- * thread's. */
+/* Whether the caller is a handler, or called by one, or a vfork's child:
+ * whatever it has interrupted, the runtime included, is in the middle of
+ * something. h is its thread's. */
 static inline bool handlers_running(struct handlers *h)
 {
     return __builtin_expect(h->innermost != 0, 0) && handlers_running_slow(h);

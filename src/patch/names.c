@@ -19,7 +19,11 @@ int patch_getaddrinfo(const char *node, const char *service,
     struct hub *hub = patch_hub();
     if (likely(!hub))
         return getaddrinfo(node, service, hints, result);
-    return grove_getaddrinfo(node, service, hints, result);
+    struct patch_call call;
+    patch_call_begin(&call, hub, PATCH_RESTARTS);
+    int r = grove_getaddrinfo(node, service, hints, result);
+    patch_call_end(&call, r == 0);
+    return r;
 }
 
 int patch_getnameinfo(const struct sockaddr *addr, socklen_t addrlen,
@@ -30,8 +34,12 @@ int patch_getnameinfo(const struct sockaddr *addr, socklen_t addrlen,
     if (likely(!hub))
         return getnameinfo(addr, addrlen, host, hostlen, service, servicelen,
                            flags);
-    return grove_getnameinfo(addr, addrlen, host, hostlen, service, servicelen,
-                             flags);
+    struct patch_call call;
+    patch_call_begin(&call, hub, PATCH_RESTARTS);
+    int r = grove_getnameinfo(addr, addrlen, host, hostlen, service, servicelen,
+                              flags);
+    patch_call_end(&call, r == 0);
+    return r;
 }
 
 /* ---- on a worker ------------------------------------------------------------------------------- */
@@ -66,7 +74,10 @@ static void *run(void *arg)
 /* False with errno: nobody was asked. */
 static bool ask(struct look_up *l)
 {
+    struct patch_call call;
+    patch_call_begin(&call, hub_of_thread, PATCH_RESTARTS);
     int r = grove_offload(run, l, NULL);
+    patch_call_end(&call, false);
     if (r < 0) {
         h_errno = TRY_AGAIN;
         errno = -r;

@@ -36,6 +36,7 @@ struct rule {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the following */
 static struct rule *rules;
+static struct rule *exceptions; /* what is left alone all the same */
 static struct slots patched;
 /* What the loader had loaded and unloaded when it was last looked at. */
 static unsigned long long seen_adds, seen_subs;
@@ -80,6 +81,15 @@ struct walk {
     int result;               /* 0, or a negative errno */
 };
 
+static bool is_excepted(const char *object, const char *symbol)
+{
+    const struct rule *r = exceptions;
+    while (r && !(fnmatch(r->objects, object, 0) == 0 &&
+                  fnmatch(r->symbols, symbol, 0) == 0))
+        r = r->next;
+    return r != NULL;
+}
+
 /* What the rule has called instead of row's symbol, if that is its name, or
  * whichever was said before. */
 static void *by_rule(const struct rule *r, const struct patch_row *row,
@@ -97,6 +107,8 @@ static void *wanted_by(const struct walk *w, const char *object,
                        const struct patch_row *row)
 {
     void *function = NULL;
+    if (is_excepted(object, row->name))
+        return NULL;
     for (const struct rule *r = w->rules; r; r = r->next) {
         if ((r->later || !w->only_later) && fnmatch(r->objects, object, 0) == 0)
             function = by_rule(r, row, function);
@@ -252,6 +264,19 @@ int grove_patch(const char *objects, const char *symbols, unsigned flags)
     return r;
 }
 
+int grove_patch_except(const char *objects, const char *symbols)
+{
+    struct rule *rule =
+        new_rule(objects ? objects : "*", symbols ? symbols : "*", 0);
+    if (!rule)
+        return -ENOMEM;
+    pthread_mutex_lock(&lock);
+    rule->next = exceptions;
+    exceptions = rule;
+    pthread_mutex_unlock(&lock);
+    return 0;
+}
+
 int grove_patch_all(unsigned flags)
 {
     return grove_patch(NULL, NULL, flags);
@@ -302,18 +327,19 @@ int grove_unpatch_all(void)
     if (threads_living() > 0)
         return -EBUSY;
     pthread_mutex_lock(&lock);
-    struct rule *old = rules;
+    struct rule *old = rules, *old_exceptions = exceptions;
     dl_iterate_phdr(restore_all, &r);
     if (r == 0) {
         r = (int)patched.count;
         slots_free(&patched);
         handlers_give_back();
-        rules = NULL;
+        rules = exceptions = NULL;
     } else {
-        old = NULL;
+        old = old_exceptions = NULL;
     }
     pthread_mutex_unlock(&lock);
     free_rules(old);
+    free_rules(old_exceptions);
     return r;
 }
 

@@ -26,19 +26,19 @@
  *   locks.c        flock, fcntl, lockf
  *   queues.c       System V's and POSIX message queues, semaphores
  *   processes.c    waiting for children, system
+ *   vfork_*.S      vfork
  *   names.c        looking names up
  *   files.c        files at offsets, fsync
  *   fortify.h      what programs call that know how large their buffers are
  *   numbered.c     syscall
  *   threads/       threads that are fibers
  *
- * A host's fibers get libc's own (call.h, patch_may_park): before one parks in
- * code that is not the host's, the host would have to be asked, and afterwards,
- * by functions in struct grove_host beside those for a switch.
- *
  * A patched call of a thread without a hub, or whose hub runs nobody else, is
  * libc's own. Else it is the function of net/, os/ or hub/ that the public call
- * of Grove is as well, in mode NET_LIBC.
+ * of Grove is as well, in mode NET_LIBC. A host is asked first whether its
+ * fiber may park in code that is not its own, and told when the call begins and
+ * ends (call.h; foreign_... in hub/host.h): a call that need not wait costs it
+ * no more than that.
  */
 #ifndef GROVE_PATCH_PATCH_H
 #define GROVE_PATCH_PATCH_H

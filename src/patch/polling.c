@@ -39,7 +39,7 @@ int patch_poll(struct pollfd *fds, nfds_t n, int timeout)
     if (timeout == 0) {
         int r = poll(fds, n, 0);
         if (patch_hub())
-            hub_turn(
+            patch_turn(
                 hub_of_thread); /* who asks over and over lets others run */
         return r;
     }
@@ -346,7 +346,7 @@ int patch_epoll_pwait(int epoll, struct epoll_event *events, int max,
     if (timeout == 0) {
         int r = epoll_pwait(epoll, events, max, 0, mask);
         if (patch_hub())
-            hub_turn(hub_of_thread);
+            patch_turn(hub_of_thread);
         return r;
     }
     PATCHED(int, PATCH_INTERRUPTED,

@@ -135,6 +135,19 @@ int patch_posix_spawnp(pid_t *pid, const char *file,
     return posix_spawnp(pid, file, actions, attributes, argv, envp);
 }
 
+/* For patch_vfork: where the thread's innermost handler is kept; what comes of
+ * the error that the system call has said. */
+void *patch_vfork_mark(void)
+{
+    return &patch_thread_self()->handlers.innermost;
+}
+
+pid_t patch_vfork_failed(int error)
+{
+    errno = -error;
+    return -1;
+}
+
 FILE *patch_popen(const char *command, const char *mode)
 {
     patch_listeners_shared();

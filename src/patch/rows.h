@@ -289,8 +289,8 @@ ROW(posix_spawn, patch_posix_spawn, PATCH_NOTED, "as popen")
 ROW(posix_spawnp, patch_posix_spawnp, PATCH_NOTED, "as popen")
 ROW(fork, NULL, PATCH_PASSED,
     "a fork leaves the child the calling fiber and a fresh loop")
-ROW(vfork, NULL, PATCH_PASSED,
-    "a fork leaves the child the calling fiber and a fresh loop")
+ROW(vfork, patch_vfork, PATCH_NOTED,
+    "the child, which has the memory of its parent, gets libc's own calls")
 ROW(_exit, NULL, PATCH_PASSED,
     "a fork leaves the child the calling fiber and a fresh loop")
 ROW(execve, NULL, PATCH_PASSED,

@@ -4,6 +4,10 @@
  * What is left when a signal ends them is told as libc does. A sleep until a
  * time of the wall clock is looked at again whenever it is over, for the clock
  * may have been set back meanwhile; set forward, it ends a second late at most.
+ *
+ * Where a host has ended the fiber's waits, for something that it will tell the
+ * fiber itself, a sleep is over, and not in error: whoever slept goes on, and
+ * is told.
  */
 #include <time.h>
 #include <unistd.h>
@@ -62,6 +66,8 @@ int patch_clock_nanosleep(clockid_t clock, int flags,
     int r = flags & TIMER_ABSTIME ? sleep_until(clock, duration_of(time))
                                   : sleep_for(duration_of(time), left);
     patch_call_end(&call, true); /* it leaves errno alone */
+    if (r == ECANCELED && call.fiber->host)
+        r = 0;
     if (r != 0 && thread_self) {
         thread_act();
         errno = call.error;

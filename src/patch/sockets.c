@@ -20,7 +20,7 @@ static bool is_told(struct hub *hub, ssize_t n, int flags)
 {
     if (unlikely(n < 0 && errno == EAGAIN && !(flags & MSG_DONTWAIT)))
         return false;
-    hub_turn(hub);
+    patch_turn(hub);
     return true;
 }
 

@@ -22,6 +22,7 @@ ROOMS = [
     "base",
     "interp",
     "raw",
+    "libc",
     "hub_object",
     "watchers",
     "timeout",

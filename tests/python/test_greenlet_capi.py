@@ -2,7 +2,6 @@
 an extension in C and one in C++ that are built here."""
 
 import gc
-import importlib.util
 import os
 import subprocess
 import sys
@@ -10,13 +9,13 @@ import sysconfig
 import weakref
 from pathlib import Path
 
+import built_extensions
 import grove._greenlet
 import pytest
+from built_extensions import COMPAT, HERE, build
 from grove._greenlet import GreenletExit, error, getcurrent, greenlet
 
-HERE = Path(__file__).resolve().parent / "extensions"
 PYTHON_TREE = Path(grove.__file__).parents[1]
-COMPAT = PYTHON_TREE.parent / "compat"
 
 # What imports an extension, in a process of its own.
 PREAMBLE = """
@@ -27,29 +26,9 @@ grove.install_as_gevent()
 """
 
 
-def build(source, folder):
-    """The extension as a file in folder."""
-    suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    library = folder / (source.stem + suffix)
-    compiler = os.environ.get("CXX", "c++") if source.suffix == ".cpp" else (
-        os.environ.get("CC", "cc")
-    )
-    subprocess.run(
-        [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Werror"]
-        + [f"-I{sysconfig.get_path('include')}", f"-I{COMPAT}"]
-        + [source, "-o", library],
-        check=True,
-    )
-    return library
-
-
 def load(library):
     grove.install_as_gevent()
-    name = library.name.split(".")[0]
-    spec = importlib.util.spec_from_file_location(name, library)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return built_extensions.load(library)
 
 
 @pytest.fixture(scope="module")

@@ -95,6 +95,19 @@ static void filters(void **state)
     dlclose(m.handle);
 }
 
+static void exceptions(void **state)
+{
+    struct module m = module_open(MODULE_NOW);
+    assert_int_equal(grove_patch_except("*patch_module*", "recv"), 0);
+    assert_int_equal(grove_patch("*patch_module*", "re*", 0), 2);
+    assert_int_equal(slots_told("patch_module", "recv"), 0);
+    assert_int_equal(slots_told("patch_module", "read"), 2);
+    assert_int_equal(grove_unpatch_all(), 2);
+    assert_int_equal(grove_patch("*patch_module*", "re*", 0), 3);
+    assert_int_equal(grove_unpatch_all(), 3);
+    dlclose(m.handle);
+}
+
 static void objects_loaded_later(void **state)
 {
     assert_true(grove_patch_all(0) > 0);
@@ -318,6 +331,38 @@ static void closed_under_a_wait(void **state)
     dlclose(m.handle);
 }
 
+/* Its memory is the parent's: nobody there may learn of what it closes. */
+static void closed_by_a_vforks_child(void **state)
+{
+    if (UNIT_TSAN)
+        unit_skip(UNIT_TSAN_FORK);
+    struct module m = module_open(MODULE_NOW);
+    int fds[2], status;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    struct wait w = {.m = &m, .fd = fds[0]};
+    grove_fiber *f;
+    assert_true(grove_patch_all(0) > 0);
+    assert_int_equal(grove_spawn(&f, recv_in_module, &w), 0);
+    grove_yield();
+    pid_t pid = vfork();
+    if (pid == 0) {
+        close(fds[0]);
+        dup2(fds[1], fds[0]);
+        _exit(0);
+    }
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(send(fds[1], "ab", 2, 0), 2);
+    assert_int_equal(grove_join_until(f, NULL, grove_now() + HANG), 0);
+    assert_int_equal(w.n, 2);
+    grove_release(f);
+    assert_true(grove_unpatch_all() > 0);
+    close(fds[0]);
+    close(fds[1]);
+    dlclose(m.handle);
+}
+
 /* ---- signals ---------------------------------------------------------------------- */
 
 static int self_pipe[2];
@@ -529,6 +574,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_of_slot),
         cmocka_unit_test(filters),
+        cmocka_unit_test(exceptions),
         cmocka_unit_test(objects_loaded_later),
         cmocka_unit_test(objects_asked_for_by_name),
         cmocka_unit_test(objects_unloaded),
@@ -537,6 +583,7 @@ int main(void)
         cmocka_unit_test(wrong_arguments),
         cmocka_unit_test(kills_and_scopes),
         cmocka_unit_test(closed_under_a_wait),
+        cmocka_unit_test(closed_by_a_vforks_child),
         cmocka_unit_test(handlers_write_to_a_pipe),
         cmocka_unit_test(signals_while_others_run),
         cmocka_unit_test(all_descriptors_closed),

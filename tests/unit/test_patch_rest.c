@@ -323,6 +323,17 @@ static void programs_end(struct stage *s)
     say(s, waitpid(pid, &status, 0) == pid);
 }
 
+static void vforks_child_ends(struct stage *s)
+{
+    int status;
+    pid_t pid = vfork();
+    if (pid == 0)
+        _exit(3);
+    say(s, pid > 0);
+    say(s, waitpid(pid, &status, 0) == pid);
+    say(s, WEXITSTATUS(status));
+}
+
 /* ---- ends of descriptors --------------------------------------------------------------- */
 
 static void descriptors_end(struct stage *s)
@@ -449,6 +460,7 @@ static void processes(void **state)
         PROGRAM("fcntl64 lockf lockf64", record_locks_wait),
         PROGRAM("waitpid __waitpid wait wait3 wait4", children),
         PROGRAM("waitid", waitid_waits),
+        PROGRAM("vfork", vforks_child_ends),
         PROGRAM("system popen pclose posix_spawn posix_spawnp", programs_end),
     };
     if (UNIT_TSAN)

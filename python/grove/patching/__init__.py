@@ -7,6 +7,7 @@
     threads.py     those of threads and queues
     existing_locks.py    locks that there are when threads are patched
     running_threads.py   threads that run then, at the end and at a fork
+    libc.py        libc's own calls, which C libraries wait in
     whole.py       patch_all
     command.py     python -m grove.monkey
 

@@ -17,11 +17,18 @@ usage: python -m grove.monkey [--verbose] [--module] [--[no-]PART ...]
 Run a program after patch_all(). --PART patches only the parts named so,
 --no-PART all but those; PART is one of
 {parts}
+--libc is not one of them: it has C libraries let other greenlets run as well.
 
   --module    the program is a module, as of python -m
   --verbose   first tell which modules are there, and the working directory"""
 
-_PARTS = [name for name in inspect.signature(patch_all).parameters if name != "kwargs"]
+#: Comes on top of whichever parts there are, and only when it is asked for.
+_MORE = "libc"
+_PARTS = [
+    name
+    for name in inspect.signature(patch_all).parameters
+    if name not in (_MORE, "kwargs")
+]
 
 
 def usage() -> str:
@@ -50,7 +57,7 @@ class Options:
     def knows(word: str) -> bool:
         """Whether it is an option."""
         name = word.removeprefix("--").removeprefix("no-")
-        return word in ("--module", "--verbose") or name in _PARTS
+        return word in ("--module", "--verbose") or name in [*_PARTS, _MORE]
 
     def _take(self, option: str) -> None:
         name = option.removeprefix("no-")
@@ -63,9 +70,11 @@ class Options:
 
     def patch(self) -> None:
         """Patch what is asked for, and tell what was there before."""
-        wanted = self.named
+        wanted = {name: is_in for name, is_in in self.named.items() if name != _MORE}
         if any(wanted.values()):
             wanted = {name: wanted.get(name, False) for name in _PARTS}
+        if _MORE in self.named:
+            wanted[_MORE] = self.named[_MORE]
         if self.verbose:
             asked = ", ".join(f"{name}={value}" for name, value in wanted.items())
             print(f"gevent.monkey.patch_all({asked})")

@@ -4,6 +4,7 @@ import importlib
 from typing import Any
 
 from grove import events
+from grove.patching import libc as libc_calls
 from grove.patching import parts, threads
 from grove.patching.warning import warn
 
@@ -38,16 +39,24 @@ def patch_all(
     signal: bool = True,
     queue: bool = True,
     contextvars: bool = True,
+    libc: bool | None = None,
     **kwargs: Any,
 ) -> bool | None:
     """Make the standard library cooperative, in the parts that are true.
 
     Args:
+        libc: libc's calls as well, in whatever is loaded into the process, so that
+            drivers written in C let other greenlets run while they wait (see
+            patch_libc). None: where the environment has GROVE_LIBC=1, and not
+            otherwise.
         kwargs: are for the listeners of the events only.
 
     Returns True; False when a listener raised DoNotPatch; None when everything
-    asked for had been patched already.
+    asked for had been patched already. With libc it raises OSError and ImportError
+    as patch_libc does, when all else has been patched.
     """
+    if libc is None:
+        libc = libc_calls.is_wanted_by_default()
     arguments = {k: v for k, v in locals().items() if k != "kwargs"}
     if _is_repeated(arguments):
         return None
@@ -87,6 +96,8 @@ def patch_all(
         parts.patch_signal()
     if queue:
         threads.patch_queue()
+    if libc:
+        libc_calls.patch_libc()
     events.notify_and_call_entry_points(
         events.GeventDidPatchBuiltinModulesEvent(arguments, kwargs)
     )

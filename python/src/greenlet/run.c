@@ -72,7 +72,7 @@ void green_end_unrun(Greenlet *g, PyObject *exception)
 
 static void run_to_the_end(Greenlet *g)
 {
-    PyObject *result = green_call(g);
+    PyObject *result = settled(green_state(g)->thread, green_call(g));
     assert(!result == (PyErr_Occurred() != NULL));
     if (likely(result != NULL))
         finish_value(g, result);
@@ -95,6 +95,7 @@ static PyObject *green_run(PyObject *self, PyObject *none)
 static void run_overridden(Greenlet *g)
 {
     PyObject *result = PyObject_CallMethodNoArgs((PyObject *)g, str_run);
+    result = settled(green_state(g)->thread, result);
     assert(!result == (PyErr_Occurred() != NULL));
     if (g->finished) {
         if (!result)

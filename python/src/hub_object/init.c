@@ -28,6 +28,7 @@ int hub_object_init(PyObject *module)
             return -1;
     }
     raw_report = hub_object_report;
+    raw_after_wait = core_after_wait;
     raw_hooks_add(&hooks);
     return 0;
 }

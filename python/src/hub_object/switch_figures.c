@@ -37,6 +37,7 @@ static PyObject *watch_switches(PyObject *module, PyObject *const *args,
             t->clock = NULL;
         }
     }
+    thread_set_alert(t);
     Py_RETURN_NONE;
 }
 

@@ -126,6 +126,29 @@ static inline PyThreadState *state_current_tstate(void)
 #endif
 }
 
+/* Whether this OS thread is in Python by another thread state than ts, its own:
+ * that of a sub-interpreter. Without the GIL. Up to 3.11 the state that is
+ * asked for is that of whichever thread has the GIL, and may be gone a moment
+ * later: it is looked at only where there is a sub-interpreter. */
+static inline bool state_is_anothers(const PyThreadState *ts)
+{
+    const PyThreadState *current = state_current_tstate();
+    if (!current || current == ts)
+        return false;
+#if PY_VERSION_HEX < 0x030C0000
+    return PyInterpreterState_Head() != PyInterpreterState_Main() &&
+           current->thread_id == ts->thread_id;
+#else
+    return true;
+#endif
+}
+
+/* Whether the interpreter was asked to raise the exception class e in ts. */
+static inline bool state_async_is(const PyThreadState *ts, const PyObject *e)
+{
+    return ts->async_exc == e;
+}
+
 /* What 3.13 has given public names to. */
 static inline int state_is_finalizing(void)
 {

@@ -161,6 +161,14 @@ static void end_state(struct py_thread *t, struct green *g)
     state_end(t->tstate, &g->state);
 }
 
+/* g, of a thread that is alert, is about to be left for good. */
+static void count_end(struct py_thread *t, const struct green *g, bool to_hub)
+{
+    if (t->clock)
+        switch_clock_note(t->clock, to_hub);
+    undelivered_forget(t, g);
+}
+
 /* self, whose body has ended with result (or an exception), goes for good. */
 static void __attribute__((noreturn))
 finish(struct py_thread *t, PyGreenlet *self, PyObject *result)
@@ -170,6 +178,7 @@ finish(struct py_thread *t, PyGreenlet *self, PyObject *result)
     assert(g->phase == GREEN_ACTIVE && !g->is_main && f->host == g);
     assert(t->current == self && !g->parked);
     assert((result == NULL) == !!PyErr_Occurred());
+    result = settled(t, result);
     if (!result)
         result = greenlet_exit_value();
     forget_locals(g);
@@ -185,8 +194,8 @@ finish(struct py_thread *t, PyGreenlet *self, PyObject *result)
         assert(!PyErr_Occurred() && t->current == self);
         result = Py_NewRef(Py_None);
     }
-    if (unlikely(t->clock != NULL))
-        switch_clock_note(t->clock, to_hub);
+    if (unlikely(t->alert))
+        count_end(t, g, to_hub);
     struct grove_fiber *next = NULL;
     if (to_hub) {
         /* The Hub wants nothing of it, and may be waiting for something else:

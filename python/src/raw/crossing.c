@@ -16,6 +16,14 @@ int greenlet_crossing_init(void)
     return greenlet_no_args ? 0 : -1;
 }
 
+void crossing_alerted(struct py_thread *t, PyGreenlet *target)
+{
+    if (t->clock)
+        switch_clock_note(t->clock, (PyObject *)target == t->hub_object);
+    if (t->undelivered)
+        undelivered_leave(t);
+}
+
 /* Releasing may run code: what is in flight is kept. */
 static void release_left(PyGreenlet *left)
 {

@@ -20,6 +20,10 @@
 
 #include "raw/private.h"
 
+/* What a thread that is alert does before a switch to target: counts it, and
+ * what waits for the current greenlet waits for it to come back. */
+void crossing_alerted(struct py_thread *t, PyGreenlet *target);
+
 /* The slow half of arrived: there is a tracer, or one that was left. */
 PyObject *crossing_arrived(struct py_thread *t, PyObject *value);
 
@@ -61,8 +65,8 @@ cross_to(struct py_thread *t, PyGreenlet *target)
     PyGreenlet *origin = t->current;
     struct green *o = origin->green;
     assert(t->hub == hub_of_thread && o->fiber == t->hub->current);
-    if (unlikely(t->clock != NULL))
-        switch_clock_note(t->clock, (PyObject *)target == t->hub_object);
+    if (unlikely(t->alert))
+        crossing_alerted(t, target);
     make_current(t, target);
     state_save(t->tstate, &o->state);
     hub_transfer(t->hub, o->fiber, target->green->fiber);

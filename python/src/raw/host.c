@@ -32,6 +32,23 @@ static void host_resume(struct grove_fiber *f)
     assert(t->current == g->self && !g->parked);
 }
 
+/* The same, while calls of C code are under way or exceptions wait. */
+static void suspend_watching(struct grove_fiber *f)
+{
+    struct green *g = f->host;
+    struct py_thread *t = g->thread;
+    foreign_suspended(t, g);
+    if (t->undelivered)
+        undelivered_leave(t);
+    host_suspend(f);
+}
+
+static void resume_watching(struct grove_fiber *f)
+{
+    host_resume(f);
+    foreign_resumed(f->host);
+}
+
 static void host_begin(struct grove_fiber *f)
 {
     struct green *g = f->host;
@@ -123,6 +140,7 @@ static void host_forked(struct hub *hub)
     struct py_thread *t = thread_of(hub);
     assert(t->hub == hub && !t->dead);
     t->takes_signals = true; /* the only one there is */
+    t->foreign_off = true;
     for (struct raw_hooks *h = raw_hooks; h; h = h->next) {
         if (h->forked)
             h->forked(t);
@@ -141,16 +159,17 @@ static void host_trace(const struct grove_fiber *f, int fd)
     state_write_traceback(g->thread->tstate, fd);
 }
 
-const struct grove_host python_host = {
-    .suspend = host_suspend,
-    .resume = host_resume,
-    .begin = host_begin,
-    .poll_prepare = host_poll_prepare,
-    .poll_begin = host_poll_begin,
-    .poll_end = host_poll_end,
-    .deadlock = host_deadlock,
-    .forked = host_forked,
-    .overflow = recursion_overflow,
-    .name = host_name,
-    .trace = host_trace,
-};
+#define HOST(suspend_, resume_) \
+    { \
+        .suspend = suspend_, .resume = resume_, .begin = host_begin, \
+        .poll_prepare = host_poll_prepare, .poll_begin = host_poll_begin, \
+        .poll_end = host_poll_end, .deadlock = host_deadlock, \
+        .foreign_may_park = foreign_may_park, .foreign_begin = foreign_begin, \
+        .foreign_end = foreign_end, .forked = host_forked, \
+        .overflow = recursion_overflow, .name = host_name, \
+        .trace = host_trace, \
+    }
+
+const struct grove_host python_host = HOST(host_suspend, host_resume);
+const struct grove_host python_host_watching =
+    HOST(suspend_watching, resume_watching);

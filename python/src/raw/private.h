@@ -41,7 +41,55 @@ static inline void forget_locals(struct green *g)
 /* ---- thread.c, host.c ------------------------------------------------------ */
 
 extern struct raw_hooks *raw_hooks; /* linked by next */
-extern const struct grove_host python_host;
+
+/* The same but for what a switch does: the latter looks for calls of C code and
+ * for exceptions that wait. */
+extern const struct grove_host python_host, python_host_watching;
+
+/* ---- foreign.c --------------------------------------------------------------- */
+
+/* The host's, which see. */
+bool foreign_may_park(const struct grove_fiber *f);
+void foreign_begin(struct grove_fiber *f);
+void foreign_end(struct grove_fiber *f);
+
+/* g, the current greenlet, is about to be left, by the hub; has been resumed.
+ */
+void foreign_suspended(struct py_thread *t, struct green *g);
+void foreign_resumed(struct green *g);
+
+/* Calls are under way, or exceptions wait, and did not before; or the reverse.
+ * On t's own thread. */
+static inline void foreign_watch(struct py_thread *t)
+{
+    bool watch = t->foreign_calls > 0 || t->undelivered;
+    t->hub->host = watch ? &python_host_watching : &python_host;
+}
+
+void foreign_init(void);
+
+/* ---- undelivered.c ----------------------------------------------------------- */
+
+/* exception (stolen) waits for the current greenlet from now on. */
+void undelivered_add(struct py_thread *t, PyObject *exception);
+
+/* Whether one waits for g. Without the GIL. */
+bool undelivered_has(const struct py_thread *t, const struct green *g);
+
+/* The current greenlet goes on in Python: what waits is raised there; or is
+ * left before that. Nothing if nothing waits. */
+void undelivered_arm(struct py_thread *t);
+void undelivered_leave(struct py_thread *t);
+
+/* g has ended; the thread has. */
+void undelivered_forget(struct py_thread *t, const struct green *g);
+void undelivered_abandon(struct py_thread *t);
+
+/* In the Hub: throw exception (borrowed) into target, which may have ended. Set
+ * by foreign.c. */
+extern void (*undelivered_throw)(PyGreenlet *target, PyObject *exception);
+
+int undelivered_init(void);
 
 /* ---- recursion.c ----------------------------------------------------------- */
 

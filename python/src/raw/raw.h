@@ -16,6 +16,8 @@
  *   thread.c      what a Python thread has: its hub, its current greenlet
  *   roster.c      all threads that have that
  *   host.c        struct grove_host for CPython
+ *   foreign.c     calls of C code that is not ours, in which greenlets wait
+ *   undelivered.c exceptions that were thrown into those
  *   switch_clock.c   how long greenlets run
  *
  * The room knows none of those above it. What they have to do when a thread
@@ -49,6 +51,9 @@ enum green_phase {
     GREEN_DEAD       /* has none any more; never leaves this, but for a Hub */
 };
 
+/* Whether it is in a call of C code that is not ours; see foreign.c. */
+enum green_foreign { FOREIGN_NONE, FOREIGN_BEGUN, FOREIGN_LEFT, FOREIGN_TAKEN };
+
 /* Everything of a greenlet that is not in the object. */
 struct green {
     struct grove_fiber *fiber; /* while active; fiber->host is this green */
@@ -62,7 +67,9 @@ struct green {
     PyObject *start_args;      /* owned tuple, from the first switch on: what */
     PyObject *start_kwargs;    /*   run is called with; a dict, or NULL */
     PyObject *(*body)(PyGreenlet *self); /* see greenlet_body; NULL: default */
-    enum green_phase phase;              /* see body.c */
+    enum green_phase phase : 8;          /* see body.c */
+    enum green_foreign foreign : 8;      /* see foreign.c */
+    bool refused;   /* that call may not wait: its fiber is told of a kill */
     bool is_main;   /* its thread's own stack; active from the beginning */
     bool is_hub;    /* a Hub, of whatever thread, in use or set aside */
     bool condemned; /* the collector of another thread has found it to be
@@ -117,6 +124,9 @@ struct thread_watchers {
     struct phases *phases; /* watchers of the loop's passes; NULL: none */
 };
 
+struct flight;
+struct undelivered;
+
 struct py_thread {
     /* What a switch looks at stands together. */
     PyThreadState *tstate; /* by which it is found; not looked at once dead */
@@ -135,14 +145,21 @@ struct py_thread {
     PyGreenlet *main;           /* owned */
     PyGreenlet *traced;         /* owned; whom the tracer was told of last as
                                    the target; NULL without a tracer */
+    bool alert;             /* a switch has more to do: there is a clock, or an
+                               exception waits (thread_set_alert) */
+    bool foreign_off;       /* C code that is not ours gets libc's own calls: in
+                               a forked child, until the interpreter is whole */
     bool went_directly;     /* a switch since then did not lead over the hub */
     bool dead;              /* its Python thread has ended */
     bool takes_signals;     /* Python's signal handlers run in it */
     bool asleep;            /* its hub is in a poll, without the GIL */
     unsigned tells_polls;   /* who wants before_poll and after_poll called */
-    uint64_t references;    /* greens, and one while the thread lives */
-    struct py_thread *next; /* of all threads */
-    struct thread_waiters waiters;   /* see there */
+    size_t foreign_calls;   /* of its greenlets that are under way */
+    struct flight *flights; /* owned: what C code had in flight; foreign.c */
+    struct undelivered *undelivered; /* owned: undelivered.c; NULL: none */
+    uint64_t references;           /* greens, and one while the thread lives */
+    struct py_thread *next;        /* of all threads */
+    struct thread_waiters waiters; /* see there */
     struct thread_watchers watchers; /* see there */
     sigset_t mask;                   /* its signal mask, while the hub sleeps */
 };
@@ -214,6 +231,32 @@ extern void (*raw_forget_locals)(struct green *g);
  * the room that knows all sorts of greenlets. */
 extern void (*raw_describe)(const struct grove_fiber *f, char *text,
                             size_t size);
+
+/* What a greenlet does first that comes back from a wait: core_after_wait. Set
+ * by the hub_object room. */
+extern int (*raw_after_wait)(struct py_thread *t);
+
+/* t's clock, or the list of what waits, has come or gone: switches are to know.
+ */
+static inline void thread_set_alert(struct py_thread *t)
+{
+    t->alert = t->clock || t->undelivered;
+}
+
+/* The exception that was thrown into the current greenlet while it waited in C
+ * code, and that was not raised yet, which now is the caller's; NULL: there is
+ * none. undelivered.c. */
+PyObject *undelivered_take(struct py_thread *t);
+
+/* What Python code has ended with, result (NULL: the exception that is set), is
+ * about to be looked at by C code: where an exception waits for the current
+ * greenlet, that takes its place. Steals result. */
+PyObject *undelivered_settle(struct py_thread *t, PyObject *result);
+
+static inline PyObject *settled(struct py_thread *t, PyObject *result)
+{
+    return likely(!t->alert) ? result : undelivered_settle(t, result);
+}
 
 /* End the greenlets whose last reference another thread dropped. life.c. */
 void greenlet_end_doomed(struct py_thread *t);

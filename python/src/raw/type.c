@@ -132,7 +132,8 @@ int raw_init(PyObject *module)
         PyErr_NewException("greenlet.GreenletExit", PyExc_BaseException, NULL);
     if (greenlet_crossing_init() < 0 || greenlet_body_init() < 0 ||
         greenlet_trace_init() < 0 || recursion_init() < 0 ||
-        faulthandler_init() < 0 || !PyExc_GreenletError || !PyExc_GreenletExit)
+        faulthandler_init() < 0 || undelivered_init() < 0 ||
+        !PyExc_GreenletError || !PyExc_GreenletExit)
         return -1;
     unsigned shift = stack_shift_from_environment(STATE_STACK_MIN);
     if (shift)
@@ -143,5 +144,6 @@ int raw_init(PyObject *module)
         add_to_class("error", PyExc_GreenletError) < 0 ||
         add_to_class("GreenletExit", PyExc_GreenletExit) < 0)
         return -1;
+    foreign_init();
     return greenlet_api_init(module) < 0 ? -1 : greenlet_functions_init(module);
 }

@@ -107,14 +107,36 @@ static PyObject *timeout_enter(PyObject *self, PyObject *none)
     return Py_NewRef(self);
 }
 
-/* exception=False: it swallows itself, and nothing else. */
+/* What was thrown into C code that the block has called, and that this has
+ * answered in a way of its own: by error (None: by none). Owned; NULL: there is
+ * none. */
+static PyObject *take_waiting(PyObject *error)
+{
+    struct py_thread *t = thread_self();
+    if (!t)
+        PyErr_Clear();
+    PyObject *waits = t && unlikely(t->alert) ? undelivered_take(t) : NULL;
+    if (waits && error != waits && PyExceptionInstance_Check(error))
+        PyException_SetContext(waits, Py_NewRef(error));
+    return waits;
+}
+
+/* exception=False: it swallows itself, and nothing else. What waits to be
+ * raised is raised here at the latest. */
 static PyObject *timeout_exit(PyObject *o, PyObject *const *args, Py_ssize_t n)
 {
     if (arguments_count("__exit__", n, 3, 3) < 0)
         return NULL;
     Timeout *self = (Timeout *)o;
     timeout_cancel(self);
-    return PyBool_FromLong(args[1] == o && self->exception == Py_False);
+    PyObject *waits = take_waiting(args[1]);
+    if (unlikely(waits && (waits != o || self->exception != Py_False))) {
+        exception_set(waits);
+        return NULL;
+    }
+    bool swallows = waits || args[1] == o;
+    Py_XDECREF(waits);
+    return PyBool_FromLong(swallows && self->exception == Py_False);
 }
 
 static PyObject *timeout_on_expiration(PyObject *self, PyObject *const *args,

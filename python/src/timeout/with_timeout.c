@@ -47,6 +47,7 @@ static PyObject *with_timeout(PyObject *module, PyObject *const *args,
     }
     PyObject *value, *kwargs, *result = NULL;
     PyObject *positional = NULL, *timeout = NULL;
+    struct py_thread *t;
     if (split_keywords(args, n, names, &value, &kwargs) < 0)
         goto out;
     positional = PyTuple_New(n - 2);
@@ -58,6 +59,8 @@ static PyObject *with_timeout(PyObject *module, PyObject *const *args,
     if (!timeout)
         goto out;
     result = PyObject_Call(args[1], positional, kwargs);
+    if ((t = thread_self()) != NULL)
+        result = settled(t, result);
     timeout_cancel((Timeout *)timeout);
     if (!result && value && caught(timeout))
         result = Py_NewRef(value);
