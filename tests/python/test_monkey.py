@@ -1,5 +1,6 @@
 """Patching, each case in a process of its own."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -272,6 +273,56 @@ def test_python_m_grove_patches(tmp_path, options, is_module):
         cwd=tmp_path,
     )
     assert result.stdout == "grove._core ['--x']\n", result.stderr
+
+
+LIBC = """
+import ctypes, time
+from gevent import monkey
+import gevent
+if PATCHES:
+    monkey.patch_all(**ARGUMENTS)
+order = []
+def nap(milliseconds):
+    ctypes.CDLL(None).usleep(milliseconds * 1000)
+    order.append(milliseconds)
+gevent.joinall([gevent.spawn(nap, n) for n in (200, 100)])
+print(monkey.is_module_patched("libc"), monkey.is_module_patched("time"), order)
+print(monkey.unpatch_libc(), monkey.is_module_patched("libc"))
+order.clear()
+gevent.joinall([gevent.spawn(nap, n) for n in (20, 10)])
+print(order)
+"""
+
+
+@pytest.mark.parametrize(
+    "options, arguments, environ, patched",
+    [
+        (["--libc"], None, {}, (True, True)),
+        (["--patch"], None, {}, (False, True)),
+        (["--libc", "--os"], None, {}, (True, False)),
+        ([], {"libc": True}, {}, (True, True)),
+        ([], {}, {}, (False, True)),
+        ([], {}, {"GROVE_LIBC": "1"}, (True, True)),
+        ([], {}, {"GROVE_LIBC": "0"}, (False, True)),
+        ([], {"libc": False}, {"GROVE_LIBC": "1"}, (False, True)),
+        ([], None, {"GROVE_LIBC": "1"}, (False, False)),
+    ],
+)
+def test_libc_is_patched_when_asked_for(tmp_path, options, arguments, environ, patched):
+    program = tmp_path / "program.py"
+    head = f"PATCHES, ARGUMENTS = {arguments is not None}, {arguments}\n"
+    program.write_text(head + LIBC)
+    result = subprocess.run(
+        [sys.executable, "-m", "grove", *options, program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **environ},
+    )
+    libc, time = patched
+    order = [100, 200] if libc else [200, 100]
+    said = f"{libc} {time} {order}\n{libc} False\n[20, 10]\n"
+    assert (result.stdout, result.stderr) == (said, "")
 
 
 def test_python_m_grove_refuses_unknown_options():
