@@ -330,6 +330,32 @@ def test_another_thread_computes_meanwhile(sockets):
     assert b"".join(came) == b"01234"
 
 
+def test_greenlets_are_born_and_told_while_another_thread_computes():
+    """Who is next is found out before the one that waits has been left."""
+    library = ctypes.CDLL(None)
+    stop = []
+
+    def compute() -> None:
+        while not stop:
+            [str(n) for n in range(100)]
+
+    thread = threading.Thread(target=compute)
+    thread.start()
+    try:
+        for _ in range(20):
+            event = Event()
+            told = [grove.spawn(event.wait, HANG) for _ in range(10)]
+            naps = [grove.spawn(library.usleep, 1) for _ in range(10)]
+            joins = [grove.spawn(g.join, HANG) for g in naps]
+            grove.spawn(event.set)
+            library.usleep(1)
+            grove.joinall([*told, *naps, *joins], timeout=HANG)
+            assert all(g.ready() for g in told + naps + joins)
+    finally:
+        stop.append(1)
+        thread.join()
+
+
 def test_two_threads_with_hubs():
     """Each lets its own greenlets run."""
     order: dict[int, list[float]] = {0: [], 1: []}

@@ -118,6 +118,7 @@ static struct grove_fiber *next_waiter(struct run *run)
 {
     Greenlet *g = (Greenlet *)container_of(run, Spawned, run);
     assert(!run_queued(run) && g->notifying && green_ready(g));
+    birth_begins(green_state(g)->thread);
     struct green_node *node;
     while ((node = whose_turn(g)) && !node->in_hub) {
         take_first(g, node);

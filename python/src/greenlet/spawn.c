@@ -42,6 +42,7 @@ static struct grove_fiber *born(struct run *run)
 {
     Spawned *s = container_of(run, Spawned, run);
     assert(!run_queued(run) && run->birth == born);
+    birth_begins(s->base.green->thread);
     if (unlikely(s->base.green->phase != GREEN_UNSTARTED)) {
         call_instead(s, let_go); /* somebody switched to it or killed it */
         return NULL;

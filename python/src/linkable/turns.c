@@ -88,7 +88,7 @@ static struct grove_fiber *birth(struct run *run)
     struct linkable_turns *turns =
         container_of(run, struct linkable_turns, run);
     struct grove_fiber *f = NULL;
-    assert(turns->thread->tstate == state_current_tstate());
+    birth_begins(turns->thread);
     switch (turns->next(turns, false, &f)) {
     case LINKABLE_GOES_ON:
         run_queue_push_first(queue_of(turns), run);

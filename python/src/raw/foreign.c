@@ -2,17 +2,18 @@
  * Calls that C code which is not ours makes, and in which its greenlet waits:
  * the patch layer's, where libc's are patched.
  *
- *           begin             the first switch away
- *    NONE ---------> BEGUN ---------------------------> LEFT, if it held the
- * GIL ^                |                                TAKEN, if it had let go
- *     |       end      |                                  |         of it
- *     +----------------+----------------------------------+
+ *           begin            the first switch away
+ *    NONE ---------> BEGUN -------------------------> LEFT: it held the GIL
+ *     ^                |                              TAKEN: it did not
+ *     |       end      |                                |
+ *     +----------------+--------------------------------+
  *
  * Such code may hold the GIL or not. A call that need not wait never asks: it
  * touches neither the interpreter nor its locks. The first switch away takes
- * the GIL, since the one that runs next is in the interpreter; it is given back
- * at the end of the call, with what the code had as exception in flight. In
- * between the greenlet has it whenever it runs.
+ * the GIL, since the one that runs next is in the interpreter, and choosing it
+ * may be (birth_begins); it is given back at the end of the call, with what the
+ * code had as exception in flight. In between the greenlet has it whenever it
+ * runs.
  *
  * What is thrown in meanwhile cannot unwind C: the wait ends with EINTR, and
  * the exception waits (undelivered.c). Until it is delivered no call of the
@@ -94,19 +95,27 @@ static bool was_left(const struct green *g)
     return g->foreign == FOREIGN_LEFT || g->foreign == FOREIGN_TAKEN;
 }
 
-void foreign_suspended(struct py_thread *t, struct green *g)
+/* For the first time in this call. */
+static void leave_first(struct py_thread *t, struct green *g)
 {
-    if (was_left(g) && PyErr_Occurred()) {
+    bool held = state_current_tstate() == t->tstate;
+    if (!held)
+        PyEval_RestoreThread(t->tstate);
+    g->foreign = held ? FOREIGN_LEFT : FOREIGN_TAKEN;
+    if (PyErr_Occurred())
+        put_flight_aside(t, g);
+}
+
+void foreign_leave(struct py_thread *t)
+{
+    struct green *g = t->hub->current->host;
+    if (!g)
+        return;
+    if (g->foreign == FOREIGN_BEGUN)
+        leave_first(t, g);
+    else if (was_left(g) && PyErr_Occurred())
         /* It was ended by this, and waits for something of its own yet. */
         undelivered_add(t, exception_take());
-    } else if (g->foreign == FOREIGN_BEGUN) {
-        bool held = state_current_tstate() == t->tstate;
-        if (!held)
-            PyEval_RestoreThread(t->tstate);
-        g->foreign = held ? FOREIGN_LEFT : FOREIGN_TAKEN;
-        if (PyErr_Occurred())
-            put_flight_aside(t, g);
-    }
 }
 
 void foreign_resumed(struct green *g)

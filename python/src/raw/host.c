@@ -37,7 +37,7 @@ static void suspend_watching(struct grove_fiber *f)
 {
     struct green *g = f->host;
     struct py_thread *t = g->thread;
-    foreign_suspended(t, g);
+    foreign_leave(t);
     if (t->undelivered)
         undelivered_leave(t);
     host_suspend(f);

@@ -53,9 +53,7 @@ bool foreign_may_park(const struct grove_fiber *f);
 void foreign_begin(struct grove_fiber *f);
 void foreign_end(struct grove_fiber *f);
 
-/* g, the current greenlet, is about to be left, by the hub; has been resumed.
- */
-void foreign_suspended(struct py_thread *t, struct green *g);
+/* g, the current greenlet, has been resumed by the hub. */
 void foreign_resumed(struct green *g);
 
 /* Calls are under way, or exceptions wait, and did not before; or the reverse.

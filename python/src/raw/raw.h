@@ -236,6 +236,20 @@ extern void (*raw_describe)(const struct grove_fiber *f, char *text,
  * by the hub_object room. */
 extern int (*raw_after_wait)(struct py_thread *t);
 
+/* The fiber that runs is about to be left, by the hub: if it is in such a call,
+ * the GIL is taken. foreign.c. */
+void foreign_leave(struct py_thread *t);
+
+/* What every birth (struct run) does first: it may be called where the one that
+ * runs has not been suspended yet, and is in a call of C code that has let go
+ * of the GIL. */
+static inline void birth_begins(struct py_thread *t)
+{
+    if (unlikely(t->foreign_calls > 0))
+        foreign_leave(t);
+    assert(t->tstate == state_current_tstate());
+}
+
 /* t's clock, or the list of what waits, has come or gone: switches are to know.
  */
 static inline void thread_set_alert(struct py_thread *t)
