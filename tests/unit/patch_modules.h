@@ -3,6 +3,7 @@
 #define TESTS_UNIT_PATCH_MODULES_H
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include "unit.h"
@@ -13,6 +14,8 @@ struct module {
     ssize_t (*recv_by_table)(int fd, void *buf, size_t len);
     int (*pause)(void);
     void *(*open_by_name)(const char *name);
+    int (*create)(pthread_t *id, void *(*fn)(void *), void *arg);
+    int (*join)(pthread_t id);
 };
 
 HELPER struct module module_open(const char *path)
@@ -23,6 +26,8 @@ HELPER struct module module_open(const char *path)
     m.recv_by_table = dlsym(m.handle, "module_recv_by_table");
     m.pause = dlsym(m.handle, "module_pause");
     m.open_by_name = dlsym(m.handle, "module_open_by_name");
+    m.create = dlsym(m.handle, "module_create");
+    m.join = dlsym(m.handle, "module_join");
     return m;
 }
 

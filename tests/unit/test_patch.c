@@ -207,9 +207,6 @@ static void *tell_hub(void *arg)
 static void threads_are_fibers_if_asked(void **state)
 {
     struct module m = module_open(MODULE_LAZY);
-    int (*create)(pthread_t * id, void *(*fn)(void *), void *arg) =
-        dlsym(m.handle, "module_create");
-    int (*join)(pthread_t id) = dlsym(m.handle, "module_join");
     grove_hub *hub = NULL;
     pthread_t id;
     if (grove_own_tls_refused()) {
@@ -224,13 +221,13 @@ static void threads_are_fibers_if_asked(void **state)
     assert_int_equal(slots_told("patch_module", "pthread_create"), 1);
     assert_int_equal(slots_told("patch_module", "pthread_cond_signal"), 1);
     assert_int_equal(grove_patch("*patch_module*", NULL, 0), 0);
-    assert_int_equal(create(&id, tell_hub, &hub), 0);
+    assert_int_equal(m.create(&id, tell_hub, &hub), 0);
     assert_int_equal(grove_unpatch_all(), -EBUSY);
-    assert_int_equal(join(id), 0);
+    assert_int_equal(m.join(id), 0);
     assert_ptr_equal(hub, grove_hub_self());
     assert_true(grove_unpatch_all() > 3);
-    assert_int_equal(create(&id, tell_hub, &hub), 0);
-    assert_int_equal(join(id), 0);
+    assert_int_equal(m.create(&id, tell_hub, &hub), 0);
+    assert_int_equal(m.join(id), 0);
     assert_ptr_not_equal(hub, grove_hub_self());
     dlclose(m.handle);
 }
@@ -244,9 +241,6 @@ static void threads_are_dealt_as_asked(void **state)
 {
     pthread_t id;
     struct module m = module_open(MODULE_NOW);
-    int (*create)(pthread_t * id, void *(*fn)(void *), void *arg) =
-        dlsym(m.handle, "module_create");
-    int (*join)(pthread_t id) = dlsym(m.handle, "module_join");
     assert_int_equal(grove_patch_cores(0), -EINVAL);
     assert_int_equal(grove_patch_stack(1), -EINVAL);
     assert_int_equal(grove_patch_stack(GROVE_STACK_MAX + 1), -EINVAL);
@@ -254,8 +248,8 @@ static void threads_are_dealt_as_asked(void **state)
     assert_int_equal(grove_patch_stack(0), 0);
     assert_int_equal(grove_patch_cores(2), 0);
     if (grove_patch("*patch_module*", NULL, GROVE_PATCH_THREADS) > 0) {
-        assert_int_equal(create(&id, nothing, NULL), 0);
-        assert_int_equal(join(id), 0);
+        assert_int_equal(m.create(&id, nothing, NULL), 0);
+        assert_int_equal(m.join(id), 0);
         assert_int_equal(grove_patch_cores(1), -EBUSY);
         assert_true(grove_unpatch_all() > 0);
     }
