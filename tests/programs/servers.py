@@ -185,6 +185,16 @@ def postgresql() -> Iterator[int]:
 @contextlib.contextmanager
 def mariadb() -> Iterator[int]:
     """The user is root without a password, and the database is test."""
+    with mariadb_by() as (port, _):
+        yield port
+
+
+@contextlib.contextmanager
+def mariadb_by(
+    *by: str | Path, options: tuple[str, ...] = ()
+) -> Iterator[tuple[int, Running]]:
+    """The same started by a command, if one is given, with more options: the port,
+    and the server."""
     server = program("mariadbd", "mariadb-server")
     install = program("mariadb-install-db", "mariadb-server")
     user = pwd.getpwuid(os.geteuid()).pw_name
@@ -199,8 +209,9 @@ def mariadb() -> Iterator[int]:
         made.wait_for(lambda: made.process.poll() == 0)
         address = ["--bind-address=127.0.0.1", f"--port={port}"]
         files = [f"--socket={home}/socket", f"--pid-file={home}/pid"]
-        with running([server, *common, *address, *files], home / "log", port):
-            yield port
+        command = [*by, server, *common, *address, *files, *options]
+        with running(command, home / "log", port) as started:
+            yield port, started
 
 
 @contextlib.contextmanager
@@ -340,13 +351,20 @@ def zookeeper() -> Iterator[int]:
 @contextlib.contextmanager
 def memcached() -> Iterator[int]:
     """What it holds is gone with it."""
+    with memcached_by() as (port, _):
+        yield port
+
+
+@contextlib.contextmanager
+def memcached_by(*by: str | Path) -> Iterator[tuple[int, Running]]:
+    """The same started by a command, if one is given: the port, and the server."""
     server = program("memcached", "memcached")
     port = free_port()
     with folder() as home:
         user = ["-u", "root"] if ROOT_USER else []
-        command = [server, "-l", "127.0.0.1", "-p", port, *user]
-        with running(command, home / "log", port):
-            yield port
+        command = [*by, server, "-l", "127.0.0.1", "-p", port, *user]
+        with running(command, home / "log", port) as started:
+            yield port, started
 
 
 @contextlib.contextmanager
