@@ -5,7 +5,6 @@
  * The environment is put back as it was, unless programs that it starts are to
  * be run so as well.
  */
-#include <dlfcn.h>
 #include <grove.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gil.h"
 #include "run.h"
 
 /* ---- what was parked ------------------------------------------------------------ */
@@ -113,7 +113,7 @@ static void restore_environment(void)
 static unsigned hubs_for_program(void)
 {
     long n = sysconf(_SC_NPROCESSORS_ONLN);
-    return dlsym(RTLD_DEFAULT, "Py_GetVersion") || n < 1 ? 1 : (unsigned)n;
+    return gil_is_there() || n < 1 ? 1 : (unsigned)n;
 }
 
 static int patch(bool threads, unsigned hubs, size_t stack)
@@ -123,7 +123,11 @@ static int patch(bool threads, unsigned hubs, size_t stack)
     int r = grove_patch_cores(hubs ? hubs : hubs_for_program());
     if (r == 0)
         r = grove_patch_stack(stack);
-    return r < 0 ? r : grove_patch_all(GROVE_PATCH_THREADS);
+    if (r == 0)
+        r = grove_patch_all(GROVE_PATCH_THREADS);
+    if (r >= 0 && gil_is_there())
+        gil_watch();
+    return r;
 }
 
 static pid_t process; /* a forked child tells nothing */

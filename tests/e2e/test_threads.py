@@ -81,6 +81,24 @@ print("tasks", len(os.listdir("/proc/self/task")), pages.count(b"page"))
 server.shutdown()
 """
 
+#: The main thread computes until another one has had five turns.
+COMPUTES = r"""
+import threading, time
+
+turns = 0
+
+def count():
+    global turns
+    while turns < 5:
+        time.sleep(0.001)
+        turns += 1
+
+threading.Thread(target=count).start()
+while turns < 5:
+    pass
+print(turns, "turns")
+"""
+
 pytestmark = pytest.mark.skipif(
     not (PROGRAMS / "many_threads").exists(),
     reason="threads are fibers on x86-64 only; a build for it runs these",
@@ -133,7 +151,11 @@ def test_what_is_sent_to_threads_ends_their_waits(cores: int):
     assert sorted(said.splitlines()) == sorted(plain.splitlines())
 
 
-def test_threads_of_python_are_one_task():
+#: One that the threads run on, and one that sees to it that none holds up the others.
+TASKS_OF_PYTHON = 2
+
+
+def test_threads_of_python_are_few_tasks():
     plain = run(sys.executable, "-c", THREADS).splitlines()
     assert plain == ["tasks 201", "b'sent' True 200"]
     said = subprocess.run(
@@ -142,11 +164,17 @@ def test_threads_of_python_are_one_task():
         text=True,
         timeout=240,
     )
-    assert said.stdout.splitlines() == ["tasks 1", plain[1]], said.stderr
+    assert said.stdout.splitlines() == [f"tasks {TASKS_OF_PYTHON}", plain[1]], said.stderr
 
 
-def test_a_server_of_threads_serves_on_one_task():
-    assert run(sys.executable, "-c", SERVER, cores=1) == "tasks 1 100\n"
+def test_a_server_of_threads_serves_on_few_tasks():
+    said = run(sys.executable, "-c", SERVER, cores=1)
+    assert said == f"tasks {TASKS_OF_PYTHON} 100\n"
+
+
+def test_a_thread_of_python_that_computes_lets_others_run():
+    """For ever, were it not made to."""
+    assert run(sys.executable, "-c", COMPUTES, cores=1) == "5 turns\n"
 
 
 def compiled(folder: Path, text: str, *flags: str) -> Path:

@@ -1,0 +1,109 @@
+/*
+ * CPython's threads take turns by a lock (the GIL): who computes gives it up
+ * when somebody has waited for it for five milliseconds. Where all of them are
+ * fibers of one thread, nobody else runs who could wait: the hub is held up. So
+ * a thread of the system looks now and then, and asks for the lock where a hub
+ * has not turned for that long:
+ *
+ *     look --> sleeps, or turns          --> look again later
+ *          --> held up, others could run --> takes the lock, gives it back
+ *                                            (the fiber that computed waits for
+ *                                            its turn, and the others run)
+ *
+ * It ends when the interpreter does. In a forked child there is none.
+ */
+#include "gil.h"
+
+#include <dlfcn.h>
+#include <grove.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <time.h>
+
+#define HELD_UP (5 * GROVE_MILLISECOND) /* the interpreter's own interval */
+#define IDLE (20 * GROVE_MILLISECOND)   /* between looks while nothing runs */
+
+/* The interpreter's functions. */
+static struct {
+    int (*is_initialized)(void);
+    int (*is_finalizing)(void);
+    int (*ensure)(void);
+    void (*release)(int state);
+} python;
+
+static bool find_interpreter(void)
+{
+    python.is_initialized = dlsym(RTLD_DEFAULT, "Py_IsInitialized");
+    python.is_finalizing = dlsym(RTLD_DEFAULT, "Py_IsFinalizing");
+    if (!python.is_finalizing) /* up to 3.12 */
+        python.is_finalizing = dlsym(RTLD_DEFAULT, "_Py_IsFinalizing");
+    python.ensure = dlsym(RTLD_DEFAULT, "PyGILState_Ensure");
+    python.release = dlsym(RTLD_DEFAULT, "PyGILState_Release");
+    return python.is_initialized && python.is_finalizing && python.ensure &&
+           python.release;
+}
+
+/* ---- looking ------------------------------------------------------------------- */
+
+/* The hubs as they were at the last look and are at this one. */
+struct look {
+    int64_t taken;   /* the latest time of a hub that runs, now */
+    int64_t before;  /* the same, then */
+    bool any;        /* one runs, and has fibers */
+    bool is_held_up; /* it does, and has not turned since the last look */
+};
+
+static void look_at(const grove_hub_info *info, void *arg)
+{
+    struct look *look = arg;
+    if (info->asleep || info->live == 0)
+        return;
+    look->any = true;
+    if (info->taken <= look->before)
+        look->is_held_up = true;
+    if (info->taken > look->taken)
+        look->taken = info->taken;
+}
+
+static void pause_for(int64_t ns)
+{
+    struct timespec time = {.tv_nsec = (long)ns};
+    nanosleep(&time, NULL);
+}
+
+static void *watch(void *arg)
+{
+    int64_t before = 0;
+    (void)arg;
+    for (;;) {
+        struct look look = {.before = before};
+        if (python.is_finalizing())
+            return NULL;
+        grove_each_hub(look_at, &look);
+        if (look.is_held_up && python.is_initialized())
+            python.release(python.ensure());
+        before = look.taken;
+        pause_for(look.any ? HELD_UP : IDLE);
+    }
+}
+
+/* ---- beginning --------------------------------------------------------------------- */
+
+bool gil_is_there(void)
+{
+    return dlsym(RTLD_DEFAULT, "Py_GetVersion") != NULL;
+}
+
+void gil_watch(void)
+{
+    pthread_t id;
+    sigset_t all, before;
+    if (!find_interpreter())
+        return;
+    sigfillset(&all); /* they are for the program's threads */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (pthread_create(&id, NULL, watch, NULL) == 0)
+        pthread_detach(id);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
