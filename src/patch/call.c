@@ -57,8 +57,10 @@ static void end_one(struct hub *hub, bool restart, unsigned number)
         if (c->fiber == &hub->root)
             break;
     }
-    if (chosen)
-        hub_wake(chosen->fiber, -EINTR);
+    if (!chosen)
+        return;
+    chosen->ended = true;
+    hub_wake(chosen->fiber, -EINTR);
 }
 
 static void end_for_noted(grove_post *post)

@@ -23,6 +23,7 @@ struct patch_call {
     struct grove_fiber *fiber; /* who makes it */
     enum patch_signals signals;
     unsigned begun; /* handlers.run then: those that run later end it */
+    bool ended;     /* one of them has */
     int error;      /* errno, which a call that succeeds does not change */
 };
 
@@ -96,6 +97,7 @@ static inline void patch_call_begin(struct patch_call *call, struct hub *hub,
     call->fiber = hub->current;
     call->signals = signals;
     call->begun = t->handlers.run;
+    call->ended = false;
     call->error = errno;
     call->next = t->calls;
     call->back = &t->calls;

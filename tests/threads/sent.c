@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -130,6 +131,23 @@ static void a_call_goes_on(void)
     pthread_join(id, NULL);
 }
 
+/* One for the process ends a wait of the thread that has begun it. */
+static void main_is_interrupted(void)
+{
+    static const struct itimerval again = {{0, 2000}, {0, 2000}}, never = {0};
+    struct sigaction action = {.sa_handler = handler};
+    pthread_t id;
+    sem_t semaphore;
+    sem_init(&semaphore, 0, 0);
+    pthread_create(&id, NULL, in_other, NULL);
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &again, NULL);
+    say("sem_wait", sem_wait(&semaphore));
+    setitimer(ITIMER_REAL, &never, NULL);
+    printf("written: %zd\n", write(other[1], "x", 1));
+    pthread_join(id, NULL);
+}
+
 /* ---- cancels --------------------------------------------------------------------- */
 
 static void clean(void *what)
@@ -218,6 +236,7 @@ int main(void)
     a_signal_ends(in_sleep, NULL);
     others_stay();
     a_call_goes_on();
+    main_is_interrupted();
     cancels();
     for (int i = 0; i < 3; i++) { /* wherever they run */
         pthread_create(&id, NULL, fork_here, NULL);

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 #include "hub/part.h"
+#include "patch/call.h"
 #include "patch/threads/lot.h"
 #include "patch/threads/shared.h"
 #include "patch/threads/thread.h"
@@ -189,7 +190,7 @@ static bool is_shared(const sem_t *semaphore)
 
 /* Until it has been taken: 0; -1 with errno ETIMEDOUT, EINTR. */
 static int take(struct hub *hub, struct room *room, sem_t *semaphore,
-                int64_t deadline)
+                int64_t deadline, const struct patch_call *call)
 {
     struct shared_pace pace = {.shared = is_shared(semaphore)};
     struct waiting w = {.semaphore = semaphore, .fiber = hub->current};
@@ -203,7 +204,7 @@ static int take(struct hub *hub, struct room *room, sem_t *semaphore,
         thread_has_waited();
         if (waited == -ETIMEDOUT && until == deadline)
             error = ETIMEDOUT;
-        else if (waited < 0 && thread_is_interrupted())
+        else if (waited < 0 && (call->ended || thread_is_interrupted()))
             error = EINTR;
     }
     atomic_fetch_sub(&room->waits, 1);
@@ -217,13 +218,16 @@ static int take(struct hub *hub, struct room *room, sem_t *semaphore,
 static int wait_until(struct hub *hub, struct room *room, sem_t *semaphore,
                       int64_t deadline)
 {
+    struct patch_call call;
     grove_shield shield;
+    patch_call_begin(&call, hub, PATCH_RESTARTS);
     grove_shield_begin(&shield);
     hub->holds++;
-    int r = take(hub, room, semaphore, deadline);
+    int r = take(hub, room, semaphore, deadline, &call);
     if (hub->holds) /* a fork may have let go since */
         hub->holds--;
     grove_shield_end(&shield);
+    patch_call_end(&call, r == 0);
     int error = errno;
     if (r < 0)
         thread_act();
