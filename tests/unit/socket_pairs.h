@@ -157,18 +157,28 @@ HELPER size_t write_until_eagain(int fd)
     return total;
 }
 
-/* Write to a blocking descriptor until it takes no more; how much it took. What
- * TCP has taken it passes on to the peer while that has room, and takes more:
- * until it has taken nothing for a while. */
-HELPER size_t fill(int fd)
+HELPER bool is_tcp(int fd)
 {
-    int flags = fcntl(fd, F_GETFL), domain = 0;
+    int domain = 0;
     socklen_t size = sizeof(domain);
     getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
+    return domain == AF_INET;
+}
+
+/* Write to a blocking descriptor until it takes no more; how much it took. What
+ * TCP has taken it passes on to the peer while that has room, and takes more:
+ * until it has taken nothing for a while. Its buffer must not grow meanwhile:
+ * one whose size was set does not. */
+HELPER size_t fill(int fd)
+{
+    int flags = fcntl(fd, F_GETFL), small = 16384;
+    size_t more = is_tcp(fd);
+    if (more)
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
     fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-    size_t total = write_until_eagain(fd), more = domain == AF_INET;
+    size_t total = write_until_eagain(fd);
     while (more > 0) {
-        usleep(10000);
+        usleep(60000); /* longer than the peer puts off telling what it has */
         more = write_until_eagain(fd);
         total += more;
     }
