@@ -73,26 +73,44 @@ def test_status_output_and_looks(tmp_path: Path):
     assert log.read_text().endswith("\nto you\n")
 
 
-def test_who_is_asked_to_end_says_so_and_ends_what_was_started(tmp_path: Path):
+#: Asks itself when the command runs, before it knows of that.
+EARLY = """
+started = running.subprocess.Popen
+def start(*args, **kwargs):
+    process = started(*args, **kwargs)
+    while not Path(sys.argv[2]).exists():
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return process
+running.subprocess.Popen = start
+"""
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_who_is_asked_to_end_says_so_and_ends_what_was_started(
+    tmp_path: Path, early: bool
+):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     program = f"""
-import sys
+import os, signal, sys, time
 sys.path.insert(0, {str(ROOT / "tools")!r})
 from pathlib import Path
 from making import running
 running.end_on_signals()
-script = "exec >{fifo}; echo here; sleep 1000"
+{EARLY * early}
+script = "exec >{fifo}; echo here; : >" + sys.argv[2] + "; sleep 1000"
 running.run(Path(sys.argv[1]), ["sh", "-c", script], 60, {{}})
 """
     with subprocess.Popen(
-        [sys.executable, "-B", "-c", program, tmp_path / "log"],
+        [sys.executable, "-B", "-c", program, tmp_path / "log", tmp_path / "runs"],
         stderr=subprocess.PIPE,
         text=True,
     ) as asked:
         with open(fifo) as reader:
             assert reader.readline() == "here\n"
-            asked.terminate()
+            if not early:
+                asked.terminate()
             assert reader.read() == ""
         assert asked.wait(60) == 128 + signal.SIGTERM
         assert asked.stderr.read() == "ended by SIGTERM\n"

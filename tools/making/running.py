@@ -23,6 +23,8 @@ from types import FrameType
 from making.trees import ROOT
 
 LOOK = 0.2  # seconds between looks at a command
+#: By which we are interrupted or asked to end.
+ENDS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 class Hung(Exception):
@@ -63,18 +65,22 @@ def run(
     with log.open("a") as out:
         out.write(f"$ {' '.join(command)}\n")
         out.flush()
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **env},
-            start_new_session=True,
-            preexec_fn=reset_signals,
-        )
-        printed, when = 0, time.monotonic()
+        process = None
+        # None of them comes before it is known what is to be ended.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
         try:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **env},
+                start_new_session=True,
+                preexec_fn=reset_signals,
+            )
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            printed, when = 0, time.monotonic()
             while time.monotonic() < when + silence:
                 try:
                     return process.wait(LOOK)
@@ -84,6 +90,7 @@ def run(
                     printed, when = size, time.monotonic()
             raise Hung(f"printed nothing for {silence:g} s: {' '.join(command)}")
         finally:
-            if process.returncode is None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            if process is not None and process.returncode is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
