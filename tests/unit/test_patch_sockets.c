@@ -466,6 +466,11 @@ static void read_waits(struct stage *s)
     await_peer(s);
     close(fds[0]);
     say(s, read(fds[0], buf, 1));
+    say(s, read(fds[0], buf, 0));
+    fds[0] = open("/", O_RDONLY | O_CLOEXEC);
+    say(s, read(fds[0], buf, 0));
+    say(s, read(fds[0], buf, 1));
+    close(fds[0]);
 }
 
 static void readv_waits(struct stage *s)
