@@ -46,12 +46,12 @@ static bool find_interpreter(void)
 
 /* ---- looking ------------------------------------------------------------------- */
 
-/* The hubs as they were at the last look and are at this one. */
+/* A look at all hubs. Those that turn write their numbers down every few
+ * milliseconds. */
 struct look {
-    int64_t taken;   /* the latest time of a hub that runs, now */
-    int64_t before;  /* the same, then */
-    bool any;        /* one runs, and has fibers */
-    bool is_held_up; /* it does, and has not turned since the last look */
+    int64_t since;   /* when the last one was */
+    bool any;        /* a hub runs, and has fibers */
+    bool is_held_up; /* one has written nothing down since then */
 };
 
 static void look_at(const grove_hub_info *info, void *arg)
@@ -60,10 +60,7 @@ static void look_at(const grove_hub_info *info, void *arg)
     if (info->asleep || info->live == 0)
         return;
     look->any = true;
-    if (info->taken <= look->before)
-        look->is_held_up = true;
-    if (info->taken > look->taken)
-        look->taken = info->taken;
+    look->is_held_up |= info->taken <= look->since;
 }
 
 static void pause_for(int64_t ns)
@@ -74,18 +71,16 @@ static void pause_for(int64_t ns)
 
 static void *watch(void *arg)
 {
-    int64_t before = 0;
-    (void)arg;
-    for (;;) {
-        struct look look = {.before = before};
-        if (python.is_finalizing())
-            return NULL;
+    int64_t since = grove_now();
+    while (!python.is_finalizing()) {
+        struct look look = {.since = since};
+        since = grove_now();
         grove_each_hub(look_at, &look);
         if (look.is_held_up && python.is_initialized())
             python.release(python.ensure());
-        before = look.taken;
         pause_for(look.any ? HELD_UP : IDLE);
     }
+    return arg;
 }
 
 /* ---- beginning --------------------------------------------------------------------- */
