@@ -21,10 +21,8 @@ extern "C" {
  */
 
 /* Flags: 0, or of */
-#define GROVE_PATCH_LOADED 1u /* what is loaded later is left alone */
-#define GROVE_PATCH_THREADS \
-    2u /* threads that are created from now on, POSIX's \
-          and C11's, are fibers */
+#define GROVE_PATCH_LOADED 1u  /* what is loaded later is left alone */
+#define GROVE_PATCH_THREADS 2u /* threads created from now on are fibers */
 
 /* Patch the loaded objects, and those to come, all of them. How many slots were
  * changed; or -EINVAL (a flag that there is not), -ENOMEM, -ENOSYS (another
