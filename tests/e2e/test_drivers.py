@@ -162,7 +162,10 @@ def driver(request: pytest.FixtureRequest) -> Driver:
     found = DRIVERS[request.param]
     command = [PYTHON, "-c", f"import {found.module}"]
     if subprocess.run(command, capture_output=True).returncode:
-        pytest.skip(f"{PYTHON} has no {found.module}: apt-get install {found.package}")
+        pytest.skip(
+            f"{PYTHON} has no {found.module}: tools/setup programs installs "
+            f"{found.package} for Debian's"
+        )
     return found
 
 

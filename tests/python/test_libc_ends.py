@@ -14,20 +14,8 @@ import pytest
 import grove
 from awaiting import HANG, until
 from built_extensions import HERE, build, load
-from grove import GreenletExit, Timeout, monkey
-
-
-@pytest.fixture(autouse=True)
-def patched() -> Iterator[None]:
-    grove.get_hub()
-    monkey.patch_libc()
-    yield
-    monkey.unpatch_libc()
-
-
-@pytest.fixture(params=[ctypes.CDLL, ctypes.PyDLL], ids=["without the GIL", "with it"])
-def libc(request: pytest.FixtureRequest) -> ctypes.CDLL:
-    return request.param(None, use_errno=True)
+from grove import GreenletExit, Timeout
+from patched_libc import libc, patched  # noqa: F401: fixtures
 
 
 @pytest.fixture

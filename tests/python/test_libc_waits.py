@@ -16,30 +16,8 @@ import pytest
 import grove
 from awaiting import HANG, until
 from built_extensions import HERE, build, load
-from grove import monkey
 from grove.event import Event
-
-#: Of the C library: one lets go of the GIL for the time of the call, one does not.
-LIBRARIES = {
-    "without the GIL": ctypes.CDLL(None, use_errno=True),
-    "with the GIL": ctypes.PyDLL(None, use_errno=True),
-}
-
-
-@pytest.fixture(autouse=True)
-def patched() -> Iterator[None]:
-    grove.get_hub()
-    monkey.patch_libc()
-    yield
-    monkey.unpatch_libc()
-
-
-@pytest.fixture(params=list(LIBRARIES))
-def libc(request: pytest.FixtureRequest) -> ctypes.CDLL:
-    # By dlsym, which tells of a patched call's address only now.
-    kind = ctypes.CDLL if "without" in request.param else ctypes.PyDLL
-    return kind(None, use_errno=True)
-
+from patched_libc import libc, patched  # noqa: F401: fixtures
 
 @pytest.fixture
 def sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
@@ -312,7 +290,7 @@ def test_another_thread_computes_meanwhile(sockets):
         def echo() -> None:
             for _ in range(5):
                 room = ctypes.create_string_buffer(4)
-                n = LIBRARIES["without the GIL"].recv(a.fileno(), room, 4, 0)
+                n = ctypes.CDLL(None).recv(a.fileno(), room, 4, 0)
                 came.append(room.raw[:n])
 
         g = grove.spawn(echo)
@@ -424,7 +402,7 @@ def test_callbacks_into_python(sockets):
         return 1
 
     numbers = (ctypes.c_int * 2)(2, 1)
-    g = grove.spawn(LIBRARIES["with the GIL"].qsort, numbers, 2, 4, compare)
+    g = grove.spawn(ctypes.PyDLL(None).qsort, numbers, 2, 4, compare)
     grove.sleep(0)
     assert not g.ready()
     b.send(b"word")
@@ -443,7 +421,7 @@ def test_callbacks_of_code_that_has_let_go_of_the_gil():
         return 1
 
     numbers = (ctypes.c_int * 2)(2, 1)
-    g = grove.spawn(LIBRARIES["without the GIL"].qsort, numbers, 2, 4, compare)
+    g = grove.spawn(ctypes.CDLL(None).qsort, numbers, 2, 4, compare)
     until(lambda: order)
     order.append("others")
     g.get(timeout=HANG)

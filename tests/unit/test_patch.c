@@ -299,6 +299,18 @@ static void kills_and_scopes(void **state)
     dlclose(m.handle);
 }
 
+/* Patches, and has a fiber wait for the first of two new sockets. */
+static grove_fiber *wait_in_module(struct wait *w, int fds[2])
+{
+    grove_fiber *f;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    w->fd = fds[0];
+    assert_true(grove_patch_all(0) > 0);
+    assert_int_equal(grove_spawn(&f, recv_in_module, w), 0);
+    grove_yield();
+    return f;
+}
+
 static void *close_in_fiber(void *arg)
 {
     close(*(int *)arg);
@@ -309,12 +321,8 @@ static void closed_under_a_wait(void **state)
 {
     struct module m = module_open(MODULE_NOW);
     int fds[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    struct wait w = {.m = &m, .fd = fds[0]};
-    grove_fiber *f;
-    assert_true(grove_patch_all(0) > 0);
-    assert_int_equal(grove_spawn(&f, recv_in_module, &w), 0);
-    grove_yield();
+    struct wait w = {.m = &m};
+    grove_fiber *f = wait_in_module(&w, fds);
     close_in_fiber(&fds[0]);
     assert_int_equal(grove_join_until(f, NULL, grove_now() + HANG), 0);
     assert_int_equal(w.n, -1);
@@ -332,12 +340,8 @@ static void closed_by_a_vforks_child(void **state)
         unit_skip(UNIT_TSAN_FORK);
     struct module m = module_open(MODULE_NOW);
     int fds[2], status;
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    struct wait w = {.m = &m, .fd = fds[0]};
-    grove_fiber *f;
-    assert_true(grove_patch_all(0) > 0);
-    assert_int_equal(grove_spawn(&f, recv_in_module, &w), 0);
-    grove_yield();
+    struct wait w = {.m = &m};
+    grove_fiber *f = wait_in_module(&w, fds);
     pid_t pid = vfork();
     if (pid == 0) {
         close(fds[0]);
