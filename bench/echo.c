@@ -14,6 +14,9 @@
  *                             to one: how much the second costs where the
  *                             clients leave it no processor
  *
+ *   echo CONNECTIONS traced   microseconds a request with a trace of what the
+ *                             fibers do, and the ratio to a server without
+ *
  * Server and clients have a processor each where there are two. Each connection
  * has one request of 64 bytes under way. Both servers live throughout, and the
  * clients turn from one to the other; the value is the median of all rounds.
@@ -62,6 +65,10 @@ static void exec_server(const char *kind, const char *log)
     if (!name)
         bench_check(errno, "readlink");
     strcpy(name, "/echo_server");
+    if (strcmp(kind, "traced") == 0) {
+        setenv("GROVE_TRACE", "/dev/null", 1);
+        kind = "grove";
+    }
     if (log)
         execlp("strace", "strace", "-f", "-c", "-U", "name,calls", "-o", log,
                path, kind, (char *)NULL);
@@ -321,6 +328,8 @@ int main(int argc, char **argv)
         compare_calls(straced_work);
     else if (strcmp(what, "hubs") == 0)
         compare("hubs", "grove", "echo_%d_hubs", "one hub");
+    else if (strcmp(what, "traced") == 0)
+        compare("traced", "grove", "echo_%d_traced", "not traced");
     else
         compare("grove", "epoll", "echo_%d", "epoll server");
     return 0;

@@ -6,7 +6,7 @@
  * has not turned for that long:
  *
  *     look --> sleeps, or turns          --> look again later
- *          --> held up, others could run --> takes the lock, gives it back
+ *          --> held up, others may run   --> takes the lock, gives it back
  *                                            (the fiber that computed waits for
  *                                            its turn, and the others run)
  *
@@ -47,19 +47,20 @@ static bool find_interpreter(void)
 /* ---- looking ------------------------------------------------------------------- */
 
 /* A look at all hubs. Those that turn write their numbers down every few
- * milliseconds. */
+ * milliseconds. Of one that is held up they are old: that it had no fibers then
+ * does not say that it has none, but it is asked less often. */
 struct look {
     int64_t since;   /* when the last one was */
-    bool any;        /* a hub runs, and has fibers */
+    bool any;        /* a hub runs, and had fibers when it wrote last */
     bool is_held_up; /* one has written nothing down since then */
 };
 
 static void look_at(const grove_hub_info *info, void *arg)
 {
     struct look *look = arg;
-    if (info->asleep || info->live == 0)
+    if (info->asleep)
         return;
-    look->any = true;
+    look->any |= info->live > 0;
     look->is_held_up |= info->taken <= look->since;
 }
 

@@ -1,7 +1,7 @@
 /*
  * The command `grove`: tells which library is installed and what it finds on
- * this machine, and runs programs (run.c). One table of subcommands; each
- * returns the exit status.
+ * this machine, and runs programs (run.c, trace.c). One table of subcommands;
+ * each returns the exit status.
  */
 #include <grove.h>
 
@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "run.h"
+#include "trace.h"
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13; newer than most headers */
@@ -36,6 +37,8 @@ static const struct command commands[] = {
     {"info", "print what the library finds on this machine", run_info, NULL},
     {"run", "run a program that is built, its calls of libc patched", NULL,
      run_program},
+    {"trace", "run a program and keep what its fibers did", NULL,
+     trace_program},
     {"version", "print the version of the library", run_version, NULL},
 };
 

@@ -327,7 +327,7 @@ int run_program(int argc, char **argv)
     struct wishes w = {.letters = {RUN_PATCH}};
     int i = 1;
     while (i < argc && argv[i][0] == '-') {
-        if (strcmp(argv[i], "--help") == 0)
+        if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0)
             return fputs(usage, stdout) < 0;
         if (strcmp(argv[i], "--") == 0) {
             i++;

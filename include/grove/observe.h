@@ -65,6 +65,15 @@ typedef struct grove_hooks {
  * size that cannot be. */
 GROVE_API int grove_hooks_set(const grove_hooks *hooks);
 
+/* ---- The trace ----------------------------------------------------------- */
+
+/* Write what the trace of the process has so far to a file, in place of what
+ * that holds, in the format of the file that GROVE_TRACE in the environment
+ * names, which is written at the end: see grove(1). From any thread, which
+ * does not let fibers run meanwhile; those of other threads go on. 0, -ENODATA
+ * if nothing is traced, -ENOMEM, or a negative errno value of open or write. */
+GROVE_API int grove_trace_write(const char *path);
+
 /* ---- Numbers of all hubs ------------------------------------------------- */
 
 /* Delays are counted by their length in so many classes. */

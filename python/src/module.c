@@ -24,6 +24,19 @@ static int refuse_interpreter(void)
     return -1;
 }
 
+/* -1 with ImportError where threads are fibers: each thread of Python that uses
+ * greenlets has a hub, and those would all have the same. */
+static int refuse_fibers(void)
+{
+    if (!hub_threads_are_fibers)
+        return 0;
+    PyErr_SetString(PyExc_ImportError,
+                    "grove cannot be used where threads are fibers, as by "
+                    "`grove run --threads`: run the program without that, by "
+                    "`python3 -m grove`");
+    return -1;
+}
+
 /* CPython 3.11 hands a module that the main interpreter has loaded to a
  * sub-interpreter without asking it: the package does. */
 static PyObject *check_interpreter(PyObject *module, PyObject *none)
@@ -52,7 +65,7 @@ PyMODINIT_FUNC PyInit__core(void);
 
 PyMODINIT_FUNC PyInit__core(void)
 {
-    if (refuse_interpreter() < 0)
+    if (refuse_interpreter() < 0 || refuse_fibers() < 0)
         return NULL;
     PyObject *module = PyModule_Create(&definition);
     if (!module)

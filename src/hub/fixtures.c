@@ -9,14 +9,16 @@ extern const struct hub_fixture hub_mailbox_fixture, hub_message_fixture,
     hub_links_fixture, hub_root_fixture, hub_parts_fixture, hub_shared_fixture,
     hub_fork_fixture, hub_dump_fixture, hub_overflow_fixture,
     hub_descriptor_fixture, hub_hooks_fixture, hub_numbers_fixture,
-    hub_spin_fixture;
+    hub_spin_fixture, hub_trace_fixture;
 
 /* At the end nobody is woken by others any more before parts and the root's
  * last acts, which may still post and send, and only then the mailbox is
  * closed. In a forked child what was on its way arrives before fibers are
  * ended, and parts look at what that has left. */
 const struct hub_fixture *const hub_fixtures[] = {
-    /* The first: it may want memory that is not there. */
+    /* Before all others, to be there as long as anything happens. */
+    &hub_trace_fixture,
+    /* Early: it may want memory that is not there. */
     &hub_overflow_fixture,
     /* Before the mailbox, to hear of what that gives up. */
     &hub_message_fixture,

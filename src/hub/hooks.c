@@ -1,8 +1,8 @@
 /*
- * Telling of events: to the functions of grove_hooks_set, and to tracers by
- * probes (USDT: a note in the library tells perf, bpftrace or gdb where a nop
- * stands and where its arguments are, and a semaphore tells us that one of them
- * is there).
+ * Telling of events: to the functions of grove_hooks_set, to the trace of the
+ * process (trace.c), and to tracers by probes (USDT: a note in the library
+ * tells perf, bpftrace or gdb where a nop stands and where its arguments are,
+ * and a semaphore tells us that one of them is there).
  *
  * It costs next to nothing while nobody is told. Spawns, wakes and what hosts
  * do test hub->watched; switches, parks and ends do not even that: a hub that
@@ -23,6 +23,7 @@
 #include "hub/list.h"
 #include "hub/part.h"
 #include "hub/sized.h"
+#include "hub/trace.h"
 
 /* ---- probes -------------------------------------------------------------------- */
 
@@ -72,7 +73,7 @@ void hub_watch_changed(struct hub *hub)
     *own = common;
     hub->watch_seen = hub_watch_now();
     hub_list_unlock();
-    hub->watched = any(own) || hub->watch_seen % WATCH_STEP;
+    hub->watched = any(own) || hub->trace || hub->watch_seen % WATCH_STEP;
     if (hub->watched && !hub->in_callback)
         hub_pass_narrow(hub);
 }
@@ -117,6 +118,24 @@ static uint64_t number(const struct grove_fiber *f)
     return f == f->hub->loop_fiber ? 0 : f->fiber.id;
 }
 
+void hub_tell_name(struct grove_fiber *f)
+{
+    if (f->hub->trace && told(f))
+        hub_trace_name(f);
+}
+
+void hub_tell_sleep(struct hub *hub)
+{
+    if (hub->trace)
+        trace_add(hub->trace, TRACE_SLEEP, 0, 0, 0);
+}
+
+void hub_tell_awake(struct hub *hub)
+{
+    if (hub->trace)
+        trace_add(hub->trace, TRACE_AWAKE, 0, 0, 0);
+}
+
 static const grove_hooks *hooks_of(const struct hub *hub)
 {
     assert(hub == hub_of_thread && hub->watched);
@@ -129,6 +148,8 @@ void hub_tell_spawn(struct grove_fiber *f)
     const struct grove_fiber *by = f->hub->current;
     int saved = errno;
     assert(f->state == FIBER_NEW);
+    if (f->hub->trace)
+        trace_add(f->hub->trace, TRACE_SPAWN, number(f), number(by), 0);
     PROBE3(spawn, f->fiber.id, f->fiber.name, number(by));
     if (h->spawn)
         h->spawn(f, told(by), h->arg);
@@ -140,20 +161,29 @@ void hub_tell_wake(struct grove_fiber *f, int result)
     const grove_hooks *h = hooks_of(f->hub);
     const struct grove_fiber *by = f->hub->current;
     int saved = errno;
+    if (f->hub->trace && told(f))
+        trace_add(f->hub->trace, TRACE_WAKE, number(f), number(by), result);
     PROBE3(wake, number(f), number(by), result);
     if (h->wake && told(f))
         h->wake(f, told(by), result, h->arg);
     errno = saved;
 }
 
-void hub_tell_end(struct grove_fiber *f)
+static void tell_end(const grove_hooks *h, struct grove_fiber *f)
 {
-    const grove_hooks *h = hooks_of(f->hub);
-    int saved = errno;
     assert(f->state == FIBER_ENDED && told(f));
     PROBE2(end, f->fiber.id, f->fiber.name);
     if (h->end)
         h->end(f, h->arg);
+}
+
+void hub_tell_end(struct grove_fiber *f)
+{
+    const grove_hooks *h = hooks_of(f->hub);
+    int saved = errno;
+    if (f->hub->trace)
+        trace_add(f->hub->trace, TRACE_END, number(f), 0, 0);
+    tell_end(h, f);
     errno = saved;
 }
 
@@ -167,15 +197,40 @@ static void tell_park(const grove_hooks *h, struct grove_fiber *f)
         h->park(f, what, fd, h->arg);
 }
 
+static void trace_park(struct trace_ring *ring, uint64_t time,
+                       const struct grove_fiber *f)
+{
+    const char *what = f->waiting ? f->reason.what : NULL;
+    int fd = f->waiting ? f->reason.fd : -1;
+    trace_add_at(ring, time, TRACE_PARK, number(f), (uintptr_t)what, fd);
+}
+
+/* Why the current fiber is left, and for whom. Of one that parks and goes on at
+ * once nothing is kept, for its wake was told before. */
+static void trace_switch(struct hub *hub, const struct grove_fiber *next)
+{
+    const struct grove_fiber *from = hub->current;
+    uint64_t time = trace_ticks();
+    if (from->state == FIBER_ENDED)
+        trace_add_at(hub->trace, time, TRACE_END, number(from), 0, 0);
+    else if (from->state == FIBER_PARKED && told(from))
+        trace_park(hub->trace, time, from);
+    trace_add_at(hub->trace, time, TRACE_SWITCH, number(from), number(next), 0);
+    if (told(next) && unlikely(!trace_has_name(hub->trace, number(next))))
+        hub_trace_name(next);
+}
+
 void hub_tell_switch(struct hub *hub, const struct grove_fiber *next)
 {
     const grove_hooks *h = hooks_of(hub);
     struct grove_fiber *from = hub->current;
     int saved = errno;
+    if (hub->trace && next != from)
+        trace_switch(hub, next);
     if (from->state == FIBER_PARKED && told(from))
         tell_park(h, from);
     else if (from->state == FIBER_ENDED)
-        hub_tell_end(from);
+        tell_end(h, from);
     if (next != from) {
         PROBE2(switch, number(from), number(next));
         if (h->switch_to)

@@ -32,4 +32,9 @@ static inline void hub_watch_look(struct hub *hub)
         hub_watch_changed(hub);
 }
 
+/* Only where hub->watched: the hub is about to wait for what may come; is back
+ * from it. */
+void hub_tell_sleep(struct hub *hub);
+void hub_tell_awake(struct hub *hub);
+
 #endif

@@ -44,6 +44,7 @@
 
 struct hub_fixture;
 struct hub_part;
+struct trace_ring;
 
 struct hub {
     /* ---- running */
@@ -60,6 +61,7 @@ struct hub {
                        and was to let others run by that; see hub_turn_slow */
     bool watched; /* somebody is told of events: a budget is one switch, so that
                      each goes by hub_next_slow; see hooks.h */
+    struct trace_ring *trace; /* where events are kept; NULL: nowhere */
     unsigned watch_seen; /* of whom there is to be told, when last looked at */
     const struct grove_host *host; /* NULL: none */
     bool keep_stacks; /* when the thread ends: a host's objects point there */
@@ -132,6 +134,10 @@ static inline struct hub *hub_self(void)
  * the place of a system call may have to be told. The patch layer's; NULL:
  * there is nobody. Set before anybody waits so. */
 extern GROVE_HOST_API void (*hub_interrupted)(struct hub *hub);
+
+/* Threads that are created are fibers: no host may be registered, for its own
+ * threads would be fibers of the hub that it has. The patch layer's. */
+extern GROVE_HOST_API _Atomic bool hub_threads_are_fibers;
 
 /* How many processors this thread may run on: hubs.c. */
 unsigned hub_processors(void);
@@ -320,6 +326,8 @@ static inline void hub_turn_if_any(void)
 GROVE_HOST_API void hub_tell_spawn(struct grove_fiber *f);
 GROVE_HOST_API void hub_tell_wake(struct grove_fiber *f, int result);
 GROVE_HOST_API void hub_tell_end(struct grove_fiber *f);
+/* f has another name. */
+void hub_tell_name(struct grove_fiber *f);
 /* The current fiber goes over to `next`, and its state says why. */
 GROVE_HOST_API void hub_tell_switch(struct hub *hub,
                                     const struct grove_fiber *next);

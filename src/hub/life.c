@@ -246,4 +246,6 @@ uint64_t grove_id(const grove_fiber *f)
 void grove_set_name(grove_fiber *f, const char *name)
 {
     fiber_set_name(&f->fiber, name ? name : "");
+    if (f->state != FIBER_ENDED && unlikely(f->hub->watched))
+        hub_tell_name(f);
 }

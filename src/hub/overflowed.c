@@ -9,24 +9,6 @@
 #include "hub/dump.h"
 #include "hub/part.h"
 
-/* A host that has left its hub leaves its fibers, too. */
-static const struct grove_host *host_of(const struct grove_fiber *f)
-{
-    return f->host ? f->hub->host : NULL;
-}
-
-void hub_fiber_name(const struct grove_fiber *f, char *text, size_t size)
-{
-    const struct grove_host *host = host_of(f);
-    if (host && !f->fiber.name[0]) {
-        host->name(f, text, size);
-        return;
-    }
-    size_t n = strnlen(f->fiber.name, size - 1);
-    memcpy(text, f->fiber.name, n);
-    text[n] = '\0';
-}
-
 static void name(const struct fiber *f, char *text, size_t size)
 {
     hub_fiber_name((const struct grove_fiber *)f, text, size);
@@ -35,14 +17,14 @@ static void name(const struct fiber *f, char *text, size_t size)
 static bool end(struct fiber *fiber)
 {
     struct grove_fiber *f = (struct grove_fiber *)fiber;
-    const struct grove_host *host = host_of(f);
+    const struct grove_host *host = hub_host_of(f);
     return host && host->overflow(f);
 }
 
 static void trace(const struct fiber *fiber, int fd)
 {
     const struct grove_fiber *f = (const struct grove_fiber *)fiber;
-    const struct grove_host *host = host_of(f);
+    const struct grove_host *host = hub_host_of(f);
     if (host)
         host->trace(f, fd);
 }

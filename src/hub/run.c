@@ -140,6 +140,7 @@ static bool nothing_to_come(const struct hub *hub)
     return true;
 }
 
+/* How many events there are, or -errno. */
 static int poll_hosted(struct hub *hub, struct loop_events *events)
 {
     const sigset_t *mask = hub->host->poll_prepare(hub);
@@ -171,6 +172,19 @@ static void refresh_thread(struct hub *hub, int64_t timeout)
 }
 
 void (*hub_interrupted)(struct hub *hub);
+_Atomic bool hub_threads_are_fibers;
+
+static int sleep_for(struct hub *hub, struct loop_events *events,
+                     int64_t timeout)
+{
+    if (unlikely(hub->watched))
+        hub_tell_sleep(hub);
+    int n = hub->host ? poll_hosted(hub, events)
+                      : loop_wait(&hub->loop, events, timeout, NULL);
+    if (unlikely(hub->watched))
+        hub_tell_awake(hub);
+    return n;
+}
 
 /* A poll that may sleep: other threads' posts must interrupt it. */
 static void poll_sleeping(struct hub *hub, int64_t timeout)
@@ -184,8 +198,7 @@ static void poll_sleeping(struct hub *hub, int64_t timeout)
         refresh_thread(hub, timeout);
         hub_pace_reset(hub);
         hub_numbers_sleep(hub);
-        int n = hub->host ? poll_hosted(hub, &events)
-                          : loop_wait(&hub->loop, &events, timeout, NULL);
+        int n = sleep_for(hub, &events, timeout);
         hub_watch_look(hub); /* it may have been long */
         loop_dispatch(&hub->loop, &events, n);
         if (unlikely(n == -EINTR) && hub_interrupted && !hub->host)

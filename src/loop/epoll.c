@@ -45,6 +45,7 @@
 #include <unistd.h>
 
 #include "fiber/log.h"
+#include "loop/private.h"
 
 #define INTERRUPT UINT64_MAX /* the eventfd's event */
 #define GROUP 64             /* chunks a group */
@@ -64,10 +65,10 @@ static void waits_init(struct loop_waits *waits)
 
 static int open_kernel_objects(struct loop *loop)
 {
-    loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+    loop->epoll = loop_private_take(epoll_create1(EPOLL_CLOEXEC));
     if (loop->epoll < 0)
         return -errno;
-    loop->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    loop->wakeup = loop_private_take(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (loop->wakeup < 0)
         goto fail_epoll;
     /* Edge-triggered: each write is an edge, and nobody need ever read. */
@@ -81,11 +82,11 @@ static int open_kernel_objects(struct loop *loop)
 fail_wakeup:
     /* fs.epoll.max_user_watches: memory that the kernel does not grant. */
     error = errno == ENOSPC ? ENOMEM : errno;
-    close(loop->wakeup);
+    loop_private_close(loop->wakeup);
     errno = error;
 fail_epoll:
     error = errno;
-    close(loop->epoll);
+    loop_private_close(loop->epoll);
     return -error;
 }
 
@@ -132,8 +133,8 @@ void loop_destroy(struct loop *loop)
             free(loop->chunks[g][c]);
         free(loop->chunks[g]);
     }
-    close(loop->wakeup);
-    close(loop->epoll);
+    loop_private_close(loop->wakeup);
+    loop_private_close(loop->epoll);
     atomic_fetch_sub(marked_as(loop), 1);
 }
 
@@ -386,8 +387,8 @@ static void renew_record(struct loop *loop, struct loop_fd *fd)
 int loop_renew(struct loop *loop,
                bool (*gone)(struct loop_wait *wait, void *arg), void *arg)
 {
-    close(loop->wakeup);
-    close(loop->epoll);
+    loop_private_close(loop->wakeup);
+    loop_private_close(loop->epoll);
     int r = open_kernel_objects(loop);
     if (r < 0)
         return r;

@@ -28,6 +28,7 @@
 #include "grove.h"
 #include "hub/part.h"
 #include "hub/wait_shared.h"
+#include "loop/private.h"
 #include "os/file.h"
 
 #if GROVE_URING
@@ -155,9 +156,10 @@ static void ring_close(struct ring *ring)
     assert(ring == ring_of_thread && !ring->requests);
     if (run_queued(&ring->submit_run))
         run_queue_remove(&ring->submit_run);
+    loop_private_forget(ring->uring.ring_fd);
     io_uring_queue_exit(&ring->uring);
     hub_closing(ring->eventfd);
-    close(ring->eventfd);
+    loop_private_close(ring->eventfd);
     free(ring);
     ring_of_thread = NULL;
 }
@@ -191,12 +193,13 @@ static int ring_init(struct ring *ring, struct hub *hub)
     ring->submit_run.call = on_submit;
     ring->completions.direction = LOOP_READ;
     ring->completions.fn = on_completions;
-    ring->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    ring->eventfd = loop_private_take(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (ring->eventfd < 0)
         return -errno;
     int r = io_uring_queue_init(ENTRIES, &ring->uring, 0);
     if (r < 0)
         goto fail_eventfd;
+    loop_private_note(ring->uring.ring_fd);
     r = -ENOSYS;
     if (!(ring->uring.features & IORING_FEAT_RW_CUR_POS) ||
         !(ring->uring.features & IORING_FEAT_NODROP))
@@ -212,9 +215,10 @@ static int ring_init(struct ring *ring, struct hub *hub)
 
     hub_closing(ring->eventfd);
 fail_uring:
+    loop_private_forget(ring->uring.ring_fd);
     io_uring_queue_exit(&ring->uring);
 fail_eventfd:
-    close(ring->eventfd);
+    loop_private_close(ring->eventfd);
     return r;
 }
 

@@ -1,5 +1,5 @@
 /* grove_hooks_set: what is told of the fibers of a program, in its order. */
-#include "unit.h"
+#include "told_programs.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -11,23 +11,9 @@
 /* ---- what is told, as lines ------------------------------------------------- */
 
 struct trace {
-    char text[4096];
-    size_t length;
+    struct told told;        /* first */
     const grove_fiber *left; /* who the hub was gone to from */
 };
-
-__attribute__((format(printf, 2, 3))) static void add(struct trace *t,
-                                                      const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    size_t room = sizeof(t->text) - t->length;
-    int n = vsnprintf(t->text + t->length, room, format, args);
-    va_end(args);
-    assert_true(n >= 0 && (size_t)n < room);
-    t->length += (size_t)n;
-    errno = EDOM; /* which nobody must find in theirs */
-}
 
 static const char *name(const grove_fiber *f)
 {
@@ -36,12 +22,12 @@ static const char *name(const grove_fiber *f)
 
 static void on_spawn(grove_fiber *f, grove_fiber *by, void *arg)
 {
-    add(arg, "%s spawned by %s\n", name(f), name(by));
+    tell(arg, "%s spawned by %s\n", name(f), name(by));
 }
 
 static void on_end(grove_fiber *f, void *arg)
 {
-    add(arg, "%s ends\n", name(f));
+    tell(arg, "%s ends\n", name(f));
 }
 
 /* When the hub looks around depends on how fast all this is: from whom it was
@@ -53,17 +39,17 @@ static void on_switch(grove_fiber *from, grove_fiber *to, void *arg)
     if (!to)
         t->left = from;
     else if (from || t->left != to)
-        add(arg, "%s -> %s\n", name(from ? from : t->left), name(to));
+        tell(arg, "%s -> %s\n", name(from ? from : t->left), name(to));
 }
 
 static void on_park(grove_fiber *f, const char *what, int fd, void *arg)
 {
-    add(arg, "%s parks in %s %d\n", name(f), what ? what : "?", fd);
+    tell(arg, "%s parks in %s %d\n", name(f), what ? what : "?", fd);
 }
 
 static void on_wake(grove_fiber *f, grove_fiber *by, int result, void *arg)
 {
-    add(arg, "%s woken by %s with %d\n", name(f), name(by), result);
+    tell(arg, "%s woken by %s with %d\n", name(f), name(by), result);
 }
 
 static struct trace trace;
@@ -78,7 +64,7 @@ static const grove_hooks hooks = {.size = sizeof(hooks),
 
 static void begin(void)
 {
-    trace = (struct trace){.length = 0};
+    trace = (struct trace){.left = NULL};
     turn_after(TURN_NEVER);
     assert_int_equal(grove_hooks_set(&hooks), 0);
 }
@@ -86,62 +72,17 @@ static void begin(void)
 static void end_with(const char *expected)
 {
     assert_int_equal(grove_hooks_set(NULL), 0);
-    assert_string_equal(trace.text, expected);
-}
-
-static grove_fiber *spawn(const char *called, void *(*fn)(void *), void *arg)
-{
-    grove_fiber *f;
-    grove_attr attr = {.name = called};
-    assert_int_equal(grove_spawn_with(&f, &attr, fn, arg), 0);
-    return f;
-}
-
-static void join(grove_fiber *f)
-{
-    assert_int_equal(grove_join(f, NULL), 0);
-    grove_release(f);
+    assert_string_equal(trace.told.text, expected);
 }
 
 /* ---- the tests ---------------------------------------------------------------- */
 
-static void *wait_for(void *event)
-{
-    errno = ENOTTY;
-    assert_int_equal(grove_event_wait(event), 0);
-    assert_int_equal(errno, ENOTTY);
-    return NULL;
-}
-
-static void *set(void *event)
-{
-    grove_event_set(event);
-    grove_yield();
-    return NULL;
-}
-
 static void a_small_program_in_order(void **state)
 {
     (void)state;
-    grove_event e = GROVE_EVENT_INIT;
     begin();
-    grove_fiber *a = spawn("a", wait_for, &e);
-    grove_fiber *b = spawn("b", set, &e);
-    join(a);
-    join(b);
-    end_with("a spawned by main\n"
-             "b spawned by main\n"
-             "main parks in join -1\n"
-             "main -> a\n"
-             "a parks in event -1\n"
-             "a -> b\n"
-             "a woken by b with 0\n"
-             "b -> a\n"
-             "main woken by a with 0\n"
-             "a ends\n"
-             "a -> b\n"
-             "b ends\n"
-             "b -> main\n");
+    run_small_program();
+    end_with(SMALL_PROGRAM);
 }
 
 static void *read_byte(void *fd)
@@ -283,9 +224,9 @@ static void other_sizes(void **state)
     const grove_hooks small = {.size = 8};
     assert_int_equal(grove_hooks_set(&small), -EINVAL);
     const grove_hooks unsaid = {.end = on_end, .arg = &trace};
-    trace = (struct trace){.length = 0};
+    trace = (struct trace){.left = NULL};
     assert_int_equal(grove_hooks_set(&unsaid), 0);
-    join(spawn("a", set, &(grove_event)GROVE_EVENT_INIT));
+    join(spawn("a", set_event, &(grove_event)GROVE_EVENT_INIT));
     end_with("a ends\n");
 }
 

@@ -16,6 +16,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "loop/private.h"
+
 struct own_loop {
     struct ring at;             /* in the ring of all */
     struct py_thread *thread;   /* whose it is; the loop holds it */
@@ -111,7 +113,7 @@ void own_loop_destroy(PyObject *loop, struct own_loop *own)
     loop_stop(loop);
     drop_due(own);
     if (own->fd >= 0)
-        close(own->fd);
+        loop_private_close(own->fd);
     own->fd = own->watched = -1;
     own->references = 0;
     own_loop_break(own);
@@ -123,7 +125,7 @@ void own_loop_free(struct own_loop *own)
     ring_remove(&own->at);
     drop_due(own);
     if (own->fd >= 0)
-        close(own->fd);
+        loop_private_close(own->fd);
     PyMem_Free(own);
 }
 
@@ -233,7 +235,7 @@ int own_loop_run(PyObject *loop, struct own_loop *own, struct py_thread *t,
 int own_loop_fd(struct own_loop *own, struct hub *hub)
 {
     if (own->fd < 0)
-        own->fd = epoll_create1(EPOLL_CLOEXEC);
+        own->fd = loop_private_take(epoll_create1(EPOLL_CLOEXEC));
     if (own->fd >= 0 && own->watched != hub->loop.epoll) {
         struct epoll_event event = {.events = EPOLLIN};
         if (epoll_ctl(own->fd, EPOLL_CTL_ADD, hub->loop.epoll, &event) == 0)

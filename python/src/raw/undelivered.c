@@ -147,10 +147,13 @@ static void on_turn(struct run *run)
 
 void undelivered_leave(struct py_thread *t)
 {
-    struct undelivered *u = first_of(t, t->current->green);
+    const struct green *g = t->current->green;
+    struct undelivered *u = first_of(t, g);
     if (!u || run_queued(&u->run))
         return;
     disarm(t, u);
+    if (g->foreign != FOREIGN_NONE)
+        return; /* a wait that nothing ends, for a lock; then it is armed */
     u->run.call = on_turn;
     run_queue_push_first(&t->hub->queue, &u->run);
 }

@@ -1,0 +1,74 @@
+/*
+ * The trace of the process: whether there is one is found out before the first
+ * hub, and it is written at the end of the process, as the library's own last
+ * act, or for who asks. Any thread. The hubs of other threads may go on
+ * meanwhile.
+ *
+ * A process that ends by _exit or by a signal writes nothing.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fiber/log.h"
+#include "grove.h"
+#include "trace/chrome.h"
+#include "trace/rings.h"
+#include "trace/settings.h"
+#include "trace/trace.h"
+
+void trace_once(void)
+{
+    trace_settings_read();
+    if (trace_path())
+        trace_clock_begin();
+}
+
+/* ---- writing -------------------------------------------------------------------- */
+
+static void write_ring(const struct trace_ring *ring, void *arg)
+{
+    struct trace_chrome *c = arg;
+    struct trace_copy copy;
+    int r = trace_copy_make(&copy, ring);
+    if (r < 0) {
+        c->error = r;
+        return;
+    }
+    trace_chrome_ring(c, &copy);
+    trace_copy_free(&copy);
+}
+
+/* 0 or -errno. */
+static int write_all(FILE *file)
+{
+    struct trace_chrome c;
+    trace_chrome_begin(&c, file);
+    trace_rings_each(write_ring, &c);
+    trace_chrome_end(&c);
+    return c.error;
+}
+
+int grove_trace_write(const char *path)
+{
+    if (!trace_path())
+        return -ENODATA;
+    FILE *file = fopen(path, "we");
+    if (!file)
+        return -errno;
+    int r = write_all(file);
+    if (r == 0 && (fflush(file) != 0 || ferror(file)))
+        r = -errno;
+    if (fclose(file) != 0 && r == 0)
+        r = -errno;
+    return r;
+}
+
+__attribute__((destructor)) static void write_at_end(void)
+{
+    const char *path = trace_path();
+    int r = path ? grove_trace_write(path) : 0;
+    if (r < 0)
+        log_tell(GROVE_LOG_WARNING, "no trace: cannot write \"%s\": %s", path,
+                 strerror(-r));
+}

@@ -1,0 +1,202 @@
+/*
+ * `grove trace`: starts a program with GROVE_TRACE in its environment, waits
+ * for its end, and says so if there is no trace then. The library itself does
+ * the rest; so it may as well be a script, or `grove run`, that starts the
+ * program.
+ *
+ *     grove trace ----fork----> the program
+ *        |  signals that ask for an end are handed on
+ *        |<------ its end
+ *        +--> its status
+ */
+#include "trace.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "page.h"
+
+/* Exit statuses as of env(1); of a program that a signal has ended, as of a
+ * shell. */
+enum { BAD_USE = 2, CANNOT_RUN = 126, NOT_FOUND = 127, SIGNALLED = 128 };
+
+#define FILE_NAME "grove-trace.json"
+
+static const char usage[] =
+    "usage: grove trace [-o FILE] [--] PROGRAM [ARGUMENT...]\n"
+    "       grove trace --html PAGE FILE\n"
+    "\n"
+    "Runs a program that uses Grove, and has it write what its fibers did at "
+    "its\n"
+    "end, to FILE (" FILE_NAME "): the newest of it, for Chrome and Perfetto.\n"
+    "For other programs: grove trace grove run PROGRAM. The exit status is "
+    "the\n"
+    "program's, 128 and more for a signal.\n"
+    "\n"
+    "  -o FILE       %p in the name stands for the number of the process\n"
+    "  --html PAGE   make a page of the trace in FILE that a browser shows\n";
+
+/* ---- the file ------------------------------------------------------------------ */
+
+/* The program may go elsewhere. */
+static void make_absolute(char path[PATH_MAX], const char *name)
+{
+    char folder[PATH_MAX];
+    if (name[0] == '/' || !getcwd(folder, sizeof(folder)))
+        snprintf(path, PATH_MAX, "%s", name);
+    else if (snprintf(path, PATH_MAX, "%s/%s", folder, name) >= PATH_MAX)
+        snprintf(path, PATH_MAX, "%s", name);
+}
+
+/* What is left of an earlier run is not to be taken for this one's. */
+static void remove_old(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+        unlink(path);
+}
+
+static bool is_written(const char *path)
+{
+    struct stat st;
+    return strstr(path, "%p") ||
+           (stat(path, &st) == 0 && (st.st_size > 0 || !S_ISREG(st.st_mode)));
+}
+
+static void tell_why_not(const char *program, int status)
+{
+    if (WIFSIGNALED(status))
+        fprintf(stderr,
+                "grove: no trace: %s was ended by a signal (%s), and it is "
+                "written at exit\n",
+                program, strsignal(WTERMSIG(status)));
+    else
+        fprintf(stderr,
+                "grove: no trace: %s has no fibers; one that knows nothing of "
+                "Grove is traced by: grove trace grove run %s\n",
+                program, program);
+}
+
+/* ---- the program ------------------------------------------------------------------ */
+
+static volatile sig_atomic_t child;
+
+static void hand_on(int signum)
+{
+    kill((pid_t)child, signum);
+}
+
+/* The terminal sends these to both. */
+static void leave_to_child(int signum)
+{
+    (void)signum;
+}
+
+static const struct {
+    int number;
+    void (*handler)(int);
+} signals[] = {
+    {SIGTERM, hand_on}, {SIGHUP, hand_on},        {SIGUSR1, hand_on},
+    {SIGUSR2, hand_on}, {SIGINT, leave_to_child}, {SIGQUIT, leave_to_child},
+};
+
+static const size_t nsignals = sizeof(signals) / sizeof(signals[0]);
+
+/* What is ignored stays so, for both. */
+static void handle_signals(void)
+{
+    for (size_t i = 0; i < nsignals; i++) {
+        struct sigaction action = {.sa_handler = signals[i].handler,
+                                   .sa_flags = SA_RESTART};
+        struct sigaction before;
+        sigaction(signals[i].number, NULL, &before);
+        if (before.sa_handler != SIG_IGN)
+            sigaction(signals[i].number, &action, NULL);
+    }
+}
+
+static void start(char **argv, const sigset_t *mask)
+{
+    sigprocmask(SIG_SETMASK, mask, NULL);
+    execvp(argv[0], argv);
+    int error = errno;
+    fprintf(stderr, "grove: cannot run %s: %s\n", argv[0], strerror(error));
+    _exit(error == ENOENT ? NOT_FOUND : CANNOT_RUN);
+}
+
+/* Its status, as of waitpid; -1: it could not be started, which was told. */
+static int run(char **argv)
+{
+    sigset_t handled, mask;
+    int status;
+    sigemptyset(&handled);
+    for (size_t i = 0; i < nsignals; i++)
+        sigaddset(&handled, signals[i].number);
+    sigprocmask(SIG_BLOCK, &handled, &mask); /* until it is known who is who */
+    pid_t pid = fork();
+    if (pid == 0)
+        start(argv, &mask);
+    if (pid < 0) {
+        perror("grove: fork");
+        return -1;
+    }
+    child = pid;
+    handle_signals();
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return status;
+}
+
+static int trace(char **argv, const char *name)
+{
+    char path[PATH_MAX];
+    make_absolute(path, name);
+    remove_old(path);
+    setenv("GROVE_TRACE", path, 1);
+    int status = run(argv);
+    if (status < 0)
+        return CANNOT_RUN;
+    bool failed = WIFEXITED(status) && (WEXITSTATUS(status) == NOT_FOUND ||
+                                        WEXITSTATUS(status) == CANNOT_RUN);
+    if (!failed && !is_written(path))
+        tell_why_not(argv[0], status);
+    return WIFEXITED(status) ? WEXITSTATUS(status)
+                             : SIGNALLED + WTERMSIG(status);
+}
+
+/* ---- options ------------------------------------------------------------------------ */
+
+static int bad_use(void)
+{
+    fputs(usage, stderr);
+    return BAD_USE;
+}
+
+int trace_program(int argc, char **argv)
+{
+    const char *name = FILE_NAME;
+    int i = 1;
+    if (argc == 2 &&
+        (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0))
+        return fputs(usage, stdout) < 0;
+    if (argc == 4 && strcmp(argv[1], "--html") == 0)
+        return page_write(argv[2], argv[3]);
+    if (argc > 2 && strcmp(argv[1], "-o") == 0) {
+        name = argv[2];
+        i = 3;
+    }
+    if (i < argc && strcmp(argv[i], "--") == 0)
+        i++;
+    else if (i < argc && argv[i][0] == '-')
+        return bad_use();
+    return i < argc ? trace(argv + i, name) : bad_use();
+}
