@@ -11,10 +11,10 @@ from typing import Any
 from grove.names.plugins import plugins
 
 try:
-    from zope.event import notify, subscribers
+    from zope.event import notify, subscribers  # type: ignore[import]
 except ImportError:
     #: Functions called with each event.
-    subscribers: list[Callable[[Any], None]] = []
+    subscribers: list[Callable[[Any], None]] = []  # type: ignore[no-redef]
 
     def notify(event: Any) -> None:
         """Call every subscriber with event."""
@@ -54,7 +54,7 @@ def implementer(*interfaces: Any) -> Callable[[type], type]:
 
 
 try:
-    from zope.interface import Attribute, Interface, implementer  # noqa: F811
+    from zope.interface import Attribute, Interface, implementer  # type: ignore[import, no-redef]  # noqa: F811
 except ImportError:
 
     class Interface:  # type: ignore[no-redef]
@@ -274,7 +274,7 @@ class _PatchAll:
         self, patch_all_arguments: dict[str, Any], patch_all_kwargs: dict[str, Any]
     ) -> None:
         # It is about no module, and about more than one that has replacements.
-        super().__init__(None, None)
+        super().__init__(None, None)  # type: ignore[call-arg]
         #: What patch_all was told of its own parameters.
         self.patch_all_arguments = patch_all_arguments
         #: The keyword arguments that it does not know, for listeners.

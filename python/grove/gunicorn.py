@@ -15,10 +15,10 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from gunicorn import SERVER_SOFTWARE
-from gunicorn.http.wsgi import base_environ
-from gunicorn.workers import SUPPORTED_WORKERS
-from gunicorn.workers.base import Worker as _Worker
+from gunicorn import SERVER_SOFTWARE  # type: ignore[import]
+from gunicorn.http.wsgi import base_environ  # type: ignore[import]
+from gunicorn.workers import SUPPORTED_WORKERS  # type: ignore[import]
+from gunicorn.workers.base import Worker as _Worker  # type: ignore[import]
 
 from grove import monkey, socket
 from grove._core import Greenlet, sleep
@@ -96,7 +96,7 @@ class _NotedHandler(Handler):
                 worker, self._request(), self.environ, _Response(self)
             )
             worker.count_request()
-            if not worker.alive:
+            if not worker.alive:  # type: ignore[has-type]
                 self.close_connection = True
 
     def _request(self) -> "Handler":
@@ -197,7 +197,7 @@ class Worker(_Worker):
     def count_request(self) -> None:
         """A request was answered; after max_requests of them the process ends."""
         self.nr += 1
-        if self.nr >= self.max_requests and self.alive:
+        if self.nr >= self.max_requests and self.alive:  # type: ignore[has-type]
             self.log.info("Autorestarting worker after current request.")
             self.alive = False
 

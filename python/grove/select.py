@@ -8,7 +8,7 @@ import select as _stdlib
 import time as _time
 from collections.abc import Iterable
 from operator import index as _index
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grove import _core
 from grove.stdlib.mirror import mirror
@@ -63,7 +63,7 @@ def select(
     ready = dict(_core.poll(list(events.items()), timeout))
     if any(found & _stdlib.POLLNVAL for found in ready.values()):
         raise OSError(9, "Bad file descriptor")
-    return tuple(
+    return tuple(  # type: ignore[return-value]
         [file for fd, file in files if ready.get(fd, 0) & mask]
         for files, mask in zip(lists, (_READABLE, _WRITABLE, _stdlib.POLLPRI))
     )
@@ -200,3 +200,6 @@ class epoll:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+if TYPE_CHECKING:  # what is mirrored; the names above stay ours, as it remarks
+    from select import *  # type: ignore

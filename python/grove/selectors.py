@@ -1,7 +1,7 @@
 """The module selectors, on the cooperative select."""
 
 import selectors as _stdlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grove import select as _select
 from grove.stdlib.mirror import mirror
@@ -26,3 +26,6 @@ def _gevent_did_monkey_patch(target: Any, items: list[str], warn: Any) -> None:
     target.PollSelector._selector_cls = _select.poll
     target.EpollSelector._selector_cls = _select.epoll
     target.SelectSelector._select = staticmethod(_select.select)
+
+if TYPE_CHECKING:  # what is mirrored; the names above stay ours, as it remarks
+    from selectors import *  # type: ignore

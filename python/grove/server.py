@@ -52,7 +52,7 @@ class StreamServer(BaseServer):
         context = ssl_args.pop("ssl_context", None)
         ssl_args.setdefault("server_side", True)
         if context is None:
-            return lambda sock: ssl.wrap_socket(sock, **ssl_args)
+            return lambda sock: ssl.wrap_socket(sock, **ssl_args)  # type: ignore[attr-defined]
         return lambda sock: context.wrap_socket(sock, **ssl_args)
 
     @property
@@ -97,7 +97,7 @@ class StreamServer(BaseServer):
         fd, address = _core.socket_retry(raw.fileno(), _core.READ, None, raw._accept)
         return socket.socket(raw.family, raw.type, raw.proto, fd), address
 
-    def do_close(self, sock: socket.socket, *args: Any) -> None:
+    def do_close(self, sock: socket.socket, *args: Any) -> None:  # type: ignore[override]
         sock.close()
 
     def do_handle(self, *args: Any) -> None:
@@ -110,7 +110,7 @@ class StreamServer(BaseServer):
 
     def wrap_socket(self, sock: socket.socket) -> socket.socket:
         """The TLS socket of an accepted one, after its handshake."""
-        return self._wrap(sock)
+        return self._wrap(sock)  # type: ignore[misc]
 
     def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
         """Make the handshake, then call handle."""

@@ -8,7 +8,7 @@ for a child needs no SIGCHLD here, and nothing of the runtime handles it.
 
 import signal as _stdlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grove._core import Greenlet, _get_hub, getcurrent
 from grove.stdlib.mirror import mirror
@@ -60,3 +60,6 @@ def signal(signalnum: int, handler: Any) -> Any:
 
 # As pydoc is to show them, where they stand in for the standard module's.
 getsignal.__module__ = signal.__module__ = _stdlib.__name__
+
+if TYPE_CHECKING:  # what is mirrored; the names above stay ours, as it remarks
+    from signal import *  # type: ignore

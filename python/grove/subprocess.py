@@ -14,7 +14,7 @@ from collections.abc import Callable
 from math import inf
 from time import monotonic as _monotonic
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grove import _core
 from grove.event import AsyncResult
@@ -56,7 +56,7 @@ class _Selector(selectors.PollSelector):
 _popen_names = {
     **vars(_stdlib),
     "io": SimpleNamespace(
-        open=open_file, TextIOWrapper=io.TextIOWrapper, text_encoding=io.text_encoding
+        open=open_file, TextIOWrapper=io.TextIOWrapper, text_encoding=io.text_encoding  # type: ignore[attr-defined]
     ),
     "_PopenSelector": _Selector,
 }
@@ -97,13 +97,13 @@ class Popen(_StdPopen):
 
     def _reaped(self) -> bool:
         """Whether it has ended, and returncode is there."""
-        if self.returncode is None and self._waitpid_lock.acquire(False):
+        if self.returncode is None and self._waitpid_lock.acquire(False):  # type: ignore[attr-defined]
             try:
                 pid, status = self._try_wait(os.WNOHANG)  # type: ignore[attr-defined]
                 if pid == self.pid:
                     self._handle_exitstatus(status)
             finally:
-                self._waitpid_lock.release()
+                self._waitpid_lock.release()  # type: ignore[attr-defined]
         return self.returncode is not None
 
     def _handle_exitstatus(self, sts: int, *names: Any) -> None:
@@ -164,3 +164,6 @@ _init = rebound(_StdPopen.__init__, _popen_names)
 for _name in _FUNCTIONS:
     globals()[_name] = rebound(getattr(_stdlib, _name), globals())
 del _name
+
+if TYPE_CHECKING:  # what is mirrored; the names above stay ours, as it remarks
+    from subprocess import *  # type: ignore

@@ -53,6 +53,10 @@ _sleep = sleep
 _set_name = None
 
 
+#: The standard module with its private names, of which type checkers know nothing.
+_inside: Any = _stdlib
+
+
 def main_native_thread() -> Thread:
     """threading.main_thread()"""
     return _stdlib.main_thread()
@@ -174,8 +178,8 @@ class _DummyThread(_stdlib._DummyThread):
         self._name = f"Dummy-{next(_numbers)}"
         self._ident = ident = _stdlib.get_ident()
         if HAS_HANDLES:
-            set_handle(self, _stdlib._make_thread_handle(ident))
-        active = _stdlib._active
+            set_handle(self, _inside._make_thread_handle(ident))
+        active = _inside._active
         active[ident] = self
 
         def forget(greenlet: object) -> None:
@@ -195,4 +199,4 @@ class _DummyThread(_stdlib._DummyThread):
                 if not callable(value) and not name.startswith("__")
             }
             vars(self).update(kept)
-            super()._after_fork(new_ident)
+            super()._after_fork(new_ident)  # type: ignore[misc]

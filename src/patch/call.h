@@ -87,6 +87,20 @@ static inline struct hub *patch_hub(void)
     return patch_may_park(hub) ? hub : NULL;
 }
 
+/* The current fiber may park from now on in code that is not its own; has come
+ * back from that. A host is told. */
+static inline void patch_host_begin(struct hub *hub)
+{
+    if (unlikely(hub->current->host != NULL))
+        hub->host->foreign_begin(hub->current);
+}
+
+static inline void patch_host_end(struct hub *hub)
+{
+    if (unlikely(hub->current->host != NULL))
+        hub->host->foreign_end(hub->current);
+}
+
 static inline void patch_call_begin(struct patch_call *call, struct hub *hub,
                                     enum patch_signals signals)
 {
@@ -104,8 +118,7 @@ static inline void patch_call_begin(struct patch_call *call, struct hub *hub,
     if (call->next)
         call->next->back = &call->next;
     t->calls = call;
-    if (unlikely(call->fiber->host != NULL))
-        hub->host->foreign_begin(call->fiber);
+    patch_host_begin(hub);
 }
 
 static inline void patch_call_end(struct patch_call *call, bool ok)
@@ -113,8 +126,7 @@ static inline void patch_call_end(struct patch_call *call, bool ok)
     *call->back = call->next;
     if (call->next)
         call->next->back = call->back;
-    if (unlikely(call->fiber->host != NULL))
-        call->fiber->hub->host->foreign_end(call->fiber);
+    patch_host_end(call->fiber->hub);
     if (ok)
         errno = call->error;
 }

@@ -3,78 +3,47 @@
  * was known of its number is forgotten.
  *
  * The runtime has descriptors of its own. To a program that closes all that
- * there are, they are not there: EBADF; and before one's number is taken by
- * dup2 the runtime moves to another.
+ * there are, they are not there: EBADF. Before the number of one of the
+ * thread's hub is taken by dup2 the runtime moves to another; others' are
+ * EBUSY.
  */
 #include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
 
+#include "loop/private.h"
 #include "net/net.h"
 #include "patch/call.h"
 #include "patch/functions.h"
 
 /* ---- the runtime's own ---------------------------------------------------------------- */
 
-static bool is_hubs(const struct hub *hub, int fd)
-{
-    return fd >= 0 && (fd == hub->loop.epoll || fd == hub->loop.wakeup);
-}
-
-/* Those of other threads' hubs are not looked at: they would have to be asked.
- */
-static bool is_ours(int fd)
-{
-    return hub_of_thread && is_hubs(hub_of_thread, fd);
-}
-
-/* The same file by another number. */
-static bool move(int *fd)
-{
-    int other = fcntl(*fd, F_DUPFD_CLOEXEC, *fd + 1);
-    if (other < 0)
-        return false;
-    close(*fd);
-    *fd = other;
-    return true;
-}
-
-/* *fd is about to be another file: false with errno. */
+/* fd is about to be another file: false with errno. Those of other threads'
+ * hubs, which may be in use at that moment, stay where they are. */
 static bool make_way(int fd)
 {
-    if (!is_ours(fd))
+    struct loop *loop = hub_of_thread ? &hub_of_thread->loop : NULL;
+    if (!loop_is_private(fd))
         return true;
-    struct loop *loop = &hub_of_thread->loop;
-    return move(fd == loop->epoll ? &loop->epoll : &loop->wakeup);
+    if (loop && fd == loop->epoll)
+        return loop_private_move(&loop->epoll);
+    if (loop && fd == loop->wakeup)
+        return loop_private_move(&loop->wakeup);
+    errno = EBUSY;
+    return false;
 }
 
 /* ---- close ---------------------------------------------------------------------------- */
 
 int patch_close(int fd)
 {
-    if (patch_in_handler())
-        return close(fd); /* nobody can be told now */
-    if (is_ours(fd)) {
+    if (loop_is_private(fd)) {
         errno = EBADF;
         return -1;
     }
+    if (patch_in_handler())
+        return close(fd); /* nobody can be told now */
     patch_listener_ends(fd);
     return net_close(fd);
-}
-
-/* fclose closes inside libc. */
-int patch_fclose(FILE *file)
-{
-    int fd = fileno(file);
-    if (fd < 0 || patch_in_handler())
-        return fclose(file);
-    fflush(file); /* which may wait; its error fclose tells again */
-    patch_listener_ends(fd);
-    hub_closing(fd);
-    int r = fclose(file), error = errno;
-    hub_closed(fd);
-    errno = error;
-    return r;
 }
 
 /* ---- dup2 ------------------------------------------------------------------------------- */
@@ -126,7 +95,7 @@ static void each_known(unsigned first, unsigned last, void (*fn)(int fd))
 {
     int known = last_known();
     for (unsigned fd = first; (int)fd <= known && fd <= last; fd++) {
-        if (!is_ours((int)fd))
+        if (!loop_is_private((int)fd))
             fn((int)fd);
     }
 }
@@ -137,25 +106,12 @@ static void ending(int fd)
     hub_closing(fd);
 }
 
-/* The next of the runtime's own in the range; last + 1: there is none. */
-static unsigned next_of_ours(unsigned first, unsigned last)
-{
-    const struct loop *loop = &hub_of_thread->loop;
-    unsigned a = (unsigned)loop->epoll, b = (unsigned)loop->wakeup;
-    unsigned next = last + 1;
-    if (a >= first && a <= last)
-        next = a;
-    if (b >= first && b <= last && b < next)
-        next = b;
-    return next;
-}
-
 /* All but the runtime's own. */
 static int close_between(unsigned first, unsigned last, int flags)
 {
     int r = 0;
     while (r == 0 && first <= last) {
-        unsigned ours = next_of_ours(first, last);
+        unsigned ours = loop_private_next(first, last);
         if (ours > first)
             r = close_range(first, ours - 1, flags);
         if (ours == last + 1 || ours == last)
@@ -167,7 +123,7 @@ static int close_between(unsigned first, unsigned last, int flags)
 
 int patch_close_range(unsigned first, unsigned last, int flags)
 {
-    if (!hub_of_thread || first > last || flags || patch_in_handler())
+    if (first > last || (flags & CLOSE_RANGE_CLOEXEC) || patch_in_handler())
         return close_range(first, last, flags);
     if (last > INT32_MAX)
         last = INT32_MAX; /* no descriptor is higher */

@@ -117,7 +117,6 @@ int patch_sigwait(const sigset_t *set, int *signum);
 /* ---- descriptors.c ------------------------------------------------------- */
 
 int patch_close(int fd);
-int patch_fclose(FILE *file);
 int patch_dup2(int from, int to);
 int patch_dup3(int from, int to, int flags);
 int patch_close_range(unsigned first, unsigned last, int flags);

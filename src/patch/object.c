@@ -145,7 +145,7 @@ static const struct {
 } exempt[] = {
     {"ld-linux", "the loader"},
     {"linux-vdso", "the kernel's"},
-    {"libc.so", "libc itself"},
+    {"libc.so", "libc itself, but for stdio's tables"},
     {"libpthread.so", "libc itself"},
     {"libresolv.so", "libc itself: it waits with a thread's state in hand"},
     {"libnss_", "libc itself: it waits with a thread's state in hand"},

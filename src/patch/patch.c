@@ -22,6 +22,7 @@
 #include "grove.h"
 #include "patch/call.h"
 #include "patch/slots.h"
+#include "patch/stdio/tables.h"
 #include "patch/threads/deal.h"
 #include "patch/threads/thread.h"
 
@@ -102,15 +103,21 @@ static void *by_rule(const struct rule *r, const struct patch_row *row,
     return before ? before : row->function;
 }
 
+/* libc's tables serve whichever object calls it. */
+static bool concerns(const struct rule *r, const struct object *o)
+{
+    return tables_are_in(o) || fnmatch(r->objects, o->name, 0) == 0;
+}
+
 /* What is to be called by the object instead; NULL: nothing is. */
-static void *wanted_by(const struct walk *w, const char *object,
+static void *wanted_by(const struct walk *w, const struct object *o,
                        const struct patch_row *row)
 {
     void *function = NULL;
-    if (is_excepted(object, row->name))
+    if (is_excepted(o->name, row->name))
         return NULL;
     for (const struct rule *r = w->rules; r; r = r->next) {
-        if ((r->later || !w->only_later) && fnmatch(r->objects, object, 0) == 0)
+        if ((r->later || !w->only_later) && concerns(r, o))
             function = by_rule(r, row, function);
     }
     return function;
@@ -136,19 +143,21 @@ static bool find_slot(const struct object *o, void **slot, const char *symbol,
     if (!row || !object_may_write(o, (uintptr_t)slot) ||
         !may_change(o, slot, row))
         return true;
-    void *function = wanted_by(w, o->name, row);
+    void *function = wanted_by(w, o, row);
     if (!function || *slot == function)
         return true;
     w->result = slots_reserve(&w->found, 1);
     if (w->result < 0)
         return false;
-    w->found.slots[w->found.count++] = (struct slot){.at = slot,
-                                                     .before = *slot,
-                                                     .function = function,
-                                                     .row = row,
-                                                     .headers = o->headers,
-                                                     .relro = o->relro,
-                                                     .relro_end = o->relro_end};
+    w->found.slots[w->found.count++] =
+        (struct slot){.at = slot,
+                      .before = *slot,
+                      .function = function,
+                      .row = row,
+                      .headers = o->headers,
+                      .relro = o->relro,
+                      .relro_end = o->relro_end,
+                      .in_tables = tables_are_in(o)};
     return true;
 }
 
@@ -158,7 +167,11 @@ static int find(struct dl_phdr_info *info, size_t size, void *arg)
     struct object o;
     seen_adds = info->dlpi_adds;
     seen_subs = info->dlpi_subs;
-    if (object_describe(&o, info) && !object_exempt(&o))
+    if (!object_describe(&o, info))
+        return 0;
+    if (tables_are_in(&o))
+        tables_each_slot(&o, find_slot, w);
+    else if (!object_exempt(&o))
         object_each_slot(&o, find_slot, w);
     return w->result < 0;
 }
@@ -225,7 +238,7 @@ static int patch_by(const struct rule *by, bool only_later)
 {
     struct walk w = {.rules = by, .only_later = only_later};
     dl_iterate_phdr(patch_found, &w);
-    int r = w.result < 0 ? w.result : (int)w.found.count;
+    int r = w.result < 0 ? w.result : (int)slots_own(&w.found);
     slots_free(&w.found);
     return r;
 }
@@ -255,6 +268,8 @@ int grove_patch(const char *objects, const char *symbols, unsigned flags)
     r = patch_twice(rule);
     if (r >= 0) {
         handlers_take_over();
+        if (rule->threads)
+            hub_threads_are_fibers = true;
         rule->next = rules;
         rules = rule;
     }
@@ -330,9 +345,10 @@ int grove_unpatch_all(void)
     struct rule *old = rules, *old_exceptions = exceptions;
     dl_iterate_phdr(restore_all, &r);
     if (r == 0) {
-        r = (int)patched.count;
+        r = (int)slots_own(&patched);
         slots_free(&patched);
         handlers_give_back();
+        hub_threads_are_fibers = false;
         rules = exceptions = NULL;
     } else {
         old = old_exceptions = NULL;
@@ -359,7 +375,7 @@ static int tell_object(struct dl_phdr_info *info, size_t size, void *arg)
     const char *why = object_exempt(&o);
     if (why)
         fprintf(text, "%s: left alone (%s)\n", name_of(&o), why);
-    for (size_t i = 0; !why && i < patched.count; i++) {
+    for (size_t i = 0; i < patched.count; i++) {
         if (patched.slots[i].headers == o.headers)
             fprintf(text, "%s: %s\n", name_of(&o), patched.slots[i].row->name);
     }

@@ -31,6 +31,7 @@
  *   files.c        files at offsets, fsync
  *   fortify.h      what programs call that know how large their buffers are
  *   numbered.c     syscall
+ *   stdio/         FILEs
  *   threads/       threads that are fibers
  *
  * A patched call of a thread without a hub, or whose hub runs nobody else, is

@@ -36,6 +36,14 @@ void slots_free(struct slots *s)
     *s = (struct slots){0};
 }
 
+size_t slots_own(const struct slots *s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->count; i++)
+        n += !s->slots[i].in_tables;
+    return n;
+}
+
 struct slot *slots_find(const struct slots *s, void **at)
 {
     for (size_t i = 0; i < s->count; i++) {

@@ -14,6 +14,7 @@ struct slot {
     const struct patch_row *row;
     const ElfW(Phdr) * headers; /* of its object */
     uintptr_t relro, relro_end; /* the object's */
+    bool in_tables;             /* of libc's tables, which all objects share */
 };
 
 /* Zero at first. */
@@ -25,6 +26,8 @@ struct slots {
 /* Room for one more: -ENOMEM. */
 int slots_reserve(struct slots *s, size_t more);
 void slots_free(struct slots *s);
+/* How many are objects' own. */
+size_t slots_own(const struct slots *s);
 /* The one at that address; NULL: there is none. */
 struct slot *slots_find(const struct slots *s, void **at);
 

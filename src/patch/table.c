@@ -14,6 +14,8 @@
 
 #include "patch/functions.h"
 #include "patch/patch.h"
+#include "patch/stdio/calls.h"
+#include "patch/stdio/tables.h"
 #include "patch/threads/threads.h"
 
 #define ROW(symbol, instead, way_, does) \
@@ -37,7 +39,7 @@ static void *_Atomic originals[ROWS];
 
 /* ---- by name ---------------------------------------------------------------------- */
 
-#define BUCKETS 1024 /* a power of two, several times as many as rows */
+#define BUCKETS 2048 /* a power of two, several times as many as rows */
 _Static_assert(ROWS * 3 < BUCKETS, "the table is crowded");
 
 /* A row's number and one; 0: empty. Filled once, always the same. */

@@ -36,6 +36,13 @@ def test_the_page_is_up_to_date():
     assert subprocess.run(command).returncode == 0, "tools/libc-table writes it"
 
 
+def test_no_symbol_stands_twice():
+    """The first alone would count."""
+    symbols = re.findall(r"^(?:ROW|THREAD)\((\w+),", (PATCH / "rows.h").read_text(), re.M)
+    assert len(symbols) > 200
+    assert sorted(symbols) == sorted(set(symbols))
+
+
 def test_every_patched_symbol_is_tried():
     assert patched_symbols() - tried_symbols() == set()
 

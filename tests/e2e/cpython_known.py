@@ -1,4 +1,5 @@
-"""What fails of CPython's own tests after patch_all(), and why.
+"""What fails of CPython's own tests after patch_all(), with libc=True and without,
+and why.
 
 {module: {test: reason}}: a test is named by the end of its id; a class, or a part
 of a name that ends in "*", stands for all its tests. SKIP has those that would
@@ -10,6 +11,9 @@ _EVENT = "Event is gevent's, which has no _cond and another repr"
 _MAIN = "a signal handler runs in the greenlet that is current"
 _ONE_THREAD = "threads are greenlets of one native thread"
 _NEVER_WAITS = "a loop whose selector is a mock never waits: no greenlet runs"
+_NOT_PARKED = (
+    "what the interpreter itself writes holds up the thread, and a greenlet is to read it"
+)
 _NON_BLOCKING = "descriptors of sockets are non-blocking, whatever the time-out"
 
 #: Not run.
@@ -22,6 +26,13 @@ SKIP = {
     "test_signal": {
         "test_stress_modifying_handlers": (
             "a thread that never waits lets no greenlet run"
+        ),
+    },
+    "test_multiprocessing_fork": {
+        "test_thread_safety": "a thread that never waits lets no greenlet run",
+        "WithProcessesTestPicklingConnections": (
+            "the resource sharer's thread blocks all signals, and is a greenlet of a "
+            "thread that has them blocked then: children of later tests do not end by one"
         ),
     },
     "test_queue": {
@@ -38,6 +49,14 @@ SKIP = {
             "a machine that is a guest need not reach itself by VSOCK; it waits for "
             "ever unpatched, too"
         ),
+    },
+    "test_io": {
+        "test_interrupted_write_retry_*": _NOT_PARKED,
+    },
+    "test_asyncio": {
+        "test_asyncgen_finalization_by_gc_in_other_thread": _NEVER_WAITS,
+        "test_check_thread": _NEVER_WAITS,
+        "test_sock_connect_resolve_using_socket_params": _NEVER_WAITS,
     },
     "test_asyncio.test_base_events": {
         "test_asyncgen_finalization_by_gc_in_other_thread": _NEVER_WAITS,
@@ -66,6 +85,17 @@ FAIL = {
         ),
         "ThreadTests.test_old_threading_api": "Event.isSet() does not warn",
         "test_various_ops*": _ONE_THREAD,
+    },
+    "test_threadsignals": {
+        "ThreadSignals.test_signals": _MAIN,
+    },
+    "test_time": {
+        "TimeTestCase.test_sleep": "a negative time is none, as gevent's sleep has it",
+    },
+    "test_io": {
+        "test_slow_close_from_thread": (
+            "the lock of a buffered file belongs to the thread, which greenlets share"
+        ),
     },
     "test_select": {
         "test_disallow_instantiation": "poll is a class, as gevent's is",

@@ -1,9 +1,11 @@
-"""Run a module of CPython's own tests after patch_all(), and print of each test
-that fails or says nothing for a minute its id, in a line of its own.
+"""Run a module of CPython's own tests, and print of each test that fails or says
+nothing for a minute its id, in a line of its own.
 
-    cpython_tests.py MODULE [SKIPPED ...]
+    cpython_tests.py WAY MODULE [SKIPPED ...]
 
-SKIPPED is as in cpython_known.py.
+WAY is "patched", after patch_all(), or "libc", after patch_all(libc=True), or
+"plain": threads are who runs it. SKIPPED is as in cpython_known.py. As in
+`python3 -m test`, no test uses the network or what else is to be asked for.
 """
 
 import faulthandler
@@ -17,9 +19,13 @@ from cpython_known import is_of
 
 warnings.simplefilter("ignore")
 
-from grove import monkey  # noqa: E402
+WAY = sys.argv.pop(1)
+if WAY != "plain":
+    from grove import monkey
 
-monkey.patch_all()
+    monkey.patch_all(libc=WAY == "libc")
+
+from test import support  # noqa: E402
 
 HANG = 60
 
@@ -44,18 +50,24 @@ def tests_of(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
             yield test
 
 
-def main() -> None:
-    # Who was started in the background has inherited that it is ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    module, *skipped = sys.argv[1:]
+def wanted(module: str, skipped: list[str]) -> unittest.TestSuite:
+    """The tests that are run: nobody else has them, so that those that have been run,
+    and what they keep, are not there for the garbage collector to look at."""
     loaded = unittest.defaultTestLoader.loadTestsFromName(f"test.{module}")
-    suite = unittest.TestSuite(
+    return unittest.TestSuite(
         test
         for test in tests_of(loaded)
         if not any(is_of(test.id(), known) for known in skipped)
     )
+
+
+def main() -> None:
+    # Who was started in the background has inherited that it is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    module, *skipped = sys.argv[1:]
+    support.use_resources = []
     runner = unittest.TextTestRunner(verbosity=2, resultclass=Result)
-    result = runner.run(suite)
+    result = runner.run(wanted(module, skipped))
     print()  # it has printed times
     for test, _ in [*result.failures, *result.errors]:
         print("failed", test.id())

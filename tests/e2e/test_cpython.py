@@ -1,9 +1,8 @@
-"""CPython's own tests hold after patch_all(), but for those that are known.
+"""CPython's own tests hold, but for those that are known: after patch_all(), with
+libc patched in addition, and by `grove run --threads`.
 
-GROVE_CPYTHON=all has those run, too, that take long or have little to do with what
-is patched:
-
-    GROVE_CPYTHON=all tools/check e2e test_cpython
+`tools/check cpython` runs those, too, that take long or have little to do with
+what is patched; by GROVE_CPYTHON=all.
 """
 
 import importlib.util
@@ -12,98 +11,91 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
+import cpython_known
+import cpython_known_threads
+import cpython_modules as modules
 import pytest
-from conftest import environment
-from cpython_known import FAIL, SKIP, SLOW, is_of
+from conftest import BUILD, environment
+from cpython_known import is_of
 
 RUNNER = Path(__file__).with_name("cpython_tests.py")
 
-#: Run whenever the tests are, those that take longest first: the modules, and how
-#: many tests of each at least.
-MODULES = {
-    "test_threading": 150,
-    "test_socket": 650,
-    "test_subprocess": 300,
-    "test_selectors": 90,
-    "test_ssl": 160,
-    "test_concurrent_futures": 60,
-    "test_signal": 40,
-    "test_ftplib": 90,
-    "test_queue": 40,
-    "test_asyncio.test_streams": 60,
-    "test_asyncio.test_sock_lowlevel": 35,
-    "test_asyncio.test_base_events": 100,
-    "test_asyncio.test_unix_events": 110,
-    "test_asyncio.test_selector_events": 100,
-    "test_asyncio.test_runners": 20,
-    "test_asyncio.test_server": 3,
-    "test_asyncio.test_threads": 6,
-    "test_httplib": 110,
-    "test_smtplib": 75,
-    "test_select": 6,
-    "test_poll": 6,
-    "test_epoll": 10,
-    "test_thread": 20,
-    "test_threading_local": 20,
-}
-
-#: Run by hand.
-MORE_MODULES = {
-    "test_asyncio.test_tasks": 900,
-    "test_asyncio.test_events": 240,
-    "test_asyncio.test_futures": 150,
-    "test_asyncio.test_subprocess": 140,
-    "test_asyncio.test_ssl": 20,
-    "test_asyncio.test_sendfile": 55,
-    "test_asyncio.test_taskgroups": 30,
-    "test_asyncio.test_sslproto": 30,
-    "test_asyncio.test_waitfor": 15,
-    "test_asyncio.test_proactor_events": 75,
-    "test_asyncio.test_locks": 70,
-    "test_asyncio.test_queues": 40,
-    "test_asyncio.test_timeouts": 20,
-    "test_asyncio.test_pep492": 10,
-    "test_asyncio.test_transports": 7,
-    "test_asyncio.test_protocols": 5,
-    "test_asyncio.test_futures2": 3,
-    "test_asyncio.test_buffered_proto": 2,
-    "test_asyncio.test_context": 1,
-}
-
 ALL = os.environ.get("GROVE_CPYTHON") == "all"
-if ALL:
-    MODULES = MORE_MODULES | MODULES
+
+
+@dataclass(frozen=True)
+class Way:
+    """How tests are run, and what is known of them."""
+
+    name: str  # to cpython_tests.py
+    modules: dict[str, int]
+    more: dict[str, int]  # by hand
+    known: ModuleType  # what fails
+    before: tuple[str | Path, ...] = ()  # the command
+
+    def skipped(self, module: str) -> list[str]:
+        """What is not run of a module."""
+        slow = {} if ALL else self.known.SLOW.get(module, {})
+        return [*self.known.SKIP.get(module, {}), *slow]
+
+    def asked_for(self) -> dict[str, int]:
+        return self.more | self.modules if ALL else self.modules
+
+
+RUN = (BUILD / "tool" / "grove", "run", "--threads")
+WAYS = {
+    "patched": Way("patched", modules.PATCHED, modules.PATCHED_MORE, cpython_known),
+    "libc": Way("libc", modules.LIBC, modules.LIBC_MORE, cpython_known),
+    "threads": Way(
+        "plain", modules.WAITING, modules.WAITING_MORE, cpython_known_threads, RUN
+    ),
+}
+
+on_x86_64 = pytest.mark.skipif(
+    os.uname().machine != "x86_64",
+    reason="libc's calls are patched on x86-64 only; a machine of that kind runs it",
+)
+
+#: All runs.
+RUNS = [
+    pytest.param(way, module, marks=[] if way == "patched" else on_x86_64)
+    for way in WAYS
+    for module in WAYS[way].asked_for()
+]
 
 #: How many run at once. They mostly sleep.
 AT_ONCE = 4
 
 
-def run(module: str, folder: Path) -> subprocess.CompletedProcess:
+def run(way: Way, module: str, folder: Path) -> subprocess.CompletedProcess:
     """Run a module's tests, with what they leave behind in folder."""
-    left_out = [*SKIP.get(module, {}), *({} if ALL else SLOW.get(module, {}))]
+    words = (sys.executable, RUNNER, way.name, module, *way.skipped(module))
     return subprocess.run(
-        [sys.executable, RUNNER, module, *left_out],
+        [*way.before, *words],
         env=environment(),
         cwd=folder,
         capture_output=True,
         text=True,
         errors="replace",
-        timeout=600,
+        timeout=1800,  # one that hangs ends by itself
     )
 
 
 @pytest.fixture(scope="module")
 def running(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Future]]:
+) -> Iterator[dict[tuple[str, str], Future]]:
     """The runs of all modules whose tests were asked for, under way."""
     tests = [t for t in request.session.items if t.path == request.path]
-    modules = [test.callspec.params["module"] for test in tests]
+    params = [test.callspec.params for test in tests]
+    runs = [(of["way"], of["module"]) for of in params]
     folder = tmp_path_factory.mktemp("cpython")
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield {module: pool.submit(run, module, folder) for module in modules}
+        yield {run_: pool.submit(run, WAYS[run_[0]], run_[1], folder) for run_ in runs}
         pool.shutdown(cancel_futures=True)
 
 
@@ -115,14 +107,16 @@ def running(
     importlib.util.find_spec("test.test_threading") is None,
     reason="CPython's tests are not here: apt-get install libpython3.11-testsuite",
 )
-@pytest.mark.parametrize("module", MODULES)
-def test_of_cpython(module: str, running: dict[str, Future]) -> None:
-    result = running[module].result()
+@pytest.mark.parametrize(("way", "module"), RUNS)
+def test_of_cpython(
+    way: str, module: str, running: dict[tuple[str, str], Future]
+) -> None:
+    result = running[way, module].result()
     lines = [line.split() for line in result.stdout.splitlines() if line]
     ran = [int(words[1]) for words in lines if words[0] == "ran"]
-    assert ran and ran[0] >= MODULES[module], result.stderr[-4000:]
+    assert ran and ran[0] >= WAYS[way].asked_for()[module], result.stderr[-4000:]
     failed = [words[1] for words in lines if words[0] == "failed"]
-    known = FAIL.get(module, {})
+    known = WAYS[way].known.FAIL.get(module, {})
     unknown = [t for t in failed if not any(is_of(t, name) for name in known)]
     assert unknown == [], result.stderr[-8000:]
     # What holds is not listed.

@@ -3,6 +3,7 @@
 Each says what it says without; the kernel knows of as many tasks as there are hubs.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from build_tree import BUILD
+from conftest import environment
 
 COMMAND = BUILD / "tool" / "grove"
 PROGRAMS = BUILD / "tests" / "threads"
@@ -46,16 +48,21 @@ got = [names.get() for _ in range(201)]
 print(got.pop(), sorted(got) == list(range(200)), len({t.ident for t in threads}))
 """
 
-#: Clients that are all answered only once all have asked.
+#: Clients that are all answered only once all have asked, after 0.3 s. Each has two
+#: descriptors here.
 SERVER = r"""
-import http.server, os, sys, threading, urllib.request
+import http.server, os, resource, socket, sys, threading, time
 
-MANY = 100
-together = threading.Barrier(MANY)
+MANY = int(sys.argv[1])
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 3 * MANY + 100), most))
+tasks = []
+together = threading.Barrier(MANY, lambda: tasks.extend(os.listdir("/proc/self/task")))
 
 class Page(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         together.wait()
+        time.sleep(0.3)
         self.send_response(200)
         self.end_headers()
         self.wfile.write(b"page")
@@ -67,17 +74,20 @@ class Server(http.server.ThreadingHTTPServer):
 
 server = Server(("127.0.0.1", 0), Page)
 threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-url = f"http://127.0.0.1:{server.server_port}/"
 pages = []
-clients = [
-    threading.Thread(target=lambda: pages.append(urllib.request.urlopen(url).read()))
-    for _ in range(MANY)
-]
+
+def ask():
+    with socket.create_connection(server.server_address) as sock:
+        sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        head, _, page = sock.makefile("rb").read().partition(b"\r\n\r\n")
+        pages.append(page if b" 200 OK" in head else head)
+
+clients = [threading.Thread(target=ask) for _ in range(MANY)]
 for t in clients:
     t.start()
 for t in clients:
     t.join()
-print("tasks", len(os.listdir("/proc/self/task")), pages.count(b"page"))
+print("tasks", len(tasks), pages.count(b"page"))
 server.shutdown()
 """
 
@@ -97,6 +107,28 @@ threading.Thread(target=count).start()
 while turns < 5:
     pass
 print(turns, "turns")
+"""
+
+#: The first thread of all computes, until the main thread, which waits meanwhile, has
+#: had its turn.
+FIRST_COMPUTES = r"""
+import threading
+
+began = threading.Lock()
+began.acquire()
+goes_on = True
+
+def compute():
+    began.release()
+    while goes_on:
+        pass
+
+thread = threading.Thread(target=compute)
+thread.start()
+began.acquire()
+goes_on = False
+thread.join()
+print("joined")
 """
 
 pytestmark = pytest.mark.skipif(
@@ -143,6 +175,15 @@ def test_the_program_says_what_it_does_without(name: str, cores: int):
 
 
 @pytest.mark.parametrize("cores", [1, 3])
+def test_threads_that_read_lines_are_few_tasks(cores: int):
+    """By stdio, which reads and writes inside libc. Some of the plain ones have ended."""
+    plain, tasks = tasks_of(run(PROGRAMS / "lines", "200"))
+    assert plain == "said 0 right 200 "
+    assert tasks > 3
+    assert tasks_of(run(PROGRAMS / "lines", "200", cores=cores)) == (plain, cores)
+
+
+@pytest.mark.parametrize("cores", [1, 3])
 def test_what_is_sent_to_threads_ends_their_waits(cores: int):
     plain = run(PROGRAMS / "sent")
     assert "cancelled: 1" in plain
@@ -167,14 +208,39 @@ def test_threads_of_python_are_few_tasks():
     assert said.stdout.splitlines() == [f"tasks {TASKS_OF_PYTHON}", plain[1]], said.stderr
 
 
-def test_a_server_of_threads_serves_on_few_tasks():
-    said = run(sys.executable, "-c", SERVER, cores=1)
-    assert said == f"tasks {TASKS_OF_PYTHON} 100\n"
+@pytest.mark.parametrize("many", [100, 2000])
+def test_a_server_of_threads_serves_on_few_tasks(many: int):
+    said = run(sys.executable, "-c", SERVER, str(many), cores=1)
+    assert said == f"tasks {TASKS_OF_PYTHON} {many}\n"
 
 
 def test_a_thread_of_python_that_computes_lets_others_run():
     """For ever, were it not made to."""
     assert run(sys.executable, "-c", COMPUTES, cores=1) == "5 turns\n"
+
+
+def test_the_first_thread_of_python_that_computes_lets_others_run():
+    """Its hub has told of no threads yet."""
+    assert run(sys.executable, "-c", FIRST_COMPUTES, cores=1) == "joined\n"
+
+
+@pytest.mark.parametrize("libc", ["0", "1"])
+@pytest.mark.parametrize("words", [("-c", "import grove.monkey"), ("-m", "grove", "--libc", "x")])
+def test_greenlets_are_refused_where_threads_are_fibers(libc: str, words: tuple[str, ...]):
+    """They would wait for each other for ever; one line says what to do."""
+    python = os.environ.get("GROVE_PYTHON", sys.executable)
+    said = subprocess.run(
+        [COMMAND, "run", "--threads", python, *words],
+        env=environment() | {"GROVE_LIBC": libc},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert said.returncode == 1
+    assert said.stdout == ""
+    last = said.stderr.splitlines()[-1]
+    assert last.startswith("ImportError: grove cannot be used where threads are fibers")
+    assert last.endswith("run the program without that, by `python3 -m grove`")
 
 
 def compiled(folder: Path, text: str, *flags: str) -> Path:

@@ -368,6 +368,26 @@ def memcached_by(*by: str | Path) -> Iterator[tuple[int, Running]]:
 
 
 @contextlib.contextmanager
+def stunnel_by(
+    *by: str | Path, certificate: Path, backend: int
+) -> Iterator[tuple[int, Running]]:
+    """TLS in front of a port, by a command if one is given: its port, and it.
+
+    certificate: a file with the key, too.
+    """
+    server = program("stunnel4", "stunnel4")
+    port = free_port()
+    with folder() as home:
+        config = home / "config"
+        config.write_text(
+            f"foreground = yes\npid =\n[tls]\naccept = 127.0.0.1:{port}\n"
+            f"connect = 127.0.0.1:{backend}\ncert = {certificate}\n"
+        )
+        with running([*by, server, config], home / "log", port) as started:
+            yield port, started
+
+
+@contextlib.contextmanager
 def mosquitto() -> Iterator[int]:
     """An MQTT broker that lets everybody in."""
     server = program("mosquitto", "mosquitto")

@@ -6,6 +6,8 @@ Each does what it does by itself, on as many threads of the system as it was giv
 import os
 import re
 import socket
+import socketserver
+import ssl
 import subprocess
 import threading
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from pathlib import Path
 import pytest
 import servers
 from build_tree import BUILD
+from endpoints import Page, Site, make_certificate, serving
 
 CORES = 2
 RUN = (BUILD / "tool" / "grove", "run", "--cores", str(CORES))
@@ -92,12 +95,89 @@ def test_memcached():
         assert tasks_of(server) == CORES
 
 
-@pytest.mark.parametrize("name", ["xz", "zstd"])
+class Echo(socketserver.StreamRequestHandler):
+    """Each line comes back backwards."""
+
+    def handle(self) -> None:
+        for line in self.rfile:
+            self.wfile.write(line[-2::-1] + b"\n")
+
+
+class Echoes(socketserver.ThreadingTCPServer):
+    allow_reuse_address = daemon_threads = True
+    request_queue_size = 256
+
+
+def test_stunnel(tmp_path: Path):
+    """A thread a connection; 200 are open at the same time, each answered in turn. It
+    does what it does by itself, on fewer threads."""
+    certificate = make_certificate(tmp_path)
+    context = ssl.create_default_context(cafile=certificate)
+    said, tasks = [], []
+    with Echoes(("127.0.0.1", 0), Echo) as backend:
+        threading.Thread(target=backend.serve_forever, args=(0.05,), daemon=True).start()
+        for by in ((), RUN):
+            with servers.stunnel_by(
+                *by, certificate=certificate, backend=backend.server_address[1]
+            ) as (port, server):
+                together = threading.Barrier(200, lambda: tasks.append(tasks_of(server)))
+
+                def client(number: int) -> list[bytes]:
+                    plain = socket.create_connection(("127.0.0.1", port))
+                    with context.wrap_socket(plain, server_hostname="localhost") as sock:
+                        lines = sock.makefile("rb")
+                        answers = []
+                        for i in range(5):
+                            sock.sendall(b"%d-%d-" % (number, i) + b"x" * 1000 + b"\n")
+                            answers.append(lines.readline())
+                            together.wait(servers.START)
+                        return answers
+
+                said.append(at_once(client, 200))
+        backend.shutdown()
+    assert said[0] == said[1]
+    assert said[0][7][4] == b"x" * 1000 + b"-4-7\n"
+    assert min(tasks[:5]) >= 200
+    assert set(tasks[5:]) == {CORES}
+
+
+class Numbered(Page):
+    """The path, once 200 are asked for."""
+
+    together = threading.Barrier(200)
+
+    def do_GET(self) -> None:
+        self.together.wait(servers.START)
+        self.answer(self.path.encode())
+
+
+def test_curl(tmp_path: Path):
+    """200 at once by name: each name is looked up by a thread."""
+    curl = servers.program("curl", "curl")
+    with serving(Site(Numbered)) as port:
+        command = [*RUN, curl, "-s", "-S", "--parallel", "--parallel-immediate"]
+        command += ["--parallel-max", "200", "-o", str(tmp_path / "#1")]
+        command += [f"http://localhost:{port}/page/[0-199]"]
+        assert subprocess.run(command, timeout=200).returncode == 0
+    pages = [(tmp_path / str(i)).read_text() for i in range(200)]
+    assert pages == [f"/page/{i}" for i in range(200)]
+
+
+PACKAGES = {"xz": "xz-utils", "zstd": "zstd", "pigz": "pigz"}
+FOUR_THREADS = {
+    "xz": ["-T4", "-q", "--block-size=256KiB"],
+    "zstd": ["-T4", "-q"],
+    "pigz": ["-p", "4"],
+}
+
+
+@pytest.mark.parametrize("name", PACKAGES)
 def test_compressors(name: str, tmp_path: Path):
     """Threads that compute, and hand blocks to each other."""
-    command = [servers.program(name, f"{name}-utils"), "-T4", "-q", "-c", tmp_path / "data"]
-    if name == "xz":
-        command[1:1] = ["--block-size=256KiB"]
-    (tmp_path / "data").write_bytes(b"".join(bytes([i % 251]) * (i % 97) for i in range(40_000)))
+    (tmp_path / "data").write_bytes(
+        b"".join(bytes([i % 251]) * (i % 97) for i in range(40_000))
+    )
+    program = servers.program(name, PACKAGES[name])
+    command = [program, *FOUR_THREADS[name], "-c", tmp_path / "data"]
     plain = subprocess.check_output(command)
     assert subprocess.check_output([*RUN, *command], timeout=200) == plain

@@ -148,6 +148,60 @@ static void main_is_interrupted(void)
     pthread_join(id, NULL);
 }
 
+/* ---- masks ------------------------------------------------------------------------ */
+
+static int blocks(int n)
+{
+    sigset_t now;
+    sigprocmask(SIG_BLOCK, NULL, &now);
+    return sigismember(&now, n);
+}
+
+static int is_pending(int n)
+{
+    sigset_t set;
+    sigpending(&set);
+    return sigismember(&set, n);
+}
+
+static void *blocking_read(void *arg)
+{
+    sigset_t all, usr1;
+    char c;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+    sem_post(arg);
+    say("read", read(waited_in[0], &c, 1));
+    printf("it blocks: %d\n", blocks(SIGUSR1));
+    raise(SIGUSR1);
+    printf("raised: %d pending, %d handled\n", is_pending(SIGUSR1), handled);
+    sigemptyset(&usr1);
+    sigaddset(&usr1, SIGUSR1);
+    sigprocmask(SIG_UNBLOCK, &usr1, NULL);
+    printf("handled there: %d\n", handled_on == (long)pthread_self());
+    return arg;
+}
+
+/* What one thread blocks is nobody else's. */
+static void masks(void)
+{
+    pthread_t id;
+    sem_t blocked;
+    handle(0);
+    sem_init(&blocked, 0, 0);
+    pthread_create(&id, NULL, blocking_read, &blocked);
+    while (sem_wait(&blocked) < 0) {
+    }
+    printf("main blocks: %d\n", blocks(SIGUSR1));
+    kill(getpid(), SIGUSR1);
+    printf("handled by main: %d\n",
+           handled == 1 && handled_on == (long)pthread_self());
+    handled = 0;
+    printf("written: %zd\n", write(waited_in[1], "x", 1));
+    pthread_join(id, NULL);
+    printf("handled: %d\n", handled);
+}
+
 /* ---- cancels --------------------------------------------------------------------- */
 
 static void clean(void *what)
@@ -237,6 +291,7 @@ int main(void)
     others_stay();
     a_call_goes_on();
     main_is_interrupted();
+    masks();
     cancels();
     for (int i = 0; i < 3; i++) { /* wherever they run */
         pthread_create(&id, NULL, fork_here, NULL);

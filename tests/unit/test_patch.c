@@ -1,5 +1,6 @@
 /* Which slots are patched, when, and that all of it can be undone. */
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -449,9 +450,24 @@ static void *close_all(void *arg)
     usleep(1000);
     for (int fd = 3; fd < 64; fd++)
         CHILD_CHECK(dup2(2, fd) == fd);
+    for (int fd = 250; fd < 300; fd++)
+        CHILD_CHECK(dup2(2, fd) == fd || errno == EBUSY);
     usleep(1000);
     int fds[2];
     CHILD_CHECK(pipe(fds) == 0);
+    return arg;
+}
+
+/* Another thread's hub, which waits until all is closed and again afterwards.
+ */
+static void *wait_beside(void *arg)
+{
+    sem_t *closed = arg;
+    grove_sleep(GROVE_MILLISECOND);
+    sem_post(&closed[1]);
+    while (sem_wait(&closed[0]) < 0) {
+    }
+    grove_sleep(GROVE_MILLISECOND);
     return arg;
 }
 
@@ -459,10 +475,45 @@ static int run_closing(void)
 {
     grove_fiber *f;
     void *value;
+    sem_t closed[2];
+    pthread_t beside;
+    sem_init(&closed[0], 0, 0);
+    sem_init(&closed[1], 0, 0);
+    CHILD_CHECK(pthread_create(&beside, NULL, wait_beside, closed) == 0);
+    sem_wait(&closed[1]);
     CHILD_CHECK(grove_patch_all(0) > 0);
     CHILD_CHECK(grove_spawn(&f, close_all, f) == 0);
     CHILD_CHECK(grove_join_until(f, &value, grove_now() + HANG) == 0);
+    sem_post(&closed[0]);
+    CHILD_CHECK(pthread_join(beside, NULL) == 0);
     return 0;
+}
+
+/* A hub takes none of the numbers that a program counts on. */
+static int run_opening(void)
+{
+    sem_t closed[2];
+    pthread_t beside;
+    int first = dup(2);
+    sem_init(&closed[0], 0, 0);
+    sem_init(&closed[1], 0, 0);
+    CHILD_CHECK(pthread_create(&beside, NULL, wait_beside, closed) == 0);
+    sem_wait(&closed[1]);
+    CHILD_CHECK(first >= 0 && dup(2) == first + 1);
+    sem_post(&closed[0]);
+    CHILD_CHECK(pthread_join(beside, NULL) == 0);
+    return 0;
+}
+
+static void lowest_numbers_are_the_programs(void **state)
+{
+    if (unit_valgrind())
+        unit_skip(UNIT_VALGRIND_CALLS);
+    if (UNIT_TSAN)
+        unit_skip(UNIT_TSAN_FORK);
+    struct unit_child child;
+    unit_in_child(&child, run_opening);
+    unit_assert_exit(&child);
 }
 
 static void all_descriptors_closed(void **state)
@@ -585,9 +636,12 @@ int main(void)
         cmocka_unit_test(handlers_write_to_a_pipe),
         cmocka_unit_test(signals_while_others_run),
         cmocka_unit_test(all_descriptors_closed),
+        cmocka_unit_test(lowest_numbers_are_the_programs),
         cmocka_unit_test(many_children),
         cmocka_unit_test(cycles_while_threads_call),
         cmocka_unit_test(threads_are_dealt_as_asked), /* from here on */
     };
+    if (UNIT_HAS_NO_SLOTS)
+        return unit_skip_all();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

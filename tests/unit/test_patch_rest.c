@@ -359,15 +359,15 @@ static void descriptors_end(struct stage *s)
     say(s, fclose(f));
     await_peer(s);
     say(s, close(fds[1]));
-    int high = dup2(other[0], 200);
-    say(s, dup2(other[1], 201));
-    say(s, close_range(200, 210, 0));
+    int high = dup2(other[0], 700);
+    say(s, dup2(other[1], 701));
+    say(s, close_range(700, 710, 0));
     say(s, close(high));
     say(s, close_range(5, 4, 0));
-    say(s, dup2(other[0], 200));
-    closefrom(190);
+    say(s, dup2(other[0], 700)); /* above the hub's own */
+    closefrom(690);
     await_peer(s);
-    say(s, close(200));
+    say(s, close(700));
     close(other[0]);
     close(other[1]);
 }
@@ -489,5 +489,7 @@ int main(void)
         cmocka_unit_test(processes),
         cmocka_unit_test(others),
     };
+    if (UNIT_HAS_NO_SLOTS)
+        return unit_skip_all();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -517,10 +517,37 @@ static int forks(void)
     return 0;
 }
 
+#define FORKS 200
+
+static void *fork_for_all(void *arg)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(7);
+    if (waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 7)
+        __atomic_fetch_add((int *)arg, 1, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+/* Each at the same time as the others. */
+static int many_forks(void)
+{
+    static pthread_t ids[FORKS];
+    int ended = 0;
+    for (int i = 0; i < FORKS; i++)
+        SAY("%d", CALL(pthread_create)(&ids[i], NULL, fork_for_all, &ended));
+    for (int i = 0; i < FORKS; i++)
+        CALL(pthread_join)(ids[i], NULL);
+    SAY("%d children", ended);
+    return 0;
+}
+
 static void threads_fork(void **state)
 {
     (void)state;
     compare(forks);
+    compare_hubs(many_forks);
 }
 
 int main(void)

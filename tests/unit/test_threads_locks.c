@@ -680,6 +680,46 @@ static void ordinary_threads_share_them(void **state)
     compare_hubs(mix);
 }
 
+/* ---- between a try and a wait ---------------------------------------------------------- */
+
+static _Atomic bool unlocked;
+
+static void *unlock_late(void *arg)
+{
+    patched_pthread_mutex_lock(&guard);
+    sem_post(&ready);
+    sem_wait(&go_on);
+    patched_pthread_mutex_unlock(&guard);
+    unlocked = true;
+    return arg;
+}
+
+/* Who has tried in vain, and is about to enter the row, is not missed. */
+static void who_unlocks_sees_who_is_about_to_wait(void **state)
+{
+    struct hub *hub = lot_hub_made();
+    struct lot_wait w;
+    pthread_t id;
+    (void)state;
+    if (grove_own_tls_refused())
+        unit_skip("no storage of its own; a plain build on x86-64 runs it");
+    sem_init(&ready, 0, 0);
+    sem_init(&go_on, 0, 0);
+    assert_int_equal(pthread_create(&id, NULL, unlock_late, NULL), 0);
+    sem_wait(&ready);
+    grove_waiters *q = lot_lock(&guard);
+    assert_int_equal(pthread_mutex_trylock(&guard), EBUSY);
+    sem_post(&go_on);
+    while (__atomic_load_n(&guard.__data.__lock, __ATOMIC_RELAXED) != 0)
+        sched_yield();
+    for (int i = 0; i < 20 && !unlocked; i++)
+        usleep(1000); /* one that does not look is through with it by then */
+    lot_enter(&w, hub, q, &guard);
+    lot_unlock(q);
+    assert_int_equal(lot_await(&w, grove_now() + HANG, "mutex", false), 0);
+    pthread_join(id, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -690,6 +730,7 @@ int main(void)
         cmocka_unit_test(semaphores_outlive_hubs),
         cmocka_unit_test(threads_of_c_are_the_same),
         cmocka_unit_test(ordinary_threads_share_them),
+        cmocka_unit_test(who_unlocks_sees_who_is_about_to_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,12 +33,12 @@ def open_file(
         buffered = buffer(raw, raw_mode, -1 if buffering == 1 else buffering)
         if binary:
             return buffered
-        encoding = io.text_encoding(encoding)
+        encoding = io.text_encoding(encoding)  # type: ignore[attr-defined]
         text = io.TextIOWrapper(buffered, encoding, errors, newline, line_buffering)
     except BaseException:
         raw.close()
         raise
-    text.mode = mode
+    text.mode = mode  # type: ignore[misc]
     return text
 
 

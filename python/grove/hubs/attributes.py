@@ -15,7 +15,7 @@ class Lazy:
 
     def __init__(self, func: Callable[[Any], Any]) -> None:
         self.data = (func, func.__name__)
-        functools.update_wrapper(self, func)
+        functools.update_wrapper(self, func)  # type: ignore[arg-type]
 
     def __get__(self, inst: Any, class_: type) -> Any:
         if inst is None:
@@ -31,7 +31,7 @@ class readproperty:
 
     def __init__(self, func: Callable[[Any], Any]) -> None:
         self.func = func
-        functools.update_wrapper(self, func)
+        functools.update_wrapper(self, func)  # type: ignore[arg-type]
 
     def __get__(self, inst: Any, class_: type) -> Any:
         return self if inst is None else self.func(inst)

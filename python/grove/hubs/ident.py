@@ -12,6 +12,8 @@ class ValuedWeakRef(ref):
 
     __slots__ = ("value",)
 
+    value: int
+
 
 class IdentRegistry:
     """Gives each object the smallest number that no living one has."""
@@ -34,7 +36,7 @@ class IdentRegistry:
         self._registry[obj] = reference
         return number
 
-    def _return(self, reference: ValuedWeakRef) -> None:
+    def _return(self, reference: Any) -> None:
         heapq.heappush(self._available, reference.value)
 
     def __len__(self) -> int:

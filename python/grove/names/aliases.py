@@ -77,15 +77,15 @@ class _AliasLoader:
     # For runpy: python -m gevent.monkey.
     def get_code(self, fullname: str) -> CodeType | None:
         spec = importlib.util.find_spec(self.real_name)
-        return spec.loader.get_code(self.real_name)
+        return spec.loader.get_code(self.real_name)  # type: ignore[union-attr]
 
     def get_source(self, fullname: str) -> str | None:
         spec = importlib.util.find_spec(self.real_name)
-        return spec.loader.get_source(self.real_name)
+        return spec.loader.get_source(self.real_name)  # type: ignore[union-attr]
 
     def is_package(self, fullname: str) -> bool:
         spec = importlib.util.find_spec(self.real_name)
-        return spec.submodule_search_locations is not None
+        return spec.submodule_search_locations is not None  # type: ignore[union-attr]
 
 
 class _AliasFinder:
@@ -111,7 +111,7 @@ class _AliasFinder:
             )
         spec = ModuleSpec(
             fullname,
-            _AliasLoader(found),
+            _AliasLoader(found),  # type: ignore[arg-type]
             origin=real.origin,
             is_package=is_package,
         )

@@ -5,7 +5,6 @@ import os
 import pprint
 import runpy
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from grove.patching.whole import patch_all
@@ -93,5 +92,5 @@ def main(argv: list[str] | None = None) -> Any:
         return None
     options.patch()
     sys.argv[:] = options.program
-    run: Callable = runpy.run_module if options.module else runpy.run_path
+    run: Any = runpy.run_module if options.module else runpy.run_path
     return run(options.program[0], run_name="__main__")

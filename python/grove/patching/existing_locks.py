@@ -5,7 +5,7 @@ that would release it. Those of the standard library are known; of others those
 are replaced that nothing but a module's global name refers to.
 """
 
-import importlib._bootstrap as _bootstrap
+import importlib._bootstrap as _bootstrap  # type: ignore[import]
 import os
 import sys
 import threading
@@ -45,8 +45,8 @@ def _like(old: Any) -> RLock:
     if isinstance(old, RLock):
         return old
     new = RLock()
-    if isinstance(old, _NativeRLock) and old._is_owned():
-        count, _ = old._release_save()
+    if isinstance(old, _NativeRLock) and old._is_owned():  # type: ignore[attr-defined]
+        count, _ = old._release_save()  # type: ignore[attr-defined]
         for _ in range(count):
             new.acquire()
     return new
@@ -71,7 +71,7 @@ def replace_locks() -> None:
 
 def _replace_module_locks() -> None:
     """Two greenlets import one module: the second waits for the first."""
-    for reference in list(_bootstrap._module_locks.values()):
+    for reference in list(_bootstrap._module_locks.values()):  # type: ignore[attr-defined]
         lock = reference()
         if hasattr(lock, "wakeup"):
             lock.wakeup = LockType()
@@ -123,5 +123,5 @@ def _replace_shutdown_lock() -> None:
     lock = getattr(module, "_global_shutdown_lock", None)
     if type(lock) not in _NATIVE or not _is_free(lock):
         return
-    lock = module._global_shutdown_lock = LockType()
+    lock = module._global_shutdown_lock = LockType()  # type: ignore[union-attr]
     os.register_at_fork(after_in_child=lock._at_fork_reinit)

@@ -45,7 +45,7 @@ class _Request:
     def remove_item(self, target_module: ModuleType | str, *items: str) -> None:
         """Delete names of a module, by default of the one that is patched."""
         if isinstance(target_module, str):
-            target_module, items = self.target_module, (target_module, *items)
+            target_module, items = self.target_module, (target_module, *items)  # type: ignore[arg-type]
         for item in items:
             remove_item(target_module, item)
 

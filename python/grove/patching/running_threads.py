@@ -18,6 +18,9 @@ from grove.stdlib import natives
 from grove.stdlib.handles import HAS_HANDLES, handle_of, set_handle
 from grove.thread import LockType, get_ident
 
+#: The standard module with its private names, of which type checkers know nothing.
+_threading: Any = threading
+
 #: The main thread that there was when threads were patched, and the lock that is
 #: released at its end, before Python 3.13.
 _main: list[Any] = []
@@ -28,7 +31,7 @@ def take_over() -> None:
     """Have the threads that run joined by greenlets, and at the end those that
     greenlets are. Once."""
     _main.append(threading.main_thread())
-    for thread in list(threading._active.values()):
+    for thread in list(_threading._active.values()):
         if thread is threading.main_thread() and _is_mine(thread):
             _take_over_main(thread)
         else:
@@ -53,9 +56,9 @@ def _take_over_main(main: Any) -> None:
         return
     _main_lock.acquire()
     # The interpreter has no other use for its own than to release it.
-    with threading._shutdown_locks_lock:
-        threading._shutdown_locks.discard(main._tstate_lock)
-        threading._shutdown_locks.add(_main_lock)
+    with _threading._shutdown_locks_lock:
+        _threading._shutdown_locks.discard(main._tstate_lock)
+        _threading._shutdown_locks.add(_main_lock)
     main._tstate_lock = _main_lock
 
 
@@ -145,7 +148,7 @@ def _join_all() -> None:
     """The program has come to its end: wait for the threads that are to be waited
     for, while their greenlets go on."""
     thread_background(False)  # it wakes them
-    for thread in list(threading._active.values()):
+    for thread in list(_threading._active.values()):
         if _is_native(thread) and not thread.daemon:
             thread.join()
 
@@ -157,7 +160,7 @@ def _is_native(thread: Any) -> bool:
 
 
 def _take_over_shutdown() -> None:
-    native_shutdown = threading._shutdown
+    native_shutdown = _threading._shutdown
 
     def _shutdown() -> None:
         """Wait for the threads that are no daemons."""
@@ -166,14 +169,14 @@ def _take_over_shutdown() -> None:
 
     patch_item(threading, "_shutdown", _shutdown)
     # They are called from the last to the first.
-    threading._threading_atexits.insert(0, _join_all)
+    _threading._threading_atexits.insert(0, _join_all)
     if not HAS_HANDLES:
         return
-    wait_for_native = threading._thread_shutdown
+    wait_for_native = _threading._thread_shutdown
 
     def _thread_shutdown() -> None:
-        while green_thread._non_daemons:
-            next(iter(green_thread._non_daemons)).join()
+        while green_thread._non_daemons:  # type: ignore[attr-defined]
+            next(iter(green_thread._non_daemons)).join()  # type: ignore[attr-defined]
         wait_for_native()
 
     patch_item(threading, "_thread_shutdown", _thread_shutdown)
@@ -206,7 +209,7 @@ def _after_fork_in_child() -> None:
             _bring_back(running, ident)
     main = _main[0]
     if main.ident == natives.get_ident() and main.ident != get_ident():
-        threading._main_thread = threading._active[main.ident] = main
+        _threading._main_thread = _threading._active[main.ident] = main
         _revive(main, _main_lock)
 
 
@@ -215,14 +218,14 @@ def _forget_others() -> None:
         del green_threading._running[ident]
     _main[0] = threading.main_thread()
     if HAS_HANDLES:
-        green_thread._non_daemons.clear()
+        green_thread._non_daemons.clear()  # type: ignore[attr-defined]
 
 
 def _bring_back(running: Any, ident: int) -> None:
     if running.thread._started.is_set():
-        threading._active[ident] = running.thread
+        _threading._active[ident] = running.thread
     else:
-        threading._limbo[running.thread] = running.thread
+        _threading._limbo[running.thread] = running.thread
     _revive(running.thread, running.lock)
 
 
@@ -232,4 +235,4 @@ def _revive(thread: Any, lock: Any) -> None:
     thread._is_stopped = False
     thread._tstate_lock = lock
     if lock is not None and not thread.daemon:
-        threading._shutdown_locks.add(lock)
+        _threading._shutdown_locks.add(lock)

@@ -1,9 +1,14 @@
+# mypy: disable-error-code="misc"
 """What a loop, a watcher and a callback offer, as zope.interface tells it.
 
 There only where zope.interface is installed.
 """
 
-from zope.interface import Attribute, Interface, classImplements
+from zope.interface import (  # type: ignore[import]
+    Attribute,
+    Interface,
+    classImplements,
+)
 
 from grove import _core
 

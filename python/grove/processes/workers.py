@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any
 
-import _multiprocessing
+import _multiprocessing  # type: ignore[import]
 from grove import _core
 from grove._core import getcurrent
 from grove.processes.waiting import has_greenlets
@@ -23,7 +23,7 @@ _SHORTEST_PAUSE = 0.0002
 _LONGEST_PAUSE = 0.01
 
 
-class SemLock(_StdSemLock):
+class SemLock(_StdSemLock):  # type: ignore[misc, valid-type]
     """The semaphore of multiprocessing; waiting for it lets other greenlets run.
 
     A recursive one belongs to a greenlet, not to all those of its thread.

@@ -1,6 +1,7 @@
 """What all resolvers have in common."""
 
 import socket as _stdlib
+from collections.abc import Sequence
 from typing import Any
 
 import _socket
@@ -8,12 +9,12 @@ import _socket
 __all__ = ["AbstractResolver", "as_enums", "host_text"]
 
 
-def as_enums(found: list[tuple]) -> list[tuple]:
+def as_enums(found: Sequence[tuple]) -> list[tuple]:
     """What _socket.getaddrinfo returns as the module socket's function has it."""
     return [
         (
-            _stdlib._intenum_converter(family, _stdlib.AddressFamily),
-            _stdlib._intenum_converter(kind, _stdlib.SocketKind),
+            _stdlib._intenum_converter(family, _stdlib.AddressFamily),  # type: ignore[attr-defined]
+            _stdlib._intenum_converter(kind, _stdlib.SocketKind),  # type: ignore[attr-defined]
             *rest,
         )
         for family, kind, *rest in found

@@ -83,8 +83,9 @@ class Resolver(AbstractResolver):
         """As socket.gethostbyname_ex; of its other names only the one that it was
         asked for is known."""
         found = self._addresses(hostname, _socket.AF_INET, _socket.AI_CANONNAME)
-        name = found[0][3] or host_text(hostname)
-        others = [] if name == host_text(hostname) else [host_text(hostname)]
+        asked = host_text(hostname) or ""
+        name = found[0][3] or asked
+        others = [] if name == asked else [asked]
         return name, others, [entry[4][0] for entry in found]
 
     def gethostbyaddr(self, ip_address: Any) -> tuple[str, list[str], list[str]]:
@@ -101,7 +102,7 @@ class Resolver(AbstractResolver):
     def getnameinfo(self, sockaddr: tuple, flags: int) -> tuple[str, str]:
         """As socket.getnameinfo."""
         # Numbers alone: it checks the arguments, and what the port is called.
-        number = _socket.getnameinfo(sockaddr, flags | _socket.NI_NUMERICHOST)
+        number = _socket.getnameinfo(sockaddr, flags | _socket.NI_NUMERICHOST)  # type: ignore[arg-type]
         if flags & _socket.NI_NUMERICHOST:
             return number
         return _core.dns_getnameinfo(number[0], str(sockaddr[1]), flags)

@@ -25,7 +25,7 @@ class Resolver(AbstractResolver):
             _socket.getaddrinfo(host, port, family, socktype, proto, flags)
         )
 
-    gethostbyname = staticmethod(_socket.gethostbyname)
-    gethostbyname_ex = staticmethod(_socket.gethostbyname_ex)
-    gethostbyaddr = staticmethod(_socket.gethostbyaddr)
-    getnameinfo = staticmethod(_socket.getnameinfo)
+    gethostbyname: Any = staticmethod(_socket.gethostbyname)
+    gethostbyname_ex: Any = staticmethod(_socket.gethostbyname_ex)
+    gethostbyaddr: Any = staticmethod(_socket.gethostbyaddr)
+    getnameinfo: Any = staticmethod(_socket.getnameinfo)

@@ -23,8 +23,8 @@ from grove.resolver.blocking import Resolver as Blocking
 from grove.settings.config import config
 
 try:
-    import dns
-    import dns.resolver
+    import dns  # type: ignore[import]
+    import dns.resolver  # type: ignore[import]
 except ImportError as error:
     raise ImportError(
         "the resolver dnspython needs the package dnspython"
@@ -121,7 +121,7 @@ class Resolver(AbstractResolver):
         if config.resolver_timeout:
             self._resolver.lifetime = config.resolver_timeout
         # What its own functions ask, which are shaped like the module socket's.
-        self._dns._resolver = self._resolver
+        self._dns._resolver = self._resolver  # type: ignore[attr-defined]
         self._hosts = _Hosts(HOSTS)
 
     def _needs_query(self, host: str | None, flags: int = 0) -> bool:
@@ -201,7 +201,7 @@ class Resolver(AbstractResolver):
     def getnameinfo(self, sockaddr: tuple, flags: int) -> tuple[str, str]:
         """As socket.getnameinfo."""
         # Numbers alone: it checks the arguments, and what the port is called.
-        number, service = _socket.getnameinfo(sockaddr, flags | _socket.NI_NUMERICHOST)
+        number, service = _socket.getnameinfo(sockaddr, flags | _socket.NI_NUMERICHOST)  # type: ignore[arg-type]
         if flags & _socket.NI_NUMERICHOST:
             return number, service
         if number in self._hosts:

@@ -12,6 +12,8 @@ class Headers(HTTPMessage):
     #: What is wrong with them; "": nothing.
     status = ""
 
+    _headers: list[tuple[str, str]]
+
     @classmethod
     def of(cls, pairs: list[tuple[str, str]]) -> "Headers":
         """Those of (name, value) pairs that have been looked at."""
@@ -23,7 +25,7 @@ class Headers(HTTPMessage):
     def read(cls, file: Any) -> "Headers":
         """Those that a file has, up to an empty line; HTTPException when they are
         too long or too many."""
-        return parse_headers(file, _class=cls)
+        return parse_headers(file, _class=cls)  # type: ignore[return-value]
 
     def getheader(self, name: str, default: Any = None) -> Any:
         """As get."""

@@ -264,7 +264,7 @@ class Master:
         while self.draining:
             if at_once:
                 self._tell(self.draining, signal.SIGKILL)
-            number = self._wait()
+            number = self._wait()  # type: ignore[assignment]
             at_once = number == signal.SIGQUIT
             self._reap()
             self._kill_hanging()

@@ -196,4 +196,4 @@ class _Handler(Handler):
 
 class _LoggedHandler(_Handler):
     def log_request(self) -> None:
-        self.server.access_log.write(self)
+        self.server.access_log.write(self)  # type: ignore[union-attr]

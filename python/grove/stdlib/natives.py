@@ -5,8 +5,8 @@ _thread imports this one first, so that they are never replacements.
 """
 
 import threading
-from _queue import Empty, SimpleQueue
-from _thread import RLock, allocate_lock, get_ident, stack_size, start_new_thread
+from _queue import Empty, SimpleQueue  # type: ignore[import]
+from _thread import RLock, allocate_lock, get_ident, stack_size, start_new_thread  # type: ignore[attr-defined]
 
 __all__ = [
     "MAIN_THREAD_IDENT",

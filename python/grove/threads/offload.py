@@ -27,7 +27,7 @@ class _Job:
         self.arguments = arguments
         self.result: Any = None
         self.error: BaseException | None = None
-        self.eventfd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self.eventfd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # type: ignore[attr-defined]
         # Held while eventfd is written to or closed: the caller may be gone
         # (killed, timed out) and the number another file's.
         self.lock = natives.RLock()
@@ -39,7 +39,7 @@ class _Job:
             self.error = error
         with self.lock:
             if self.eventfd >= 0:
-                os.eventfd_write(self.eventfd, 1)
+                os.eventfd_write(self.eventfd, 1)  # type: ignore[attr-defined]
 
     def close(self) -> None:
         with self.lock:

@@ -13,6 +13,9 @@ from grove._core import thread_background, thread_serves
 from grove.stdlib import natives
 from grove.stdlib.natives import Empty, SimpleQueue
 
+#: The standard module with its private names, of which type checkers know nothing.
+_threading: Any = threading
+
 #: A call and what is told of its end: (function, args, kwargs, result), where
 #: result has set() and handle_error(). None: the thread that gets it ends.
 Task = tuple[Callable, tuple, dict, Any] | None
@@ -21,8 +24,8 @@ Task = tuple[Callable, tuple, dict, Any] | None
 def _forget_thread() -> None:
     """The Thread object that current_thread() made for this thread goes."""
     ident = natives.get_ident()
-    if isinstance(threading._active.get(ident), threading._DummyThread):
-        threading._active.pop(ident, None)
+    if isinstance(_threading._active.get(ident), threading._DummyThread):
+        _threading._active.pop(ident, None)
 
 
 class Workers:
@@ -144,10 +147,10 @@ class Workers:
 
     def _work(self) -> None:
         # What threading.setprofile and settrace ask of new threads.
-        if threading._profile_hook is not None:
-            sys.setprofile(threading._profile_hook)
-        if threading._trace_hook is not None:
-            sys.settrace(threading._trace_hook)
+        if _threading._profile_hook is not None:
+            sys.setprofile(_threading._profile_hook)
+        if _threading._trace_hook is not None:
+            sys.settrace(_threading._trace_hook)
         try:
             if self.initializer is None or self.initializer():
                 self._run_tasks()

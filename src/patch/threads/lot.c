@@ -6,14 +6,16 @@
  *
  *     waiting fiber                        who may end the wait, any thread
  *     lock the row                         change the object (libc's call)
- *     try once more (libc's call)          anybody in the row? if so:
+ *     try once more (libc's call)          row locked, or anybody in it? if so:
  *     enter the row, unlock it             lock it, take, unlock, wake
  *     park
  *
  * The second try closes the gap: a change that came before the row was locked
- * is seen by it, and one that comes after sees who waits. Several objects may
- * share a row. The lock is that of sync/waiter.h; no call of libc's that could
- * wait is made under it.
+ * is seen by it, and one that comes after finds it locked, or who waits: the
+ * lock is looked at first, for by the time it is free the row was entered.
+ * Locking the row and changing the object both come before what is looked at
+ * then. Several objects may share a row. The lock is that of sync/waiter.h; no
+ * call of libc's that could wait is made under it.
  */
 #include "patch/threads/lot.h"
 
@@ -36,6 +38,9 @@ grove_waiters *lot_lock(const void *object)
 {
     grove_waiters *q = lot_row(object);
     waiters_lock(q);
+#if !defined(__x86_64__) /* there taking the lock orders by itself */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
     return q;
 }
 

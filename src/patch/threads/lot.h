@@ -66,13 +66,16 @@ static inline grove_waiters *lot_row(const void *object)
 }
 
 /* The object was changed by an atomic instruction that orders it before this
- * look, or the process has one thread: who comes to wait after that sees it. */
+ * look, or the process has one thread: who comes to wait after that sees it.
+ * Who has the row locked may have tried before, and be about to enter. */
 static inline bool lot_wake(const void *object, size_t most)
 {
+    const grove_waiters *q = lot_row(object);
 #if !defined(__x86_64__)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 #endif
-    if (likely(!__atomic_load_n(&lot_row(object)->first, __ATOMIC_RELAXED)))
+    if (likely(!__atomic_load_n(&q->lock, __ATOMIC_ACQUIRE) &&
+               !__atomic_load_n(&q->first, __ATOMIC_RELAXED)))
         return false;
     return lot_wake_slow(object, most);
 }

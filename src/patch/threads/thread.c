@@ -116,6 +116,9 @@ static void on_drop(void *arg)
 
 /* ---- birth ---------------------------------------------------------------------- */
 
+/* Headers declare it only to code that is not unwound. */
+void __pthread_register_cancel(__pthread_unwind_buf_t *frame);
+
 /* The frame that cleanup handlers and pthread_exit unwind to, as libc's own
  * start of a thread has it. */
 static void call_function(struct thread *t)
