@@ -1,6 +1,6 @@
 # A thin front for the scripts in tools/, which do the work: `make help`.
 
-.PHONY: all lib demo check check-programs check-debian bench install setup clean help
+.PHONY: all lib demo check check-programs check-debian check-packages wheel deb bench install setup clean help
 .SILENT:
 
 # What these scripts are told by; given to make or in the environment.
@@ -25,7 +25,7 @@ demo:
 
 # The parts of the test run build what they need.
 check:
-	tools/setup check
+	tools/setup check pages
 	tools/check
 
 # It installs database servers, brokers and what else the programs talk to.
@@ -36,6 +36,19 @@ check-programs:
 # In a root of another Debian release, which is made if there is none yet.
 check-debian:
 	tools/check-debian $(RELEASE)
+
+# Build packages, install, use and remove them in roots of other releases.
+check-packages:
+	tools/setup package
+	tools/check packages
+
+wheel:
+	tools/setup package
+	tools/packages wheel
+
+deb:
+	tools/setup package
+	tools/packages deb
 
 bench:
 	tools/setup bench
@@ -63,6 +76,9 @@ help:
 #help make check-programs  run programs of gevent's users beside their servers,
 #help                 which it installs
 #help make check-debian RELEASE=trixie   run tests in another release of Debian
+#help make wheel      wheels for pip, into build/packages
+#help make deb        Debian packages for this release, into build/packages
+#help make check-packages  make them, install, use and remove them
 #help make bench      build, then run the benchmarks (tools/bench runs some)
 #help make install    build and install the library, command and manual
 #help make setup      the packages for all of that (tools/setup --list)

@@ -70,7 +70,8 @@ def test_everything_is_drawn_once():
 
 def test_no_private_module_beside_the_public_ones():
     names = [path.name for path in PACKAGE.glob("*.py*")]
-    assert [n for n in names if re.match(r"_[^_]", n)] == []
+    # The extension is built there, and its stub has its name.
+    assert [n for n in names if re.match(r"_[^_]", n)] == ["_core.pyi"]
 
 
 @pytest.mark.parametrize("name", MODULES)

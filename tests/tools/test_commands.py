@@ -10,7 +10,8 @@ import pytest
 from build_tree import ROOT
 from making.parts import usual
 
-SCRIPTS = ["setup", "build", "check", "check-debian", "check-fresh", "bench", "demo"]
+SCRIPTS = ["setup", "build", "check", "check-debian", "check-fresh", "bench", "demo",
+           "packages"]
 
 
 def run(*command: object, **environment: str) -> subprocess.CompletedProcess:
@@ -70,7 +71,8 @@ def test_topics_of_a_part():
 
 def test_what_is_by_hand_is_run_where_it_is_named():
     named = run("tools/check", "--list").stdout.split()
-    assert set(named) - set(usual()) == {"turns", "programs"}
+    by_hand = {"turns", "programs", "cpython", "packages"}
+    assert set(named) - set(usual()) == by_hand
     assert "(by hand)" in run("tools/check", "--help").stdout.split("turns  ")[-1]
 
 
@@ -78,9 +80,11 @@ def test_a_purpose_needs_what_those_it_rests_on_need():
     lib, build, bench, check = map(packages, ("lib", "build", "bench", "check"))
     assert set(lib) < set(build) < set(bench) < set(check)
     assert packages() == list(dict.fromkeys(packages()))
-    programs = packages("programs")
-    assert set(build) < set(programs)
-    assert set(packages()) == set(check) | set(programs)
+    others = set()
+    for purpose in ("pages", "programs", "package"):
+        assert set(build) < set(packages(purpose))
+        others |= set(packages(purpose))
+    assert set(packages()) == set(check) | others
 
 
 def test_the_build_needs_little():

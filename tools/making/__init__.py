@@ -6,6 +6,7 @@
     progress    what a running command is at, told in place or line by line
     results     what a part of the tests came to, counted
     parts       the parts of the tests
+    sources     the checkout without what was built in it
     roots       a root of a Debian release: made, and run in
 
 Nothing here is installed or imported by the package.

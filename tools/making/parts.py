@@ -198,10 +198,12 @@ class PythonTests(Part):
         build: Build | None = None,
         inside: bool = False,
         files: str = "test_*.py",
+        env: Mapping[str, str] | None = None,
         by_hand: bool = False,
     ) -> None:
         """needs: the folders of the sources that have to be built."""
         super().__init__(about, build, by_hand=by_hand)
+        self._env = env or {}
         self._folder = ROOT / folder
         self._needs = needs
         self._inside = inside
@@ -247,6 +249,7 @@ class PythonTests(Part):
             "GROVE_BUILD": str(tree.path),
             "GROVE_PYTHON": python,
             "PYTHONDONTWRITEBYTECODE": "1",
+            **self._env,
         }
         if self._inside:
             env["PYTHONPATH"] = str(tree.path / "python")
@@ -330,6 +333,20 @@ PARTS: dict[str, Part] = {
         "what runs on gevent, on it and on Grove, with servers",
         "tests/programs",
         needs=["src", "python"],
+        by_hand=True,
+    ),
+    "cpython": PythonTests(
+        "CPython's own tests, each way, those that take long, too (by hand)",
+        "tests/e2e",
+        needs=["src", "tool", "python"],
+        files="test_cpython.py",
+        env={"GROVE_CPYTHON": "all"},
+        by_hand=True,
+    ),
+    "packages": PythonTests(
+        "wheels and Debian packages, in this release and in roots",
+        "tests/packages",
+        needs=[],
         by_hand=True,
     ),
     "tools": PythonTests("what make runs", "tests/tools", needs=[]),

@@ -4,6 +4,7 @@
     PLACE/trixie.new/    one that is being made, or was not done
     PLACE/trixie.lock    held by who uses it
     PLACE/trixie.log     what apt and mmdebstrap printed last
+    PLACE/trixie.layer/  empty: where what is to vanish is mounted
 
 Nothing of the machine is changed but what is below PLACE. Commands in a root run
 in mount and process namespaces of their own: what is mounted for them vanishes
@@ -30,6 +31,15 @@ MAKING_TIMEOUT = 2400  # seconds, for making a root or installing into it
 ANY_DATE = ["-o", "Acquire::Check-Valid-Until=false"]
 # Packages' documentation is not unpacked, and nobody waits for the disk.
 DPKG = ["force-unsafe-io", "path-exclude=/usr/share/doc/*", "path-exclude=/usr/share/man/*"]
+
+# Before ENTER, if what is changed in the root is to vanish, too: it goes to memory.
+LAYER = """set -e
+mkdir -p "$1.layer"
+mount -t tmpfs layer "$1.layer"
+mkdir "$1.layer/changes" "$1.layer/work"
+mount -t overlay layer \\
+    -o "lowerdir=$1,upperdir=$1.layer/changes,workdir=$1.layer/work" "$1"
+"""
 
 # Run by unshare, as `sh -c ENTER sh ROOT SOURCE COMMAND...`.
 ENTER = """set -e
@@ -176,6 +186,16 @@ class Root:
             )
         return [p for p in missing if p not in known]
 
+    def fetch(self, packages: Sequence[str]) -> None:
+        """Have packages, and what they depend on, lie ready in apt's cache."""
+        self._require_lists()
+        known = self.known_packages()
+        self._logged(
+            [*self._command(["apt-get", *ANY_DATE, "install", "--yes", "--download-only"])]
+            + ["--no-install-recommends", *(p for p in packages if p in known)],
+            f"could not fetch packages into {self.path}",
+        )
+
     def known_packages(self) -> set[str]:
         """The packages that the release has, as of when something was installed."""
         self._require_lists()
@@ -275,11 +295,12 @@ class Root:
 
     # ---- running in it -----------------------------------------------------
 
-    def _command(self, command: Sequence[str]) -> list[str]:
+    def _command(self, command: Sequence[str], vanishing: bool = False) -> list[str]:
         """What runs command inside."""
+        enter = LAYER + ENTER if vanishing else ENTER
         return [
             *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
-            *("--propagation", "private", "sh", "-c", ENTER, "sh"),
+            *("--propagation", "private", "sh", "-c", enter, "sh"),
             *(str(self.path), str(ROOT), *INSIDE, *command),
         ]
 
@@ -292,10 +313,15 @@ class Root:
             raise CannotRun(f"{' '.join(command)} in {self.path}: {done.stderr.strip()}")
         return done.stdout
 
-    def start(self, command: Sequence[str]) -> subprocess.Popen[str]:
-        """Start command inside, what it prints to be read."""
+    def start(
+        self, command: Sequence[str], vanishing: bool = False
+    ) -> subprocess.Popen[str]:
+        """Start command inside, what it prints to be read.
+
+        vanishing: the root is as it was when it has ended.
+        """
         return subprocess.Popen(
-            self._command(command),
+            self._command(command, vanishing),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,0 +1,16 @@
+from grove.events import *
+from grove.events import GeventDidPatchEvent as GeventDidPatchEvent
+from grove.events import IEventLoopBlocked as IEventLoopBlocked
+from grove.events import IGeventDidPatchAllEvent as IGeventDidPatchAllEvent
+from grove.events import IGeventDidPatchBuiltinModulesEvent as IGeventDidPatchBuiltinModulesEvent
+from grove.events import IGeventDidPatchEvent as IGeventDidPatchEvent
+from grove.events import IGeventDidPatchModuleEvent as IGeventDidPatchModuleEvent
+from grove.events import IGeventPatchEvent as IGeventPatchEvent
+from grove.events import IGeventWillPatchAllEvent as IGeventWillPatchAllEvent
+from grove.events import IGeventWillPatchEvent as IGeventWillPatchEvent
+from grove.events import IGeventWillPatchModuleEvent as IGeventWillPatchModuleEvent
+from grove.events import IMemoryUsageThresholdExceeded as IMemoryUsageThresholdExceeded
+from grove.events import IMemoryUsageUnderThreshold as IMemoryUsageUnderThreshold
+from grove.events import IPeriodicMonitorThread as IPeriodicMonitorThread
+from grove.events import IPeriodicMonitorThreadStartedEvent as IPeriodicMonitorThreadStartedEvent
+from grove.events import implementer as implementer

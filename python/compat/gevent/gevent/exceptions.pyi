@@ -1,0 +1,2 @@
+from grove.exceptions import *
+from grove.exceptions import GreenletExit as GreenletExit

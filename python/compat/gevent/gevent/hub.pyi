@@ -1,0 +1,22 @@
+from grove.hub import *
+from grove.hub import BlockingSwitchOutError as BlockingSwitchOutError
+from grove.hub import ConcurrentObjectUseError as ConcurrentObjectUseError
+from grove.hub import HubDestroyed as HubDestroyed
+from grove.hub import InvalidSwitchError as InvalidSwitchError
+from grove.hub import InvalidThreadUseError as InvalidThreadUseError
+from grove.hub import LoopExit as LoopExit
+from grove.hub import MAIN_THREAD_IDENT as MAIN_THREAD_IDENT
+from grove.hub import TrackedRawGreenlet as TrackedRawGreenlet
+from grove.hub import fork as fork
+from grove.hub import get_hub_if_exists as get_hub_if_exists
+from grove.hub import get_hub_noargs as get_hub_noargs
+from grove.hub import get_loop as get_loop
+from grove.hub import get_thread_ident as get_thread_ident
+from grove.hub import idle as idle
+from grove.hub import iwait as iwait
+from grove.hub import linkproxy as linkproxy
+from grove.hub import set_default_hub_class as set_default_hub_class
+from grove.hub import set_hub as set_hub
+from grove.hub import set_loop as set_loop
+from grove.hub import thread_background as thread_background
+from grove.hub import wait as wait

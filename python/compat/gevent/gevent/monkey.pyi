@@ -1,0 +1,2 @@
+from grove.monkey import *
+from grove.monkey import main as main

@@ -1,0 +1,2 @@
+from grove.queue import *
+from grove.queue import UnboundQueue as UnboundQueue

@@ -1,0 +1,2 @@
+from grove.resolver.dnspython import *
+from grove.resolver.dnspython import HOSTS as HOSTS

@@ -1,0 +1,2 @@
+from grove.subprocess import Popen as Popen
+from subprocess import *  # type: ignore

@@ -1,0 +1,1 @@
+from grove.threadpool import *

@@ -1,0 +1,2 @@
+from grove.time import sleep as sleep
+from time import *  # type: ignore
