@@ -53,7 +53,7 @@ def test_make_help_names_every_target():
         (["check", "debug", "event"], 2, "debug has no topic 'event'"),
         (["setup", "nothing"], 2, "no purpose 'nothing'; there are lib, build"),
         (["build", "nothing"], 2, "invalid choice: 'nothing'"),
-        (["bench", "build", "nothing"], 2, "nothing"),
+        (["bench", "build", "nothing"], 2, "no benchmark 'nothing'"),
     ],
 )
 def test_what_is_not_there_is_named(command: list[str], status: int, told: str):
@@ -111,6 +111,18 @@ def test_the_readme_tells_what_the_library_needs():
 )
 def test_packages_for_a_compiler_or_a_python(environment: dict, more: set):
     assert set(packages("check", **environment)) - set(packages("check")) == more
+
+
+@pytest.mark.parametrize(
+    "purpose", ["lib", "build", "demo", "bench", "check", "pages", "programs", "package"]
+)
+def test_what_is_missing_for_a_purpose(purpose: str, tmp_path: Path):
+    """With a dpkg that knows of one package."""
+    (tmp_path / "dpkg-query").write_text("#!/bin/sh\necho meson installed\n")
+    (tmp_path / "dpkg-query").chmod(0o755)
+    told = run("tools/setup", "--missing", purpose, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert told.stderr == ""
+    assert told.stdout.split() == [p for p in packages(purpose) if p != "meson"]
 
 
 def test_without_root_the_missing_packages_are_named(tmp_path: Path):

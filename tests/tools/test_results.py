@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from making.progress import Reader
-from making.results import count_cmocka, count_pytest
+from making.results import count_cmocka, count_pytest, telling_lines
 
 CMOCKA = """\
 [==========] Running 3 test(s).
@@ -43,6 +43,19 @@ def test_one_that_passed_its_tests_and_then_crashed_has_failed():
     printed = "[ RUN      ] a\n[       OK ] a\n"
     result = count_cmocka({"name": "t", "stdout": printed, "result": "FAIL"})
     assert result.passed == 1 and result.failures == ["t: FAIL"]
+
+
+def test_lines_that_tell_why():
+    printed = [
+        "E       assert 1 == 2",
+        "FAILED test_a.py::test_b - assert 1 == 2",
+        "==12==ERROR: AddressSanitizer: heap-use-after-free on address 0x1",
+        "==12== 8 bytes in 1 blocks are definitely lost in loss record 1 of 2",
+        "test_a: test_a.c:3: f: Assertion `a' failed.",
+    ]
+    assert telling_lines("\n".join(printed)) == printed
+    assert telling_lines(CMOCKA) == ["[  ERROR   ] --- 1 != 2", "[  FAILED  ] fails"]
+    assert telling_lines("    Failures: 0\n1 passed\n[2/9] FAILED_to.c.o\n") == []
 
 
 def test_reports_of_pytest(tmp_path: Path):

@@ -27,6 +27,18 @@ class Result:
         )
 
 
+#: What pytest, cmocka, assert(), the sanitizers and valgrind print of a failure.
+TELLING = re.compile(
+    r"^E   |^\[  (ERROR|FAILED)|^\[   LINE|Assertion .* failed|^(FAILED|ERROR) "
+    r"|^SUMMARY: |^==\d+==(ERROR|WARNING)|^==\d+== .*(uninitialised|Invalid|lost)|TIMEOUT|Fatal"
+)
+
+
+def telling_lines(printed: str) -> list[str]:
+    """Those lines of a part's log that say why something failed."""
+    return [line for line in printed.splitlines() if TELLING.search(line)]
+
+
 def reason(printed: str, test: str) -> str:
     """What a C test that was skipped printed last before that."""
     of_test = printed.partition(f"[ RUN      ] {test}\n")[2]
