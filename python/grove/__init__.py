@@ -7,7 +7,14 @@ gevent runs on it as it is: `python -m grove app.py`, or, within a program,
 
 from sys import getswitchinterval, setswitchinterval
 
-from grove._core import _check_interpreter
+try:
+    from grove._core import _check_interpreter
+except ModuleNotFoundError as error:
+    if error.name != "grove._core":
+        raise
+    from grove.names.unbuilt import reason
+
+    raise ImportError(reason(), name=error.name) from None
 
 _check_interpreter()
 

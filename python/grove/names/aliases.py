@@ -130,7 +130,8 @@ def _install(modules: dict[str, ModuleType]) -> None:
         if there not in (None, ours) and not getattr(there, "_is_grove", False):
             raise RuntimeError(
                 f"another {name} has been imported already, "
-                f"from {getattr(there, '__file__', 'unknown')}"
+                f"from {getattr(there, '__file__', 'unknown')}: "
+                "Grove is to be imported before it"
             )
     sys.modules.update(modules)
 

@@ -1,0 +1,56 @@
+"""What is said where the package is not built, or for another interpreter."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import grove
+from grove.names.unbuilt import reason
+
+PACKAGE = Path(grove.__file__).parent
+BUILT = "cpython-35-made-up-linux-gnu"
+
+
+def message_of_import(directory: Path) -> str:
+    """The last line that `import grove` prints with directory/grove alone."""
+    told = subprocess.run(
+        [sys.executable, "-c", "import grove"],
+        env={**os.environ, "PYTHONPATH": str(directory)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert told.returncode == 1
+    return told.stderr.splitlines()[-1]
+
+
+def copy(to: Path) -> Path:
+    """The package without its extension."""
+    ignored = shutil.ignore_patterns("_core*", "__pycache__")
+    return shutil.copytree(PACKAGE, to / "grove", ignore=ignored)
+
+
+def test_sources_alone(tmp_path: Path):
+    package = copy(tmp_path)
+    assert message_of_import(tmp_path) == f"ImportError: {reason(package)}"
+    assert f"{package} is not built" in reason(package)
+
+
+def test_built_for_another_interpreter(tmp_path: Path):
+    package = copy(tmp_path)
+    (package / f"_core.{BUILT}.so").touch()
+    told = message_of_import(tmp_path)
+    assert told == f"ImportError: {reason(package)}"
+    assert f"{package} is built for {BUILT}, and" in told
+    assert told.endswith(f": make PYTHON={sys.executable}")
+
+
+def test_a_fault_in_the_extension_is_told_as_it_is(tmp_path: Path):
+    """Not as if nothing were built."""
+    package = copy(tmp_path)
+    (package / "_core.py").write_text("import no_such_module")
+    assert message_of_import(tmp_path) == (
+        "ModuleNotFoundError: No module named 'no_such_module'"
+    )
