@@ -232,7 +232,14 @@ class BaseServer:
 
     def _handle_and_close(self, *args: Any) -> None:
         try:
-            self._handle(*args)
+            if len(args) == 2:
+                # Not by *args: CPython calls a function in Python from one in
+                # Python on the same piece of C stack only if it sees them, and a
+                # connection that waits has one page less for it.
+                client, address = args
+                self._handle(client, address)
+            else:
+                self._handle(*args)
         finally:
             self.do_close(*args)
 

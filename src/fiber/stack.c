@@ -440,6 +440,15 @@ static void give_back_deep_pages(const struct stack *stack)
     give_back(page + PAGE, stack->base + stack_size(stack));
 }
 
+void stack_rest(const struct stack *stack, const char *low, const char *high)
+{
+    char *end = stack->base + stack_size(stack);
+    assert(stack->live && stack->base < low && low < high && high <= end);
+    give_back(lowest(stack->class, stack->base),
+              (char *)((uintptr_t)low & ~(PAGE - 1)));
+    give_back((char *)(((uintptr_t)high + PAGE - 1) & ~(PAGE - 1)), end);
+}
+
 static struct slab *slab_of(const struct stack_class *class, const char *base)
 {
     struct slab *s = class->slabs;

@@ -25,10 +25,10 @@ enum stack_kind {
 
 /* The host's part of a hosted slot: CPython's first frame chunk. Tools that
  * read another process take 16 KiB from its start, so that much must be
- * mapped; the rest makes its start fall at offset 2560 of a page, which leaves
- * that page 2.5 KiB for the record and the parked C frames below it, and
- * 1.5 KiB for the frames above: a parked greenlet touches one page. */
-#define STACK_HOST_AREA (16384 + 1536)
+ * mapped; the rest makes its start fall at offset 3072 of a page, which leaves
+ * that page 3 KiB for the record and the parked C frames below it, and 1 KiB
+ * for the frames above: a parked greenlet touches one page. */
+#define STACK_HOST_AREA (16384 + 1024)
 
 /* The head of a slot's record, where the stack begins to grow down from. */
 struct stack {
@@ -122,6 +122,11 @@ size_t stack_prepare(char *guard, size_t size, char *begin, size_t stride,
 /* Look at up to max pooled stacks and give back what is deeper than their top
  * page; beyond a reserve give back that page, too. True when more is left. */
 GROVE_HOST_API bool stack_pool_trim(struct stack_pool *pool, unsigned max);
+
+/* Of a live stack whose user needs what lies from low to high alone: all other
+ * whole pages are given back. It may grow over them again. Owner's thread. */
+GROVE_HOST_API void stack_rest(const struct stack *stack, const char *low,
+                               const char *high);
 
 /* The live stack in whose slot addr lies, or NULL. Async-signal-safe. */
 struct stack *stack_by_address(const struct stack_pool *pool, const void *addr);

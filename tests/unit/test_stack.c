@@ -328,11 +328,16 @@ static void let_the_hub_idle(void)
 
 #define DEEP ((size_t)180 << 10)
 
-static void *dig(void *arg)
+static void dig_deep(void)
 {
     volatile char *at = __builtin_frame_address(0);
     for (size_t i = 4096; i < DEEP; i += 4096)
         at[-(ptrdiff_t)i] = 1;
+}
+
+static void *dig(void *arg)
+{
+    dig_deep();
     tell_base(arg);
     return NULL;
 }
@@ -362,6 +367,31 @@ static void deep_pages_are_given_back(void **state)
     for (int i = 0; i < 3; i++)
         assert_int_equal(grove_spawn_with(NULL, &attr, dig, &base), 0);
     grove_yield();
+}
+
+static void *dig_and_rest(void *arg)
+{
+    const struct stack *stack = &hub_self()->current->fiber.stack;
+    char *base = stack->base, *end = base + stack_size(stack);
+    char kept[64] = "what stands on the stack is kept";
+    for (int i = 0; i < 2; i++) {
+        dig_deep();
+        assert_true(resident_pages(base, stack_size(stack)) >= DEEP / 4096);
+        stack_rest(stack, (char *)__builtin_frame_address(0) - 1024, end);
+        /* Its own page, and another that this call may be on. */
+        assert_true(resident_pages(base, stack_size(stack)) <= 2);
+        assert_string_equal(kept, "what stands on the stack is kept");
+    }
+    return arg;
+}
+
+static void a_stack_that_rests_holds_what_it_stands_on(void **state)
+{
+    (void)state;
+    grove_fiber *f;
+    grove_attr attr = {.stack_size = 256 << 10};
+    assert_int_equal(grove_spawn_with(&f, &attr, dig_and_rest, NULL), 0);
+    assert_int_equal(grove_join(f, NULL), 0);
 }
 
 static void *yield_once(void *arg)
@@ -682,6 +712,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(guards_that_cost_mappings_run_out_in_order),
         cmocka_unit_test(the_last_stack_given_back_is_the_next_taken),
         cmocka_unit_test(deep_pages_are_given_back),
+        cmocka_unit_test(a_stack_that_rests_holds_what_it_stands_on),
         cmocka_unit_test(short_sleeps_give_few_back),
         cmocka_unit_test(a_spike_is_given_back_and_can_come_again),
         cmocka_unit_test(a_million_parked_are_guarded_in_few_mappings),

@@ -19,6 +19,7 @@
  *   foreign.c     calls of C code that is not ours, in which greenlets wait
  *   undelivered.c exceptions that were thrown into those
  *   switch_clock.c   how long greenlets run
+ *   rest.c        stacks of greenlets that wait for long
  *
  * The room knows none of those above it. What they have to do when a thread
  * begins, sleeps or ends they register in struct raw_hooks.
@@ -341,6 +342,12 @@ void switch_clock_reached(struct switch_clock *c);
 
 /* The hub has slept: nobody ran meanwhile. */
 void switch_clock_rested(struct switch_clock *c);
+
+/* ---- stacks of greenlets that wait for long; rest.c ----------------------- */
+
+/* Give back what the current greenlet's stack does not hold now. It costs two
+ * system calls or more. */
+void raw_rest_stack(void);
 
 /* ---- the room's part of the module ----------------------------------------- */
 

@@ -247,8 +247,11 @@ static enum outcome read_by_methods(struct handler *h, PyObject **answer)
 {
     if (Py_IS_TYPE(h->rfile, &Reader_Type)) {
         enum request_result there = request_wait(h);
-        if (there != REQUEST_READ)
-            return there == REQUEST_NONE ? END : FAILED;
+        if (there == REQUEST_FAILED)
+            return FAILED;
+        /* The end of the stream is theirs to read. */
+        if (there == REQUEST_NONE || (there == REQUEST_ENDED && h->draining))
+            return END;
     }
     PyObject *returned =
         PyObject_CallMethod((PyObject *)h, "_read_by_methods", NULL);
@@ -267,6 +270,26 @@ static void begin(struct handler *h)
         start_reset(h);
 }
 
+/* Apart: a connection that waits for a request has no head on its stack. */
+__attribute__((noinline)) static enum outcome read_and_answer(struct handler *h,
+                                                              PyObject **answer)
+{
+    struct head head;
+    switch (request_read(h, &head, answer)) {
+    case REQUEST_REFUSED:
+        return ANSWER;
+    case REQUEST_FAILED:
+        return FAILED;
+    case REQUEST_READ:
+        break;
+    default:
+        return END;
+    }
+    enum outcome outcome = answer_request(h, &head);
+    head_end(&head);
+    return outcome;
+}
+
 static enum outcome one_request(struct handler *h, PyObject **answer)
 {
     int closed = reader_is_closed(h);
@@ -276,20 +299,14 @@ static enum outcome one_request(struct handler *h, PyObject **answer)
     if (h->overridden & (READ_REQUESTLINE | READ_REQUEST) ||
         !Py_IS_TYPE(h->rfile, &Reader_Type))
         return read_by_methods(h, answer);
-    struct head head;
-    switch (request_read(h, &head, answer)) {
-    case REQUEST_NONE:
-        return END;
-    case REQUEST_REFUSED:
-        return ANSWER;
+    switch (request_wait(h)) {
+    case REQUEST_READ:
+        return read_and_answer(h, answer);
     case REQUEST_FAILED:
         return FAILED;
-    case REQUEST_READ:
-        break;
+    default:
+        return END;
     }
-    enum outcome outcome = answer_request(h, &head);
-    head_end(&head);
-    return outcome;
 }
 
 /* The timeouts and limits may be changed in a server that runs: they are those

@@ -51,6 +51,10 @@ PyObject *reader_call(PyObject *socket, PyObject *name, PyObject *argument,
  * ended; -1 with an exception: TimeoutError after deadline. */
 Py_ssize_t reader_fill(struct reader *r, int64_t deadline);
 
+/* The same where a peer may take long, and often does: what the stack of the
+ * greenlet does not hold now is given back to the system meanwhile. */
+Py_ssize_t reader_fill_idle(struct reader *r, int64_t deadline);
+
 /* The first n bytes of those there are done with. */
 void reader_drop(struct reader *r, size_t n);
 
@@ -308,16 +312,17 @@ enum request_result {
     REQUEST_NONE = 0,    /* the connection has ended */
     REQUEST_READ = 1,
     REQUEST_REFUSED = 2, /* *answer is what handle_one_request returns */
+    REQUEST_ENDED = 3,   /* the stream has, and no part of a request came */
 };
 
-/* Read a request from the handler's own reader. REQUEST_READ: *head is to be
- * ended. */
+/* Wait until a part of a request is there: REQUEST_READ, REQUEST_ENDED; or
+ * nobody waits for it any more: REQUEST_NONE. */
+enum request_result request_wait(struct handler *h);
+
+/* Read a request, a part of which is there, from the handler's own reader.
+ * REQUEST_READ: *head is to be ended. */
 enum request_result request_read(struct handler *h, struct head *head,
                                  PyObject **answer);
-
-/* Wait until a part of a request, or the end of the stream, is there for others
- * to read: REQUEST_READ. */
-enum request_result request_wait(struct handler *h);
 
 /* The environment of the request: of head; or, with NULL, of the attributes. */
 PyObject *environ_make(struct handler *h, const struct head *head);

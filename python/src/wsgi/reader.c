@@ -23,6 +23,9 @@
  */
 static char landing[READER_PIECE];
 
+/* A peer that says nothing for so long is not about to, in nanoseconds. */
+#define QUICK GROVE_SECOND
+
 /* ---- bytes that are there --------------------------------------------------------- */
 
 static void free_buffer(struct reader *r)
@@ -124,12 +127,18 @@ static struct py_thread *begin_wait(void)
     return core_after_wait(t) < 0 ? NULL : t;
 }
 
-/* n, which net_recv has returned; or -1 with an exception. */
-static Py_ssize_t end_wait(struct py_thread *t, ssize_t n, int64_t deadline)
+/* n, which net_recv has returned; or -1 with an exception. late, unless it is
+ * NULL: at the deadline it is true, and there is no exception. */
+static Py_ssize_t end_wait(struct py_thread *t, ssize_t n, int64_t deadline,
+                           bool *late)
 {
     int error = errno;
     if (core_after_wait(t) < 0)
         return -1;
+    if (late && n < 0 && error == ETIMEDOUT) {
+        *late = true;
+        return -1;
+    }
     errno = error;
     return n >= 0 ? n : reader_raise(deadline);
 }
@@ -141,10 +150,12 @@ static Py_ssize_t receive(struct reader *r, char *to, size_t size,
     int fd = t ? reader_descriptor(r->raw) : -1;
     if (fd < 0)
         return -1;
-    return end_wait(t, net_recv(fd, to, size, 0, deadline, NET_PARK), deadline);
+    return end_wait(t, net_recv(fd, to, size, 0, deadline, NET_PARK), deadline,
+                    NULL);
 }
 
-static Py_ssize_t fill_by_descriptor(struct reader *r, int64_t deadline)
+static Py_ssize_t fill_by_descriptor(struct reader *r, int64_t deadline,
+                                     bool *late)
 {
     struct py_thread *t = begin_wait();
     int fd = t ? reader_descriptor(r->raw) : -1;
@@ -155,7 +166,7 @@ static Py_ssize_t fill_by_descriptor(struct reader *r, int64_t deadline)
     if (n > 0 && append(r, landing, (size_t)n) < 0)
         return -1;
     errno = error;
-    return end_wait(t, n, deadline);
+    return end_wait(t, n, deadline, late);
 }
 
 /* The exception that is set, if any, stays. */
@@ -228,8 +239,21 @@ Py_ssize_t reader_fill(struct reader *r, int64_t deadline)
         PyErr_SetString(PyExc_ValueError, "I/O operation on closed file");
         return -1;
     }
-    return r->raw ? fill_by_descriptor(r, deadline)
+    return r->raw ? fill_by_descriptor(r, deadline, NULL)
                   : fill_by_method(r, deadline);
+}
+
+Py_ssize_t reader_fill_idle(struct reader *r, int64_t deadline)
+{
+    int64_t soon = hub_clock() + QUICK;
+    if (!r->raw || soon >= deadline)
+        return reader_fill(r, deadline);
+    bool late = false;
+    Py_ssize_t n = fill_by_descriptor(r, soon, &late);
+    if (!late)
+        return n;
+    raw_rest_stack();
+    return reader_fill(r, deadline);
 }
 
 static int64_t read_deadline(const struct reader *r)

@@ -140,7 +140,7 @@ static int wait_for_first(struct handler *h, struct reader *r)
         return 0;
     forget(h);
     h->idle = true;
-    Py_ssize_t n = reader_fill(r, deadline_after(h->idle_timeout));
+    Py_ssize_t n = reader_fill_idle(r, deadline_after(h->idle_timeout));
     h->idle = false;
     return n > 0 ? 1 : (int)n;
 }
@@ -157,9 +157,10 @@ static void drop_blank_lines(struct reader *r)
 static enum request_result read_head(struct handler *h, struct reader *r,
                                      struct head *head, PyObject **answer)
 {
-    int there = wait_for_first(h, r), status;
+    int there = 1, status;
     int64_t deadline = 0;
     size_t seen = 0;
+    assert(reader_count(r) > 0);
     const char *error;
     while (there > 0) {
         drop_blank_lines(r);
@@ -188,9 +189,9 @@ enum request_result request_wait(struct handler *h)
     PyObject *none = NULL;
     int there = wait_for_first(h, r);
     r->patience = 0; /* there is a limit for all of the head */
-    enum request_result result = there < 0 ? wait_failed(h, r, &none)
-                                 : there || !h->draining ? REQUEST_READ
-                                                         : REQUEST_NONE;
+    enum request_result result = there < 0   ? wait_failed(h, r, &none)
+                                 : there > 0 ? REQUEST_READ
+                                             : REQUEST_ENDED;
     assert(!none);
     Py_DECREF(r);
     return result;
