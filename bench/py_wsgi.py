@@ -4,6 +4,7 @@
     py_wsgi.py browser   a request with the eight headers of a browser
     py_wsgi.py gunicorn  the short one, by gunicorn: its worker of ours beside its
                          gevent worker on gevent
+    py_wsgi.py aiohttp   the short one, by ours beside aiohttp's server on uvloop
 
 The clients are another process: 64 connections, each of which has a request under
 way; all are sent, then all answers are read, so that the server finds as many each
@@ -36,7 +37,7 @@ BROWSER = (
     b"Cookie: session=abcdef0123456789; theme=dark\r\n"
     b"Upgrade-Insecure-Requests: 1\r\n\r\n"
 )
-REQUESTS = {"hello": HELLO, "browser": BROWSER, "gunicorn": HELLO}
+REQUESTS = {"hello": HELLO, "browser": BROWSER, "gunicorn": HELLO, "aiohttp": HELLO}
 KINDS = list(REQUESTS)
 
 
@@ -126,9 +127,37 @@ def serve() -> None:
     server.serve_forever()
 
 
-def measure_pywsgi(kind: str) -> float:
+def serve_aiohttp() -> None:
+    """The same by aiohttp, on uvloop."""
+    import asyncio
+
+    import uvloop
+    from aiohttp import web
+
+    async def hello(_: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    async def main() -> None:
+        app = web.Application()
+        app.router.add_get("/", hello)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        print(runner.addresses[0][1], flush=True)
+        await asyncio.Event().wait()
+
+    uvloop.install()
+    asyncio.run(main())
+
+
+def measure_server(kind: str) -> float:
+    """With what is called gevent; for aiohttp, where that is gevent's, by aiohttp."""
+    import gevent
+
+    is_peer = kind == "aiohttp" and "grove" not in gevent.__name__
     server = subprocess.Popen(
-        [sys.executable, sys.argv[0], "--serve"], stdout=subprocess.PIPE
+        [sys.executable, sys.argv[0], "--serve-aiohttp" if is_peer else "--serve"],
+        stdout=subprocess.PIPE,
     )
     port = int(server.stdout.readline())
     try:
@@ -173,7 +202,7 @@ def child_of(pid: int) -> int:
 
 def measure(kind: int) -> float:
     name = KINDS[kind]
-    return (measure_gunicorn if name == "gunicorn" else measure_pywsgi)(name)
+    return (measure_gunicorn if name == "gunicorn" else measure_server)(name)
 
 
 if __name__ == "__main__":
@@ -181,12 +210,14 @@ if __name__ == "__main__":
         ask(int(sys.argv[2]), REQUESTS[sys.argv[3]])
     elif sys.argv[1] == "--serve":
         serve()
+    elif sys.argv[1] == "--serve-aiohttp":
+        serve_aiohttp()
     else:
         kind = 0 if sys.argv[1] == "--measure" else KINDS.index(sys.argv[1])
         peers.compare(
             f"py_wsgi_{KINDS[kind]}",
             measure,
-            "gevent",
+            "aiohttp" if KINDS[kind] == "aiohttp" else "gevent",
             kind,
             rounds=5,
             unit="us-cpu",
