@@ -5,6 +5,7 @@
     py_wsgi.py gunicorn  the short one, by gunicorn: its worker of ours beside its
                          gevent worker on gevent
     py_wsgi.py aiohttp   the short one, by ours beside aiohttp's server on uvloop
+    py_wsgi.py hello 10000   of as many connections
 
 The clients are another process: 64 connections, each of which has a request under
 way; all are sent, then all answers are read, so that the server finds as many each
@@ -12,6 +13,7 @@ time, whatever the machine does.
 """
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -23,7 +25,7 @@ from pathlib import Path
 import peers
 
 CONNECTIONS = 64
-ROUNDS = 60
+REQUESTS_OF_A_TURN = 3840
 HELLO = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n"
 BROWSER = (
     b"GET /page?a=1 HTTP/1.1\r\n"
@@ -51,13 +53,18 @@ def application(environ: dict, start_response: Callable) -> list[bytes]:
 # ---- the clients -----------------------------------------------------------------
 
 
-def ask(port: int, request: bytes) -> None:
-    """For each line that comes: ROUNDS requests on each connection, then a line."""
-    clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
+def rounds(connections: int) -> int:
+    """How often each of so many connections asks in a turn."""
+    return max(1, REQUESTS_OF_A_TURN // connections)
+
+
+def ask(port: int, request: bytes, connections: int) -> None:
+    """For each line that comes: so many requests on each connection, then a line."""
+    clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(connections)]
     for sock in clients:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for _ in sys.stdin:
-        for _ in range(ROUNDS):
+        for _ in range(rounds(connections)):
             for sock in clients:
                 sock.sendall(request)
             for sock in clients:
@@ -70,9 +77,10 @@ def ask(port: int, request: bytes) -> None:
 class Clients:
     """The process that asks."""
 
-    def __init__(self, port: int, kind: str) -> None:
+    def __init__(self, port: int, kind: str, connections: int) -> None:
+        self.connections = connections
         self._process = subprocess.Popen(
-            [sys.executable, sys.argv[0], "--ask", str(port), kind],
+            [sys.executable, sys.argv[0], "--ask", str(port), kind, str(connections)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -106,7 +114,8 @@ def cost(clients: Clients, pid: int) -> float:
         clients.wait()
         took = spent(pid) - before
         if turn:  # the first has what is made once
-            figures.append(took / 1e3 / (CONNECTIONS * ROUNDS))
+            requests = clients.connections * rounds(clients.connections)
+            figures.append(took / 1e3 / requests)
     clients.end()
     return min(figures)
 
@@ -150,7 +159,7 @@ def serve_aiohttp() -> None:
     asyncio.run(main())
 
 
-def measure_server(kind: str) -> float:
+def measure_server(kind: str, connections: int) -> float:
     """With what is called gevent; for aiohttp, where that is gevent's, by aiohttp."""
     import gevent
 
@@ -161,13 +170,13 @@ def measure_server(kind: str) -> float:
     )
     port = int(server.stdout.readline())
     try:
-        return cost(Clients(port, kind), server.pid)
+        return cost(Clients(port, kind, connections), server.pid)
     finally:
         server.kill()
         server.wait()
 
 
-def measure_gunicorn(kind: str) -> float:
+def measure_gunicorn(kind: str, connections: int) -> float:
     """With the worker that the names gevent and greenlet belong to."""
     import gevent
 
@@ -185,7 +194,7 @@ def measure_gunicorn(kind: str) -> float:
                 stderr=subprocess.DEVNULL,
             )
             try:
-                clients = Clients(port, kind)
+                clients = Clients(port, kind, connections)
                 clients.start()
                 clients.wait()
                 return cost(clients, child_of(master.pid))
@@ -200,25 +209,36 @@ def child_of(pid: int) -> int:
     return int(child)
 
 
-def measure(kind: int) -> float:
+def measure(kind: int, connections: int) -> float:
     name = KINDS[kind]
-    return (measure_gunicorn if name == "gunicorn" else measure_server)(name)
+    by = measure_gunicorn if name == "gunicorn" else measure_server
+    return by(name, connections)
+
+
+def name_of(kind: int, connections: int) -> str:
+    """Of the benchmark."""
+    usual = connections == CONNECTIONS
+    return f"py_wsgi_{KINDS[kind]}" + ("" if usual else f"_{connections}")
 
 
 if __name__ == "__main__":
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if sys.argv[1] == "--ask":
-        ask(int(sys.argv[2]), REQUESTS[sys.argv[3]])
+        ask(int(sys.argv[2]), REQUESTS[sys.argv[3]], int(sys.argv[4]))
     elif sys.argv[1] == "--serve":
         serve()
     elif sys.argv[1] == "--serve-aiohttp":
         serve_aiohttp()
     else:
         kind = 0 if sys.argv[1] == "--measure" else KINDS.index(sys.argv[1])
+        connections = int(sys.argv[2]) if len(sys.argv) > 2 else CONNECTIONS
         peers.compare(
-            f"py_wsgi_{KINDS[kind]}",
+            name_of(kind, connections),
             measure,
             "aiohttp" if KINDS[kind] == "aiohttp" else "gevent",
             kind,
+            connections,
             rounds=5,
             unit="us-cpu",
             less_is_speed=False,
