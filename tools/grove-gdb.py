@@ -37,7 +37,7 @@ GREGS = {"rsp": 15, "rbp": 10, "rip": 16}  # in ucontext_t, for ucontext builds
 
 def hubs() -> list[gdb.Value]:
     """All hubs of the process, as struct hub."""
-    symbol = gdb.lookup_static_symbol("hub_list")
+    symbol = gdb.lookup_global_symbol("hub_list")
     if symbol is None:
         raise gdb.GdbError("there is no libgrove with debug information here")
     first = symbol.value()

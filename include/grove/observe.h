@@ -105,6 +105,7 @@ typedef struct grove_hub_info {
      */
     int64_t delay_longest;
     uint64_t delays[GROVE_DELAYS];
+    uint64_t delay_sum; /* of all that were counted, in nanoseconds */
 } grove_hub_info;
 
 /* Call fn(info, arg) for each hub of the process, on the calling thread, which

@@ -65,10 +65,6 @@
 /* Pooled stacks of a class that keep their top page while the hub is idle. */
 #define CLEAN_RESERVE 4096
 
-/* Colours: multiples of a cache line, small against a page. */
-#define COLOURS 8
-#define COLOUR 64
-
 /* Mappings left to the rest of the process when guards cost mappings. */
 #define MAPPING_RESERVE 4096
 
@@ -289,9 +285,10 @@ static struct stack *record_of(const struct stack_pool *pool,
     uintptr_t top = (uintptr_t)base + ((uintptr_t)1 << class->shift);
     if (class->kind == STACK_HOSTED)
         top -= STACK_HOST_AREA;
-    top -= (((uintptr_t)base >> class->shift) % COLOURS) * COLOUR;
+    top -= (((uintptr_t)base >> class->shift) % STACK_COLOURS) * STACK_COLOUR;
     uintptr_t hot = top - pool->record_size + pool->hot_offset;
-    return (struct stack *)((hot & ~(uintptr_t)63) - pool->hot_offset);
+    return (struct stack *)((hot & ~(uintptr_t)(STACK_LINE - 1)) -
+                            pool->hot_offset);
 }
 
 static char *cold_slot_take(struct stack_class *class)

@@ -30,6 +30,12 @@ enum stack_kind {
  * for the frames above: a parked greenlet touches one page. */
 #define STACK_HOST_AREA (16384 + 1024)
 
+/* Records are moved down by one of these colours, multiples of a cache line
+ * that are small against a page, and what is hot in them begins a line. */
+#define STACK_COLOURS 8
+#define STACK_COLOUR 64
+#define STACK_LINE 64
+
 /* The head of a slot's record, where the stack begins to grow down from. */
 struct stack {
     struct stack *next;        /* while pooled */

@@ -1,9 +1,9 @@
 /*
  * Which hubs there are: the calling thread's, and the ring of all of the
  * process. The ring is for a fork, after which only one is left, and for those
- * who want to know of all: a list of all fibers on a signal (dump.c), and
- * debuggers (tools/grove-gdb.py walks it by the name hub_list). Any thread may
- * call these.
+ * who want to know of all: a list of all fibers on a signal (dump.c), readers
+ * from outside (layout.c) and debuggers (tools/grove-gdb.py walks it by the
+ * name hub_list). Any thread may call these.
  *
  * The lock is held for a few instructions, when a thread's hub comes or goes,
  * and around a fork. A signal handler cannot wait for it: what it finds held it
@@ -17,7 +17,7 @@
 __thread struct hub *hub_of_thread __attribute__((tls_model("initial-exec")));
 
 static _Atomic bool locked;
-static struct hub *hub_list;  /* any of them; NULL: there is none */
+struct hub *hub_list;
 static _Atomic unsigned hubs; /* how many there are */
 /* While it was locked. */
 static void (*_Atomic asked)(struct hub *hub, void *arg);

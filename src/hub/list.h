@@ -6,6 +6,9 @@
 
 #include "hub/hub.h"
 
+/* Any of them; NULL: there is none. For layout.c. */
+extern struct hub *hub_list __attribute__((visibility("hidden")));
+
 void hub_list_add(struct hub *hub);
 void hub_list_remove(struct hub *hub);
 

@@ -21,6 +21,7 @@
 #include <assert.h>
 #include <sched.h>
 
+#include "hub/layout.h"
 #include "hub/part.h"
 
 struct mailbox {
@@ -33,6 +34,11 @@ struct mailbox {
 static size_t offset;
 static char closed;
 #define CLOSED ((grove_post *)&closed)
+
+const struct hub_layout_mailbox hub_layout_mailbox = {
+    .offset = &offset,
+    .called = offsetof(struct mailbox, called),
+};
 
 static struct mailbox *mailbox_of(const struct hub *hub)
 {

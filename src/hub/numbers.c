@@ -24,6 +24,7 @@
 
 #include "hub/clock.h"
 #include "hub/hooks.h"
+#include "hub/layout.h"
 #include "hub/mailbox.h"
 #include "hub/part.h"
 
@@ -58,10 +59,21 @@ struct numbers {
     _Atomic uint64_t published[NUMBERS];
     _Atomic uint64_t delays[GROVE_DELAYS]; /* each by itself */
     _Atomic int64_t longest;               /* of them */
+    _Atomic uint64_t sum;                  /* of them, in nanoseconds */
 };
 
 static size_t offset; /* of a struct numbers */
 _Atomic bool hub_numbers_wanted;
+
+const struct hub_layout_numbers hub_layout_numbers = {
+    .offset = &offset,
+    .thread = offsetof(struct numbers, thread),
+    .delays = offsetof(struct numbers, delays),
+    .longest = offsetof(struct numbers, longest),
+    .sum = offsetof(struct numbers, sum),
+    .delays_count = GROVE_DELAYS,
+    .delay_shortest = SHORTEST_LOG2,
+};
 
 /* ---- on the hub's thread: publishing ------------------------------------------ */
 
@@ -105,10 +117,10 @@ static size_t place_of(int64_t delay)
 }
 
 /* Nobody else writes them. */
-static void count(_Atomic uint64_t *number)
+static void count(_Atomic uint64_t *number, uint64_t by)
 {
     uint64_t before = atomic_load_explicit(number, memory_order_relaxed);
-    atomic_store_explicit(number, before + 1, memory_order_relaxed);
+    atomic_store_explicit(number, before + by, memory_order_relaxed);
 }
 
 static struct grove_fiber *turn_comes(struct run *run)
@@ -116,7 +128,8 @@ static struct grove_fiber *turn_comes(struct run *run)
     struct numbers *n = container_of(run, struct numbers, stand_in);
     int64_t delay = hub_clock() - n->ready_since;
     assert(n->hub == hub_of_thread && delay >= 0);
-    count(&n->delays[place_of(delay)]);
+    count(&n->delays[place_of(delay)], 1);
+    count(&n->sum, (uint64_t)delay);
     if (delay > atomic_load_explicit(&n->longest, memory_order_relaxed))
         atomic_store_explicit(&n->longest, delay, memory_order_relaxed);
     return NULL;
@@ -193,6 +206,7 @@ void hub_numbers_read(struct hub *hub, grove_hub_info *info)
         .descriptors = read[DESCRIPTORS],
         .delay_longest =
             atomic_load_explicit(&n->longest, memory_order_relaxed),
+        .delay_sum = atomic_load_explicit(&n->sum, memory_order_relaxed),
     };
     for (size_t i = 0; i < GROVE_DELAYS; i++)
         info->delays[i] =

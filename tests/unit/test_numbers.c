@@ -133,6 +133,7 @@ static void a_long_turn_is_a_long_delay(void **state)
     struct seen after = look();
     const grove_hub_info *is = of_hub(&after, grove_hub_self());
     assert_true(is->delay_longest >= 2 * turn);
+    assert_true(is->delay_sum >= was->delay_sum + (uint64_t)turn);
     uint64_t more = 0; /* in classes that begin with 2.1 ms or above */
     for (size_t i = 12; i < GROVE_DELAYS; i++)
         more += is->delays[i] - was->delays[i];
