@@ -11,6 +11,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "bt.h"
+#include "ps.h"
 #include "run.h"
 #include "trace.h"
 
@@ -33,8 +35,10 @@ static int run_info(void);
 static int run_version(void);
 
 static const struct command commands[] = {
+    {"bt", "show the stack of a fiber of a process", NULL, show_stack},
     {"help", "print this list", run_help, NULL},
     {"info", "print what the library finds on this machine", run_info, NULL},
+    {"ps", "list the fibers of a process", NULL, list_fibers},
     {"run", "run a program that is built, its calls of libc patched", NULL,
      run_program},
     {"trace", "run a program and keep what its fibers did", NULL,

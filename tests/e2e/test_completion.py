@@ -1,5 +1,6 @@
 """Shells complete what the command's own --help tells of."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -45,7 +46,11 @@ def test_bash_completes_the_commands():
     assert completed("tr") == {"trace"}
 
 
-@pytest.mark.parametrize("command", ["run", "trace"])
+#: Those that have options.
+COMMANDS = ["bt", "ps", "run", "trace"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_bash_completes_options(command: str):
     assert options(command)
     assert completed(command, "-") == options(command) | {"-h", "--help", "--"}
@@ -57,9 +62,14 @@ def test_bash_completes_programs():
     assert "sort" in completed("run", "--", "sor")
 
 
+def test_bash_completes_processes():
+    assert str(os.getpid()) in completed("ps", "")
+    assert completed("ps", "--state", "par") == {"parked"}
+
+
 @pytest.mark.parametrize(
     "words",
-    [["run", "--cores", ""], ["trace", "-o", ""], ["run", "sort", "-"], ["info", ""]],
+    [["run", "--cores", ""], ["trace", "-o", ""], ["run", "sort", "-"], ["info", ""], ["ps", "-n", ""]],
 )
 def test_bash_leaves_the_rest_to_the_shell(words: list[str]):
     assert completed(*words) == set()
@@ -73,6 +83,6 @@ def test_zsh_can_read_its_own():
 def test_zsh_knows_commands_and_options():
     text = (FOLDER / "_grove").read_text()
     assert set(re.findall(r"^        '([a-z]+):", text, re.M)) == commands()
-    for command in ("run", "trace"):
+    for command in COMMANDS:
         body = re.search(rf"_grove_{command}\(\) {{\n(.*?)^}}", text, re.M | re.S)
         assert body and set(re.findall(r"^        '(--?[a-z]+)\[", body[1], re.M)) == options(command)

@@ -52,14 +52,32 @@ _grove_options()
     esac
 }
 
+# A process is looked at: $1 are options that take a word, $2 those that do not.
+_grove_process()
+{
+    local before=${COMP_WORDS[COMP_CWORD - 1]}
+    case " $1 " in
+        *" $before "*)
+            [ "$before" != --state ] || _grove_words "new ready running parked stranded"
+            return
+            ;;
+    esac
+    case ${COMP_WORDS[COMP_CWORD]} in
+        -*) _grove_words "$1 $2 -h --help --" ;;
+        *) _grove_words "$(cd /proc && echo [0-9]*)" ;;
+    esac
+}
+
 _grove()
 {
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        _grove_words "help info run trace version -h --help -V --version"
+        _grove_words "bt help info ps run trace version -h --help -V --version"
         return
     fi
     case ${COMP_WORDS[1]} in
+        bt) _grove_process "--thread" "--native" ;;
+        ps) _grove_process "-n --state" "--json" ;;
         run) _grove_options "--cores --stack" "--threads --stats --report --children" ;;
         trace) _grove_options "-o --html" "" ;;
     esac

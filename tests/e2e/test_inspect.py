@@ -1,0 +1,454 @@
+"""`grove ps`, `grove bt`: what is in a running process, read from outside."""
+
+import ctypes
+import inspect
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from build_tree import BUILD, ROOT
+
+COMMAND = BUILD / "tool" / "grove"
+HERE = ROOT / "tests" / "e2e"
+PYTHON = os.environ.get("GROVE_PYTHON", sys.executable)
+
+
+def grove(*words: str | int | Path, **options) -> subprocess.CompletedProcess[str]:
+    command = [COMMAND, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+
+
+def told(*words: str | int | Path) -> str:
+    """What it says, where nothing is wrong."""
+    result = grove(*words)
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+def compiled(source: str, folder: Path, *options: str | Path) -> Path:
+    """A program of this folder, linked with the build's shared library."""
+    path = folder / Path(source).stem
+    libraries = options or (f"-L{BUILD / 'src'}", "-lgrove", f"-Wl,-rpath,{BUILD / 'src'}")
+    command = ["cc", "-g", "-O1", f"-I{ROOT / 'include'}", "-o", path, HERE / source]
+    subprocess.check_call([*command, *libraries, "-pthread"])
+    return path
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    folder = tmp_path_factory.mktemp("inspect")
+    made: dict[str, Path] = {}
+
+    def program(source: str) -> Path:
+        if source not in made:
+            made[source] = compiled(source, folder)
+        return made[source]
+
+    return program
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen]]:
+    """start(command): a process that has said "parked"; ended with the test."""
+    started: list[subprocess.Popen] = []
+
+    def start_process(*command: str | Path, **options) -> subprocess.Popen:
+        process = subprocess.Popen(
+            list(map(str, command)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+        started.append(process)
+        assert process.stdout.readline() == "parked\n"
+        return process
+
+    yield start_process
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def parked(programs: Callable, start: Callable) -> subprocess.Popen:
+    process = start(programs("parked_fibers.c"))
+    settled(process.pid, 4)
+    return process
+
+
+def python_environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(BUILD / "python"), "PYTHONIOENCODING": "utf-8"}
+
+
+#: Where the columns of a row end: thread, fiber, state, for, waits for, descriptor.
+COLUMNS = (8, 17, 26, 35, 50, 56)
+
+
+def rows(text: str) -> dict[str, tuple[str, ...]]:
+    """By name: what the other columns say."""
+    found = {}
+    for line in text.splitlines()[1:-1]:
+        columns = zip((0, *COLUMNS), COLUMNS)
+        found[line[COLUMNS[-1] :].strip()] = tuple(line[i:j].strip() for i, j in columns)
+    return found
+
+
+# ---- ps ----------------------------------------------------------------------------
+
+
+def test_ps_tells_what_fibers_wait_for(parked: subprocess.Popen):
+    text = told("ps", parked.pid)
+    listed = rows(text)
+    assert set(listed) == {"main", "reader", "sleeper", "second"}
+    thread, _, state, age, what, descriptor = listed["reader"]
+    assert (thread, state, what) == (str(parked.pid), "parked", "read")
+    assert os.path.exists(f"/proc/{parked.pid}/fd/{descriptor}") and age
+    assert listed["sleeper"][4:] == ("sleep", "")
+    assert listed["second"][0] != thread, "it is of another thread"
+    assert text.splitlines()[-1] == "4 fibers: 4 parked; waiting: 2 event, 1 read, 1 sleep"
+
+
+def test_ps_writes_json(parked: subprocess.Popen):
+    data = json.loads(told("ps", "--json", parked.pid))
+    assert (data["pid"], data["states"]) == (parked.pid, {"parked": 4})
+    assert data["waits"] == {"event": 2, "read": 1, "sleep": 1}
+    (reader,) = (f for f in data["fibers"] if f["name"] == "reader")
+    assert reader["what"] == "read" and reader["descriptor"] >= 0
+    assert 0 < reader["since"] <= time.monotonic_ns()
+
+
+def test_ps_lists_those_that_are_wanted(parked: subprocess.Popen):
+    text = told("ps", "-n", 2, parked.pid)
+    assert len(rows(text)) == 2 and text.splitlines()[-1].startswith("4 fibers")
+    assert rows(told("ps", "--state", "ready", parked.pid)) == {}
+    assert len(rows(told("ps", "--state", "parked", parked.pid))) == 4
+
+
+GREENLETS = """
+import grove
+from grove import socket
+
+def worker():
+    grove.sleep(1000)  # worker
+
+class Job(grove.Greenlet):
+    def _run(self):
+        a, b = socket.socketpair()
+        print("parked", flush=True)
+        a.recv(1)  # job
+
+def deep(n):
+    if n == 0:
+        return (
+            grove.sleep(
+                1000)  # deep
+        )
+    deep(n - 1)  # deeper
+
+def generate():
+    yield from generated()  # generate
+
+def generated():
+    grove.sleep(1000)  # generated
+    yield 1
+
+spawned = [grove.spawn(worker), grove.spawn(deep, 5), grove.spawn(lambda: list(generate()))]
+spawned[0].name = "J\u00e4ger \u4e16\u754c"
+spawned[1].minimal_ident
+grove.spawn_raw(worker)
+spawned.append(Job.spawn())
+grove.joinall(spawned)  # main
+"""
+
+
+def line_of(mark: str) -> int:
+    (line,) = (i for i, text in enumerate(GREENLETS.splitlines(), 1) if text.endswith(f"# {mark}"))
+    return line
+
+
+@pytest.fixture
+def greenlets(tmp_path: Path, start: Callable) -> subprocess.Popen:
+    program = tmp_path / "program.py"
+    program.write_text(GREENLETS)
+    return start(PYTHON, program, env=python_environment())
+
+
+def settled(pid: int, parked: int) -> str:
+    """The list, once that many fibers are parked."""
+    end = time.monotonic() + 60
+    while True:
+        text = told("ps", pid)
+        if f" {parked} parked" in text.splitlines()[-1]:
+            return text
+        assert time.monotonic() < end, text
+
+
+def test_ps_tells_names_and_lines_of_greenlets(greenlets: subprocess.Popen):
+    listed = rows(settled(greenlets.pid, 6))
+    assert set(listed) == {
+        f"main - <module> program.py:{line_of('main')}",
+        f"J\u00e4ger \u4e16\u754c: worker - worker program.py:{line_of('worker')}",
+        f"worker - worker program.py:{line_of('worker')}",
+        f"deep, minimal_ident 0 - deep program.py:{line_of('deep') - 1}",
+        f"<lambda> - generated program.py:{line_of('generated')}",
+        f"Job - Job._run program.py:{line_of('job')}",
+    }
+
+
+# ---- bt ----------------------------------------------------------------------------
+
+
+def number_of(pid: int, name: str) -> str:
+    return next(row[1] for label, row in rows(told("ps", pid)).items() if label.startswith(name))
+
+
+def test_bt_unwinds_c(parked: subprocess.Popen):
+    text = told("bt", parked.pid, number_of(parked.pid, "reader"))
+    assert re.match(r'fiber \d+ of thread \d+, "reader", parked in read on descriptor \d+ for ', text)
+    functions = re.findall(r"^#\d+ +(\w+)", text, re.M)
+    at = functions.index("grove_read")
+    assert functions[at + 1 : at + 6] == ["park_deep_inside"] * 4 + ["reader"]
+    if "?" not in text:
+        assert re.search(r"park_deep_inside.*parked_fibers\.c:17$", text, re.M)
+
+
+def test_bt_of_all_and_of_a_thread(parked: subprocess.Popen):
+    text = told("bt", parked.pid, "all")
+    assert len(re.findall("^fiber ", text, re.M)) == 4
+    for function in ("sleeper", "reader", "second_hub", "main"):
+        assert re.search(rf"^#\d+ +{function}\b", text, re.M), text
+    thread = rows(told("ps", parked.pid))["second"][0]
+    text = told("bt", "--thread", thread, parked.pid, "all")
+    assert '"second"' in text and len(re.findall("^fiber ", text, re.M)) == 1
+
+
+def test_bt_tells_lines_of_python(greenlets: subprocess.Popen):
+    settled(greenlets.pid, 6)
+    text = told("bt", greenlets.pid, number_of(greenlets.pid, "deep"))
+    frames = re.findall(r"^#\d+ +(\S+)  .*/program\.py:(\d+)$", text, re.M)
+    deeper = [("deep", str(line_of("deeper")))] * 5
+    assert frames == [("deep", str(line_of("deep") - 1)), *deeper]
+    text = told("bt", greenlets.pid, number_of(greenlets.pid, "<lambda>"))
+    assert re.findall(r"^#\d+ +(\S+)", text, re.M) == ["generated", "generate", "<lambda>"]
+    text = told("bt", "--native", greenlets.pid, number_of(greenlets.pid, "Job"))
+    assert text.index("Job._run") < text.index("in C:") < text.index("net_recv")
+
+
+#: It never lets another run.
+COMPUTES = """
+import grove
+def outer():
+    inner()
+def inner():
+    print("parked", flush=True)
+    while True:
+        pass
+grove.spawn(outer)
+grove.sleep(1000)
+"""
+
+
+def test_bt_tells_where_a_greenlet_runs(start: Callable):
+    process = start(PYTHON, "-c", COMPUTES, env=python_environment())
+    text = told("ps", "--state", "running", process.pid)
+    assert " outer - inner <string>:" in text
+    text = told("bt", process.pid, number_of(process.pid, "outer"))
+    assert re.findall(r"^#\d+ +(\S+)", text, re.M) == ["inner", "outer"]
+
+
+# ---- lines -------------------------------------------------------------------------
+
+
+def codes(of: types.CodeType) -> Iterator[types.CodeType]:
+    yield of
+    for const in of.co_consts:
+        if isinstance(const, types.CodeType):
+            yield from codes(const)
+
+
+@pytest.fixture(scope="module")
+def line_decoder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes, int, int], int]:
+    """The command's own function, called."""
+    library = tmp_path_factory.mktemp("lines") / "linetable.so"
+    source = ROOT / "tool" / "look" / "linetable.c"
+    subprocess.check_call(["cc", "-shared", "-fPIC", f"-I{ROOT / 'tool'}", "-o", library, source])
+    function = ctypes.CDLL(str(library)).linetable_line
+    function.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_uint64]
+    return lambda table, first, unit: function(table, len(table), first, unit)
+
+
+@pytest.mark.parametrize("module", [inspect, subprocess, re, shutil, json.decoder, types])
+def test_lines_are_those_that_python_tells(module: types.ModuleType, line_decoder: Callable):
+    source = Path(inspect.getsourcefile(module)).read_text()
+    seen = 0
+    for code in codes(compile(source, "x", "exec")):
+        for unit, (line, *_) in enumerate(code.co_positions()):
+            assert line_decoder(code.co_linetable, code.co_firstlineno, unit) == (line or -1)
+            seen += 1
+    assert seen > 100
+
+
+def test_tables_of_lines_may_be_anything(line_decoder: Callable):
+    code = compile("def f():\n    pass\n", "x", "exec")
+    table = code.co_linetable
+    assert line_decoder(table, 1, 10**9) == -1, "it is behind the end"
+    assert line_decoder(b"", 1, 0) == -1
+    for size in range(len(table)):
+        line_decoder(table[:size], 1, 5)
+    for byte in range(256):
+        line_decoder(bytes([byte]) * 50, 2**31 - 1, 40)
+
+
+# ---- what cannot be looked at --------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [["ps"], ["bt"]])
+@pytest.mark.parametrize(
+    "pid, why",
+    [
+        ("x", "'x' is not the number of a process"),
+        ("-5", ""),
+        ("0", "'0' is not the number of a process"),
+        ("1e3", "'1e3' is not the number of a process"),
+        ("99999999999999999999", "is not the number of a process"),
+        ("4194305", "there is no process 4194305"),
+    ],
+)
+def test_what_is_no_process_is_refused(command: list[str], pid: str, why: str):
+    result = grove(*command, pid, *(["1"] if command == ["bt"] else []))
+    assert result.returncode in (1, 2) and result.stdout == ""
+    if why:
+        assert re.fullmatch(f"grove: .*{re.escape(why)}\n", result.stderr)
+
+
+def test_a_process_without_grove_is_told(start: Callable):
+    process = start("sh", "-c", "echo parked; read x")
+    result = grove("ps", process.pid)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == f"grove: process {process.pid} does not use Grove\n"
+
+
+def test_bad_use_is_told(parked: subprocess.Popen):
+    for words in (["ps"], ["ps", "--state", "x", parked.pid], ["ps", "-n", "x", parked.pid]):
+        result = grove(*words)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr.startswith("usage: ")
+    for words in (["bt", parked.pid], ["bt", parked.pid, "x"], ["bt", "--thread", "x", parked.pid, "1"]):
+        assert grove(*words).returncode == 2
+    result = grove("bt", parked.pid, 999)
+    assert (result.returncode, result.stderr) == (1, f"grove: process {parked.pid} has no fiber 999\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user: run it as root")
+def test_another_users_process_is_refused(parked: subprocess.Popen, tmp_path: Path):
+    """The command runs as nobody, who may not reach the checkout: as a copy."""
+    folder = Path("/tmp") / f"grove-inspect-{os.getpid()}"
+    folder.mkdir(mode=0o755)
+    try:
+        shutil.copy(COMMAND, folder / "grove")
+        shutil.copy(BUILD / "src" / "libgrove.so.0", folder / "libgrove.so.0")
+        result = subprocess.run(
+            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", folder / "grove"]
+            + ["ps", str(parked.pid)],
+            capture_output=True,
+            text=True,
+            env={"LD_LIBRARY_PATH": str(folder), "PATH": os.environ["PATH"]},
+        )
+    finally:
+        shutil.rmtree(folder)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"grove: process {parked.pid} belongs to user 0, and this is user 65534: "
+        "run grove as that user, or as root\n"
+    )
+
+
+# ---- how the program is linked ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["static", "stripped", "deleted"])
+def test_a_program_is_known_however_it_is_linked(how: str, tmp_path: Path, start: Callable):
+    flags = os.environ.get("PKG_CONFIG_LIBS", "-lcares -luring").split()
+    uses = subprocess.run(["ldd", BUILD / "src" / "libgrove.so.0"], capture_output=True, text=True).stdout
+    flags = [flag for flag in flags if f"lib{flag[2:]}.so" in uses]
+    program = compiled("parked_fibers.c", tmp_path, BUILD / "src" / "libgrove.a", *flags)
+    if how == "stripped":
+        subprocess.check_call(["strip", program])
+    process = start(program)
+    if how == "deleted":
+        program.unlink()
+    assert set(rows(told("ps", process.pid))) == {"main", "reader", "sleeper", "second"}
+    text = told("bt", process.pid, number_of(process.pid, "reader"))
+    assert len(re.findall(r"^#\d+ ", text, re.M)) >= 2
+
+
+def test_another_layout_is_refused(programs: Callable, start: Callable, tmp_path: Path):
+    """A library whose table says another version."""
+    library = tmp_path / "libgrove.so.0"
+    data = (BUILD / "src" / "libgrove.so.0").read_bytes()
+    head = b"GVLayout" + (1).to_bytes(4, "little")
+    assert data.count(head) == 1
+    library.write_bytes(data.replace(head, b"GVLayout" + (77).to_bytes(4, "little")))
+    process = start(programs("parked_fibers.c"), env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path), "LD_PRELOAD": str(library)})
+    result = grove("ps", process.pid)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert re.fullmatch(rf"grove: process {process.pid} has Grove \S+ \(layout 1\.77 .*cannot read.*\n", result.stderr)
+
+
+# ---- while it goes on --------------------------------------------------------------------
+
+
+def test_many_fibers_are_counted_and_do_not_notice(programs: Callable, start: Callable):
+    """The longest delay of a ticker there is no worse for being looked at. The
+    machine delays it, too: so the best of several looks is held against that."""
+    million = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") > 8 << 30
+    n = 1_000_000 if million else 100_000
+    process = start(programs("many_fibers.c"), str(n))
+
+    def worst() -> int:
+        process.stdin.write("x")
+        process.stdin.flush()
+        return int(process.stdout.readline())
+
+    def looked_at() -> int:
+        worst()
+        text = told("ps", "-n", 0, process.pid)
+        assert f"{n + 2} fibers: " in text and f" {n} event" in text
+        return worst()
+
+    assert min(looked_at() for _ in range(5)) < 1000, "microseconds"
+
+
+def test_a_process_that_ends_meanwhile_is_no_harm(programs: Callable, start: Callable):
+    for delay in (0, 0.001, 0.003, 0.01, 0.03, 0.1):
+        process = start(programs("many_fibers.c"), "20000")
+        look = subprocess.Popen([COMMAND, "ps", str(process.pid)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(delay)  # no event: anywhere in the middle of it
+        process.kill()
+        out, err = look.communicate(timeout=60)
+        assert look.returncode in (0, 1)
+        assert look.returncode == 0 or re.fullmatch(r"grove: [^\n]*\n", err), err
+
+
+def test_fibers_that_come_and_go_are_read(programs: Callable, start: Callable):
+    process = start(programs("churning_fibers.c"))
+    seen = 0
+    for _ in range(200):
+        listed = json.loads(told("ps", "--json", process.pid))
+        assert {f["state"] for f in listed["fibers"]} <= {"new", "ready", "running", "parked"}
+        assert set(listed["waits"]) <= {"sleep", "event", "join", "others"}
+        seen += len(listed["fibers"])
+    assert seen > 200
+    for _ in range(20):
+        assert grove("bt", process.pid, "all").returncode == 0
+    assert process.poll() is None

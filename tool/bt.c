@@ -1,0 +1,224 @@
+/*
+ * `grove bt`: where a fiber is, frame by frame: of a greenlet in Python, of
+ * another in C. The process goes on meanwhile: a fiber that went on while its
+ * stack was read is looked at again, and told as it is if it never rests.
+ */
+#include "bt.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "look/label.h"
+#include "look/python.h"
+#include "look/tally.h"
+#include "look/unwind.h"
+
+enum { OK = 0, FAILED = 1, BAD_USE = 2 };
+
+static const char usage[] =
+    "usage: grove bt [--native] [--thread NUMBER] PID FIBER\n"
+    "\n"
+    "Shows the stack of a fiber of a process that uses Grove, by its number in "
+    "the\n"
+    "list of `grove ps`, or of `all`: the innermost frame first. Of greenlets "
+    "these are\n"
+    "functions and lines of Python. The process is not stopped. What is marked "
+    "with a\n"
+    "question mark is a guess.\n"
+    "\n"
+    "  --native          of greenlets show the stack in C, too\n"
+    "  --thread NUMBER   only fibers of that thread\n";
+
+struct stacks {
+    struct target t;
+    struct symbols symbols;
+    struct tally tally;
+    const struct look_hub *hub;
+    uint64_t wanted; /* 0: all */
+    long thread;     /* 0: all */
+    bool native;
+    uint64_t found;
+    int frames; /* of the one that is shown */
+};
+
+/* ---- frames ------------------------------------------------------------------------ */
+
+static bool show_python(const struct python_frame *frame, void *arg)
+{
+    struct stacks *s = arg;
+    printf("#%-3d %s  %s", s->frames++, frame->function, frame->file);
+    if (frame->line >= 0)
+        printf(":%d", frame->line);
+    putchar('\n');
+    return true;
+}
+
+static void show_native(const struct native_frame *frame, void *arg)
+{
+    struct stacks *s = arg;
+    char name[LABEL_SIZE];
+    /* Behind a call that never returns another function may begin. */
+    symbols_name(&s->symbols, frame->ip - frame->calls, name, sizeof(name));
+    printf("#%-3d %s%s", s->frames++, name, frame->guessed ? " ?" : "");
+    if (frame->file)
+        printf("  %s:%d", frame->file, frame->line);
+    putchar('\n');
+}
+
+/* ---- fibers ------------------------------------------------------------------------- */
+
+static void show_head(struct stacks *s, const struct look_fiber *f)
+{
+    char name[LABEL_SIZE], age[16];
+    const char *what = tally_count(&s->tally, &s->t, f);
+    label_name(&s->t, &s->symbols, f, name);
+    label_time(f->since, age);
+    printf("fiber %" PRIu64 " of thread %ld, \"%s\", %s", f->id, s->hub->thread,
+           name, look_state_names[f->state]);
+    if (*what)
+        printf(" in %s", what);
+    if (f->fd >= 0)
+        printf(" on descriptor %d", f->fd);
+    if (*age)
+        printf(" for %s", age);
+    putchar('\n');
+}
+
+static void show_frames(struct stacks *s, const struct look_fiber *f)
+{
+    s->frames = 0;
+    if (f->state == LOOK_NEW) {
+        puts("(it has not begun)");
+        return;
+    }
+    size_t frames = f->host ? python_frames(&s->t, f, show_python, s) : 0;
+    if (frames && !s->native)
+        return;
+    if (frames)
+        puts("in C:");
+    if (f->state == LOOK_RUNNING)
+        puts("(it runs: where it is in C is in its thread's registers)");
+    else if (f->ip)
+        unwind(&s->t, &s->symbols, f, show_native, s);
+    else
+        puts("(where it is in C is not known of this machine)");
+}
+
+static bool visit(const struct look_fiber *f, void *arg)
+{
+    struct stacks *s = arg;
+    if (s->wanted && f->id != s->wanted)
+        return true;
+    memory_forget(&s->t.memory); /* it may have moved since it was listed */
+    struct look_fiber now = *f;
+    if (!fibers_at(&s->t, s->hub, f->at, &now) || now.id != f->id)
+        return true;
+    if (s->found++ > 0)
+        putchar('\n');
+    show_head(s, &now);
+    show_frames(s, &now);
+    return s->wanted == 0;
+}
+
+static int show_all(struct stacks *s)
+{
+    struct look_hubs hubs = {NULL, 0};
+    int r = hubs_read(&hubs, &s->t);
+    for (size_t i = 0; i < hubs.count && r == 0; i++) {
+        s->hub = &hubs.list[i];
+        if (s->thread == 0 || s->hub->thread == s->thread)
+            r = fibers_each(&s->t, s->hub, visit, s);
+    }
+    hubs_free(&hubs);
+    return r;
+}
+
+static int run(struct stacks *s, const char *pid, const char *fiber)
+{
+    if (target_open(&s->t, pid) < 0)
+        return FAILED;
+    int r = symbols_open(&s->symbols, &s->t);
+    if (r == 0) {
+        r = show_all(s);
+        symbols_close(&s->symbols);
+    }
+    if (r < 0)
+        fprintf(stderr, "grove: %s\n", strerror(-r));
+    bool whole = r == 0 && target_was_read(&s->t);
+    if (whole && s->found == 0 && s->wanted)
+        fprintf(stderr, "grove: process %s has no fiber %s\n", pid, fiber);
+    target_close(&s->t);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "grove: cannot write: %s\n", strerror(errno));
+        return FAILED;
+    }
+    return whole && (s->found || !s->wanted) ? OK : FAILED;
+}
+
+/* ---- options --------------------------------------------------------------------------- */
+
+static int bad_use(void)
+{
+    fputs(usage, stderr);
+    return BAD_USE;
+}
+
+/* A number above 0; 0: it is none. */
+static uint64_t parse(const char *text)
+{
+    char *end;
+    errno = 0;
+    uint64_t number = strtoull(text, &end, 10);
+    return errno == 0 && *text >= '0' && *text <= '9' && *end == '\0' ? number
+                                                                      : 0;
+}
+
+/* Whether the option and its argument can be. */
+static bool take_option(struct stacks *s, int option)
+{
+    if (option == 'n')
+        return s->native = true;
+    return option == 't' && (s->thread = (long)parse(optarg)) > 0;
+}
+
+/* The arguments behind the options. */
+static int take_rest(struct stacks *s, int n, char **rest)
+{
+    if (n != 2)
+        return bad_use();
+    s->wanted = parse(rest[1]);
+    if (s->wanted == 0 && strcmp(rest[1], "all") != 0)
+        return bad_use();
+    return run(s, rest[0], rest[1]);
+}
+
+int show_stack(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"native", no_argument, NULL, 'n'},
+        {"thread", required_argument, NULL, 't'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    struct stacks *s = calloc(1, sizeof(*s));
+    int option, r = -1;
+    if (!s) {
+        perror("grove");
+        return FAILED;
+    }
+    opterr = 0;
+    while (r < 0 &&
+           (option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+        if (option == 'h')
+            r = fputs(usage, stdout) < 0;
+        else if (!take_option(s, option))
+            r = bad_use();
+    }
+    if (r < 0)
+        r = take_rest(s, argc - optind, argv + optind);
+    free(s);
+    return r;
+}
