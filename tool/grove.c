@@ -14,6 +14,7 @@
 #include "bt.h"
 #include "ps.h"
 #include "run.h"
+#include "top.h"
 #include "trace.h"
 
 #ifndef MADV_GUARD_INSTALL
@@ -41,6 +42,7 @@ static const struct command commands[] = {
     {"ps", "list the fibers of a process", NULL, list_fibers},
     {"run", "run a program that is built, its calls of libc patched", NULL,
      run_program},
+    {"top", "show what hubs and fibers of a process do", NULL, watch_fibers},
     {"trace", "run a program and keep what its fibers did", NULL,
      trace_program},
     {"version", "print the version of the library", run_version, NULL},

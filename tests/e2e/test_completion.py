@@ -44,10 +44,11 @@ def options(command: str) -> set[str]:
 def test_bash_completes_the_commands():
     assert {w for w in completed("") if not w.startswith("-")} == commands()
     assert completed("tr") == {"trace"}
+    assert completed("t") == {"top", "trace"}
 
 
 #: Those that have options.
-COMMANDS = ["bt", "ps", "run", "trace"]
+COMMANDS = ["bt", "ps", "run", "top", "trace"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,13 +1,17 @@
-"""`grove ps`, `grove bt`: what is in a running process, read from outside."""
+"""`grove ps`, `grove bt`, `grove top`: what is in a running process, read from outside."""
 
 import ctypes
 import inspect
 import json
 import os
+import pty
 import re
+import select
 import shutil
+import signal
 import subprocess
 import sys
+import termios
 import time
 import types
 from collections.abc import Callable, Iterator
@@ -266,6 +270,151 @@ def test_bt_tells_where_a_greenlet_runs(start: Callable):
     assert re.findall(r"^#\d+ +(\S+)", text, re.M) == ["inner", "outer"]
 
 
+# ---- top ---------------------------------------------------------------------------
+
+
+def pictures(text: str) -> list[tuple[list[str], dict[str, list[str]]]]:
+    """Of each: the hub's columns, and the fibers' by their last word."""
+    found = []
+    for picture in text.strip().split("process ")[1:]:
+        lines = picture.splitlines()
+        head = next(i for i, line in enumerate(lines) if line.split()[:2] == ["THREAD", "FIBER"])
+        fibers = [line.split() for line in lines[head + 1 :] if line.strip()]
+        found.append((lines[3].split(), {words[-1]: words for words in fibers}))
+    return found
+
+
+def cpu_of(words: list[str]) -> float:
+    return float(words[3])
+
+
+def test_top_tells_who_takes_the_time(programs: Callable, start: Callable):
+    process = start(programs("busy_fibers.c"))
+    shown = pictures(told("top", "-b", "-n", 3, "-d", 0.7, process.pid))
+    assert len(shown) == 3
+    for hub, fibers in shown:
+        assert set(fibers) == {"main", "long", "short", "sleeper"}
+        assert hub[0] == str(process.pid) and float(hub[1]) > 0
+        assert list(fibers)[0] == "long", "by processor time"
+        assert cpu_of(fibers["sleeper"]) == 0
+        total = sum(map(cpu_of, fibers.values()))
+        assert total == pytest.approx(float(hub[1]), abs=5)
+    assert sum(cpu_of(f["long"]) for _, f in shown) > 2 * sum(cpu_of(f["short"]) for _, f in shown)
+
+
+def test_top_tells_who_could_run_and_does_not(programs: Callable, start: Callable):
+    process = start(programs("busy_fibers.c"), "crowd")
+    (_, fibers), *_ = pictures(told("top", "-b", "-n", 1, process.pid))
+    ready = [float(words[4]) for name, words in fibers.items() if name.startswith("crowd")]
+    assert len(ready) == 4 and min(ready) > 25
+
+
+def test_top_tells_who_holds_a_hub_up(start: Callable):
+    process = start(PYTHON, "-c", COMPUTES, env=python_environment())
+    time.sleep(0.2)  # no event: so long nobody else has had a turn
+    text = told("top", "-b", "-n", 1, "-d", 0.3, process.pid)
+    assert re.search(r"held up for [\d.]+ s by fiber \d+ outer - inner <string>:\d+$", text, re.M), text
+
+
+def test_top_leaves_who_sleeps_alone(parked: subprocess.Popen):
+    text = told("top", "-b", "-n", 1, "-d", 0.3, parked.pid)
+    assert "held up" not in text
+    ((hub, fibers),) = pictures(text)
+    assert set(fibers) == {"main", "reader", "sleeper", "second"}
+    assert cpu_of(fibers["reader"]) == 0
+
+
+def test_top_ends_with_the_process(programs: Callable, start: Callable):
+    process = start(programs("parked_fibers.c"))
+    look = subprocess.Popen([COMMAND, "top", "-b", "-d", "0.05", str(process.pid)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert look.stdout.readline().startswith(f"process {process.pid}")
+    process.kill()
+    process.wait()
+    _, err = look.communicate(timeout=60)
+    assert (look.returncode, err) == (1, f"grove: process {process.pid} has ended\n")
+
+
+class Terminal:
+    """A terminal in which the command runs."""
+
+    def __init__(self, *words: str | int):
+        self.ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (20, 100)) if hasattr(termios, "tcsetwinsize") else None
+        self.before = termios.tcgetattr(self.ours)
+        command = [COMMAND, *map(str, words)]
+        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+        os.close(theirs)
+        self.text = ""
+
+    def see(self, wanted: str) -> str:
+        """What was shown until then, that included."""
+        end = time.monotonic() + 60
+        while wanted not in self.text:
+            assert select.select([self.ours], [], [], end - time.monotonic())[0], self.text
+            self.text += os.read(self.ours, 65536).decode()
+        seen, _, self.text = self.text.partition(wanted)
+        return seen + wanted
+
+    def press(self, keys: str) -> None:
+        os.write(self.ours, keys.encode())
+
+    def is_as_before(self) -> bool:
+        return termios.tcgetattr(self.ours) == self.before
+
+
+@pytest.fixture
+def top(parked: subprocess.Popen) -> Iterator[Terminal]:
+    terminal = Terminal("top", "-d", "0.1", parked.pid)
+    terminal.see("\x1b[?1049h")
+    yield terminal
+    terminal.process.kill()
+    terminal.process.wait()
+    os.close(terminal.ours)
+
+
+def test_top_has_keys(top: Terminal):
+    top.see("by processor time")
+    top.see("reader")
+    assert not top.is_as_before(), "keys come one by one"
+    for order in ("time ready", "time waited", "number", "processor time"):
+        top.press("s")
+        top.see(f"by {order}")
+    top.press("/slep")
+    top.see("with: slep_")
+    top.press("\x7f\x7fe")
+    top.see("with: sle_")
+    top.press("\n")
+    top.see("\x1b[H")
+    shown = top.see("\x1b[J")
+    assert "sleeper" in shown and "reader" not in shown
+    top.press("/\x1b")
+    top.see("reader")
+    top.press("q")
+    top.see("\x1b[?1049l")
+    assert top.process.wait(60) == 0 and top.is_as_before()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_top_gives_the_terminal_back_when_it_is_ended(top: Terminal, number: int):
+    top.see("reader")
+    top.process.send_signal(number)
+    top.see("\x1b[?1049l")
+    assert top.process.wait(60) == -number and top.is_as_before()
+
+
+def test_top_gives_the_terminal_back_while_it_is_stopped(top: Terminal):
+    top.see("reader")
+    # A process group without a parent in its session is not stopped by SIGTSTP:
+    # that it has given the terminal back and taken it again is what is left.
+    top.process.send_signal(signal.SIGTSTP)
+    top.see("\x1b[?1049l")
+    top.process.send_signal(signal.SIGCONT)
+    top.see("\x1b[?1049h")
+    top.see("reader")
+    top.press("q")
+    assert top.process.wait(60) == 0 and top.is_as_before()
+
+
 # ---- lines -------------------------------------------------------------------------
 
 
@@ -312,7 +461,7 @@ def test_tables_of_lines_may_be_anything(line_decoder: Callable):
 # ---- what cannot be looked at --------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [["ps"], ["bt"]])
+@pytest.mark.parametrize("command", [["ps"], ["bt"], ["top"]])
 @pytest.mark.parametrize(
     "pid, why",
     [
@@ -339,7 +488,7 @@ def test_a_process_without_grove_is_told(start: Callable):
 
 
 def test_bad_use_is_told(parked: subprocess.Popen):
-    for words in (["ps"], ["ps", "--state", "x", parked.pid], ["ps", "-n", "x", parked.pid]):
+    for words in (["ps"], ["ps", "--state", "x", parked.pid], ["top", "-d", "x", parked.pid]):
         result = grove(*words)
         assert (result.returncode, result.stdout) == (2, "")
         assert result.stderr.startswith("usage: ")

@@ -46,6 +46,7 @@ static void decode(struct look_hub *hub, struct record r,
     hub->offloads = record_word(r, at->offloads);
     hub->timers = record_word(r, at->timers);
     hub->descriptors = record_word(r, at->waits);
+    hub->now = (int64_t)record_word(r, at->now);
     hub->stacks = hub->at + at->stacks;
 }
 

@@ -14,6 +14,7 @@ struct look_hub {
     uint64_t current; /* the fiber that runs, or ran last */
     uint64_t loop_fiber;
     bool asleep;     /* it waits for events, or is about to */
+    int64_t now;     /* the clock, when its loop looked last */
     uint64_t stacks; /* where what is known of its stacks is */
     /* Counted since the hub began: */
     uint64_t switches, spawned, polls, posts, offloads;

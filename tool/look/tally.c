@@ -50,6 +50,12 @@ static size_t find(struct tally *tally, struct target *t, uint64_t at)
     return tally->known[place].reason;
 }
 
+const char *tally_text(struct tally *tally, struct target *t,
+                       const struct look_fiber *f)
+{
+    return f->what ? tally->reasons[find(tally, t, f->what)].text : "";
+}
+
 const char *tally_count(struct tally *tally, struct target *t,
                         const struct look_fiber *f)
 {

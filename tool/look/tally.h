@@ -27,8 +27,12 @@ struct tally {
     } known[1024];
 };
 
-/* Counts a fiber. What it waits for: good until the next one; "" for nothing
- * that is known. */
+/* What a fiber waits for: good as long as the tally; "" for nothing that is
+ * known. */
+const char *tally_text(struct tally *tally, struct target *t,
+                       const struct look_fiber *f);
+
+/* Counts it as well. */
 const char *tally_count(struct tally *tally, struct target *t,
                         const struct look_fiber *f);
 
