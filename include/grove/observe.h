@@ -113,6 +113,10 @@ typedef struct grove_hub_info {
 GROVE_API int grove_each_hub(void (*fn)(const grove_hub_info *info, void *arg),
                              void *arg);
 
+/* Write the same of all hubs to a descriptor, as text that Prometheus reads. 0,
+ * -ENOMEM, or a negative errno value of write(2). */
+GROVE_API int grove_metrics_write(int fd);
+
 #ifdef __cplusplus
 }
 #endif

@@ -43,6 +43,7 @@ __all__ = [
     "joinall",
     "kill",
     "killall",
+    "metrics",
     "reinit",
     "setswitchinterval",
     "signal_handler",
@@ -66,6 +67,7 @@ __version__: str
 version_info: _VersionInfo
 grove_version: str
 
+def metrics() -> str: ...
 def spawn(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Greenlet: ...
 def spawn_later(
     seconds: float, function: Callable[..., Any], /, *args: Any, **kwargs: Any

@@ -178,6 +178,8 @@ def test_address_that_is_taken(serve, tmp_path):
         ["--static", "/x"],
         ["--static", "/x=/nothing/of/the/kind"],
         ["--keyfile", "x"],
+        ["--metrics", "x"],
+        ["--asgi", "--metrics", "/x"],
         ["--idle-timeout", "-1"],
         ["--no-such-option"],
     ],
@@ -195,7 +197,7 @@ def test_help():
         text=True,
         check=True,
     ).stdout
-    for option in """--bind --workers --certfile --keyfile --access-log --static
+    for option in """--bind --workers --certfile --keyfile --access-log --static --metrics
             --connections --idle-timeout --graceful-timeout SIGHUP""".split():
         assert option in text
 
@@ -388,6 +390,26 @@ def test_files(serve, files):
     assert served.ask("/files/%C3%A9.css")[1]["Content-Type"].startswith("text/css")
     assert served.ask("/filesystem")[2].isdigit()  # the application's
     assert served.ask("/files/a.txt", method="POST")[0].split()[1] == "405"
+    served.end()
+
+
+def test_metrics(serve):
+    served = serve("--metrics", "/numbers")
+    status, fields, body = served.ask("/numbers")
+    assert status == "HTTP/1.1 200 OK"
+    assert fields["Content-Type"].startswith("text/plain; version=0.0.4")
+    text = body.decode()
+    assert re.search(r'^grove_hub_switches_total{hub="\d+",thread="\d+"} [1-9]', text, re.M)
+    assert re.search(r"^grove_process \d+$", text, re.M)
+    assert served.ask("/numbers", method="HEAD")[2] == b""
+    assert served.ask("/numbers", method="POST")[0].split()[1] == "405"
+    assert served.get("/numbers/").isdigit()  # the application's
+    served.end()
+
+
+def test_no_metrics_unless_asked_for(serve):
+    served = serve()
+    assert served.get("/metrics").isdigit()
     served.end()
 
 

@@ -19,6 +19,7 @@ Of python3 -m grove.serve:
     processes.py  how they tell of themselves
     access_log.py lines about requests
     static.py     files below a folder
+    metrics.py    the numbers of the process
     asgi_loop.py  an asyncio loop in a greenlet
     asgi.py       requests that an application in it answers
 

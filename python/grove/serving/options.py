@@ -88,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_tls(parser.add_argument_group("TLS"))
     _add_logs(parser.add_argument_group("logs"))
     _add_files(parser.add_argument_group("files"))
+    _add_metrics(parser.add_argument_group("numbers"))
     _add_limits(parser.add_argument_group("limits; 0 seconds are no limit"))
     return parser
 
@@ -113,6 +114,22 @@ def _add_files(group: Any) -> None:
         default=[],
         metavar="/PREFIX=FOLDER",
         help="answer requests below /PREFIX by the files in FOLDER",
+    )
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/"):
+        raise argparse.ArgumentTypeError(f"not a path that begins with /: {text!r}")
+    return text
+
+
+def _add_metrics(group: Any) -> None:
+    group.add_argument(
+        "--metrics",
+        type=_path,
+        metavar="/PATH",
+        help="answer requests of /PATH by the numbers of the process that serves "
+        "them, for Prometheus",
     )
 
 
@@ -155,6 +172,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     options.bind = options.bind or ["127.0.0.1:8000"]
     if options.keyfile and not options.certfile:
         parser.error("--keyfile wants a --certfile")
-    if options.asgi and options.static:
-        parser.error("--static is for WSGI applications")
+    for name in ("static", "metrics"):
+        if options.asgi and getattr(options, name):
+            parser.error(f"--{name} is for WSGI applications")
     return options

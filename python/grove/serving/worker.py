@@ -20,6 +20,7 @@ from grove.serving.access_log import AccessLog
 from grove.serving.handler import Handler
 from grove.serving.processes import BOOT_FAILED, say
 from grove.serving.server import SPARED, Server
+from grove.serving.metrics import Metrics
 from grove.serving.static import Static
 
 __all__ = ["Worker"]
@@ -113,8 +114,10 @@ class Worker:
         if self.options.asgi:
             self._asgi_loop = import_module("grove.serving.asgi_loop").Loop(application)
             self._asgi_loop.start()
-        elif self.options.static:
-            return Static(self.options.static, application)
+        if self.options.static:
+            application = Static(self.options.static, application)
+        if self.options.metrics:
+            application = Metrics(self.options.metrics, application)
         return application
 
     def _serve(

@@ -6,6 +6,7 @@
  * turned off and is timed. Here a thread's greenlets are ended while it ends,
  * and nothing is left to look for: the switch is kept, the time is 0.
  */
+#include "hub/metrics.h"
 #include "raw/private.h"
 
 #include <time.h>
@@ -159,6 +160,25 @@ static PyObject *set_thread_local(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(metrics_doc, "metrics()\n--\n\n"
+                          "The numbers of all threads' hubs, as text that "
+                          "Prometheus reads: switches,\n"
+                          "greenlets, timers, run-queue delays and the like. "
+                          "MemoryError.");
+
+static PyObject *module_metrics(PyObject *module, PyObject *none)
+{
+    (void)module;
+    (void)none;
+    size_t size;
+    char *text = hub_metrics_text(&size);
+    if (!text)
+        return PyErr_NoMemory();
+    PyObject *result = PyUnicode_FromStringAndSize(text, (Py_ssize_t)size);
+    free(text);
+    return result;
+}
+
 #if STATE_HAS_TRASH_NESTING
 static PyObject *get_trash_nesting(PyObject *module, PyObject *none)
 {
@@ -173,6 +193,7 @@ static PyMethodDef functions[] = {
      greenlet_getcurrent_doc},
     {"settrace", greenlet_module_settrace, METH_O, greenlet_settrace_doc},
     {"gettrace", greenlet_module_gettrace, METH_NOARGS, greenlet_gettrace_doc},
+    {"metrics", module_metrics, METH_NOARGS, metrics_doc},
     {"stack_size", module_stack_size, METH_VARARGS, stack_size_doc},
     {"enable_optional_cleanup", enable_optional_cleanup, METH_O,
      enable_cleanup_doc},

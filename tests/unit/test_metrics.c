@@ -1,0 +1,131 @@
+/*
+ * Numbers of hubs as text that Prometheus reads.
+ */
+#include "unit.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "metrics/text.h"
+
+/* Whether text has that line. */
+static bool has_line(const char *text, const char *line)
+{
+    size_t n = strlen(line);
+    for (const char *at = text; (at = strstr(at, line)); at++) {
+        if ((at == text || at[-1] == '\n') && at[n] == '\n')
+            return true;
+    }
+    return false;
+}
+
+static void numbers_are_told_of_each_hub(void **state)
+{
+    (void)state;
+    struct metrics_hub hubs[2] = {
+        {.thread = 11, .switches = 7, .live = 3, .idle_for = 1500000000},
+        {.thread = 12, .switches = UINT64_MAX, .asleep = true, .idle_for = 9},
+    };
+    struct metrics m = {.release = "1.2.3", .hubs = hubs, .hub_count = 2};
+    size_t size;
+    char *text = metrics_text(&m, &size);
+    assert_non_null(text);
+    assert_int_equal(strlen(text), size);
+    assert_true(has_line(text, "grove_info{version=\"1.2.3\"} 1"));
+    assert_true(has_line(text, "# TYPE grove_hub_switches_total counter"));
+    assert_true(
+        has_line(text, "grove_hub_switches_total{hub=\"0\",thread=\"11\"} 7"));
+    assert_true(has_line(text,
+                         "grove_hub_switches_total{hub=\"1\",thread=\"12\"} "
+                         "18446744073709551615"));
+    assert_true(has_line(text, "grove_hub_fibers{hub=\"0\",thread=\"11\"} 3"));
+    assert_true(has_line(text, "grove_hub_turn_seconds{hub=\"0\",thread="
+                               "\"11\"} 1.500000000"));
+    assert_true(has_line(text, "grove_hub_turn_seconds{hub=\"1\",thread="
+                               "\"12\"} 0.000000000"));
+    assert_null(strstr(text, "grove_fibers"));
+    free(text);
+}
+
+static void delays_are_cumulative(void **state)
+{
+    (void)state;
+    struct metrics_hub hub = {
+        .thread = 1, .delays = {2, 0, 3, 4}, .delay_sum = 12345678901};
+    struct metrics m = {.release = "",
+                        .hubs = &hub,
+                        .hub_count = 1,
+                        .delays = 4,
+                        .delay_shortest = 10};
+    size_t size;
+    char *text = metrics_text(&m, &size);
+    static const char *const lines[] = {
+        "_bucket{hub=\"0\",thread=\"1\",le=\"1.024e-06\"} 2",
+        "_bucket{hub=\"0\",thread=\"1\",le=\"2.048e-06\"} 2",
+        "_bucket{hub=\"0\",thread=\"1\",le=\"4.096e-06\"} 5",
+        "_bucket{hub=\"0\",thread=\"1\",le=\"+Inf\"} 9",
+        "_sum{hub=\"0\",thread=\"1\"} 12.345678901",
+        "_count{hub=\"0\",thread=\"1\"} 9",
+    };
+    assert_non_null(text);
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        char line[128];
+        snprintf(line, sizeof(line), "grove_hub_run_queue_delay_seconds%s",
+                 lines[i]);
+        assert_true(has_line(text, line));
+    }
+    free(text);
+}
+
+static void labels_are_escaped(void **state)
+{
+    (void)state;
+    struct metrics_count waits[] = {{"re\"cv\\\n", 5}};
+    struct metrics m = {.release = "", .waits = waits, .wait_count = 1};
+    size_t size;
+    char *text = metrics_text(&m, &size);
+    assert_non_null(text);
+    assert_true(
+        has_line(text, "grove_fibers_waiting{reason=\"re\\\"cv\\\\\\n\"} 5"));
+    free(text);
+}
+
+/* ---- of this process ------------------------------------------------------------- */
+
+static void those_of_the_process_are_written(void **state)
+{
+    (void)state;
+    char text[65536] = "";
+    int fd = memfd_create("metrics", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    for (int i = 0; i < 10; i++)
+        grove_yield();
+    assert_int_equal(grove_metrics_write(fd), 0);
+    assert_true(pread(fd, text, sizeof(text) - 1, 0) > 0);
+    char line[96];
+    snprintf(line, sizeof(line), "grove_hub_fibers{hub=\"0\",thread=\"%d\"} 0",
+             (int)gettid());
+    assert_true(has_line(text, line));
+    close(fd);
+}
+
+static void what_cannot_be_written_is_told(void **state)
+{
+    (void)state;
+    assert_int_equal(grove_metrics_write(-1), -EBADF);
+    int fd = open("/dev/full", O_WRONLY);
+    assert_int_equal(grove_metrics_write(fd), -ENOSPC);
+    close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_are_told_of_each_hub),
+        cmocka_unit_test(delays_are_cumulative),
+        cmocka_unit_test(labels_are_escaped),
+        cmocka_unit_test(those_of_the_process_are_written),
+        cmocka_unit_test(what_cannot_be_written_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
