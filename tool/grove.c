@@ -14,6 +14,7 @@
 #include "bt.h"
 #include "ps.h"
 #include "run.h"
+#include "stat.h"
 #include "top.h"
 #include "trace.h"
 
@@ -42,6 +43,7 @@ static const struct command commands[] = {
     {"ps", "list the fibers of a process", NULL, list_fibers},
     {"run", "run a program that is built, its calls of libc patched", NULL,
      run_program},
+    {"stat", "write the numbers of a process's hubs", NULL, tell_numbers},
     {"top", "show what hubs and fibers of a process do", NULL, watch_fibers},
     {"trace", "run a program and keep what its fibers did", NULL,
      trace_program},

@@ -25,7 +25,7 @@ def test_help_lists_the_commands():
     assert result.returncode == 0
     for spelling in ("-h", "--help"):
         assert run(spelling).stdout == result.stdout
-    assert re.findall(r"^  (\w+)", result.stdout, re.M) == ["bt", "help", "info", "ps", "run", "top", "trace", "version"]
+    assert re.findall(r"^  (\w+)", result.stdout, re.M) == ["bt", "help", "info", "ps", "run", "stat", "top", "trace", "version"]
 
 
 def test_info_tells_of_this_machine():

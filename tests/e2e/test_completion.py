@@ -83,7 +83,7 @@ def test_zsh_can_read_its_own():
 
 def test_zsh_knows_commands_and_options():
     text = (FOLDER / "_grove").read_text()
-    assert set(re.findall(r"^        '([a-z]+):", text, re.M)) == commands()
+    assert set(re.findall(r"^        ['\"]([a-z]+):", text, re.M)) == commands()
     for command in COMMANDS:
         body = re.search(rf"_grove_{command}\(\) {{\n(.*?)^}}", text, re.M | re.S)
         assert body and set(re.findall(r"^        '(--?[a-z]+)\[", body[1], re.M)) == options(command)

@@ -1,4 +1,4 @@
-"""`grove ps`, `grove bt`, `grove top`: what is in a running process, read from outside."""
+"""`grove ps`, `grove bt`, `grove top`, `grove stat`: what is in a running process, read from outside."""
 
 import ctypes
 import inspect
@@ -415,6 +415,74 @@ def test_top_gives_the_terminal_back_while_it_is_stopped(top: Terminal):
     assert top.process.wait(60) == 0 and top.is_as_before()
 
 
+# ---- stat --------------------------------------------------------------------------
+
+SAMPLE = re.compile(r'([a-z_]+)(?:{((?:[a-z]+="(?:[^"\\\n]|\\.)*",?)*)})? (\S+)')
+
+
+def numbers(text: str) -> dict[str, dict[str, float]]:
+    """By name, and by labels. Every metric has its HELP and TYPE before it, once."""
+    found: dict[str, dict[str, float]] = {}
+    kinds: dict[str, str] = {}
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split()
+            assert name not in kinds and kind in ("counter", "gauge", "histogram")
+            kinds[name] = kind
+        elif not line.startswith("# HELP "):
+            name, labels, value = SAMPLE.fullmatch(line).groups()
+            family = re.sub("_(bucket|sum|count)$", "", name)
+            assert name in kinds or kinds[family] == "histogram"
+            assert labels not in found.setdefault(name, {})
+            found[name][labels] = float(value)
+    return found
+
+
+def of_hub(found: dict[str, dict[str, float]], name: str, thread: int) -> float:
+    (value,) = (v for k, v in found[f"grove_hub_{name}"].items() if f'thread="{thread}"' in k)
+    return value
+
+
+def test_stat_tells_numbers(parked: subprocess.Popen):
+    found = numbers(told("stat", parked.pid))
+    assert len(found["grove_hub_fibers"]) == 2
+    assert of_hub(found, "fibers", parked.pid) == 2
+    assert of_hub(found, "fibers_spawned_total", parked.pid) == 2
+    assert of_hub(found, "fibers_ended_total", parked.pid) == 0
+    assert of_hub(found, "timers", parked.pid) == 1
+    assert of_hub(found, "descriptor_waits", parked.pid) == 1
+    assert of_hub(found, "turn_seconds", parked.pid) == 0, "it sleeps"
+    assert found["grove_fibers"]['state="parked"'] == 4
+    assert found["grove_fibers_waiting"] == {'reason="event"': 2, 'reason="read"': 1, 'reason="sleep"': 1}
+
+
+def test_stat_tells_delays(programs: Callable, start: Callable):
+    process = start(programs("busy_fibers.c"), "crowd")
+    end = time.monotonic() + 60
+    while True:
+        found = numbers(told("stat", process.pid))
+        count = of_hub(found, "run_queue_delay_seconds_count", process.pid)
+        if count >= 10:
+            break
+        assert time.monotonic() < end
+    buckets = found["grove_hub_run_queue_delay_seconds_bucket"]
+    values = list(buckets.values())
+    assert values == sorted(values) and values[-1] == count
+    limits = [float(re.search('le="(.*?)"', labels)[1]) for labels in buckets]
+    assert limits == sorted(limits) and limits[-1] == float("inf")
+    total = of_hub(found, "run_queue_delay_seconds_sum", process.pid)
+    longest = of_hub(found, "run_queue_delay_longest_seconds", process.pid)
+    assert 0.002 < longest <= total
+
+
+def test_stat_tells_of_a_hub_that_is_held_up(start: Callable):
+    process = start(PYTHON, "-c", COMPUTES, env=python_environment())
+    before = of_hub(numbers(told("stat", process.pid)), "turn_seconds", process.pid)
+    time.sleep(0.2)  # no event: so long nobody else has had a turn
+    after = of_hub(numbers(told("stat", process.pid)), "turn_seconds", process.pid)
+    assert after >= before + 0.2
+
+
 # ---- lines -------------------------------------------------------------------------
 
 
@@ -461,7 +529,7 @@ def test_tables_of_lines_may_be_anything(line_decoder: Callable):
 # ---- what cannot be looked at --------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [["ps"], ["bt"], ["top"]])
+@pytest.mark.parametrize("command", [["ps"], ["bt"], ["top"], ["stat"]])
 @pytest.mark.parametrize(
     "pid, why",
     [
@@ -488,7 +556,7 @@ def test_a_process_without_grove_is_told(start: Callable):
 
 
 def test_bad_use_is_told(parked: subprocess.Popen):
-    for words in (["ps"], ["ps", "--state", "x", parked.pid], ["top", "-d", "x", parked.pid]):
+    for words in (["ps"], ["ps", "--state", "x", parked.pid], ["top", "-d", "x", parked.pid], ["stat"]):
         result = grove(*words)
         assert (result.returncode, result.stdout) == (2, "")
         assert result.stderr.startswith("usage: ")

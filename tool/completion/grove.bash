@@ -72,13 +72,14 @@ _grove()
 {
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        _grove_words "bt help info ps run top trace version -h --help -V --version"
+        _grove_words "bt help info ps run stat top trace version -h --help -V --version"
         return
     fi
     case ${COMP_WORDS[1]} in
         bt) _grove_process "--thread" "--native" ;;
         ps) _grove_process "-n --state" "--json" ;;
         run) _grove_options "--cores --stack" "--threads --stats --report --children" ;;
+        stat) _grove_process "" "" ;;
         top) _grove_process "-n -d" "-b" ;;
         trace) _grove_options "-o --html" "" ;;
     esac
