@@ -5,6 +5,7 @@ import inspect
 import json
 import os
 import pty
+import random
 import re
 import select
 import shutil
@@ -620,6 +621,71 @@ def test_another_layout_is_refused(programs: Callable, start: Callable, tmp_path
     result = grove("ps", process.pid)
     assert (result.returncode, result.stdout) == (1, "")
     assert re.fullmatch(rf"grove: process {process.pid} has Grove \S+ \(layout 1\.77 .*cannot read.*\n", result.stderr)
+
+
+# ---- with sanitizers ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command under ASan and UBSan, without libdw: its stacks are guessed."""
+    path = tmp_path_factory.mktemp("sanitized") / "look"
+    sources = [ROOT / "tool" / f"{name}.c" for name in ("bt", "ps", "stat", "top")]
+    sources += [*(ROOT / "tool" / "look").glob("*.c"), ROOT / "src/metrics/text.c"]
+    folders = [f"-I{ROOT / name}" for name in ("tool", "src", "include", "python/src")]
+    flags = ["-g", "-O1", "-D_GNU_SOURCE", "-DGROVE_LIBDW=0"]
+    flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    command = ["cc", *flags, *folders, "-o", path, HERE / "look_main.c", *sources]
+    subprocess.check_call(command)
+    return path
+
+
+LOOKS = [["ps"], ["ps", "--json"], ["bt"], ["stat"], ["top", "-b", "-n", "1", "-d", "0.05"]]
+
+
+def look_at(command: Path, words: list[str], pid: int) -> subprocess.CompletedProcess[str]:
+    rest = [str(pid), "all"] if words == ["bt"] else [str(pid)]
+    everything = [command, *words, *rest]
+    return subprocess.run(everything, capture_output=True, text=True, timeout=120, errors="replace")
+
+
+@pytest.mark.parametrize("words", LOOKS, ids=" ".join)
+def test_no_error_is_found_by_sanitizers(
+    words: list[str], sanitized: Path, programs: Callable, start: Callable, greenlets: subprocess.Popen
+):
+    churning = start(programs("churning_fibers.c"))
+    for process in (greenlets, start(programs("parked_fibers.c")), *[churning] * 10):
+        result = look_at(sanitized, words, process.pid)
+        assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_stacks_are_guessed_without_tables(sanitized: Path, parked: subprocess.Popen):
+    text = look_at(sanitized, ["bt"], parked.pid).stdout
+    assert text.count("park_deep_inside+") == 4 and re.search(r"^#\d+ +reader\+0x\w+ \?$", text, re.M)
+
+
+def size_of_table(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at + 12 : at + 16], "little")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_tables_may_say_anything(seed: int, sanitized: Path, programs: Callable, start: Callable, tmp_path: Path):
+    """A few words of the library's table are something else: what is read by it is
+    nonsense, and nothing worse."""
+    chosen = random.Random(seed)
+    data = bytearray((BUILD / "src" / "libgrove.so.0").read_bytes())
+    at = data.index(b"GVLayout" + (1).to_bytes(4, "little"))
+    words = range(at + 32, at + size_of_table(data, at), 4)
+    for place in chosen.sample(words, 3):
+        value = chosen.choice([0, 1, 8, 0x7FFFFFFF, 0xFFFFFFFF, chosen.getrandbits(32), chosen.getrandbits(9)])
+        data[place : place + 4] = value.to_bytes(4, "little")
+    library = tmp_path / "libgrove.so.0"
+    library.write_bytes(data)
+    process = start(programs("parked_fibers.c"), env={**os.environ, "LD_PRELOAD": str(library)})
+    for words in LOOKS:
+        result = look_at(sanitized, words, process.pid)
+        assert result.returncode in (0, 1), result.stderr
+        assert re.fullmatch("(grove: [^\n]*\n)?", result.stderr)
 
 
 # ---- while it goes on --------------------------------------------------------------------

@@ -17,8 +17,9 @@
 
 #define BATCH 1024
 #define RECORD_MOST 4096u
-#define SLABS_MOST 65536
-#define SLOTS_MOST ((uint64_t)1 << 24) /* of a slab */
+/* Of a hub. */
+#define SLABS_MOST 4096
+#define SLOTS_MOST ((uint64_t)1 << 25)
 #define SHIFT_MOST 40
 
 const char *const look_state_names[LOOK_STATES] = {
@@ -31,6 +32,7 @@ struct walk {
     bool (*fn)(const struct look_fiber *f, void *arg);
     void *arg;
     bool over;              /* fn has had enough */
+    uint64_t slabs, slots;  /* that may still be looked at */
     unsigned char *records; /* BATCH of them */
     struct memory_piece pieces[BATCH];
     uint64_t bases[BATCH]; /* of their slots */
@@ -148,8 +150,9 @@ static void walk_slab(struct walk *w, const struct slots *s, struct record r)
     uint64_t base = record_word(r, at->slab_base);
     uint64_t used = record_word(r, at->slab_used);
     uint64_t cold_at = record_word(r, at->slab_cold);
-    if (used > record_word(r, at->slab_slots) || used > SLOTS_MOST)
+    if (used > record_word(r, at->slab_slots) || used > w->slots)
         return;
+    w->slots -= used;
     size_t words = (used + 63) / 64;
     uint64_t *cold = malloc(words * sizeof(*cold) + 1);
     if (cold &&
@@ -173,7 +176,7 @@ static void walk_class(struct walk *w, struct record class, struct slots *s)
     s->kind = record_half(class, at->kind);
     if (r.size > sizeof(bytes) || s->shift > SHIFT_MOST)
         return;
-    for (int i = 0; i < SLABS_MOST && slab && !w->over; i++) {
+    for (; w->slabs > 0 && slab && !w->over; w->slabs--) {
         if (!memory_read(&w->t->memory, slab, bytes, r.size))
             return;
         walk_slab(w, s, r);
@@ -214,6 +217,8 @@ int fibers_each(struct target *t, const struct look_hub *hub,
         w->fn = fn;
         w->arg = arg;
         w->over = false;
+        w->slabs = SLABS_MOST;
+        w->slots = SLOTS_MOST;
         w->records = records;
         w->count = 0;
         add(w, hub->at + t->layout.hub.root, 0);

@@ -10,7 +10,7 @@
 
 #include "look/record.h"
 
-#define HUBS_MOST 65536
+#define HUBS_MOST 16384
 #define HUB_SIZE_MOST ((size_t)1 << 20)
 #define TRIES 5
 
