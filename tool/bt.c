@@ -1,7 +1,7 @@
 /*
  * `grove bt`: where a fiber is, frame by frame: of a greenlet in Python, of
- * another in C. The process goes on meanwhile: a fiber that went on while its
- * stack was read is looked at again, and told as it is if it never rests.
+ * another in C. The process goes on meanwhile: where the fiber went on while
+ * its stack was read, that is told.
  */
 #include "bt.h"
 
@@ -15,6 +15,7 @@
 #include "look/python.h"
 #include "look/tally.h"
 #include "look/unwind.h"
+#include "look/utf8.h"
 
 enum { OK = 0, FAILED = 1, BAD_USE = 2 };
 
@@ -62,9 +63,13 @@ static void show_native(const struct native_frame *frame, void *arg)
     char name[LABEL_SIZE];
     /* Behind a call that never returns another function may begin. */
     symbols_name(&s->symbols, frame->ip - frame->calls, name, sizeof(name));
+    utf8_clean(name);
     printf("#%-3d %s%s", s->frames++, name, frame->guessed ? " ?" : "");
-    if (frame->file)
-        printf("  %s:%d", frame->file, frame->line);
+    if (frame->file) {
+        snprintf(name, sizeof(name), "  %s:%d", frame->file, frame->line);
+        utf8_clean(name);
+        fputs(name, stdout);
+    }
     putchar('\n');
 }
 
@@ -107,6 +112,17 @@ static void show_frames(struct stacks *s, const struct look_fiber *f)
         puts("(where it is in C is not known of this machine)");
 }
 
+/* What was shown may not belong together. */
+static void tell_if_moved(struct stacks *s, const struct look_fiber *f)
+{
+    struct look_fiber now;
+    if (f->state == LOOK_RUNNING)
+        return;
+    if (!fibers_at(&s->t, s->hub, f->at, &now) || now.id != f->id ||
+        now.state != f->state || now.sp != f->sp || now.since != f->since)
+        puts("(it went on while this was read)");
+}
+
 static bool visit(const struct look_fiber *f, void *arg)
 {
     struct stacks *s = arg;
@@ -120,6 +136,7 @@ static bool visit(const struct look_fiber *f, void *arg)
         putchar('\n');
     show_head(s, &now);
     show_frames(s, &now);
+    tell_if_moved(s, &now);
     return s->wanted == 0;
 }
 

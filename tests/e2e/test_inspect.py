@@ -495,12 +495,17 @@ def codes(of: types.CodeType) -> Iterator[types.CodeType]:
 
 
 @pytest.fixture(scope="module")
-def line_decoder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes, int, int], int]:
-    """The command's own function, called."""
-    library = tmp_path_factory.mktemp("lines") / "linetable.so"
-    source = ROOT / "tool" / "look" / "linetable.c"
-    subprocess.check_call(["cc", "-shared", "-fPIC", f"-I{ROOT / 'tool'}", "-o", library, source])
-    function = ctypes.CDLL(str(library)).linetable_line
+def functions(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """Some of the command's own, to be called."""
+    library = tmp_path_factory.mktemp("functions") / "functions.so"
+    sources = [ROOT / "tool" / "look" / f"{name}.c" for name in ("linetable", "utf8")]
+    subprocess.check_call(["cc", "-shared", "-fPIC", f"-I{ROOT / 'tool'}", "-o", library, *sources])
+    return ctypes.CDLL(str(library))
+
+
+@pytest.fixture(scope="module")
+def line_decoder(functions: ctypes.CDLL) -> Callable[[bytes, int, int], int]:
+    function = functions.linetable_line
     function.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_uint64]
     return lambda table, first, unit: function(table, len(table), first, unit)
 
@@ -525,6 +530,23 @@ def test_tables_of_lines_may_be_anything(line_decoder: Callable):
         line_decoder(table[:size], 1, 5)
     for byte in range(256):
         line_decoder(bytes([byte]) * 50, 2**31 - 1, 40)
+
+
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        (b"plain", b"plain"),
+        ("J\u00e4ger \u4e16 \U0001f600".encode(), "J\u00e4ger \u4e16 \U0001f600".encode()),
+        (b"\x1b[31mred\x07", b"?[31mred?"),
+        ("\x9b31m".encode(), b"??31m"),
+        (b"cut \xe4\xb8", b"cut ??"),
+        (b"\xff\xc0\x80\xf8", b"????"),
+    ],
+)
+def test_names_tell_a_terminal_nothing(text: bytes, shown: bytes, functions: ctypes.CDLL):
+    room = ctypes.create_string_buffer(text)
+    functions.utf8_clean(room)
+    assert room.value == shown
 
 
 # ---- what cannot be looked at --------------------------------------------------------

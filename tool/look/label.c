@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "look/python.h"
+#include "look/utf8.h"
 
 #define SECOND INT64_C(1000000000)
 
@@ -15,16 +16,13 @@ void label_name(struct target *t, struct symbols *s, const struct look_fiber *f,
                 char text[LABEL_SIZE])
 {
     snprintf(text, LABEL_SIZE, "%s", f->name);
-    for (char *c = text; *c; c++) {
-        if ((unsigned char)*c < ' ' || *c == 0x7f)
-            *c = '?';
-    }
     if (!text[0] && f->host)
         python_name(t, f, text, LABEL_SIZE);
     if (!text[0] && f->fn)
         symbols_name(s, f->fn, text, LABEL_SIZE);
     if (!text[0])
         strcpy(text, f->host ? "(greenlet)" : "(thread)");
+    utf8_clean(text);
 }
 
 void label_where(struct target *t, const struct look_fiber *f,
@@ -37,6 +35,7 @@ void label_where(struct target *t, const struct look_fiber *f,
     const char *slash = strrchr(frame.file, '/');
     snprintf(text, LABEL_SIZE, "%.90s %.48s:%d", frame.function,
              slash ? slash + 1 : frame.file, frame.line);
+    utf8_clean(text);
 }
 
 void label_time(int64_t since, char text[16])

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "look/utf8.h"
+
 #define KNOWN \
     (sizeof(((struct tally *)0)->known) / sizeof(((struct tally *)0)->known[0]))
 
@@ -28,22 +30,13 @@ static size_t find_text(struct tally *tally, const char *text)
     return i;
 }
 
-/* What is no word is not shown to a terminal. */
-static void clean(char *text)
-{
-    for (; *text; text++) {
-        if (*text < ' ' || *text > '~')
-            *text = '?';
-    }
-}
-
 static size_t find(struct tally *tally, struct target *t, uint64_t at)
 {
     size_t place = at / 4 % KNOWN;
     if (tally->known[place].at != at) {
         char text[REASON_SIZE];
         memory_text(&t->memory, at, text, sizeof(text));
-        clean(text);
+        utf8_clean(text);
         tally->known[place].at = at;
         tally->known[place].reason = find_text(tally, text);
     }
