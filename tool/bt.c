@@ -61,8 +61,11 @@ static void show_native(const struct native_frame *frame, void *arg)
 {
     struct stacks *s = arg;
     char name[LABEL_SIZE];
-    /* Behind a call that never returns another function may begin. */
-    symbols_name(&s->symbols, frame->ip - frame->calls, name, sizeof(name));
+    if (frame->function)
+        snprintf(name, sizeof(name), "%s+%#" PRIx64, frame->function,
+                 frame->offset);
+    else
+        symbols_name(&s->symbols, frame->ip, name, sizeof(name));
     utf8_clean(name);
     printf("#%-3d %s%s", s->frames++, name, frame->guessed ? " ?" : "");
     if (frame->file) {

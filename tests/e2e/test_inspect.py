@@ -210,6 +210,36 @@ def test_ps_tells_names_and_lines_of_greenlets(greenlets: subprocess.Popen):
     }
 
 
+FORKS = """
+import grove, sys
+def before(): grove.sleep(1000)
+def after(): grove.sleep(1000)
+grove.spawn(before)
+grove.sleep(0)
+child = grove.fork()
+if child == 0:
+    grove.spawn(after)
+    grove.sleep(0)
+    print("parked", flush=True)
+    sys.stdin.readline()
+    grove.sleep(1000)
+print(child, file=sys.stderr, flush=True)
+grove.sleep(1000)
+"""
+
+
+def test_a_forked_child_has_fibers_of_its_own(start: Callable):
+    parent = start(PYTHON, "-c", FORKS, env=python_environment(), stderr=subprocess.PIPE, start_new_session=True)
+    try:
+        child = int(parent.stderr.readline())
+        listed = rows(told("ps", child))
+        assert {name.split(" - ")[0] for name in listed} == {"main", "before", "after"}
+        assert {thread for thread, *_ in listed.values()} == {str(child)}
+        assert "after" not in told("ps", parent.pid)
+    finally:
+        os.killpg(parent.pid, signal.SIGKILL)
+
+
 # ---- bt ----------------------------------------------------------------------------
 
 

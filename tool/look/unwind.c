@@ -75,6 +75,20 @@ static const Dwfl_Thread_Callbacks thread_callbacks = {
 
 /* ---- frames ------------------------------------------------------------------------- */
 
+/* What debug information tells of a frame: of the call, where it is in one, for
+ * behind a call that never returns another function may begin. */
+static void describe(Dwfl_Module *module, struct native_frame *frame)
+{
+    GElf_Sym symbol;
+    Dwarf_Addr at = frame->ip - frame->calls;
+    frame->function = dwfl_module_addrinfo(module, at, &frame->offset, &symbol,
+                                           NULL, NULL, NULL);
+    frame->offset += frame->calls;
+    Dwfl_Line *line = dwfl_module_getsrc(module, at);
+    if (line)
+        frame->file = dwfl_lineinfo(line, NULL, &frame->line, NULL, NULL, NULL);
+}
+
 static int take_frame(Dwfl_Frame *state, void *arg)
 {
     struct unwinding *u = arg;
@@ -87,10 +101,8 @@ static int take_frame(Dwfl_Frame *state, void *arg)
     frame.ip = pc;
     frame.calls = !innermost;
     Dwfl_Module *module = dwfl_addrmodule(u->dwfl, pc);
-    Dwfl_Line *line =
-        module ? dwfl_module_getsrc(module, pc - frame.calls) : NULL;
-    if (line)
-        frame.file = dwfl_lineinfo(line, NULL, &frame.line, NULL, NULL, NULL);
+    if (module)
+        describe(module, &frame);
     u->frames++;
     u->fn(&frame, u->arg);
     return DWARF_CB_OK;

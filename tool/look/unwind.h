@@ -8,10 +8,12 @@
 #include "look/symbols.h"
 
 struct native_frame {
-    uint64_t ip;      /* the instruction that comes next in it */
-    bool calls;       /* it is in a call, from the instruction before */
-    bool guessed;     /* it may be none: its address was found on the stack */
-    const char *file; /* of its source; NULL: not known */
+    uint64_t ip;  /* the instruction that comes next in it */
+    bool calls;   /* it is in a call, from the instruction before */
+    bool guessed; /* it may be none: its address was found on the stack */
+    const char *function; /* by debug information; NULL: that has none */
+    uint64_t offset;      /* of ip from its beginning */
+    const char *file;     /* of its source; NULL: not known */
     int line;
 };
 
