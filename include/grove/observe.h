@@ -65,6 +65,47 @@ typedef struct grove_hooks {
  * size that cannot be. */
 GROVE_API int grove_hooks_set(const grove_hooks *hooks);
 
+/* ---- Stalls -------------------------------------------------------------- */
+
+/* A fiber that holds up the other fibers of its hub, while it does so. */
+typedef struct grove_stall {
+    size_t size;      /* of this structure, as the library knows it */
+    grove_hub *hub;   /* good until the function returns */
+    long thread;      /* the number that the system has for its thread */
+    uint64_t fiber;   /* the fiber's number, of grove_id; 0: what holds the hub
+                         up is a callback of its own */
+    const char *name; /* of the fiber */
+    int64_t length;   /* for how many nanoseconds so far, at least */
+    bool waits;       /* the thread waits in the kernel; else it computes */
+    bool guessed;     /* frames behind the first are what looks like some */
+    void *const *frames; /* addresses in the C stack, the innermost first */
+    size_t count;        /* of them */
+    const char *host; /* the stack in Python, a line a frame below a headline;
+                         NULL: there is none */
+} grove_stall;
+
+/* What is said of stalls. */
+typedef struct grove_stalls {
+    size_t size;   /* sizeof(grove_stalls), or 0: see grove.h */
+    int64_t limit; /* nanoseconds from which on it is one, a millisecond at
+                      least; 0: nothing is */
+    bool watch; /* from the first on it is told where; else from the second */
+    /* Is called for each that is told of, on a thread of the library's own; it
+     * must not wait, and must not call the runtime but for grove_now. It
+     * implies watch. NULL: nothing is. */
+    void (*fn)(const grove_stall *stall, void *arg);
+    void *arg;
+} grove_stalls;
+
+/* Have *settings hold from now on for all threads, in place of those before,
+ * which at first are those of GROVE_STALLS in the environment: a limit of 100
+ * ms. From any thread. 0, or -EINVAL for a limit or a size that cannot be. */
+GROVE_API int grove_stalls_set(const grove_stalls *settings);
+
+/* Fill in what holds. From any thread. 0, or -EINVAL for a size that cannot be.
+ */
+GROVE_API int grove_stalls_get(grove_stalls *settings);
+
 /* ---- The trace ----------------------------------------------------------- */
 
 /* Write what the trace of the process has so far to a file, in place of what

@@ -169,4 +169,25 @@ static inline void annotate_arrive(struct annotation *here,
 #endif
 }
 
+#if defined(__SANITIZE_THREAD__)
+void AnnotateIgnoreReadsBegin(const char *file, int line);
+void AnnotateIgnoreReadsEnd(const char *file, int line);
+#endif
+
+/* The calling thread reads, on purpose, what others write meanwhile; does so no
+ * more. */
+static inline void annotate_peek(void)
+{
+#if defined(__SANITIZE_THREAD__)
+    AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+#endif
+}
+
+static inline void annotate_peeked(void)
+{
+#if defined(__SANITIZE_THREAD__)
+    AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+#endif
+}
+
 #endif

@@ -66,6 +66,12 @@ static void take(void)
     hold();
 }
 
+void log_prepare(void)
+{
+    take();
+    let_go();
+}
+
 void grove_log_set(void (*fn)(grove_log_level level, const char *text,
                               void *arg),
                    void *arg)

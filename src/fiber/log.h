@@ -12,4 +12,8 @@
 void log_tell(grove_log_level level, const char *format, ...)
     GROVE_FORMAT(2, 3);
 
+/* From here on a fork looks after the lock: for who has fork(2) wait for
+ * somebody that tells messages, and must be asked before. */
+void log_prepare(void);
+
 #endif

@@ -29,6 +29,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "fiber/guarded.h"
 #include "fiber/tls_block.h"
 
 #ifndef AT_MINSIGSTKSZ
@@ -137,6 +138,8 @@ static bool ends_itself(struct stack *stack, const void *context)
 static void on_fault(int signum, siginfo_t *info, void *context)
 {
     int saved = errno;
+    if (info->si_code > 0)
+        guarded_fault();
     if (watched && info->si_code > 0) {
         struct stack *stack = stack_by_guard(watched, info->si_addr);
         if (stack && ends_itself(stack, context)) {
@@ -164,11 +167,16 @@ static void install(void)
     sigaction(SIGSEGV, &action, NULL);
 }
 
-bool overflow_step_aside(void)
+bool overflow_is_first(void)
 {
     struct sigaction now;
-    bool first = sigaction(SIGSEGV, NULL, &now) == 0 &&
-                 (now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_fault;
+    return sigaction(SIGSEGV, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
+           now.sa_sigaction == on_fault;
+}
+
+bool overflow_step_aside(void)
+{
+    bool first = overflow_is_first();
     if (first)
         sigaction(SIGSEGV, &previous, NULL);
     return first;

@@ -25,6 +25,9 @@ struct overflow_hooks {
 int overflow_watch(const struct stack_pool *pool,
                    const struct overflow_hooks *hooks);
 
+/* Whether faults come to us before anybody else. */
+bool overflow_is_first(void);
+
 /* Somebody is going to install or remove a SIGSEGV handler: ours makes way, so
  * that it can come first again after. False when ours was not the first: then
  * it stays where it is. A fault in between is not ours. */

@@ -12,6 +12,7 @@
 #include "hub/hooks.h"
 #include "hub/hub.h"
 #include "hub/numbers.h"
+#include "hub/stall.h"
 
 /* Pooled stacks looked at before a sleep. */
 #define TRIM_STEP 64
@@ -25,6 +26,7 @@ int64_t grove_hub_timeout(grove_hub *handle)
 {
     struct hub *hub = (struct hub *)handle;
     assert(hub == hub_of_thread);
+    hub->embedded = true;
     atomic_store(&hub->polling, true);
     hub->look(hub);
     int64_t limit = hub_sleep_limit(hub);
@@ -39,11 +41,15 @@ int grove_hub_run_due(grove_hub *handle)
     assert(hub == hub_of_thread);
     if (hub->in_callback)
         return -EBUSY;
+    hub->embedded = true;
     atomic_store(&hub->polling, false);
+    hub_stall_awake();
     hub_watch_look(hub);
     hub->look(hub);
     loop_poll(&hub->loop, 0);
     hub->now = hub_clock();
+    hub->turned = hub->now; /* the time since the last call is nobody's */
+    hub->turned_switches = hub_switches(hub);
     timer_expire(&hub->timers, hub->now);
     hub_numbers_look(hub);
     fiber_thread_refresh(&hub->thread);

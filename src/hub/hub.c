@@ -21,6 +21,7 @@
 #include "hub/links.h"
 #include "hub/list.h"
 #include "hub/part.h"
+#include "hub/stall.h"
 
 #define LINE ((size_t)64) /* of the cache */
 
@@ -131,6 +132,7 @@ static void hub_init(struct hub *hub)
     atomic_store(&hub->references, 1);
     hub->now = hub_clock();
     hub_pass_begin(hub, hub->now);
+    hub_pass_narrow(hub); /* the first switch is seen: hub->turned */
     root_init(hub);
 }
 
@@ -161,6 +163,7 @@ struct hub *hub_create(void)
         goto fail_fixtures;
     hub_of_thread = hub;
     hub_list_add(hub);
+    hub_stall_awake();
     return hub;
 
 fail_fixtures:

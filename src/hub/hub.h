@@ -67,6 +67,9 @@ struct hub {
     bool keep_stacks; /* when the thread ends: a host's objects point there */
     struct grove_fiber *loop_fiber; /* runs the loop, on a stack of its own */
     int64_t now;                    /* the clock when last looked at */
+    int64_t turned; /* the clock, the last time that it was seen that the hub
+                       turns; 0: it has not begun to. STALL_ASLEEP: see there */
+    uint64_t turned_switches; /* how many it had made then */
     int64_t numbers_due;      /* when they are published next (numbers.c) */
     int64_t refreshed;        /* when a C++ runtime was last looked for; 0: not
                                  known */
@@ -99,6 +102,8 @@ struct hub {
     struct grove_fiber *survivor; /* in such a child: that one; NULL: in all
                                      other processes */
     bool ending;                  /* its thread ends: nobody runs any more */
+    bool embedded;                /* another loop runs it: embed.c */
+    bool told_elsewhere;          /* of its stalls: by its host */
     struct hub *next_hub, *previous_hub; /* the ring of all; see list.c */
 
     struct stack_pool stacks;
@@ -280,11 +285,11 @@ static inline void hub_pass_begin(struct hub *hub, int64_t now)
     hub->pass_began = now;
 }
 
-/* From here on somebody is told of each switch: what was granted is taken back
- * but for one. */
+/* From here on somebody is told of each switch, or of the first of a new hub:
+ * what was granted is taken back but for one. */
 static inline void hub_pass_narrow(struct hub *hub)
 {
-    assert(hub->watched && !hub->in_callback);
+    assert(!hub->in_callback);
     if (hub->budget <= 1)
         return;
     hub->later += hub->budget - 1;
@@ -484,6 +489,12 @@ GROVE_HOST_API void hub_ends_with_keys(struct hub *hub, bool ends);
  * callbacks there. Not from within a callback. 0 or -ENOMEM. */
 GROVE_HOST_API int hub_set_loop_stack(struct hub *hub, enum stack_kind kind,
                                       unsigned shift);
+
+/* Whether it has a host. Any thread that knows the hub not to be freed. */
+static inline bool hub_hosted(const grove_hub *hub)
+{
+    return ((const struct hub *)hub)->host != NULL;
+}
 
 /* Gives up a reference of a hub; any thread. */
 void hub_unref(struct hub *hub);

@@ -28,6 +28,7 @@
 
 #include "hub/clock.h"
 #include "hub/hub.h"
+#include "hub/stall.h"
 #include "hub/wait_shared.h"
 
 /* A pass has several strides, so that it ends not much late; and two at least,
@@ -83,16 +84,24 @@ bool hub_awaits_nothing(const struct hub *hub)
            hub_single_threaded();
 }
 
+/* Who has run last, if it was a fiber. */
+static const struct grove_fiber *runner(const struct hub *hub)
+{
+    return hub->current == hub->loop_fiber ? NULL : hub->current;
+}
+
 bool hub_pass_extend(struct hub *hub)
 {
     assert(!hub->in_callback && hub->budget == 0);
     if (hub->later == 0)
         return false;
     if (hub_awaits_nothing(hub)) {
+        hub_stall_look(hub, hub_clock_coarse(), runner(hub));
         grant(hub, hub->later);
         return true;
     }
     int64_t now = hub_clock();
+    hub_stall_look(hub, now, runner(hub));
     int length =
         pace_next(&hub->strides, now, hub->switches, STRIDE_TIME, STRIDE_MOST);
     if (hub_pass_is_over(hub, now))

@@ -26,6 +26,7 @@
 #include "hub/numbers.h"
 #include "hub/part.h"
 #include "hub/spin.h"
+#include "hub/stall.h"
 
 /* Pooled stacks looked at before a poll that sleeps. */
 #define TRIM_STEP 64
@@ -66,6 +67,10 @@ static struct grove_fiber *find_next(struct hub *hub)
 struct grove_fiber *hub_next_slow(struct hub *hub)
 {
     struct grove_fiber *next = find_next(hub);
+    if (unlikely(!hub->turned))
+        hub_stall_begin(hub, hub_clock_coarse());
+    else if (next == hub->loop_fiber)
+        hub_stall_look(hub, hub_clock_coarse(), hub->current);
     if (unlikely(hub->watched))
         hub_tell_switch(hub, next);
     return next;
@@ -84,6 +89,7 @@ static void call(struct hub *hub, struct run *run)
     hub->in_callback = false;
     hub->budget = budget;
     hub->switches += (uint64_t)budget;
+    hub_stall_look(hub, hub_clock_coarse(), hub->loop_fiber);
     if (unlikely(hub->watched))
         hub_pass_narrow(hub);
 }
@@ -205,6 +211,8 @@ static void poll_sleeping(struct hub *hub, int64_t timeout)
             hub_interrupted(hub);
     }
     atomic_store(&hub->polling, false);
+    hub_stall_awake();
+    hub->turned = STALL_ASLEEP;
     if (hub->look(hub) || mail)
         hub_spin_slept(hub, began);
 }
@@ -245,6 +253,7 @@ static void look_around(struct hub *hub)
         hub->now = hub_clock_coarse(); /* only told to people: cheap will do */
         hub_pass_begin(hub, 0);
     }
+    hub_stall_look(hub, hub->now, NULL);
     hub_numbers_look(hub);
 }
 

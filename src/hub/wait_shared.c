@@ -29,6 +29,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hub/helpers.h"
 #include "hub/list.h"
 #include "hub/mailbox.h"
 #include "hub/part.h"
@@ -140,8 +141,6 @@ static void unheard(grove_post *post, bool forked)
         deliver(post);
 }
 
-_Atomic unsigned hub_helpers;
-
 /* How many threads the process has, but for those of the kernel's io_uring; 0:
  * not known. */
 static unsigned count_threads(void)
@@ -174,10 +173,10 @@ static unsigned count_threads(void)
  */
 static bool others_may_wake(const struct hub *hub)
 {
-    unsigned helpers = atomic_load(&hub_helpers);
+    unsigned helpers = hub_helpers();
     if (hub_single_threaded())
         return false;
-    if (helpers == 0 || !hub_list_is_alone(hub))
+    if (!hub_helpers_known() || !hub_list_is_alone(hub))
         return true;
     int error = errno;
     unsigned threads = count_threads();

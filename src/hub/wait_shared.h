@@ -28,10 +28,6 @@ static inline bool hub_single_threaded(void)
     return __libc_single_threaded;
 }
 
-/* Threads of the library's own, which wake only who waits for them by a hold:
- * that they are there keeps no deadlock from being told. */
-extern _Atomic unsigned hub_helpers;
-
 /* ---- who waits -------------------------------------------------------------- */
 
 /* The calling fiber, of hub, is going to wait in w. */

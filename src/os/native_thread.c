@@ -1,21 +1,20 @@
 /*
- * Threads of the library's own, and how many there are: hub_helpers, by which a
- * hub knows that they are no reason to expect anything.
+ * Threads of the library's own, and how many there are: hub/helpers.h, by which
+ * a hub knows that they are no reason to expect anything.
  *
  * They block all signals: those are for the program's threads. A fork leaves
  * none of them to the child. Any thread may call these.
  */
 #include "os/native_thread.h"
 
-#include <assert.h>
 #include <pthread.h>
 #include <signal.h>
 
-#include "hub/wait_shared.h"
+#include "hub/helpers.h"
 
 static void in_child(void)
 {
-    atomic_store(&hub_helpers, 0);
+    hub_helpers_forked();
 }
 
 static void once_a_process(void)
@@ -37,10 +36,10 @@ int native_thread_start(void *(*run)(void *arg), void *arg, size_t stack)
     pthread_attr_setstacksize(&attr, stack);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    atomic_fetch_add(&hub_helpers, 1);
+    hub_helper_begins();
     r = pthread_create(&thread, &attr, run, arg);
     if (r)
-        atomic_fetch_sub(&hub_helpers, 1);
+        hub_helper_ends();
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&attr);
     return r;
@@ -48,7 +47,5 @@ int native_thread_start(void *(*run)(void *arg), void *arg, size_t stack)
 
 void native_thread_ends(void)
 {
-    unsigned before = atomic_fetch_sub(&hub_helpers, 1);
-    assert(before > 0);
-    (void)before;
+    hub_helper_ends();
 }

@@ -5,6 +5,7 @@
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 
+#include "hub/helpers.h"
 #include "os/offload.h"
 #include "os/process.h"
 #include "os/workers.h"
@@ -27,7 +28,7 @@ static int open_count(void)
 {
     int n = 0;
     int64_t end = grove_now() + HANG;
-    while (hub_helpers > workers_counts().threads && grove_now() < end)
+    while (hub_helpers() > workers_counts().threads && grove_now() < end)
         grove_sleep(MS);
     DIR *d = opendir("/proc/self/fd");
     while (readdir(d))

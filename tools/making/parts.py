@@ -67,7 +67,9 @@ class Job:
     ) -> int:
         """Run a command. doing: what to say of it. tests: what Meson will run."""
         self.progress.follow(self.log, doing, tests)
-        environment = {**compiler_environment(), **env}
+        # Tests hold hubs up, and so does a machine that is busy: those that are
+        # about being told of it say so.
+        environment = {"GROVE_STALLS": "0", **compiler_environment(), **env}
         try:
             return running.run(
                 self.log, command, SILENCE, environment, self.progress.look
