@@ -80,6 +80,7 @@ class PeriodicMonitoringThread:
         self.initialized = False
         self.monitor_thread_ident = 0
         self._greenlet_tracer = GreenletTracer(hub)
+        _core.stalls_elsewhere(hub, True)
         self._reported = -1
         self._exceeded = 0
         self._monitoring_functions = [_MonitorEntry(self.monitor_blocking, 0.0)]
@@ -243,6 +244,9 @@ class PeriodicMonitoringThread:
             return
         self.should_run = False
         self._greenlet_tracer.kill()
+        hub = self.hub
+        if hub is not None:
+            _core.stalls_elsewhere(hub, False)
         if self._sleeping.locked():
             self._sleeping.release()
 

@@ -14,6 +14,7 @@
  *   exceptions.c     LoopExit and the others
  *   waiter.c         Waiter
  *   thread_result.c  ThreadResult: what native threads hand to a hub
+ *   stalls.c         who holds up the hub, for Python
  *   switch_figures.c how long greenlets run, for Python
  *   init.c           the room's part of the module
  */

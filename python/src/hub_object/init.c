@@ -9,6 +9,7 @@ static void thread_ending(struct py_thread *t)
     loop_breaks_abandon(t->hub);
     own_loops_abandon(t);
     thread_results_abandon(t->hub);
+    stalls_abandon(t->hub);
 }
 
 static struct raw_hooks hooks = {
@@ -20,9 +21,9 @@ static struct raw_hooks hooks = {
 int hub_object_init(PyObject *module)
 {
     static int (*const parts[])(PyObject *) = {
-        hub_exceptions_init, place_init,         hub_init,
-        callback_init,       loop_object_init,   waiter_init,
-        thread_result_init,  switch_figures_init};
+        hub_exceptions_init, place_init,          hub_init,
+        callback_init,       loop_object_init,    waiter_init,
+        thread_result_init,  switch_figures_init, stalls_init};
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         if (parts[i](module) < 0)
             return -1;

@@ -175,4 +175,14 @@ int waiter_init(PyObject *module);
 int thread_result_init(PyObject *module);
 int switch_figures_init(PyObject *module);
 
+/* The thread of a Hub. NULL with TypeError: it is none. */
+struct py_thread *hub_object_thread(PyObject *hub);
+
+/* ---- stalls.c ---------------------------------------------------------------- */
+
+int stalls_init(PyObject *module);
+
+/* What is on its way to a hub whose thread ends is not told of. */
+void stalls_abandon(struct hub *hub);
+
 #endif

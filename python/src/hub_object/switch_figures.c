@@ -6,7 +6,7 @@
  */
 #include "hub_object/private.h"
 
-static struct py_thread *watched_thread(PyObject *hub)
+struct py_thread *hub_object_thread(PyObject *hub)
 {
     if (PyObject_TypeCheck(hub, &Hub_Type))
         return green_of(hub)->thread;
@@ -19,7 +19,7 @@ static PyObject *watch_switches(PyObject *module, PyObject *const *args,
 {
     if (arguments_count("watch_switches", n, 2, 2) < 0)
         return NULL;
-    struct py_thread *t = watched_thread(args[0]);
+    struct py_thread *t = hub_object_thread(args[0]);
     int on = t ? PyObject_IsTrue(args[1]) : -1;
     if (on < 0)
         return NULL;
@@ -48,7 +48,7 @@ static double seconds(int64_t ns)
 
 static PyObject *switch_figures(PyObject *module, PyObject *hub)
 {
-    struct py_thread *t = watched_thread(hub);
+    struct py_thread *t = hub_object_thread(hub);
     if (!t)
         return NULL;
     if (t->dead || !t->clock)
@@ -65,7 +65,7 @@ static PyObject *switch_figures(PyObject *module, PyObject *hub)
 
 static PyObject *switch_figures_reset(PyObject *module, PyObject *hub)
 {
-    struct py_thread *t = watched_thread(hub);
+    struct py_thread *t = hub_object_thread(hub);
     if (!t)
         return NULL;
     if (t->clock) {

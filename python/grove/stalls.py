@@ -1,0 +1,95 @@
+"""Greenlets that hold up the others: from when on they are told of, and to whom.
+
+No greenlet is ever interrupted: one that computes for a second, or calls C code that
+waits, holds up all others of its thread. Such a stall, of more than 100 ms, is told
+on standard error without being asked for, at most once a second: the greenlet, how
+long, its stack in C and in Python. The first of a process is told in a line alone,
+when it is over, for there is no thread that looks before one was needed; watch()
+has it look at once. GROVE_STALLS in the environment sets the same:
+grove_stalls_set(3).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from grove import _core
+
+__all__ = ["Stall", "limit", "on_stall", "watch"]
+
+
+class Stall(NamedTuple):
+    """A greenlet that held up its hub, as it was seen while it did."""
+
+    #: Of the greenlet, as in a list of fibers; "hub" for a callback of the hub's.
+    name: str
+    #: Seconds that it had lasted, at least.
+    length: float
+    #: The system's number of the thread.
+    thread: int
+    #: Whether it waited in the kernel; else it computed.
+    waits: bool
+    #: Whether frames behind the first only look like some.
+    guessed: bool
+    #: The stack in C, the innermost first: function, file and offset.
+    frames: list[str]
+    #: The stack in Python, as faulthandler writes it; "" if there was none.
+    python: str
+
+
+_callback: Callable[[Stall], object] | None = None
+
+
+def _tell(*stall: object) -> None:
+    if _callback is not None:
+        _callback(Stall(*stall))  # type: ignore[arg-type]
+
+
+def _set(limit: float, watch: bool) -> None:
+    _core.stalls_set(limit, watch, None if _callback is None else _tell)
+
+
+def limit(seconds: float | None = None) -> float:
+    """From how many seconds on a stall is one; 0: nothing is.
+
+    Args:
+        seconds: what it is from now on, 0 or at least 0.001; None: as before.
+
+    Returns what it was before. Raises ValueError for what cannot be. From any
+    thread.
+    """
+    before, watches = _core.stalls_settings()
+    if seconds is not None:
+        _set(seconds, watches)
+    return before
+
+
+def watch(on: bool = True) -> None:
+    """Have a thread look from now on, so that the first stall is told with where
+    it is, too.
+
+    It takes no lock of the interpreter, runs no Python, and ends before a fork.
+
+    Args:
+        on: False: a thread that is there already stays, and is not begun again
+            after a fork.
+    """
+    _set(_core.stalls_settings()[0], on)
+
+
+def on_stall(
+    callback: Callable[[Stall], object] | None,
+) -> Callable[[Stall], object] | None:
+    """Have callback(stall) called with each Stall that is told of, and watch.
+
+    It is called in the hub that was held up, once that turns again, and must not
+    wait; what it raises is printed.
+
+    Args:
+        callback: None: nothing is called any more.
+
+    Returns what was called before.
+    """
+    global _callback
+    before, _callback = _callback, callback
+    _set(*_core.stalls_settings())
+    return before
