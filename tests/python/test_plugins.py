@@ -1,6 +1,7 @@
 """Entry points of other distributions that listen to gevent's events, each case in
 a process of its own."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -34,7 +35,7 @@ def run(source, *arguments):
         capture_output=True,
         text=True,
         timeout=60,
-        env={"PYTHONPATH": str(compat())},
+        env={**os.environ, "PYTHONPATH": str(compat())},
     )
     assert result.returncode == 0, result.stderr
     return result.stdout

@@ -1,5 +1,6 @@
 """What a connection costs that waits for its next request."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -81,7 +82,7 @@ def test_a_page_of_stack_and_its_objects():
     told = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(SERVER), textwrap.dedent(CLIENTS)]
         + [str(MOST), str(HANG), str(CONNECTIONS)],
-        env={"PYTHONPATH": str(Path(grove.__file__).parent.parent)},
+        env={**os.environ, "PYTHONPATH": str(Path(grove.__file__).parent.parent)},
         capture_output=True,
         text=True,
         timeout=4 * HANG,
