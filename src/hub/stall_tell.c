@@ -105,8 +105,8 @@ void hub_stall_tell(const struct stall_sight *sight, int64_t length)
     const grove_stalls settings = hub_stall_settings();
     assert(sight->seen);
     tell_head(sight, length);
+    tell_host(sight->host); /* first: it is what its program is written in */
     tell_frames(&sight->frames);
-    tell_host(sight->host);
     if (settings.fn)
         call(&settings, sight, length);
 }
