@@ -247,9 +247,9 @@ class BaseServer:
         """Whether nothing is accepted until a handler has finished."""
         return self.pool is not None and self.pool.full()
 
-    def is_fatal_error(self, error: BaseException) -> bool:
-        """Whether error of accept means that there will be no more."""
-        return isinstance(error, OSError) and error.errno in self.fatal_errors
+    def is_fatal_error(self, ex: BaseException) -> bool:
+        """Whether ex, an error of accept, means that there will be no more."""
+        return isinstance(ex, OSError) and ex.errno in self.fatal_errors
 
     # Its life.
 

@@ -43,7 +43,12 @@ class GroupMappingMixin:
     def apply(
         self, func: Callable, args: tuple | None = None, kwds: dict | None = None
     ) -> Any:
-        """func(*args, **kwds) in the group; its result."""
+        """func(*args, **kwds) in the group; its result.
+
+        >>> from grove.pool import Group
+        >>> Group().apply(pow, (2, 5))
+        32
+        """
         if self._apply_immediately():
             return func(*(args or ()), **(kwds or {}))
         return self.spawn(func, *(args or ()), **(kwds or {})).get()
@@ -75,6 +80,10 @@ class GroupMappingMixin:
         """A greenlet that calls func; never waits.
 
         callback, if given, is called with the result.
+
+        >>> from grove.pool import Group
+        >>> Group().apply_async(pow, (2, 5)).get()
+        32
         """
         args, kwds = args or (), kwds or {}
         if self._apply_async_use_greenlet():
@@ -90,6 +99,10 @@ class GroupMappingMixin:
         Raises what the first call, in that order, raised. Another greenlet
         starts the calls, so that one that fails is raised while others are yet
         to be started.
+
+        >>> from grove.pool import Pool
+        >>> Pool(2).map(str.upper, ["a", "b", "c"])
+        ['A', 'B', 'C']
         """
         return list(self.imap(func, iterable))
 
@@ -108,6 +121,10 @@ class GroupMappingMixin:
         """A Greenlet whose value is that of map(); never waits.
 
         It is not one of the group. callback, if given, is called with the list.
+
+        >>> from grove.pool import Pool
+        >>> Pool(2).map_async(abs, [-1, 2]).get()
+        [1, 2]
         """
         return Greenlet.spawn(self.map_cb, func, iterable, callback)
 
@@ -122,13 +139,26 @@ class GroupMappingMixin:
 
         Returns an iterator; next() raises what the call whose turn it is
         raised, and may be called again.
+
+        >>> from grove.pool import Pool
+        >>> list(Pool(2).imap(pow, [2, 3], [3, 2]))
+        [8, 9]
         """
         return IMap.spawn(func, zip(*iterables), self.spawn, maxsize, True)
 
     def imap_unordered(
         self, func: Callable, *iterables: Iterable, maxsize: int | None = None
     ) -> IMapUnordered:
-        """As imap, giving each result as soon as there is one."""
+        """As imap, giving each result as soon as there is one.
+
+        >>> import grove
+        >>> from grove.pool import Pool
+        >>> def wait(seconds):
+        ...     grove.sleep(seconds)
+        ...     return seconds
+        >>> list(Pool(2).imap_unordered(wait, [0.02, 0]))
+        [0, 0.02]
+        """
         return IMapUnordered.spawn(func, zip(*iterables), self.spawn, maxsize, True)
 
 
@@ -136,6 +166,13 @@ class Group(GroupMappingMixin, GroupBase):
     """Greenlets that can be waited for and killed together.
 
     Those that finish leave the group.
+
+    >>> import grove
+    >>> from grove.pool import Group
+    >>> group = Group()
+    >>> tasks = [group.spawn(grove.sleep, 0.01) for _ in range(3)]
+    >>> group.join(), len(group)
+    (True, 0)
     """
 
     #: What spawn makes.
@@ -244,7 +281,18 @@ class Group(GroupMappingMixin, GroupBase):
 
 
 class Pool(Group, PoolBase):
-    """A group of at most `size` greenlets: adding waits for room."""
+    """A group of at most `size` greenlets: adding waits for room.
+
+    >>> from grove.pool import Pool
+    >>> pool = Pool(10)
+    >>> for n in range(3):
+    ...     task = pool.spawn(print, n)
+    >>> pool.join()
+    0
+    1
+    2
+    True
+    """
 
     def __init__(self, size: int | None = None, greenlet_class: Any = None) -> None:
         """Without members.

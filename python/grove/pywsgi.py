@@ -34,7 +34,21 @@ class WSGIHandler(Handler):
 
 
 class WSGIServer(Server):
-    """Serves a WSGI application over HTTP."""
+    """Serves a WSGI application over HTTP.
+
+    >>> from grove import socket
+    >>> from grove.pywsgi import WSGIServer
+    >>> def hello(environ, start_response):
+    ...     start_response("200 OK", [("Content-Type", "text/plain")])
+    ...     return [b"hello"]
+    >>> server = WSGIServer(("127.0.0.1", 0), hello, log=None)
+    >>> server.start()
+    >>> client = socket.create_connection(server.address)
+    >>> client.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+    >>> client.makefile("rb").read().rpartition(b"\\r\\n")[2]
+    b'hello'
+    >>> server.stop()
+    """
 
     handler_class = WSGIHandler
 

@@ -49,6 +49,13 @@ def select(
     Args:
         rlist, wlist, xlist: descriptors, or objects with a method fileno.
         timeout: seconds; None is for ever.
+
+    >>> from grove import select, socket
+    >>> left, right = socket.socketpair()
+    >>> right.send(b"!")
+    1
+    >>> select.select([left], [], [], 1)[0] == [left]
+    True
     """
     if timeout is not None and timeout < 0:
         raise ValueError("timeout must be non-negative")
@@ -80,7 +87,15 @@ def _event_mask(mask: int) -> int:
 
 
 class poll:
-    """As what select.poll returns. Several greenlets may wait in one."""
+    """As what select.poll returns. Several greenlets may wait in one.
+
+    >>> from grove import select, socket
+    >>> left, right = socket.socketpair()
+    >>> poll = select.poll()
+    >>> poll.register(right, select.POLLOUT)
+    >>> poll.poll() == [(right.fileno(), select.POLLOUT)]
+    True
+    """
 
     def __init__(self) -> None:
         self._events: dict[int, int] = {}

@@ -13,6 +13,18 @@ class StreamServer(BaseServer):
     """Calls handle(socket, address) in a greenlet for each connection.
 
     The connection is closed when handle returns.
+
+    >>> from grove import socket
+    >>> from grove.server import StreamServer
+    >>> def echo(connection, address):
+    ...     connection.sendall(connection.recv(100))
+    >>> server = StreamServer(("127.0.0.1", 0), echo)
+    >>> server.start()
+    >>> client = socket.create_connection(server.address)
+    >>> client.sendall(b"hello")
+    >>> client.recv(100)
+    b'hello'
+    >>> server.stop()
     """
 
     #: How many connections the kernel keeps until they are accepted.
@@ -125,7 +137,21 @@ class StreamServer(BaseServer):
 
 
 class DatagramServer(BaseServer):
-    """Calls handle(data, address) in a greenlet for each datagram."""
+    """Calls handle(data, address) in a greenlet for each datagram.
+
+    >>> from grove import socket
+    >>> from grove.server import DatagramServer
+    >>> def answer(data, address):
+    ...     server.sendto(data.upper(), address)
+    >>> server = DatagramServer(("127.0.0.1", 0), answer)
+    >>> server.start()
+    >>> client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    >>> client.sendto(b"hello", server.address)
+    5
+    >>> client.recv(100)
+    b'HELLO'
+    >>> server.stop()
+    """
 
     #: SO_REUSEADDR of the sockets that it makes.
     reuse_addr = 1

@@ -235,6 +235,14 @@ class socket(_core.SocketBase):
     The constructor's arguments, methods and errors are those of the standard
     class. Several greenlets may wait for one socket; closing it wakes them with
     OSError EBADF.
+
+    >>> import grove
+    >>> from grove import socket
+    >>> left, right = socket.socketpair()
+    >>> reader = grove.spawn(left.recv, 100)
+    >>> right.sendall(b"hello")
+    >>> reader.get()
+    b'hello'
     """
 
     __slots__ = ("_io_refs", "_closed", "_known", "__weakref__")

@@ -389,13 +389,13 @@ class SSLSocket(socket):
             self._begin()
         return error
 
-    def connect(self, address: Any) -> None:
+    def connect(self, addr: Any) -> None:
         """Connect, and make the handshake."""
-        self._connect_tls(address, super().connect)
+        self._connect_tls(addr, super().connect)
 
-    def connect_ex(self, address: Any) -> int:
+    def connect_ex(self, addr: Any) -> int:
         """As connect, but returns the connection's error number."""
-        return self._connect_tls(address, super().connect_ex)
+        return self._connect_tls(addr, super().connect_ex)
 
     def accept(self) -> tuple["SSLSocket", Any]:
         """Wait for a connection, and make the handshake."""
@@ -462,12 +462,12 @@ class SSLSocket(socket):
         if flags:
             raise ValueError(f"non-zero flags not allowed in calls to {name}()")
 
-    def recv(self, bufsize: int = 1024, flags: int = 0) -> bytes:
-        """Up to bufsize bytes; b"" at the end of the stream."""
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """Up to buflen bytes; b"" at the end of the stream."""
         if self._sslobj is None:
-            return super().recv(bufsize, flags)
+            return super().recv(buflen, flags)
         self._no_flags(flags, "recv")
-        return self.read(bufsize)
+        return self.read(buflen)
 
     def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
         """Up to nbytes into buffer; how many."""

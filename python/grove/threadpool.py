@@ -49,6 +49,13 @@ class ThreadPool(GroupMappingMixin):
 
     All methods are for greenlets of that hub's thread; apply() called on
     another thread, such as one of the pool's, runs its function there.
+
+    >>> import time
+    >>> from grove.threadpool import ThreadPool
+    >>> pool = ThreadPool(2)
+    >>> pool.apply(time.sleep, (0.01,))
+    >>> pool.map(abs, [-1, 2, -3])
+    [1, 2, 3]
     """
 
     def __init__(
@@ -188,6 +195,10 @@ class ThreadPool(GroupMappingMixin):
 
         Raises InvalidThreadUseError on a thread other than the hub's, and
         RuntimeError when no thread can be started.
+
+        >>> from grove.threadpool import ThreadPool
+        >>> ThreadPool(1).spawn(sum, [1, 2, 3]).get()
+        6
         """
         self._check_thread()
         self._room.acquire()
@@ -416,6 +427,11 @@ _BROKEN = "A thread initializer failed, the thread pool is not usable anymore"
 class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
     """An executor of native threads, whatever is patched, whose futures
     greenlets can wait for. It may be used on any thread.
+
+    >>> from grove.threadpool import ThreadPoolExecutor
+    >>> with ThreadPoolExecutor(2) as executor:
+    ...     executor.submit(pow, 2, 8).result()
+    256
     """
 
     def __init__(

@@ -87,6 +87,16 @@ class assert_switches:
             greenlet.
 
     Raises AssertionError, at the end, that tells what ran.
+
+    >>> import grove
+    >>> from grove.util import assert_switches
+    >>> with assert_switches():
+    ...     grove.sleep()
+    >>> with assert_switches():
+    ...     total = sum(range(10))
+    Traceback (most recent call last):
+        ...
+    grove.util._FailedToSwitch: ...
     """
 
     hub: Any = None

@@ -20,6 +20,14 @@ class signal_handler:
     Raises TypeError when handler is not callable, ValueError for no signal's
     number, OSError for one that cannot be handled. Python's own handler for the
     signal is not called meanwhile. (gevent.signal_handler)
+
+    >>> import os, signal
+    >>> import grove
+    >>> watched = grove.signal_handler(signal.SIGUSR1, print, "it came")
+    >>> os.kill(os.getpid(), signal.SIGUSR1)
+    >>> grove.sleep(0.05)
+    it came
+    >>> watched.cancel()
     """
 
     #: What runs the handler.

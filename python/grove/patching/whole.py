@@ -54,6 +54,14 @@ def patch_all(
     Returns True; False when a listener raised DoNotPatch; None when everything
     asked for had been patched already. With libc it raises OSError and ImportError
     as patch_libc does, when all else has been patched.
+
+    >>> from grove import monkey
+    >>> monkey.patch_all()
+    True
+    >>> import time, grove
+    >>> tasks = [grove.spawn(time.sleep, 0.05) for _ in range(100)]
+    >>> len(grove.joinall(tasks, timeout=2))
+    100
     """
     if libc is None:
         libc = libc_calls.is_wanted_by_default()

@@ -19,9 +19,9 @@ class LoggingLogAdapter:
         self._logger = logger
         self._level = level
 
-    def write(self, message: str) -> None:
-        """Log message, without the end of its line."""
-        self._logger.log(self._level, message.removesuffix("\n"))
+    def write(self, msg: str) -> None:
+        """Log msg, without the end of its line."""
+        self._logger.log(self._level, msg.removesuffix("\n"))
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Log each of lines."""

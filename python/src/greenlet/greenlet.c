@@ -216,14 +216,26 @@ static PyObject *green_spawn_later(PyObject *cls, PyObject *const *args,
 static PyMethodDef class_methods[] = {
     {"spawn", (PyCFunction)(void (*)(void))green_spawn,
      METH_FASTCALL | METH_KEYWORDS | METH_CLASS,
-     "spawn(function, *args, **kwargs): a new Greenlet, started."},
+     "spawn($type, /, *args, **kwargs)\n--\n\n"
+     "A new greenlet, started: it runs function(*args, **kwargs) when its\n"
+     "turn comes, for the first of the arguments is the function.\n\n"
+     "    >>> import grove\n"
+     "    >>> task = grove.spawn(pow, 2, 10)\n"
+     "    >>> task.get()\n"
+     "    1024"},
     {"spawn_later", (PyCFunction)(void (*)(void))green_spawn_later,
      METH_FASTCALL | METH_KEYWORDS | METH_CLASS,
-     "spawn_later(seconds, function, *args, **kwargs)"},
+     "spawn_later($type, /, seconds, *args, **kwargs)\n--\n\n"
+     "As spawn(), but it starts after that many seconds.\n\n"
+     "    >>> import grove\n"
+     "    >>> grove.spawn_later(0.01, str.upper, \"late\").get()\n"
+     "    'LATE'"},
     {"add_spawn_callback", green_add_spawn_callback, METH_O | METH_STATIC,
+     "add_spawn_callback(callback, /)\n--\n\n"
      "Have callback(greenlet) called whenever a Greenlet is started."},
     {"remove_spawn_callback", green_remove_spawn_callback, METH_O | METH_STATIC,
-     "Undo add_spawn_callback."},
+     "remove_spawn_callback(callback, /)\n--\n\n"
+     "Undo add_spawn_callback()."},
     {NULL}};
 
 static PyNumberMethods green_number = {.nb_bool = green_bool};
@@ -244,7 +256,18 @@ static PyAsyncMethods green_async = {.am_await = green_await};
 PyDoc_STRVAR(green_doc, "Greenlet(run=None, *args, **kwargs)\n--\n\n"
                         "A greenlet that the hub runs. Subclasses may override "
                         "_run instead of passing\n"
-                        "a function.");
+                        "a function.\n\n"
+                        "    >>> import grove\n"
+                        "    >>> class Square(grove.Greenlet):\n"
+                        "    ...     def __init__(self, n):\n"
+                        "    ...         super().__init__()\n"
+                        "    ...         self.n = n\n"
+                        "    ...     def _run(self):\n"
+                        "    ...         return self.n ** 2\n"
+                        "    >>> square = Square(12)\n"
+                        "    >>> square.start()\n"
+                        "    >>> square.get()\n"
+                        "    144");
 
 PyTypeObject Greenlet_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.greenlet.Greenlet",

@@ -380,23 +380,56 @@ static PyObject *killall(PyObject *module, PyObject *const *args, Py_ssize_t n,
 static PyMethodDef functions[] = {
     {"joinall", (PyCFunction)(void (*)(void))joinall,
      METH_FASTCALL | METH_KEYWORDS,
-     "joinall(greenlets, timeout=None, raise_error=False, count=None): those "
-     "that have ended, in that order."},
+     "joinall(greenlets, timeout=None, raise_error=False, count=None)\n--\n\n"
+     "Wait until the greenlets, or count of them, have ended, at most\n"
+     "timeout seconds: those that have, in that order. With raise_error\n"
+     "what one of them fails by is raised.\n\n"
+     "    >>> import grove\n"
+     "    >>> tasks = [grove.spawn(pow, 2, n) for n in range(4)]\n"
+     "    >>> len(grove.joinall(tasks))\n"
+     "    4\n"
+     "    >>> [task.value for task in tasks]\n"
+     "    [1, 2, 4, 8]"},
     {"wait", (PyCFunction)(void (*)(void))wait_function,
      METH_FASTCALL | METH_KEYWORDS,
-     "wait(objects=None, timeout=None, count=None): those that are ready, in "
-     "that order; without objects, whether nothing is left to run."},
+     "wait(objects=None, timeout=None, count=None)\n--\n\n"
+     "Wait until the objects, or count of them, are ready, at most timeout\n"
+     "seconds: those that are, in that order. Without objects wait until\n"
+     "nothing is left to run; whether that came to be.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.event import Event\n"
+     "    >>> early, late = Event(), Event()\n"
+     "    >>> early.set()\n"
+     "    >>> grove.wait([early, late], count=1) == [early]\n"
+     "    True"},
     {"iwait", (PyCFunction)(void (*)(void))iwait, METH_FASTCALL | METH_KEYWORDS,
-     "iwait(objects, timeout=None, count=None): yields them as they become "
-     "ready."},
+     "iwait(objects, timeout=None, count=None)\n--\n\n"
+     "Yield the objects as they become ready.\n\n"
+     "    >>> import grove\n"
+     "    >>> slow = grove.spawn(grove.sleep, 0.01)\n"
+     "    >>> quick = grove.spawn(grove.sleep)\n"
+     "    >>> [task is quick for task in grove.iwait([slow, quick])]\n"
+     "    [True, False]"},
     {"kill", (PyCFunction)(void (*)(void))kill_function,
      METH_FASTCALL | METH_KEYWORDS,
-     "kill(greenlet, exception=GreenletExit): raise it there soon; does not "
-     "wait."},
+     "kill(greenlet, exception=...)\n--\n\n"
+     "Raise the exception, GreenletExit unless another is given, in the\n"
+     "greenlet soon; do not wait for its end.\n\n"
+     "    >>> import grove\n"
+     "    >>> task = grove.spawn(grove.sleep, 3600)\n"
+     "    >>> grove.kill(task)\n"
+     "    >>> task.join()"},
     {"killall", (PyCFunction)(void (*)(void))killall,
      METH_FASTCALL | METH_KEYWORDS,
-     "killall(greenlets, exception=GreenletExit, block=True, timeout=None): "
-     "Timeout when they have not ended in time."},
+     "killall(greenlets, exception=..., block=True, timeout=None)\n--\n\n"
+     "Raise the exception, GreenletExit unless another is given, in all of\n"
+     "them, and wait for their ends; Timeout when they have not come in\n"
+     "time.\n\n"
+     "    >>> import grove\n"
+     "    >>> tasks = [grove.spawn(grove.sleep, 3600) for _ in range(3)]\n"
+     "    >>> grove.killall(tasks)\n"
+     "    >>> [task.dead for task in tasks]\n"
+     "    [True, True, True]"},
     {NULL}};
 
 int joinall_init(PyObject *module)

@@ -326,7 +326,13 @@ PyDoc_STRVAR(local_doc,
              "go with it.\n"
              "A subclass's __init__ is called, with the same arguments, in "
              "each greenlet that\n"
-             "uses the object; what is in __slots__ is common to all.");
+             "uses the object; what is in __slots__ is common to all.\n\n"
+             "    >>> import grove\n"
+             "    >>> from grove.local import local\n"
+             "    >>> mine = local()\n"
+             "    >>> mine.name = \"main\"\n"
+             "    >>> grove.spawn(lambda: hasattr(mine, \"name\")).get()\n"
+             "    False");
 
 static PyTypeObject Local_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.local.local",

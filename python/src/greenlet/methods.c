@@ -398,37 +398,80 @@ static PyObject *green_exit(PyObject *self, PyObject *const *args, Py_ssize_t n)
 PyMethodDef green_methods[] = {
     {"join", (PyCFunction)(void (*)(void))green_join_method,
      METH_FASTCALL | METH_KEYWORDS,
-     "join(timeout=None): wait for its end, at most timeout seconds."},
+     "join($self, /, timeout=None)\n--\n\n"
+     "Wait for its end, at most timeout seconds.\n\n"
+     "    >>> import grove\n"
+     "    >>> task = grove.spawn(grove.sleep, 3600)\n"
+     "    >>> task.join(timeout=0.01)\n"
+     "    >>> task.dead\n"
+     "    False\n"
+     "    >>> task.kill()"},
     {"get", (PyCFunction)(void (*)(void))green_get,
      METH_FASTCALL | METH_KEYWORDS,
-     "get(block=True, timeout=None): what it returned, or raise what ended it; "
-     "Timeout when it has not ended in time."},
+     "get($self, /, block=True, timeout=None)\n--\n\n"
+     "What it returned, once it has, or raise what ended it; Timeout when\n"
+     "it has not ended in time, or at once when block is false.\n\n"
+     "    >>> import grove\n"
+     "    >>> grove.spawn(int, \"12\").get(timeout=1)\n"
+     "    12"},
     {"kill", (PyCFunction)(void (*)(void))green_kill_method,
      METH_FASTCALL | METH_KEYWORDS,
-     "kill(exception=GreenletExit, block=True, timeout=None): raise it there, "
-     "and wait for the end."},
+     "kill($self, /, exception=..., block=True, timeout=None)\n--\n\n"
+     "Raise the exception, GreenletExit unless another is given, where it\n"
+     "waits, and wait for the end unless block is false.\n\n"
+     "    >>> import grove\n"
+     "    >>> task = grove.spawn(grove.sleep, 3600)\n"
+     "    >>> task.kill()\n"
+     "    >>> task.dead, task.value\n"
+     "    (True, GreenletExit())"},
     {"throw", green_throw, METH_VARARGS,
-     "throw(type=GreenletExit, value=None, tb=None): switch to it now and "
-     "raise "
-     "there."},
-    {"ready", green_ready_method, METH_NOARGS, "Whether it has ended."},
+     "throw($self, /, *args)\n--\n\n"
+     "Switch to it now and raise there what raise would, by a type, a value "
+     "and\n"
+     "a traceback; GreenletExit without any."},
+    {"ready", green_ready_method, METH_NOARGS,
+     "ready($self, /)\n--\n\n"
+     "Whether it has ended."},
     {"successful", green_successful, METH_NOARGS,
+     "successful($self, /)\n--\n\n"
      "Whether it returned, or ended by GreenletExit."},
     {"_raise_exception", green_raise_method, METH_NOARGS,
      "Raise what ended it."},
     {"_maybe_kill_before_start", maybe_kill_before_start, METH_O,
      "If it never ran, see that it never will; whether that was so."},
     {"rawlink", green_rawlink, METH_O,
-     "Have callback(greenlet) called in the Hub when it has ended."},
+     "rawlink($self, callback, /)\n--\n\n"
+     "Have callback(greenlet) called in the Hub when it has ended.\n\n"
+     "    >>> import grove\n"
+     "    >>> task = grove.spawn(pow, 3, 2)\n"
+     "    >>> task.rawlink(lambda ended: print(\"ended:\", ended.value))\n"
+     "    >>> grove.sleep(0.01)\n"
+     "    ended: 9"},
     {"link", (PyCFunction)(void (*)(void))green_link,
      METH_FASTCALL | METH_KEYWORDS,
-     "link(callback, SpawnedLink=SpawnedLink): the same in a greenlet of its "
-     "own."},
-    {"link_value", green_link_value, METH_O, "link, if it returns."},
-    {"link_exception", green_link_exception, METH_O, "link, if it fails."},
-    {"unlink", green_unlink, METH_O, "Undo link or rawlink."},
-    {"unlink_all", green_unlink_all, METH_NOARGS, "Undo all links."},
-    {"has_links", green_has_links, METH_NOARGS, "Whether there are any."},
+     "link($self, /, callback, SpawnedLink=...)\n--\n\n"
+     "Have callback(greenlet) called in a greenlet of its own, a\n"
+     "SpawnedLink, when this one has ended.\n\n"
+     "    >>> import grove\n"
+     "    >>> task = grove.spawn(pow, 3, 2)\n"
+     "    >>> task.link(lambda ended: print(ended.value))\n"
+     "    >>> _ = grove.wait()\n"
+     "    9"},
+    {"link_value", green_link_value, METH_O,
+     "link_value($self, callback, /)\n--\n\n"
+     "As link(), but only if it returns."},
+    {"link_exception", green_link_exception, METH_O,
+     "link_exception($self, callback, /)\n--\n\n"
+     "As link(), but only if it fails."},
+    {"unlink", green_unlink, METH_O,
+     "unlink($self, callback, /)\n--\n\n"
+     "Undo link or rawlink."},
+    {"unlink_all", green_unlink_all, METH_NOARGS,
+     "unlink_all($self, /)\n--\n\n"
+     "Undo all links."},
+    {"has_links", green_has_links, METH_NOARGS,
+     "has_links($self, /)\n--\n\n"
+     "Whether there are any."},
     {"__enter__", green_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))green_exit, METH_FASTCALL, NULL},
     {NULL}};

@@ -131,6 +131,7 @@ PyObject *green_body(PyGreenlet *self)
 
 PyMethodDef green_run_methods[] = {
     {"run", green_run, METH_NOARGS,
+     "run($self, /)\n--\n\n"
      "What its fiber runs: calls _run, keeps the result, tells who waits."},
     {NULL}};
 

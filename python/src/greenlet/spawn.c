@@ -278,8 +278,12 @@ static PyMethodDef functions[] = {
      "Whether greenlets remember who spawned them."},
     {"spawn_raw", (PyCFunction)(void (*)(void))spawn_raw,
      METH_FASTCALL | METH_KEYWORDS,
-     "spawn_raw(function, *args, **kwargs): run it in a plain greenlet, which "
-     "has no join, get or kill."},
+     "spawn_raw(function, /, *args, **kwargs)\n--\n\n"
+     "Run it in a plain greenlet, which has no join, get or kill.\n\n"
+     "    >>> import grove\n"
+     "    >>> task = grove.spawn_raw(print, \"hello\")\n"
+     "    >>> grove.sleep()\n"
+     "    hello"},
     {NULL}};
 
 int spawned_init(PyObject *module)

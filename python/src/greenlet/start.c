@@ -154,7 +154,9 @@ static PyObject *green_start_later(PyObject *self, PyObject *seconds)
 
 PyMethodDef green_start_methods[] = {
     {"start", green_start_method, METH_NOARGS,
+     "start($self, /)\n--\n\n"
      "Have it run when its turn comes. Only the first call counts."},
     {"start_later", green_start_later, METH_O,
-     "start_later(seconds): have it run after that time."},
+     "start_later($self, seconds, /)\n--\n\n"
+     "Have it run after that many seconds."},
     {NULL}};

@@ -252,10 +252,13 @@ static PyObject *callback_repr(PyObject *self)
                                 cb->fn, cb->args);
 }
 
-static PyMethodDef callback_methods[] = {
-    {"stop", callback_stop, METH_NOARGS, "Do not call it after all."},
-    {"close", callback_stop, METH_NOARGS, "The same as stop()."},
-    {NULL}};
+static PyMethodDef callback_methods[] = {{"stop", callback_stop, METH_NOARGS,
+                                          "stop($self, /)\n--\n\n"
+                                          "Do not call it after all."},
+                                         {"close", callback_stop, METH_NOARGS,
+                                          "close($self, /)\n--\n\n"
+                                          "The same as stop()."},
+                                         {NULL}};
 
 static PyGetSetDef callback_getset[] = {{"pending", callback_pending, NULL,
                                          "Whether it is yet to be called.",

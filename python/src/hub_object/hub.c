@@ -329,17 +329,23 @@ static int set_exception_stream(PyObject *self, PyObject *stream, void *closure)
 
 static PyMethodDef hub_methods[] = {
     {"switch", hub_object_switch, METH_NOARGS,
+     "switch($self, /)\n--\n\n"
      "Wait until another greenlet switches to this one; what it passed."},
     {"switch_out", hub_object_switch_out, METH_NOARGS,
+     "switch_out($self, /)\n--\n\n"
      "Raises BlockingSwitchOutError: the Hub must not wait."},
-    {"wait", hub_object_wait, METH_O, "Wait until the watcher fires."},
+    {"wait", hub_object_wait, METH_O,
+     "wait($self, watcher, /)\n--\n\n"
+     "Wait until the watcher fires."},
     {"cancel_wait", (PyCFunction)(void (*)(void))hub_object_cancel_wait,
      METH_FASTCALL | METH_KEYWORDS,
+     "cancel_wait($self, /, watcher, error, close_watcher=False)\n--\n\n"
      "Throw error, from the Hub, into whoever waits for the watcher."},
     {"cancel_waits_close_and_then",
      (PyCFunction)(void (*)(void))hub_object_cancel_waits, METH_FASTCALL,
-     "cancel_waits_close_and_then(watchers, error, then, *args): cancel and "
-     "close all of them in the Hub, then call then(*args) there."},
+     "cancel_waits_close_and_then($self, watchers, error, then, /, "
+     "*args)\n--\n\n"
+     "Cancel and close all of them in the Hub, then call then(*args) there."},
     {"_cancel_waits_then",
      (PyCFunction)(void (*)(void))hub_object_cancel_waits_then, METH_FASTCALL,
      NULL},
@@ -347,24 +353,29 @@ static PyMethodDef hub_methods[] = {
      METH_FASTCALL, NULL},
     {"join", (PyCFunction)(void (*)(void))hub_object_join,
      METH_FASTCALL | METH_KEYWORDS,
-     "Wait until nothing is left to wait for: True, or False after timeout "
+     "join($self, /, timeout=None)\n--\n\n"
+     "Wait until nothing is left to wait for: True, or False after timeout\n"
      "seconds. From the main greenlet only."},
     {"destroy", (PyCFunction)(void (*)(void))hub_object_destroy,
      METH_FASTCALL | METH_KEYWORDS,
-     "destroy(destroy_loop=None): it is this thread's Hub no longer; get_hub() "
-     "makes another. Its loop is destroyed, too, unless it is the default one; "
-     "waits by this Hub raise HubDestroyed. Not in the Hub."},
+     "destroy($self, /, destroy_loop=None)\n--\n\n"
+     "It is this thread's Hub no longer; get_hub() makes another. Its loop\n"
+     "is destroyed, too, unless it is the default one; waits by this Hub\n"
+     "raise HubDestroyed. Not in the Hub."},
     {"handle_error", (PyCFunction)(void (*)(void))hub_object_handle_error,
      METH_FASTCALL,
-     "handle_error(context, type, value, tb): an error nobody caught."},
+     "handle_error($self, context, type, value, tb, /)\n--\n\n"
+     "An error nobody caught."},
     {"handle_system_error",
      (PyCFunction)(void (*)(void))hub_object_handle_system_error, METH_FASTCALL,
-     "handle_system_error(type, value, tb=None): throw it into the main "
-     "greenlet."},
+     "handle_system_error($self, type, value, tb=None, /)\n--\n\n"
+     "Throw it into the main greenlet."},
     {"print_exception", (PyCFunction)(void (*)(void))hub_object_print_exception,
      METH_FASTCALL,
-     "print_exception(context, type, value, tb): to exception_stream."},
+     "print_exception($self, context, type, value, tb, /)\n--\n\n"
+     "Write it to exception_stream."},
     {"format_context", hub_object_format_context, METH_O,
+     "format_context($self, context, /)\n--\n\n"
      "The context of an error, as text."},
     {NULL}};
 
@@ -462,7 +473,8 @@ static PyObject *set_hub(PyObject *module, PyObject *hub)
 
 static PyMethodDef functions[] = {
     {"set_hub", set_hub, METH_O,
-     "set_hub(hub): the calling thread's Hub from now on; None: it has none."},
+     "set_hub(hub, /)\n--\n\n"
+     "The calling thread's Hub from now on; None: it has none."},
     {NULL}};
 
 /* ---- the module's part --------------------------------------------------- */

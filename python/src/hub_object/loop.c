@@ -497,37 +497,60 @@ static PyObject *loop_repr(PyObject *self)
 static PyMethodDef loop_methods[] = {
     {"run_callback", (PyCFunction)(void (*)(void))loop_run_callback_method,
      METH_FASTCALL,
-     "run_callback(fn, *args): call it in the Hub, after what is due."},
+     "run_callback($self, function, /, *args)\n--\n\n"
+     "Call it in the Hub, after what is due."},
     {"run_callback_threadsafe",
      (PyCFunction)(void (*)(void))loop_run_callback_threadsafe, METH_FASTCALL,
-     "The same from any thread."},
-    {"now", loop_now, METH_NOARGS, "The time, in seconds since the epoch."},
-    {"update_now", loop_nothing, METH_NOARGS, "Nothing; now() is up to date."},
-    {"update", loop_nothing, METH_NOARGS, "Nothing; now() is up to date."},
+     "run_callback_threadsafe($self, function, /, *args)\n--\n\n"
+     "As run_callback(), from any thread."},
+    {"now", loop_now, METH_NOARGS,
+     "now($self, /)\n--\n\n"
+     "The time, in seconds since the epoch."},
+    {"update_now", loop_nothing, METH_NOARGS,
+     "update_now($self, /)\n--\n\n"
+     "Nothing; now() is up to date."},
+    {"update", loop_nothing, METH_NOARGS,
+     "update($self, /)\n--\n\n"
+     "Nothing; now() is up to date."},
     {"reinit", loop_nothing, METH_NOARGS,
+     "reinit($self, /)\n--\n\n"
      "Nothing: the loop of a forked child is fresh."},
     {"install_sigchld", loop_nothing, METH_NOARGS,
+     "install_sigchld($self, /)\n--\n\n"
      "Nothing: child watchers need no SIGCHLD."},
     {"reset_sigchld", loop_nothing, METH_NOARGS,
+     "reset_sigchld($self, /)\n--\n\n"
      "Nothing: child watchers need no SIGCHLD."},
-    {"ref", loop_ref, METH_NOARGS, "One more reason for the loop to go on."},
-    {"unref", loop_unref, METH_NOARGS, "One less."},
+    {"ref", loop_ref, METH_NOARGS,
+     "ref($self, /)\n--\n\n"
+     "One more reason for the loop to go on."},
+    {"unref", loop_unref, METH_NOARGS,
+     "unref($self, /)\n--\n\n"
+     "One less."},
     {"run", (PyCFunction)(void (*)(void))loop_run,
      METH_FASTCALL | METH_KEYWORDS,
-     "run(nowait=False, once=False): let the loop run, until nothing is left "
-     "to wait for, or just once. Not in the Hub."},
+     "run($self, /, nowait=False, once=False)\n--\n\n"
+     "Let the loop run, until nothing is left to wait for, or just once.\n"
+     "Not in the Hub."},
     {"break_", (PyCFunction)(void (*)(void))loop_break, METH_FASTCALL,
+     "break_($self, how=None, /)\n--\n\n"
      "Raise LoopExit in the main greenlet."},
     {"destroy", loop_destroy_method, METH_NOARGS,
+     "destroy($self, /)\n--\n\n"
      "It cannot be used any more."},
     {"closing_fd", loop_closing_fd, METH_O,
-     "closing_fd(fd): it is about to be closed; whether somebody waited."},
+     "closing_fd($self, fd, /)\n--\n\n"
+     "The descriptor is about to be closed; whether somebody waited for it."},
     {"handle_error", (PyCFunction)(void (*)(void))loop_handle_error,
      METH_FASTCALL,
-     "handle_error(context, type, value, tb): tell error_handler, or the "
-     "Hub."},
-    {"fileno", loop_fileno, METH_NOARGS, "The descriptor of its epoll."},
-    {"verify", loop_verify, METH_NOARGS, "ValueError if it was destroyed."},
+     "handle_error($self, context, kind, value, tb, /)\n--\n\n"
+     "Tell error_handler, or the Hub."},
+    {"fileno", loop_fileno, METH_NOARGS,
+     "fileno($self, /)\n--\n\n"
+     "The descriptor of its epoll."},
+    {"verify", loop_verify, METH_NOARGS,
+     "verify($self, /)\n--\n\n"
+     "ValueError if it was destroyed."},
     {"_format", loop_format, METH_NOARGS, "What repr() tells of it."},
     {NULL}};
 

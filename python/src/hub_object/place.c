@@ -133,14 +133,22 @@ static PyObject *forks_alone(PyObject *module, PyObject *flag)
 
 static PyMethodDef functions[] = {
     {"forks_alone", forks_alone, METH_O,
-     "forks_alone(flag): whether the child of the calling thread's next fork "
-     "has\n"
-     "no greenlets but the one that forks, as it has no threads."},
+     "forks_alone(flag, /)\n--\n\n"
+     "Whether the child of the calling thread's next fork has no greenlets\n"
+     "but the one that forks, as it has no threads."},
     {"get_hub", get_hub, METH_NOARGS,
-     "The calling thread's Hub, made now if it has none."},
+     "get_hub()\n--\n\n"
+     "The calling thread's Hub, made now if it has none.\n\n"
+     "    >>> import grove\n"
+     "    >>> grove.get_hub() is grove.getcurrent().parent\n"
+     "    False\n"
+     "    >>> grove.spawn(lambda: grove.getcurrent().parent is "
+     "grove.get_hub()).get()\n"
+     "    True"},
     {"_get_hub", get_hub_if_any, METH_NOARGS,
      "The calling thread's Hub, or None."},
     {"set_default_hub_class", set_default_hub_class, METH_O,
+     "set_default_hub_class(hub_class, /)\n--\n\n"
      "The class of Hubs made from now on."},
     {NULL}};
 

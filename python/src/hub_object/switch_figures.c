@@ -78,15 +78,18 @@ static PyObject *switch_figures_reset(PyObject *module, PyObject *hub)
 static PyMethodDef functions[] = {
     {"watch_switches", (PyCFunction)(void (*)(void))watch_switches,
      METH_FASTCALL,
-     "watch_switches(hub, on): count the switches of hub's thread and note "
-     "their time, as long as as many have said True as False."},
+     "watch_switches(hub, on, /)\n--\n\n"
+     "Count the switches of hub's thread and note their time, as long as as\n"
+     "many have said True as False."},
     {"switch_figures", switch_figures, METH_O,
-     "switch_figures(hub): None if it is not watched; else switches, of them "
-     "those because a greenlet waits, seconds since the last of either, the "
-     "longest between two of either since the last reset, who runs, and "
-     "whether the hub sleeps."},
+     "switch_figures(hub, /)\n--\n\n"
+     "None if it is not watched; else switches, of them those because a\n"
+     "greenlet waits, seconds since the last of either, the longest between\n"
+     "two of either since the last reset, who runs, and whether the hub\n"
+     "sleeps."},
     {"switch_figures_reset", switch_figures_reset, METH_O,
-     "switch_figures_reset(hub): measure the longest from now."},
+     "switch_figures_reset(hub, /)\n--\n\n"
+     "Measure the longest from now."},
     {NULL}};
 
 int switch_figures_init(PyObject *module)

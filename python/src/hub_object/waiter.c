@@ -274,14 +274,25 @@ static PyObject *waiter_repr(PyObject *self)
 
 static PyMethodDef waiter_methods[] = {
     {"switch", (PyCFunction)(void (*)(void))waiter_switch_fast, METH_FASTCALL,
+     "switch($self, value=None, /)\n--\n\n"
      "Pass a value to the waiting greenlet, or keep it. From the Hub."},
     {"switch_args", waiter_switch_args, METH_VARARGS,
+     "switch_args($self, /, *args)\n--\n\n"
      "Pass the arguments as a tuple."},
-    {"throw", waiter_throw, METH_VARARGS, "Pass an exception. From the Hub."},
-    {"get", waiter_get, METH_NOARGS, "What was passed, waiting for it."},
-    {"clear", waiter_clear_method, METH_NOARGS, "Forget what was passed."},
-    {"ready", waiter_ready, METH_NOARGS, "Whether something was passed."},
+    {"throw", waiter_throw, METH_VARARGS,
+     "throw($self, /, *throw_args)\n--\n\n"
+     "Pass an exception. From the Hub."},
+    {"get", waiter_get, METH_NOARGS,
+     "get($self, /)\n--\n\n"
+     "What was passed, waiting for it."},
+    {"clear", waiter_clear_method, METH_NOARGS,
+     "clear($self, /)\n--\n\n"
+     "Forget what was passed."},
+    {"ready", waiter_ready, METH_NOARGS,
+     "ready($self, /)\n--\n\n"
+     "Whether something was passed."},
     {"successful", waiter_successful, METH_NOARGS,
+     "successful($self, /)\n--\n\n"
      "Whether a value was passed."},
     {NULL}};
 
@@ -298,7 +309,14 @@ static PyMemberDef waiter_members[] = {
 
 PyTypeObject Waiter_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.hub.Waiter",
-    .tp_doc = "Passes one value from the Hub to the greenlet that waits.",
+    .tp_doc = "Waiter(hub=None)\n--\n\n"
+              "Passes one value from the Hub to the greenlet that waits.\n\n"
+              "    >>> import grove\n"
+              "    >>> waiter = grove.hub.Waiter()\n"
+              "    >>> timer = grove.get_hub().loop.timer(0.01)\n"
+              "    >>> timer.start(waiter.switch, \"it is time\")\n"
+              "    >>> waiter.get()\n"
+              "    'it is time'",
     .tp_basicsize = sizeof(Waiter),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_new = waiter_new,

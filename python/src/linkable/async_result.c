@@ -344,34 +344,65 @@ static PyObject *result_repr(PyObject *o)
 
 static PyMethodDef result_methods[] = {
     {"ready", result_ready, METH_NOARGS,
+     "ready($self, /)\n--\n\n"
      "Whether it has a value or an exception."},
     {"done", result_ready, METH_NOARGS,
+     "done($self, /)\n--\n\n"
      "Whether it has a value or an exception."},
-    {"successful", result_successful, METH_NOARGS, "Whether it has a value."},
+    {"successful", result_successful, METH_NOARGS,
+     "successful($self, /)\n--\n\n"
+     "Whether it has a value."},
     {"set", (PyCFunction)(void (*)(void))result_set,
-     METH_FASTCALL | METH_KEYWORDS, "set(value=None): give it its value."},
+     METH_FASTCALL | METH_KEYWORDS,
+     "set($self, /, value=None)\n--\n\n"
+     "Give it its value; those who wait get it.\n\n"
+     "    >>> from grove.event import AsyncResult\n"
+     "    >>> result = AsyncResult()\n"
+     "    >>> result.set(\"here\")\n"
+     "    >>> result.get()\n"
+     "    'here'"},
     {"set_result", (PyCFunction)(void (*)(void))result_set,
-     METH_FASTCALL | METH_KEYWORDS, "set(value=None): give it its value."},
+     METH_FASTCALL | METH_KEYWORDS,
+     "set_result($self, /, value=None)\n--\n\n"
+     "The same as set()."},
     {"set_exception", (PyCFunction)(void (*)(void))result_set_exception,
      METH_FASTCALL | METH_KEYWORDS,
-     "set_exception(exception, exc_info=None): give it an exception, which "
-     "get() raises."},
+     "set_exception($self, /, exception, exc_info=None)\n--\n\n"
+     "Give it an exception, which get() raises.\n\n"
+     "    >>> from grove.event import AsyncResult\n"
+     "    >>> result = AsyncResult()\n"
+     "    >>> result.set_exception(LookupError(\"nothing there\"))\n"
+     "    >>> result.get()\n"
+     "    Traceback (most recent call last):\n"
+     "        ...\n"
+     "    LookupError: nothing there"},
     {"get", (PyCFunction)(void (*)(void))result_get,
      METH_FASTCALL | METH_KEYWORDS,
-     "get(block=True, timeout=None): the value, or raise the exception, once "
-     "there is one; Timeout when there is none after timeout seconds, or at "
-     "once when block is false."},
-    {"get_nowait", result_get_nowait, METH_NOARGS, "get(block=False)"},
+     "get($self, /, block=True, timeout=None)\n--\n\n"
+     "The value, once there is one, or raise the exception; Timeout when\n"
+     "there is neither after timeout seconds, or at once when block is\n"
+     "false."},
+    {"get_nowait", result_get_nowait, METH_NOARGS,
+     "get_nowait($self, /)\n--\n\n"
+     "The same as get(block=False)."},
     {"result", (PyCFunction)(void (*)(void))result_result,
-     METH_FASTCALL | METH_KEYWORDS, "result(timeout=None): as get()."},
+     METH_FASTCALL | METH_KEYWORDS,
+     "result($self, /, timeout=None)\n--\n\n"
+     "As get()."},
     {"wait", (PyCFunction)(void (*)(void))result_wait,
      METH_FASTCALL | METH_KEYWORDS,
-     "wait(timeout=None): wait until it is ready; the value, or None."},
+     "wait($self, /, timeout=None)\n--\n\n"
+     "Wait until it is ready; the value, or None."},
     {"rawlink", result_rawlink, METH_O,
-     "rawlink(callback): call callback(self) in the hub, once, when it is "
-     "ready. It must not wait."},
-    {"cancel", result_false, METH_NOARGS, "False: it cannot be cancelled."},
-    {"cancelled", result_false, METH_NOARGS, "False: it cannot be cancelled."},
+     "rawlink($self, callback, /)\n--\n\n"
+     "Call callback(self) in the hub, once, when it is ready. It must not\n"
+     "wait."},
+    {"cancel", result_false, METH_NOARGS,
+     "cancel($self, /)\n--\n\n"
+     "False: it cannot be cancelled."},
+    {"cancelled", result_false, METH_NOARGS,
+     "cancelled($self, /)\n--\n\n"
+     "False: it cannot be cancelled."},
     {"_raise_exception", raise_exception, METH_NOARGS,
      "Raise the exception, if there is one."},
     {NULL}};
@@ -387,7 +418,13 @@ static PyGetSetDef result_getset[] = {
 static PyTypeObject AsyncResult_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.event.AsyncResult",
     .tp_doc = "AsyncResult()\n--\n\n"
-              "A value, or an exception, that comes later and then stays.",
+              "A value, or an exception, that comes later and then stays.\n\n"
+              "    >>> import grove\n"
+              "    >>> from grove.event import AsyncResult\n"
+              "    >>> result = AsyncResult()\n"
+              "    >>> later = grove.spawn_later(0.01, result.set, 42)\n"
+              "    >>> result.get()\n"
+              "    42",
     .tp_basicsize = sizeof(AsyncResult),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_base = &Linkable_Type,

@@ -73,26 +73,46 @@ static PyObject *event_repr(PyObject *self)
 }
 
 static PyMethodDef event_methods[] = {
-    {"is_set", event_is_set, METH_NOARGS, "Whether it is set."},
-    {"isSet", event_is_set, METH_NOARGS, "Whether it is set."},
-    {"ready", event_is_set, METH_NOARGS, "Whether it is set."},
+    {"is_set", event_is_set, METH_NOARGS,
+     "is_set($self, /)\n--\n\n"
+     "Whether it is set."},
+    {"isSet", event_is_set, METH_NOARGS,
+     "isSet($self, /)\n--\n\n"
+     "Whether it is set."},
+    {"ready", event_is_set, METH_NOARGS,
+     "ready($self, /)\n--\n\n"
+     "Whether it is set."},
     {"set", event_set, METH_NOARGS,
+     "set($self, /)\n--\n\n"
      "Set it: those who wait now go on, in the order they came."},
     {"clear", event_clear, METH_NOARGS,
+     "clear($self, /)\n--\n\n"
      "Clear it. Those it was set for go on nevertheless."},
     {"rawlink", event_rawlink, METH_O,
-     "rawlink(callback): call callback(self) in the hub, once, when it is "
-     "set. It must not wait."},
+     "rawlink($self, callback, /)\n--\n\n"
+     "Call callback(self) in the hub, once, when it is set. It must not\n"
+     "wait."},
     {"wait", (PyCFunction)(void (*)(void))event_wait,
      METH_FASTCALL | METH_KEYWORDS,
-     "wait(timeout=None): wait until it is set, True; False when timeout "
-     "seconds pass first."},
+     "wait($self, /, timeout=None)\n--\n\n"
+     "Wait until it is set, True; False when timeout seconds pass first.\n\n"
+     "    >>> from grove.event import Event\n"
+     "    >>> Event().wait(timeout=0.01)\n"
+     "    False"},
     {NULL}};
 
 static PyTypeObject Event_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.event.Event",
     .tp_doc = "Event()\n--\n\n"
-              "A flag that greenlets of any thread can wait for.",
+              "A flag that greenlets of any thread can wait for.\n\n"
+              "    >>> import grove\n"
+              "    >>> from grove.event import Event\n"
+              "    >>> event = Event()\n"
+              "    >>> waiting = [grove.spawn(event.wait) for _ in range(2)]\n"
+              "    >>> grove.sleep()\n"
+              "    >>> event.set()\n"
+              "    >>> [task.get() for task in waiting]\n"
+              "    [True, True]",
     .tp_basicsize = sizeof(Event),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_base = &Linkable_Type,

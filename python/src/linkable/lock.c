@@ -167,15 +167,25 @@ static int lock_init_object(PyObject *self, PyObject *args, PyObject *kwargs)
 static PyMethodDef lock_methods[] = {
     {"acquire", (PyCFunction)(void (*)(void))lock_acquire_method,
      METH_FASTCALL | METH_KEYWORDS,
-     "acquire(blocking=True, timeout=-1): take it, True; False when it does "
-     "not become free in time. -1 is for ever."},
+     "acquire($self, /, blocking=True, timeout=-1)\n--\n\n"
+     "Take it, True; False when it does not become free in time. -1 is for\n"
+     "ever."},
     {"acquire_lock", (PyCFunction)(void (*)(void))lock_acquire_method,
-     METH_FASTCALL | METH_KEYWORDS, "The same as acquire()."},
+     METH_FASTCALL | METH_KEYWORDS,
+     "acquire_lock($self, /, blocking=True, timeout=-1)\n--\n\n"
+     "The same as acquire()."},
     {"release", lock_release, METH_NOARGS,
+     "release($self, /)\n--\n\n"
      "Let others have it; RuntimeError when it is not locked."},
-    {"release_lock", lock_release, METH_NOARGS, "The same as release()."},
-    {"locked", lock_locked, METH_NOARGS, "Whether somebody holds it."},
-    {"locked_lock", lock_locked, METH_NOARGS, "The same as locked()."},
+    {"release_lock", lock_release, METH_NOARGS,
+     "release_lock($self, /)\n--\n\n"
+     "The same as release()."},
+    {"locked", lock_locked, METH_NOARGS,
+     "locked($self, /)\n--\n\n"
+     "Whether somebody holds it."},
+    {"locked_lock", lock_locked, METH_NOARGS,
+     "locked_lock($self, /)\n--\n\n"
+     "The same as locked()."},
     /* Condition asks for it, and otherwise tries to acquire. */
     {"_is_owned", lock_locked, METH_NOARGS, "Whether somebody holds it."},
     {"_at_fork_reinit", lock_at_fork_reinit, METH_NOARGS,
@@ -188,7 +198,12 @@ static PyTypeObject Lock_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.thread.LockType",
     .tp_doc = "LockType()\n--\n\n"
               "What _thread.allocate_lock() returns, for greenlets of any "
-              "thread.",
+              "thread.\n\n"
+              "    >>> from grove.thread import allocate_lock\n"
+              "    >>> lock = allocate_lock()\n"
+              "    >>> with lock:\n"
+              "    ...     lock.locked()\n"
+              "    True",
     .tp_basicsize = sizeof(Lock),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .tp_base = &BoundedSemaphore_Type,
@@ -251,9 +266,9 @@ PyObject *lock_asker(void)
 static PyMethodDef functions[] = {
     {"get_ident", (PyCFunction)(void (*)(void))get_ident,
      METH_FASTCALL | METH_KEYWORDS,
-     "get_ident(gr=None): the number of a greenlet, by default of the current "
-     "one: no other has the same while it lives. A thread's main greenlet has "
-     "the thread's."},
+     "get_ident(gr=None)\n--\n\n"
+     "The number of a greenlet, by default of the current one: no other has\n"
+     "the same while it lives. A thread's main greenlet has the thread's."},
     {NULL}};
 
 int lock_init(PyObject *module)

@@ -234,13 +234,15 @@ static PyObject *thread_serves(PyObject *module, PyObject *result)
 
 static PyMethodDef functions[] = {
     {"thread_serves", thread_serves, METH_O,
-     "thread_serves(result): the calling native thread works at what result, a "
-     "ThreadResult, is to be given, and at nothing else; None: at none. Who "
-     "waits for it then waits for what this thread waits for."},
+     "thread_serves(result, /)\n--\n\n"
+     "The calling native thread works at what result, a ThreadResult, is to\n"
+     "be given, and at nothing else; None: at none. Who waits for it then\n"
+     "waits for what this thread waits for."},
     {"thread_background", thread_background, METH_O,
-     "thread_background(flag): whether the calling native thread, as long as "
-     "it lives or until told otherwise, wakes no greenlet: then a hub that "
-     "waits for other threads only does not wait for this one."},
+     "thread_background(flag, /)\n--\n\n"
+     "Whether the calling native thread, as long as it lives or until told\n"
+     "otherwise, wakes no greenlet: then a hub that waits for other threads\n"
+     "only does not wait for this one."},
     {NULL}};
 
 int loop_exit_init(PyObject *module)

@@ -550,12 +550,17 @@ static PyObject *get_hub(PyObject *o, void *closure)
 
 static PyMethodDef linkable_methods[] = {
     {"rawlink", rawlink, METH_O,
-     "rawlink(callback): call callback(self) in the hub, once, when this is "
-     "ready. It must not wait."},
+     "rawlink($self, callback, /)\n--\n\n"
+     "Call callback(self) in the hub, once, when this is ready. It must not\n"
+     "wait."},
     {"unlink", unlink_method, METH_O,
-     "unlink(callback): undo a rawlink; nothing when there is none."},
-    {"ready", ready_method, METH_NOARGS, "Whether links are due."},
+     "unlink($self, callback, /)\n--\n\n"
+     "Undo a rawlink; nothing when there is none."},
+    {"ready", ready_method, METH_NOARGS,
+     "ready($self, /)\n--\n\n"
+     "Whether links are due."},
     {"linkcount", linkcount, METH_NOARGS,
+     "linkcount($self, /)\n--\n\n"
      "How many links and waiting greenlets there are."},
     {"_wait", (PyCFunction)(void (*)(void))wait_method,
      METH_FASTCALL | METH_KEYWORDS,

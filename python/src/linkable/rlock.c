@@ -288,11 +288,15 @@ static PyObject *rlock_repr(PyObject *o)
 static PyMethodDef rlock_methods[] = {
     {"acquire", (PyCFunction)(void (*)(void))rlock_acquire,
      METH_FASTCALL | METH_KEYWORDS,
-     "acquire(blocking=True, timeout=None): take it, True; False when it does "
-     "not become free in time. A timeout of -1 is None."},
+     "acquire($self, /, blocking=True, timeout=None)\n--\n\n"
+     "Take it, True; False when it does not become free in time. A timeout\n"
+     "of -1 is None."},
     {"release", rlock_release, METH_NOARGS,
+     "release($self, /)\n--\n\n"
      "Undo one acquire; RuntimeError when another greenlet holds it."},
-    {"locked", rlock_locked, METH_NOARGS, "Whether somebody holds it."},
+    {"locked", rlock_locked, METH_NOARGS,
+     "locked($self, /)\n--\n\n"
+     "Whether somebody holds it."},
     {"__enter__", rlock_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))rlock_exit, METH_FASTCALL, NULL},
     {"_is_owned", rlock_is_owned, METH_NOARGS,
@@ -318,7 +322,12 @@ static PyMemberDef rlock_members[] = {
 static PyTypeObject RLock_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.lock.RLock",
     .tp_doc = "RLock(hub=None)\n--\n\n"
-              "A lock that the greenlet that holds it may take again.",
+              "A lock that the greenlet that holds it may take again.\n\n"
+              "    >>> from grove.lock import RLock\n"
+              "    >>> lock = RLock()\n"
+              "    >>> with lock, lock:\n"
+              "    ...     lock.locked()\n"
+              "    True",
     .tp_basicsize = sizeof(RLock),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_new = rlock_new,
@@ -380,8 +389,9 @@ static PyObject *thread_rlock_repr(PyObject *o)
 static PyMethodDef thread_rlock_methods[] = {
     {"acquire", (PyCFunction)(void (*)(void))thread_rlock_acquire,
      METH_FASTCALL | METH_KEYWORDS,
-     "acquire(blocking=True, timeout=-1): take it, True; False when it does "
-     "not become free in time. -1 is for ever."},
+     "acquire($self, /, blocking=True, timeout=-1)\n--\n\n"
+     "Take it, True; False when it does not become free in time. -1 is for\n"
+     "ever."},
     {NULL}};
 
 static PyTypeObject ThreadRLock_Type = {

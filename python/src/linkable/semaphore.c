@@ -464,23 +464,32 @@ static PyObject *get_counter(PyObject *self, void *closure)
 static PyMethodDef semaphore_methods[] = {
     {"acquire", (PyCFunction)(void (*)(void))semaphore_acquire_method,
      METH_FASTCALL | METH_KEYWORDS,
-     "acquire(blocking=True, timeout=None): take one, True; False when there "
-     "is none in time."},
+     "acquire($self, /, blocking=True, timeout=None)\n--\n\n"
+     "Take one, True; False when there is none in time.\n\n"
+     "    >>> from grove.lock import Semaphore\n"
+     "    >>> Semaphore(0).acquire(timeout=0.01)\n"
+     "    False"},
     {"_py3k_acquire", (PyCFunction)(void (*)(void))semaphore_py3k_acquire,
      METH_FASTCALL | METH_KEYWORDS, "The same as acquire()."},
     {"release", semaphore_release_method, METH_NOARGS,
+     "release($self, /)\n--\n\n"
      "Give one back; the counter."},
     {"wait", (PyCFunction)(void (*)(void))semaphore_wait,
      METH_FASTCALL | METH_KEYWORDS,
-     "wait(timeout=None): wait until there is one, without taking it; the "
-     "counter."},
-    {"locked", semaphore_locked, METH_NOARGS, "Whether acquire() would wait."},
+     "wait($self, /, timeout=None)\n--\n\n"
+     "Wait until there is one, without taking it; the counter."},
+    {"locked", semaphore_locked, METH_NOARGS,
+     "locked($self, /)\n--\n\n"
+     "Whether acquire() would wait."},
     {"ready", semaphore_ready, METH_NOARGS,
+     "ready($self, /)\n--\n\n"
      "Whether acquire() would not wait."},
     {"rawlink", semaphore_rawlink, METH_O,
-     "rawlink(callback): call callback(self) in the hub, once, when there is "
-     "one to take. It must not wait."},
+     "rawlink($self, callback, /)\n--\n\n"
+     "Call callback(self) in the hub, once, when there is one to take. It\n"
+     "must not wait."},
     {"linkcount", semaphore_linkcount, METH_NOARGS,
+     "linkcount($self, /)\n--\n\n"
      "How many links and waiting greenlets there are."},
     {"_start_notify", semaphore_start_notify, METH_NOARGS,
      "Wake as many as the counter allows."},
@@ -499,10 +508,20 @@ static PyGetSetDef semaphore_getset[] = {
 
 PyTypeObject Semaphore_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.lock.Semaphore",
-    .tp_doc = "Semaphore(value=1, hub=None)\n--\n\n"
-              "A counter that acquire() takes from, waiting while it is 0, for "
-              "greenlets of any\nthread. Those who wait are woken in the order "
-              "they came.",
+    .tp_doc =
+        "Semaphore(value=1, hub=None)\n--\n\n"
+        "A counter that acquire() takes from, waiting while it is 0, for "
+        "greenlets of any\nthread. Those who wait are woken in the order "
+        "they came.\n\n"
+        "    >>> import grove\n"
+        "    >>> from grove.lock import Semaphore\n"
+        "    >>> two = Semaphore(2)\n"
+        "    >>> def use():\n"
+        "    ...     with two:\n"
+        "    ...         grove.sleep(0.01)\n"
+        "    >>> tasks = grove.joinall([grove.spawn(use) for _ in range(5)])\n"
+        "    >>> two.counter\n"
+        "    2",
     .tp_basicsize = sizeof(Semaphore),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_base = &Linkable_Type,
@@ -518,6 +537,7 @@ PyTypeObject Semaphore_Type = {
 
 static PyMethodDef bounded_methods[] = {
     {"release", bounded_release, METH_NOARGS,
+     "release($self, /)\n--\n\n"
      "Give one back, the counter; ValueError when none was taken."},
     {NULL}};
 
@@ -529,7 +549,12 @@ static PyMemberDef bounded_members[] = {{"_initial_value", T_PYSSIZET,
 PyTypeObject BoundedSemaphore_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.lock.BoundedSemaphore",
     .tp_doc = "BoundedSemaphore(value=1, hub=None)\n--\n\n"
-              "A Semaphore that is never released more often than acquired.",
+              "A Semaphore that is never released more often than acquired.\n\n"
+              "    >>> from grove.lock import BoundedSemaphore\n"
+              "    >>> BoundedSemaphore(1).release()\n"
+              "    Traceback (most recent call last):\n"
+              "        ...\n"
+              "    ValueError: Semaphore released too many times",
     .tp_basicsize = sizeof(Semaphore),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_base = &Semaphore_Type,

@@ -436,7 +436,13 @@ PyDoc_STRVAR(channel_doc,
              "A queue without room: put() waits for a get() and get() for a "
              "put(). Any thread\n"
              "may use it. Iterating gets items, until one is the class "
-             "StopIteration.");
+             "StopIteration.\n\n"
+             "    >>> import grove\n"
+             "    >>> from grove.queue import Channel\n"
+             "    >>> channel = Channel()\n"
+             "    >>> putter = grove.spawn(channel.put, \"handed over\")\n"
+             "    >>> channel.get()\n"
+             "    'handed over'");
 
 static PyTypeObject Channel_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.queue.Channel",

@@ -449,7 +449,12 @@ PyMethodDef queue_methods[] = {
      "put($self, /, item, block=True, timeout=None)\n--\n\n"
      "Put item in, waiting for room, timeout seconds at most.\n"
      "Raises Full when there is none in time, or at once unless block (or in "
-     "the Hub);\nShutDown after shutdown()."},
+     "the Hub);\nShutDown after shutdown().\n\n"
+     "    >>> from grove.queue import Queue\n"
+     "    >>> Queue(1, items=[\"first\"]).put(\"second\", timeout=0.01)\n"
+     "    Traceback (most recent call last):\n"
+     "        ...\n"
+     "    queue.Full"},
     {"put_nowait", (PyCFunction)(void (*)(void))queue_put_nowait,
      METH_FASTCALL | METH_KEYWORDS,
      "put_nowait($self, /, item)\n--\n\nput(item, block=False)"},
@@ -457,7 +462,10 @@ PyMethodDef queue_methods[] = {
      "get($self, /, block=True, timeout=None)\n--\n\n"
      "Take the next item out, waiting for one, timeout seconds at most.\n"
      "Raises Empty when there is none in time, or at once unless block (or in "
-     "the Hub);\nShutDown after shutdown() when there is none."},
+     "the Hub);\nShutDown after shutdown() when there is none.\n\n"
+     "    >>> from grove.queue import Queue\n"
+     "    >>> Queue(items=[\"first\"]).get()\n"
+     "    'first'"},
     {"get_nowait", queue_get_nowait, METH_NOARGS,
      "get_nowait($self, /)\n--\n\nget(block=False)"},
     {"peek", FUNCTION(queue_peek), FAST,

@@ -376,7 +376,10 @@ PyDoc_STRVAR(simple_queue_doc,
              "Items go out in the order they came in. Greenlets and native "
              "threads may use it\n"
              "together. Iterating takes items out, until one is the class "
-             "StopIteration.");
+             "StopIteration.\n\n"
+             "    >>> from grove.queue import SimpleQueue\n"
+             "    >>> list(SimpleQueue(items=[\"a\", \"b\", StopIteration]))\n"
+             "    ['a', 'b']");
 
 PyTypeObject SimpleQueue_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.queue.SimpleQueue",
@@ -407,7 +410,21 @@ static PyMemberDef task_members[] = {{"is_shutdown", T_BOOL,
 PyDoc_STRVAR(queue_doc,
              "Queue(maxsize=None, items=(), unfinished_tasks=None)\n--\n\n"
              "A SimpleQueue that counts the items that were put and not dealt "
-             "with.");
+             "with.\n\n"
+             "    >>> import grove\n"
+             "    >>> from grove.queue import Queue\n"
+             "    >>> queue = Queue()\n"
+             "    >>> def work():\n"
+             "    ...     for item in queue:\n"
+             "    ...         print(\"done:\", item)\n"
+             "    ...         queue.task_done()\n"
+             "    >>> worker = grove.spawn(work)\n"
+             "    >>> for item in \"a\", \"b\":\n"
+             "    ...     queue.put(item)\n"
+             "    >>> queue.join()\n"
+             "    done: a\n"
+             "    done: b\n"
+             "    True");
 
 PyTypeObject Queue_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.queue.Queue",
@@ -426,7 +443,10 @@ PyTypeObject Queue_Type = {
 PyDoc_STRVAR(priority_queue_doc,
              "PriorityQueue(maxsize=None, items=(), unfinished_tasks=None)"
              "\n--\n\n"
-             "A Queue whose least item is next.");
+             "A Queue whose least item is next.\n\n"
+             "    >>> from grove.queue import PriorityQueue\n"
+             "    >>> PriorityQueue(items=[3, 1, 2]).get()\n"
+             "    1");
 
 PyTypeObject PriorityQueue_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.queue.PriorityQueue",
@@ -440,7 +460,10 @@ PyTypeObject PriorityQueue_Type = {
 
 PyDoc_STRVAR(lifo_queue_doc,
              "LifoQueue(maxsize=None, items=(), unfinished_tasks=None)\n--\n\n"
-             "A Queue whose last item is next.");
+             "A Queue whose last item is next.\n\n"
+             "    >>> from grove.queue import LifoQueue\n"
+             "    >>> LifoQueue(items=[1, 2, 3]).get()\n"
+             "    3");
 
 PyTypeObject LifoQueue_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.queue.LifoQueue",

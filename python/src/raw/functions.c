@@ -69,7 +69,7 @@ PyObject *greenlet_module_gettrace(PyObject *module, PyObject *none)
     return Py_NewRef(t->tracer ? t->tracer : Py_None);
 }
 
-PyDoc_STRVAR(stack_size_doc, "stack_size([size])\n--\n\n"
+PyDoc_STRVAR(stack_size_doc, "stack_size(size=..., /)\n--\n\n"
                              "The bytes of address space that a new greenlet's "
                              "stack gets, as they were;\n"
                              "with size, they are set from now on, rounded up "
@@ -200,13 +200,17 @@ static PyMethodDef functions[] = {
     {"get_clocks_used_doing_optional_cleanup", get_clocks, METH_NOARGS,
      clocks_doc},
     {"get_pending_cleanup_count", get_pending_cleanup_count, METH_NOARGS,
+     "get_pending_cleanup_count()\n--\n\n"
      "How many ended threads are not cleaned up yet: 0."},
     {"get_total_main_greenlets", get_total_main_greenlets, METH_NOARGS,
+     "get_total_main_greenlets()\n--\n\n"
      "How many main greenlets there are, of ended threads, too."},
     {"set_thread_local", set_thread_local, METH_VARARGS,
-     "set_thread_local(key, value): keep it in the thread state's dict."},
+     "set_thread_local(key, value, /)\n--\n\n"
+     "Keep it in the thread state's dict."},
 #if STATE_HAS_TRASH_NESTING
     {"get_tstate_trash_delete_nesting", get_trash_nesting, METH_NOARGS,
+     "get_tstate_trash_delete_nesting()\n--\n\n"
      "How deep deallocations are nested."},
 #endif
     {NULL}};

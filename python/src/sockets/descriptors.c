@@ -137,10 +137,16 @@ static PyObject *wait_events(PyObject *args, PyObject *kwargs, short events)
 
 PyDoc_STRVAR(
     wait_read_doc,
-    "wait_read(fileno, timeout=None, timeout_exc=socket.timeout)\n\n"
+    "wait_read(fileno, timeout=None, timeout_exc=...)\n--\n\n"
     "Park this greenlet until descriptor fileno can be read without\n"
-    "blocking, or timeout seconds have passed: then raise timeout_exc.\n"
-    "OSError EBADF when it is closed.");
+    "blocking, or timeout seconds have passed: then raise timeout_exc,\n"
+    "socket.timeout unless another is given. OSError EBADF when it is\n"
+    "closed.\n\n"
+    "    >>> from grove import socket\n"
+    "    >>> left, right = socket.socketpair()\n"
+    "    >>> right.send(b\"!\")\n"
+    "    1\n"
+    "    >>> socket.wait_read(left.fileno(), timeout=1)");
 
 static PyObject *wait_read(PyObject *module, PyObject *args, PyObject *kwargs)
 {
@@ -148,7 +154,7 @@ static PyObject *wait_read(PyObject *module, PyObject *args, PyObject *kwargs)
 }
 
 PyDoc_STRVAR(wait_write_doc,
-             "wait_write(fileno, timeout=None, timeout_exc=socket.timeout)\n\n"
+             "wait_write(fileno, timeout=None, timeout_exc=...)\n--\n\n"
              "As wait_read, until it can be written to.");
 
 static PyObject *wait_write(PyObject *module, PyObject *args, PyObject *kwargs)
@@ -157,8 +163,9 @@ static PyObject *wait_write(PyObject *module, PyObject *args, PyObject *kwargs)
 }
 
 PyDoc_STRVAR(wait_readwrite_doc,
-             "wait_readwrite(fileno, timeout=None, timeout_exc=socket.timeout)"
-             "\n\nAs wait_read, until it can be read or written to.");
+             "wait_readwrite(fileno, timeout=None, timeout_exc=...)"
+             "\n--\n\n"
+             "As wait_read, until it can be read or written to.");
 
 static PyObject *wait_readwrite(PyObject *module, PyObject *args,
                                 PyObject *kwargs)
@@ -198,7 +205,7 @@ static PyObject *list_of_ready(const struct pollfd *fds, Py_ssize_t n)
 
 PyDoc_STRVAR(
     poll_doc,
-    "poll(pairs, timeout) -> list\n\n"
+    "poll(pairs, timeout, /)\n--\n\n"
     "Park until one of the (descriptor, events) pairs is ready; the\n"
     "ready ones as (descriptor, events). [] when timeout seconds have\n"
     "passed. The events are select.POLLIN and so on.");

@@ -127,7 +127,7 @@ static Py_ssize_t write_some(struct call *call, int fd, const void *data,
 /* ---- os.read and os.write -------------------------------------------------- */
 
 PyDoc_STRVAR(os_read_doc,
-             "os_read(fd, length, /) -> bytes\n\n"
+             "os_read(fd, length, /)\n--\n\n"
              "As os.read, while other greenlets run. A descriptor that is set\n"
              "non-blocking raises BlockingIOError.");
 
@@ -163,7 +163,7 @@ static PyObject *os_read(PyObject *module, PyObject *const *args,
 }
 
 PyDoc_STRVAR(os_readinto_doc,
-             "os_readinto(fd, buffer, /) -> int\n\n"
+             "os_readinto(fd, buffer, /)\n--\n\n"
              "As os.readinto, while other greenlets run. A descriptor that is\n"
              "set non-blocking raises BlockingIOError.");
 
@@ -190,7 +190,7 @@ static PyObject *os_readinto(PyObject *module, PyObject *const *args,
 
 PyDoc_STRVAR(
     os_write_doc,
-    "os_write(fd, data, /) -> int\n\n"
+    "os_write(fd, data, /)\n--\n\n"
     "As os.write, while other greenlets run: as much as a write that\n"
     "blocks would write. A descriptor that is set non-blocking raises\n"
     "BlockingIOError.");
@@ -214,7 +214,7 @@ static PyObject *os_write(PyObject *module, PyObject *const *args,
 
 PyDoc_STRVAR(
     os_close_doc,
-    "os_close(fd)\n\n"
+    "os_close(fd)\n--\n\n"
     "As os.close. Whoever waits for the descriptor gets OSError EBADF.");
 
 static PyObject *os_close(PyObject *module, PyObject *const *args,
@@ -247,7 +247,7 @@ static int begin_file(struct call *call, int fd, short events)
 }
 
 PyDoc_STRVAR(file_read_into_doc,
-             "file_read_into(fd, buffer) -> int\n\n"
+             "file_read_into(fd, buffer, /)\n--\n\n"
              "Up to as many bytes as fit into buffer; 0 at the end.");
 
 static PyObject *file_read_into(PyObject *module, PyObject *args)
@@ -264,7 +264,7 @@ static PyObject *file_read_into(PyObject *module, PyObject *args)
     return n < 0 ? NULL : PyLong_FromSsize_t(n);
 }
 
-PyDoc_STRVAR(file_write_doc, "file_write(fd, data) -> int\n\n"
+PyDoc_STRVAR(file_write_doc, "file_write(fd, data, /)\n--\n\n"
                              "Write data; how many bytes were written.");
 
 static PyObject *file_write(PyObject *module, PyObject *args)

@@ -92,7 +92,8 @@ static PyObject *fd_ref(PyObject *module, PyObject *arg)
 static PyMethodDef functions[] = {
     {"fd_set_ref", fd_set_ref, METH_VARARGS, set_ref_doc},
     {"fd_ref", fd_ref, METH_O,
-     "fd_ref(fd)\n\nWhether waits for fd keep the loop running."},
+     "fd_ref(fd, /)\n--\n\n"
+     "Whether waits for fd keep the loop running."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -59,7 +59,11 @@ static PyObject *sleep_function(PyObject *module, PyObject *const *args,
 static PyMethodDef functions[] = {
     {"sleep", (PyCFunction)(void (*)(void))sleep_function,
      METH_FASTCALL | METH_KEYWORDS,
-     "sleep(seconds=0, ref=True): let others run, at least for that time."},
+     "sleep(seconds=0, ref=True)\n--\n\n"
+     "Let others run, at least for that many seconds; with 0 all that are\n"
+     "due, once. Without ref it does not keep the loop running.\n\n"
+     "    >>> import grove\n"
+     "    >>> grove.sleep(0.01)"},
     {NULL}};
 
 int sleep_init(PyObject *module)

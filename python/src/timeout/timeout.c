@@ -226,15 +226,29 @@ static PyObject *start_new_or_dummy(PyObject *cls, PyObject *const *args,
 }
 
 static PyMethodDef timeout_methods[] = {
-    {"start", start_method, METH_NOARGS, "Count from now."},
-    {"cancel", cancel_method, METH_NOARGS, "Do not raise it after all."},
-    {"close", cancel_method, METH_NOARGS, "The same as cancel()."},
+    {"start", start_method, METH_NOARGS,
+     "start($self, /)\n--\n\n"
+     "Count from now."},
+    {"cancel", cancel_method, METH_NOARGS,
+     "cancel($self, /)\n--\n\n"
+     "Do not raise it after all."},
+    {"close", cancel_method, METH_NOARGS,
+     "close($self, /)\n--\n\n"
+     "The same as cancel()."},
     {"__enter__", timeout_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))timeout_exit, METH_FASTCALL,
      NULL},
     {"start_new", (PyCFunction)(void (*)(void))timeout_start_new,
      METH_FASTCALL | METH_KEYWORDS | METH_CLASS,
-     "start_new(timeout=None, exception=None, ref=True): a started Timeout."},
+     "start_new($type, /, timeout=None, exception=None, ref=True)\n--\n\n"
+     "A started Timeout.\n\n"
+     "    >>> import grove\n"
+     "    >>> timeout = grove.Timeout.start_new(0.01)\n"
+     "    >>> try:\n"
+     "    ...     grove.sleep(3600)\n"
+     "    ... except grove.Timeout as raised:\n"
+     "    ...     print(raised is timeout)\n"
+     "    True"},
     {"_start_new_or_dummy", (PyCFunction)(void (*)(void))start_new_or_dummy,
      METH_FASTCALL | METH_KEYWORDS | METH_CLASS,
      "The same; without seconds it never comes."},
@@ -270,7 +284,15 @@ PyDoc_STRVAR(
     "Timeout(seconds=None, exception=None, ref=True, priority=-1)\n--\n\n"
     "Raises itself, or exception, in the greenlet that started it, after "
     "seconds.\n"
-    "With exception=False a with statement ends quietly when it is raised.");
+    "With exception=False a with statement ends quietly when it is raised.\n\n"
+    "    >>> import grove\n"
+    "    >>> with grove.Timeout(0.01, False):\n"
+    "    ...     grove.sleep(3600)\n"
+    "    >>> with grove.Timeout(0.01, TimeoutError(\"too slow\")):\n"
+    "    ...     grove.sleep(3600)\n"
+    "    Traceback (most recent call last):\n"
+    "        ...\n"
+    "    TimeoutError: too slow");
 
 PyTypeObject Timeout_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.timeout.Timeout",

@@ -75,9 +75,13 @@ out:
 static PyMethodDef functions[] = {
     {"with_timeout", (PyCFunction)(void (*)(void))with_timeout,
      METH_FASTCALL | METH_KEYWORDS,
-     "with_timeout(seconds, function, *args, timeout_value=..., **kwargs): "
-     "call "
-     "it; timeout_value, or Timeout raised, when it takes longer."},
+     "with_timeout(seconds, function, *args, **kwds)\n--\n\n"
+     "Call function(*args, **kwds). When it takes longer, what is given as\n"
+     "the keyword timeout_value is returned, or Timeout raised.\n\n"
+     "    >>> import grove\n"
+     "    >>> grove.with_timeout(0.01, grove.sleep, 3600, "
+     "timeout_value=\"late\")\n"
+     "    'late'"},
     {NULL}};
 
 int with_timeout_init(PyObject *module)

@@ -77,9 +77,11 @@ static PyObject *async_pending(PyObject *self, void *closure)
 
 static PyMethodDef async_methods[] = {
     {"send", async_send, METH_NOARGS,
+     "send($self, /)\n--\n\n"
      "Have it called back soon. From any thread."},
     {"send_ignoring_arg", async_send_ignoring_arg, METH_O,
-     "send(), as a link."},
+     "send_ignoring_arg($self, ignored, /)\n--\n\n"
+     "As send(), as a link."},
     {NULL}};
 
 static PyGetSetDef async_getset[] = {

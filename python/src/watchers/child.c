@@ -293,12 +293,11 @@ static PyObject *tell_child_ended(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
-static PyMethodDef functions[] = {{"child_ended", tell_child_ended,
-                                   METH_VARARGS,
-                                   "child_ended(pid, status): the caller has "
-                                   "reaped a child; those that watch\n"
-                                   "it are told."},
-                                  {NULL}};
+static PyMethodDef functions[] = {
+    {"child_ended", tell_child_ended, METH_VARARGS,
+     "child_ended(pid, status, /)\n--\n\n"
+     "The caller has reaped a child; those that watch it are told."},
+    {NULL}};
 
 int child_init(PyObject *module)
 {

@@ -43,21 +43,38 @@ FACTORY(stat, StatWatcher_Type)
 
 static PyMethodDef methods[] = {
     {"io", KEYWORDS(make_io),
-     "io(fd, events, ref=True, priority=None): events 1 to read, 2 to write."},
+     "io($self, /, fd, events, ref=True, priority=None)\n--\n\n"
+     "A watcher of a descriptor: events 1 to read, 2 to write."},
     {"timer", KEYWORDS(make_timer),
-     "timer(after, repeat=0.0, ref=True, priority=None)"},
+     "timer($self, /, after, repeat=0.0, ref=True, priority=None)\n--\n\n"
+     "A watcher that is called after so many seconds, and again every repeat."},
     {"signal", KEYWORDS(make_signal),
-     "signal(signalnum, ref=True, priority=None)"},
-    {"idle", KEYWORDS(make_idle), "idle(ref=True, priority=None)"},
-    {"prepare", KEYWORDS(make_prepare), "prepare(ref=True, priority=None)"},
-    {"check", KEYWORDS(make_check), "check(ref=True, priority=None)"},
-    {"fork", KEYWORDS(make_fork), "fork(ref=True, priority=None)"},
-    {"async_", KEYWORDS(make_async), "async_(ref=True, priority=None)"},
-    {"async", KEYWORDS(make_async), "async_(), by its older name."},
+     "signal($self, /, signalnum, ref=True, priority=None)\n--\n\n"
+     "A watcher of a signal."},
+    {"idle", KEYWORDS(make_idle),
+     "idle($self, /, ref=True, priority=None)\n--\n\n"
+     "A watcher that is called when nothing else is due."},
+    {"prepare", KEYWORDS(make_prepare),
+     "prepare($self, /, ref=True, priority=None)\n--\n\n"
+     "A watcher that is called before each poll."},
+    {"check", KEYWORDS(make_check),
+     "check($self, /, ref=True, priority=None)\n--\n\n"
+     "A watcher that is called after each poll."},
+    {"fork", KEYWORDS(make_fork),
+     "fork($self, /, ref=True, priority=None)\n--\n\n"
+     "A watcher that is called in the child of a fork."},
+    {"async_", KEYWORDS(make_async),
+     "async_($self, /, ref=True, priority=None)\n--\n\n"
+     "A watcher that any thread may have called, by its send()."},
+    {"async", KEYWORDS(make_async),
+     "async($self, /, ref=True, priority=None)\n--\n\n"
+     "The same as async_(), by its older name."},
     {"child", KEYWORDS(make_child),
-     "child(pid, trace=0, ref=True): on the main thread's loop only."},
+     "child($self, /, pid, trace=0, ref=True, priority=None)\n--\n\n"
+     "A watcher of a child's end, on the main thread's loop only."},
     {"stat", KEYWORDS(make_stat),
-     "stat(path, interval=0.0, ref=True, priority=None)"},
+     "stat($self, /, path, interval=0.0, ref=True, priority=None)\n--\n\n"
+     "A watcher of what stat() tells of a path, looked at every interval."},
     {NULL}};
 
 int watcher_factories_init(void)

@@ -264,7 +264,8 @@ static int set_events(PyObject *self, PyObject *value, void *closure)
 static PyMethodDef io_methods[] = {
     {"start", (PyCFunction)(void (*)(void))io_start,
      METH_VARARGS | METH_KEYWORDS,
-     "start(callback, *args, pass_events=False): call it while fd is ready."},
+     "start($self, callback, /, *args, pass_events=False)\n--\n\n"
+     "Call it while fd is ready."},
     {NULL}};
 
 static PyGetSetDef io_getset[] = {

@@ -172,11 +172,12 @@ static PyObject *get_at(PyObject *self, void *closure)
 static PyMethodDef timer_methods[] = {
     {"start", (PyCFunction)(void (*)(void))timer_start,
      METH_VARARGS | METH_KEYWORDS,
-     "start(callback, *args, update=None): count from now."},
+     "start($self, callback, /, *args, update=None)\n--\n\n"
+     "Count from now."},
     {"again", (PyCFunction)(void (*)(void))timer_again,
      METH_VARARGS | METH_KEYWORDS,
-     "again(callback, *args, update=True): count from now, by repeat; without "
-     "a repeat: stop."},
+     "again($self, callback, /, *args, update=True)\n--\n\n"
+     "Count from now, by repeat; without a repeat: stop."},
     {NULL}};
 
 static PyGetSetDef timer_getset[] = {

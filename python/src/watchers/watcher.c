@@ -434,11 +434,17 @@ static PyObject *watcher_repr(PyObject *self)
 
 static PyMethodDef methods[] = {
     {"start", start_method, METH_VARARGS,
-     "start(callback, *args): call it in the hub whenever it happens."},
-    {"stop", stop_method, METH_NOARGS, "Do not call it any more."},
-    {"close", close_method, METH_NOARGS, "Stop for good."},
+     "start($self, callback, /, *args)\n--\n\n"
+     "Call it in the hub whenever it happens."},
+    {"stop", stop_method, METH_NOARGS,
+     "stop($self, /)\n--\n\n"
+     "Do not call it any more."},
+    {"close", close_method, METH_NOARGS,
+     "close($self, /)\n--\n\n"
+     "Stop for good."},
     {"feed", feed, METH_VARARGS,
-     "feed(revents, callback, *args): call it as if it had happened."},
+     "feed($self, revents, callback, /, *args)\n--\n\n"
+     "Call it as if it had happened."},
     {"__enter__", enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))leave, METH_FASTCALL, NULL},
     {NULL}};

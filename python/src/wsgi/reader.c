@@ -513,13 +513,19 @@ static PyMethodDef methods[] = {
     {"read1", FAST(reader_read1), METH_FASTCALL,
      "read1(size=-1): what is there, at most size; b'' only at the end."},
     {"readinto", reader_readinto, METH_O,
-     "readinto(buffer): as read, into a buffer; how many."},
+     "readinto($self, buffer, /)\n--\n\n"
+     "As read, into a buffer; how many."},
     {"readline", FAST(reader_readline), METH_FASTCALL,
      "readline(size=-1): a line with its end, at most size bytes of it."},
     {"close", reader_close, METH_NOARGS,
+     "close($self, /)\n--\n\n"
      "Forget what has come; the socket stays as it is."},
-    {"readable", reader_readable, METH_NOARGS, "True."},
-    {"fileno", reader_fileno, METH_NOARGS, "The socket's."},
+    {"readable", reader_readable, METH_NOARGS,
+     "readable($self, /)\n--\n\n"
+     "True."},
+    {"fileno", reader_fileno, METH_NOARGS,
+     "fileno($self, /)\n--\n\n"
+     "The socket's."},
     {NULL, NULL, 0, NULL}};
 
 static PyGetSetDef attributes[] = {

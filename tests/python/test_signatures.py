@@ -1,0 +1,247 @@
+"""Every public callable tells its parameters and what it does, and the examples in
+docstrings run.
+
+Parameters are compared with Debian's gevent where that has the name and tells some.
+"""
+
+import doctest
+import importlib
+import inspect
+import json
+import os
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import grove
+import pytest
+
+MODULES = ["grove"] + [
+    f"grove.{module.name}"
+    for module in pkgutil.iter_modules(grove.__path__)
+    if not module.ispkg and not module.name.startswith("_")
+]
+
+DEBIAN = "/usr/bin/python3"
+
+#: Where the names of parameters are not gevent's, and why.
+OTHERWISE = {
+    # gevent's own, for its own use
+    "Timeout": "_one_shot is private",
+    "Timeout.start_new": "_one_shot is private",
+    "monkey.patch_ssl": "_warnings and _first_time are private",
+    "monkey.patch_thread": "_warnings is private",
+    "socket.wait": "the hub is the calling thread's",
+    "selectors.DefaultSelector": "the hub is the calling thread's",
+    # gevent takes whatever comes, and passes it on
+    "get_hub": "it takes no arguments",
+    "fork": "it takes no arguments",
+    "os.forkpty": "it takes no arguments",
+    "fileobject.FileObjectPosix": "the file is named",
+    "fileobject.FileObjectThread": "what it takes is named",
+    "server.DatagramServer": "what it takes is named",
+    "socket.create_connection": "all_errors is named",
+    "subprocess.call": "as the standard library's",
+    "subprocess.check_output": "as the standard library's",
+    "subprocess.run": "as the standard library's",
+    "threadpool.ThreadPoolExecutor": "what it takes is named",
+    "threadpool.ThreadPoolExecutor.shutdown": "cancel_futures is named",
+    "threadpool.ThreadPoolExecutor.kill": "it takes no arguments",
+    # here more can be said
+    "events.EventLoopBlocked": "hub, which gevent has from 24.2 on",
+    "monkey.patch_all": "libc",
+    "queue.SimpleQueue": "maxsize and items, which gevent takes without telling",
+    "ssl.get_server_certificate": "timeout, as the standard library's",
+    "ssl.SSLSocket.do_handshake": "block, as the standard library's",
+    "ssl.SSLSocket.write": "timeout, as send",
+    # here less can be said
+    "Greenlet.link_value": "what is spawned is a SpawnedLink",
+    "Greenlet.link_exception": "what is spawned is a SpawnedLink",
+    "socket.wait_write": "event, which gevent ignores",
+    "socket.wait_readwrite": "event, which gevent ignores",
+    "ssl.SSLSocket": "it is made by a context, as the standard library's",
+    "ssl.SSLContext.sslsocket_class": "the same",
+    "ssl.SSLSocket.recvfrom": "it fails, as the standard library's",
+    "ssl.SSLSocket.recvfrom_into": "it fails, as the standard library's",
+    "ssl.SSLSocket.sendto": "it fails, as the standard library's",
+    "subprocess.Popen": "as the standard library's, with threadpool",
+    # the standard library's names, or given without one
+    "socket.socket.settimeout": "value",
+    "socket.socket.listen": "backlog",
+    "ssl.SSLSocket.read": "len",
+}
+
+#: Callables that have an example in their docstrings are no fewer than these.
+EXAMPLES = 54
+
+
+def public_names(module: Any) -> list[str]:
+    names = getattr(module, "__all__", None)
+    return names or [name for name in vars(module) if not name.startswith("_")]
+
+
+def callables() -> dict[str, Any]:
+    """The package's own: functions, classes and their methods, each once, by the name
+    behind "grove."."""
+    found: dict[str, Any] = {}
+    seen: set[int] = set()
+    for name in MODULES:
+        module = importlib.import_module(name)
+        for key in public_names(module):
+            thing = getattr(module, key)
+            ours = (getattr(thing, "__module__", None) or "").startswith("grove")
+            if not callable(thing) or not ours or id(thing) in seen:
+                continue
+            seen.add(id(thing))
+            path = f"{name}.{key}".removeprefix("grove.")
+            found[path] = thing
+            if isinstance(thing, type):
+                found |= {f"{path}.{k}": f for k, f in methods(thing)}
+    return found
+
+
+def methods(cls: type) -> Iterator[tuple[str, Any]]:
+    for name in vars(cls):
+        if not name.startswith("_") and callable(getattr(cls, name)):
+            yield name, getattr(cls, name)
+
+
+CALLABLES = callables()
+
+
+def is_built_in(thing: Any) -> bool:
+    """A class whose instances the interpreter's own constructor makes, as those of
+    exceptions, of which it tells no parameters."""
+    return isinstance(thing, type) and all(
+        next(cls for cls in thing.__mro__ if name in vars(cls)).__module__ == "builtins"
+        for name in ("__new__", "__init__")
+    )
+
+
+def test_there_are_many():
+    assert len(CALLABLES) > 400
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_it_tells_its_parameters_and_what_it_does(name: str):
+    thing = CALLABLES[name]
+    assert (inspect.getdoc(thing) or "").strip(), "what does it do?"
+    try:
+        inspect.signature(thing)
+    except ValueError:
+        assert is_built_in(thing), "what are its parameters?"
+
+
+# ---- beside gevent's -------------------------------------------------------------
+
+TELL = """
+import importlib, inspect, json, sys
+told = {}
+for name in json.load(sys.stdin):
+    thing, path = importlib.import_module(sys.argv[1]), sys.argv[1]
+    try:
+        for part in name.split("."):
+            path += "." + part
+            try:
+                thing = getattr(thing, part)
+            except AttributeError:
+                thing = importlib.import_module(path)
+        parameters = inspect.signature(thing).parameters.values()
+    except (ImportError, AttributeError, ValueError, TypeError):
+        continue
+    told[name] = [str(p).split(":")[0].split("=")[0].strip() for p in parameters]
+json.dump(told, sys.stdout)
+"""
+
+
+def told_by(python: str, package: str, path: str | None) -> dict[str, list[str]]:
+    """The parameters' names, of those that can be told."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    if path is not None:
+        environment["PYTHONPATH"] = path
+    process = subprocess.run(
+        [python, "-W", "ignore", "-c", TELL, package],
+        input=json.dumps(list(CALLABLES)),
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    if process.returncode != 0 and "No module named 'gevent'" in process.stderr:
+        pytest.skip("gevent is wanted: apt-get install python3-gevent")
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout)
+
+
+def test_parameters_have_gevents_names():
+    theirs = told_by(DEBIAN, "gevent", None)
+    version = version_of_gevent()
+    if not version.startswith("22.10."):
+        pytest.skip(f"compared is Debian 12's gevent 22.10, and this is {version}")
+    ours = told_by(sys.executable, "grove", os.environ["PYTHONPATH"])
+    assert len(theirs.keys() & ours.keys()) > 250
+    different = {name for name in theirs if name in ours and ours[name] != theirs[name]}
+    assert different == set(OTHERWISE)
+
+
+def version_of_gevent() -> str:
+    return subprocess.check_output(
+        [DEBIAN, "-W", "ignore", "-c", "import gevent; print(gevent.__version__)"],
+        text=True,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+    )
+
+
+# ---- examples ----------------------------------------------------------------------
+
+
+def is_standard(name: str, text: str) -> bool:
+    """Whether the standard library's function has this docstring, too."""
+    module, _, function = name.rpartition(".")
+    try:
+        theirs = getattr(importlib.import_module(module), function, None)
+    except (ImportError, ValueError):
+        return False
+    return inspect.getdoc(theirs) == text
+
+
+def examples() -> list[doctest.DocTest]:
+    """Those in the docstrings of callables and modules."""
+    parser = doctest.DocTestParser()
+    described = {name: importlib.import_module(name) for name in MODULES} | CALLABLES
+    found = []
+    for name, thing in described.items():
+        text = inspect.getdoc(thing) or ""
+        if ">>>" in text and not is_standard(name, text):
+            found.append(parser.get_doctest(text, {}, name, None, None))
+    return found
+
+
+def run(example: doctest.DocTest) -> str:
+    """What went wrong in it."""
+    told: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    runner.run(example, out=told.append)
+    return "".join(told) if runner.failures else ""
+
+
+def changes_the_process(example: doctest.DocTest) -> bool:
+    return example.name.startswith("monkey.")
+
+
+@pytest.mark.parametrize("example", examples(), ids=lambda example: example.name)
+def test_examples_run(example: doctest.DocTest):
+    if changes_the_process(example):
+        named = [sys.executable, __file__, example.name]
+        subprocess.run(named, check=True, timeout=60)
+    else:
+        assert run(example) == ""
+
+
+def test_examples_do_not_become_fewer():
+    assert len(examples()) >= EXAMPLES
+
+
+if __name__ == "__main__":
+    sys.exit(run(next(example for example in examples() if example.name == sys.argv[1])) or 0)
