@@ -1,6 +1,6 @@
 # A thin front for the scripts in tools/, which do the work: `make help`.
 
-.PHONY: all lib demo check check-programs check-debian check-packages wheel deb bench install setup clean help
+.PHONY: all lib demo check check-programs check-debian check-packages wheel deb bench docs install setup clean help
 .SILENT:
 
 # What these scripts are told by; given to make or in the environment.
@@ -25,7 +25,7 @@ demo:
 
 # The parts of the test run build what they need.
 check:
-	tools/setup check pages
+	tools/setup check pages docs
 	tools/check
 
 # It installs database servers, brokers and what else the programs talk to.
@@ -55,6 +55,11 @@ bench:
 	tools/build bench
 	tools/bench "$$(tools/build --where)"
 
+docs:
+	tools/setup docs
+	tools/build
+	tools/site "$$(tools/build --where)"
+
 install:
 	tools/setup lib
 	tools/build --install
@@ -80,6 +85,7 @@ help:
 #help make deb        Debian packages for this release, into build/packages
 #help make check-packages  make them, install, use and remove them
 #help make bench      build, then run the benchmarks (tools/bench runs some)
+#help make docs       build, then make a site of the documentation: build/site
 #help make install    build and install the library, command and manual
 #help make setup      the packages for all of that (tools/setup --list)
 #help make clean      remove the build directories

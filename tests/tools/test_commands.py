@@ -11,7 +11,7 @@ from build_tree import ROOT
 from making.parts import usual
 
 SCRIPTS = ["setup", "build", "check", "check-debian", "check-fresh", "bench", "demo",
-           "packages"]
+           "packages", "site"]
 
 
 def run(*command: object, **environment: str) -> subprocess.CompletedProcess:
@@ -81,7 +81,7 @@ def test_a_purpose_needs_what_those_it_rests_on_need():
     assert set(lib) < set(build) < set(bench) < set(check)
     assert packages() == list(dict.fromkeys(packages()))
     others = set()
-    for purpose in ("pages", "programs", "package"):
+    for purpose in ("pages", "docs", "programs", "package"):
         assert set(build) < set(packages(purpose))
         others |= set(packages(purpose))
     assert set(packages()) == set(check) | others
@@ -114,7 +114,8 @@ def test_packages_for_a_compiler_or_a_python(environment: dict, more: set):
 
 
 @pytest.mark.parametrize(
-    "purpose", ["lib", "build", "demo", "bench", "check", "pages", "programs", "package"]
+    "purpose",
+    ["lib", "build", "demo", "bench", "check", "pages", "docs", "programs", "package"],
 )
 def test_what_is_missing_for_a_purpose(purpose: str, tmp_path: Path):
     """With a dpkg that knows of one package."""

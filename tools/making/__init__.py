@@ -7,6 +7,7 @@
     results     what a part of the tests came to, counted
     parts       the parts of the tests
     sources     the checkout without what was built in it
+    site        the documentation as a site
     roots       a root of a Debian release: made, and run in
 
 Nothing here is installed or imported by the package.
