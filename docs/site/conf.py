@@ -3,6 +3,7 @@
 import os
 import re
 from itertools import groupby
+from pathlib import Path
 
 project = "Grove"
 author = "The authors of Grove"
@@ -26,6 +27,9 @@ add_module_names = False
 html_theme = "furo"
 html_title = f"Grove {version}"
 html_static_path = ["static"]
+# What Debian's theme leaves to a web server of Debian's.
+NORMALIZE = Path("/usr/share/javascript/normalize.css")
+html_static_path += [str(NORMALIZE)] if NORMALIZE.is_dir() else []
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
@@ -55,5 +59,21 @@ def tables_as_they_are(lines: list[str]) -> list[str]:
     return found
 
 
+def stand_alone(app, error) -> None:
+    """Have the theme's style and script, as Debian has them, find what they import."""
+    static = Path(app.outdir) / "_static"
+    if error is None:
+        replace(static / "styles/furo.css", "/javascript/normalize.css/", "../")
+        patched = static / "scripts/gumshoe-patched.js"
+        if patched.exists():
+            module = 'import Gumshoe from "./gumshoe-patched.js";'
+            replace(static / "scripts/furo.js", module, patched.read_text())
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    path.write_text(path.read_text().replace(old, new))
+
+
 def setup(app) -> None:
+    app.connect("build-finished", stand_alone)
     app.connect("autodoc-process-docstring", plain, priority=400)

@@ -1,0 +1,59 @@
+"""Each difference that the documents tell of has its test."""
+
+import ast
+import re
+from functools import cache
+
+import pytest
+
+from build_tree import ROOT
+
+TESTS = ROOT / "tests" / "python"
+
+
+@cache
+def functions(file: str) -> set[str]:
+    """Those of a file of tests, classes' too."""
+    tree = ast.parse((TESTS / file).read_text())
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+def rows(document: str) -> list[tuple[str, list[str]]]:
+    """Of each row of a table whose last column is of tests: what it is about, and the
+    names in that column."""
+    found, is_table = [], False
+    for line in (ROOT / "docs" / document).read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        if not line.startswith("|"):
+            is_table = False
+        elif cells[-1].strip(" |") == "test":
+            is_table = True
+        elif is_table and not line.startswith("|---"):
+            found.append((cells[0], re.findall(r"`([^`]+)`", cells[-1])))
+    return found
+
+
+ROWS = [*rows("from-gevent.md"), *rows("serving.md")]
+
+
+def test_there_are_many():
+    assert len(ROWS) > 30
+
+
+@pytest.mark.parametrize("about, names", ROWS, ids=[about[:40] for about, _ in ROWS])
+def test_a_difference_has_a_test(about: str, names: list[str]):
+    assert names
+    for name in names:
+        file, _, function = name.rpartition("::")
+        assert function in functions(file or "differences.py"), name
+
+
+def test_what_both_are_asked_is_told_of():
+    table = ast.parse((TESTS / "test_differences.py").read_text())
+    known = next(
+        ast.literal_eval(node.value)
+        for node in table.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "DIFFERENCES"
+    )
+    named = {name for _, names in ROWS for name in names if "::" not in name}
+    assert named == set(known)
