@@ -355,7 +355,7 @@ PARTS: dict[str, Part] = {
     "docs": PythonTests(
         "the manual, the documents, the layout of the code",
         "tests/docs",
-        needs=["src", "man", "python"],
+        needs=["src", "man", "python", "examples"],
     ),
 }
 
