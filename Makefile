@@ -53,7 +53,7 @@ deb:
 bench:
 	tools/setup bench
 	tools/build bench
-	tools/bench "$$(tools/build --where)"
+	build="$$(tools/build --where)" && tools/bench --save "$$build/figures.json" "$$build"
 
 docs:
 	tools/setup docs
