@@ -82,7 +82,8 @@ def navigation(index: str) -> str:
     """Of each list of links below a heading of the index, the tree of its pages."""
     trees = []
     for title, links in SECTION.findall(index):
-        pages = re.findall(r"\]\(([\w/-]+)\.md\)", links)
+        found = re.findall(r"^[-*] \[([^]]*)\]\(([\w/-]+)\.md\)", links, re.M)
+        pages = [f"{name} <{page}>" for name, page in found]
         trees.append(
             "\n".join(["```{toctree}", ":hidden:", f":caption: {title}", "", *pages, "```"])
         )

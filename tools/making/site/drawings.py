@@ -39,6 +39,8 @@ class Drawing:
         here, sides = self.at(x, y), (self.at(x - 1, y), self.at(x + 1, y))
         if here == "-":
             return any(side in "-+><" for side in sides)
+        if here in "v^":  # the head of an arrow that ends at it
+            return sides == ("-", "-")
         return here == "+" and "-" in sides
 
     def down(self, x: int, y: int) -> bool:
@@ -63,7 +65,7 @@ def svg(text: str) -> str:
     drawing = Drawing(text)
     cells = [(x, y) for y in range(drawing.high) for x in range(drawing.wide)]
     parts = [f'<path d="{"".join(strokes(drawing, cells))}"/>']
-    parts += [arrow(x, y, way) for x, y in cells if (way := drawing.head(x, y))]
+    parts += [arrow(drawing, x, y, way) for x, y in cells if (way := drawing.head(x, y))]
     parts += words(drawing)
     size = f"{drawing.wide * WIDE:.0f} {drawing.high * HIGH:.0f}"
     return (
@@ -97,12 +99,23 @@ def strokes(drawing: Drawing, cells: list[tuple[int, int]]) -> list[str]:
     return found
 
 
-def arrow(x: int, y: int, way: tuple[int, int]) -> str:
-    """A head whose point is at the far edge of its cell, and the line up to it."""
+def reach(drawing: Drawing, x: int, y: int, way: tuple[int, int]) -> float:
+    """How many cells a head's point is from the middle of its own: on a line that it
+    crosses or meets, or else at the far edge."""
+    dx, dy = way
+    crosses = drawing.down if dx else drawing.across
+    if crosses(x, y):
+        return 0
+    return 1 if crosses(x + dx, y + dy) else 0.5
+
+
+def arrow(drawing: Drawing, x: int, y: int, way: tuple[int, int]) -> str:
+    """A head, and the line up to it."""
     cx, cy = middle(x, y)
     dx, dy = way
-    half = WIDE / 2 if dx else HIGH / 2
-    px, py = cx + dx * half, cy + dy * half
+    size = WIDE if dx else HIGH
+    half, far = size / 2, size * reach(drawing, x, y, way)
+    px, py = cx + dx * far, cy + dy * far
     bx, by = px - dx * 8, py - dy * 8
     line = f"M{cx - dx * half:.1f} {cy - dy * half:.1f}L{bx:.1f} {by:.1f}"
     points = f"{px:.1f},{py:.1f} {bx - dy * 4:.1f},{by - dx * 4:.1f} {bx + dy * 4:.1f},{by + dx * 4:.1f}"
