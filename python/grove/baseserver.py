@@ -264,7 +264,15 @@ class BaseServer:
         return not hasattr(self, "socket")
 
     def start(self) -> None:
-        """Listen and accept; OSError when the address cannot be bound."""
+        """Listen and accept; OSError when the address cannot be bound.
+
+        >>> from grove.server import StreamServer
+        >>> server = StreamServer(("127.0.0.1", 0), print)
+        >>> server.start()
+        >>> server.server_port > 0
+        True
+        >>> server.stop()
+        """
         if self.started:
             return
         self.init_socket()
@@ -288,6 +296,13 @@ class BaseServer:
 
         Args:
             timeout: seconds for them to finish in; stop_timeout by default.
+
+        >>> from grove.server import StreamServer
+        >>> server = StreamServer(("127.0.0.1", 0), print)
+        >>> server.start()
+        >>> server.stop(timeout=1)
+        >>> server.closed
+        True
         """
         self.close()
         if timeout is None:
@@ -297,7 +312,18 @@ class BaseServer:
             self.pool.kill(block=True, timeout=1)
 
     def serve_forever(self, stop_timeout: float | None = None) -> None:
-        """Start, unless that was done, and return when it is stopped."""
+        """Start, unless that was done, and return when it is stopped.
+
+        >>> import grove
+        >>> from grove.server import StreamServer
+        >>> server = StreamServer(("127.0.0.1", 0), print)
+        >>> serving = grove.spawn(server.serve_forever)
+        >>> grove.sleep()
+        >>> server.started
+        True
+        >>> server.stop()
+        >>> serving.join()
+        """
         if not self.started:
             self.start()
         try:

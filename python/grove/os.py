@@ -66,7 +66,14 @@ write = _core.os_write
 
 
 def make_nonblocking(fd: int) -> bool | None:
-    """Set fd non-blocking; True if it was not, None if it was."""
+    """Set fd non-blocking; True if it was not, None if it was.
+
+    >>> import os
+    >>> from grove.os import make_nonblocking
+    >>> reading, writing = os.pipe()
+    >>> make_nonblocking(reading), make_nonblocking(reading)
+    (True, None)
+    """
     if not _stdlib.get_blocking(fd):
         return None
     _stdlib.set_blocking(fd, False)
@@ -77,6 +84,16 @@ def nb_read(fd: int, n: int) -> bytes:
     """Read up to n bytes from a non-blocking descriptor; b"" at the end.
 
     Other greenlets run until there is something to read.
+
+    >>> import os
+    >>> from grove.os import make_nonblocking, nb_read
+    >>> reading, writing = os.pipe()
+    >>> make_nonblocking(reading)
+    True
+    >>> os.write(writing, b"hello")
+    5
+    >>> nb_read(reading, 100)
+    b'hello'
     """
     while True:
         try:
@@ -98,7 +115,16 @@ def nb_write(fd: int, buf: Any) -> int:
 
 
 def tp_read(fd: int, n: int) -> bytes:
-    """Read up to n bytes on a native thread of the hub's pool."""
+    """Read up to n bytes on a native thread of the hub's pool.
+
+    >>> import os
+    >>> from grove.os import tp_read
+    >>> reading, writing = os.pipe()
+    >>> os.write(writing, b"hello")
+    5
+    >>> tp_read(reading, 100)
+    b'hello'
+    """
     return get_hub().threadpool.apply(_read, (fd, n))
 
 

@@ -60,7 +60,13 @@ class GroupMappingMixin:
         kwds: dict | None = None,
         callback: Callable | None = None,
     ) -> Any:
-        """apply(), then a greenlet that calls callback with the result."""
+        """apply(), then a greenlet that calls callback with the result.
+
+        >>> from grove.pool import Group
+        >>> Group().apply_cb(pow, (2, 5), callback=print)
+        32
+        32
+        """
         result = self.apply(func, args, kwds)
         if callback is not None:
             self._apply_async_cb_spawn(callback, result)
@@ -109,7 +115,13 @@ class GroupMappingMixin:
     def map_cb(
         self, func: Callable, iterable: Iterable, callback: Callable | None = None
     ) -> list:
-        """map(), then callback with the list."""
+        """map(), then callback with the list.
+
+        >>> from grove.pool import Pool
+        >>> Pool(2).map_cb(abs, [-1, 2], callback=print)
+        [1, 2]
+        [1, 2]
+        """
         result = self.map(func, iterable)
         if callback is not None:
             callback(result)
@@ -197,6 +209,14 @@ class Group(GroupMappingMixin, GroupBase):
         Args:
             timeout: seconds to wait; None is for ever.
             raise_error: re-raise the first exception that ended a member.
+
+        >>> import grove
+        >>> from grove.pool import Group
+        >>> group = Group()
+        >>> task = group.spawn(grove.sleep, 3600)
+        >>> group.join(timeout=0.01)
+        False
+        >>> group.kill()
         """
         greenlets = list(self.greenlets) if raise_error else ()
         result = self._empty_event.wait(timeout)
@@ -219,6 +239,14 @@ class Group(GroupMappingMixin, GroupBase):
             exception: what they are killed with.
             block: wait until they have finished.
             timeout: seconds to wait at most; that they passed is not told.
+
+        >>> import grove
+        >>> from grove.pool import Group
+        >>> group = Group()
+        >>> tasks = [group.spawn(grove.sleep, 3600) for _ in range(3)]
+        >>> group.kill()
+        >>> [task.dead for task in tasks]
+        [True, True, True]
         """
         timer = Timeout._start_new_or_dummy(timeout)
         try:
@@ -256,6 +284,14 @@ class Group(GroupMappingMixin, GroupBase):
             exception: what it is killed with.
             block: wait until it has finished.
             timeout: seconds to wait at most.
+
+        >>> import grove
+        >>> from grove.pool import Group
+        >>> group = Group()
+        >>> task = group.spawn(grove.sleep, 3600)
+        >>> group.killone(task)
+        >>> task.dead
+        True
         """
         if greenlet in self.dying or greenlet not in self.greenlets:
             return
@@ -327,7 +363,15 @@ class Pool(Group, PoolBase):
         return self.free_count() <= 0
 
     def free_count(self) -> int:
-        """How many could be added; 1 without a limit."""
+        """How many could be added; 1 without a limit.
+
+        >>> import grove
+        >>> from grove.pool import Pool
+        >>> pool = Pool(3)
+        >>> task = pool.spawn(grove.sleep)
+        >>> pool.free_count()
+        2
+        """
         if self.size is None:
             return 1
         return max(0, self.size - len(self))

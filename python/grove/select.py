@@ -138,7 +138,16 @@ class poll:
 
 
 class epoll:
-    """As select.epoll. gevent has none: it removes the standard one."""
+    """As select.epoll. gevent has none: it removes the standard one.
+
+    >>> import select as standard
+    >>> from grove import select, socket
+    >>> left, right = socket.socketpair()
+    >>> with select.epoll() as epoll:
+    ...     epoll.register(right, standard.EPOLLOUT)
+    ...     epoll.poll() == [(right.fileno(), standard.EPOLLOUT)]
+    True
+    """
 
     def __init__(self, sizehint: int = -1, flags: int = 0) -> None:
         self._epoll = _std_epoll(sizehint, flags)

@@ -81,7 +81,14 @@ class StreamServer(BaseServer):
     def get_listener(
         cls, address: Any, backlog: int | None = None, family: int | None = None
     ) -> socket.socket:
-        """A socket that listens on address; OSError when it cannot."""
+        """A socket that listens on address; OSError when it cannot.
+
+        >>> from grove.server import StreamServer
+        >>> listener = StreamServer.get_listener(("127.0.0.1", 0))
+        >>> server = StreamServer(listener, print)
+        >>> server.start()
+        >>> server.stop()
+        """
         family = socket.AF_INET if family is None else family
         sock = socket.socket(family)
         try:

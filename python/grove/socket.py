@@ -117,7 +117,12 @@ def _is_numeric(host: Any) -> bool:
 def getaddrinfo(
     host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
 ) -> list:
-    """As socket.getaddrinfo; a name is looked up by the hub's resolver."""
+    """As socket.getaddrinfo; a name is looked up by the hub's resolver.
+
+    >>> from grove import socket
+    >>> socket.getaddrinfo("127.0.0.1", 80, type=socket.SOCK_STREAM)[0][-1]
+    ('127.0.0.1', 80)
+    """
     if _is_numeric(host):
         return _std_getaddrinfo(host, port, family, type, proto, flags)
     return get_hub().resolver.getaddrinfo(host, port, family, type, proto, flags)
@@ -354,7 +359,16 @@ class socket(_core.SocketBase):
     # Its time-out.
 
     def settimeout(self, value: float | None) -> None:
-        """Seconds that an operation may take; None for ever, 0 not at all."""
+        """Seconds that an operation may take; None for ever, 0 not at all.
+
+        >>> from grove import socket
+        >>> left, right = socket.socketpair()
+        >>> left.settimeout(0.01)
+        >>> left.recv(1)
+        Traceback (most recent call last):
+            ...
+        TimeoutError: timed out
+        """
         if value is not None:
             value = float(value)
             if value < 0.0:
@@ -390,7 +404,17 @@ class socket(_core.SocketBase):
         self._sock.listen(*backlog)
 
     def accept(self) -> tuple["socket", Any]:
-        """Wait for a connection; its socket and the peer's address."""
+        """Wait for a connection; its socket and the peer's address.
+
+        >>> import grove
+        >>> from grove import socket
+        >>> listener = socket.create_server(("127.0.0.1", 0))
+        >>> accepting = grove.spawn(listener.accept)
+        >>> client = socket.create_connection(listener.getsockname())
+        >>> connection, address = accepting.get()
+        >>> address == client.getsockname()
+        True
+        """
         fd, address = self._accept()
         sock = self._sock
         return socket(sock.family, sock.type, sock.proto, fd), address
@@ -509,6 +533,17 @@ class socket(_core.SocketBase):
             file: open for reading in binary mode.
             offset: where to begin.
             count: bytes at most; None is to the end.
+
+        >>> import tempfile
+        >>> from grove import socket
+        >>> left, right = socket.socketpair()
+        >>> with tempfile.TemporaryFile() as file:
+        ...     file.write(b"hello") and file.seek(0)
+        ...     left.sendfile(file)
+        0
+        5
+        >>> right.recv(100)
+        b'hello'
         """
         try:
             sent = self._sendfile_use_sendfile(file, offset, count)

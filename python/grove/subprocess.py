@@ -70,6 +70,11 @@ class Popen(_StdPopen):
 
     Args:
         threadpool: accepted and not used, as gevent's.
+
+    >>> from grove.subprocess import PIPE, Popen
+    >>> with Popen(["echo", "hello"], stdout=PIPE) as child:
+    ...     child.communicate()
+    (b'hello\\n', None)
     """
 
     def __init__(self, *args: Any, threadpool: Any = None, **kwargs: Any) -> None:
@@ -116,6 +121,10 @@ class Popen(_StdPopen):
         Args:
             timeout: seconds, after which TimeoutExpired is raised.
             _raise_exc: False: None is returned instead.
+
+        >>> from grove.subprocess import Popen
+        >>> Popen(["true"]).wait(timeout=60)
+        0
         """
         try:
             return super().wait(timeout)

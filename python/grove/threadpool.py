@@ -170,7 +170,16 @@ class ThreadPool(GroupMappingMixin):
 
     def kill(self) -> None:
         """End all threads, once the tasks that were given are done; wait for
-        that, but in the hub. The next task starts a thread again."""
+        that, but in the hub. The next task starts a thread again.
+
+        >>> from grove.threadpool import ThreadPool
+        >>> pool = ThreadPool(2)
+        >>> pool.apply(abs, (-1,))
+        1
+        >>> pool.kill()
+        >>> pool.size
+        0
+        """
         self.size = 0
 
     # ---- tasks
@@ -221,7 +230,16 @@ class ThreadPool(GroupMappingMixin):
             self._idle.set()
 
     def join(self) -> None:
-        """Wait until all tasks have ended."""
+        """Wait until all tasks have ended.
+
+        >>> import time
+        >>> from grove.threadpool import ThreadPool
+        >>> pool = ThreadPool(2)
+        >>> result = pool.spawn(time.sleep, 0.01)
+        >>> pool.join()
+        >>> result.ready()
+        True
+        """
         self._idle.wait()
 
     def _apply_immediately(self) -> bool:
@@ -472,6 +490,12 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         Returns the future of what it returns or raises. Raises RuntimeError
         after shutdown(), BrokenThreadPool after a thread's initializer has
         failed.
+
+        >>> from grove.threadpool import ThreadPoolExecutor
+        >>> executor = ThreadPoolExecutor(1)
+        >>> executor.submit(divmod, 7, 2).result()
+        (3, 1)
+        >>> executor.shutdown()
         """
         with self._native_lock:
             if self._broken:

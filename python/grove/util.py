@@ -31,6 +31,11 @@ class wrap_errors:
     Args:
         errors: a class of exceptions or a tuple of them.
         func: what is called; its other attributes are this object's.
+
+    >>> from grove.util import wrap_errors
+    >>> number = wrap_errors(ValueError, int)
+    >>> number("12"), number("twelve")
+    (12, ValueError("invalid literal for int() with base 10: 'twelve'"))
     """
 
     def __init__(self, errors: Any, func: Callable[..., Any]) -> None:

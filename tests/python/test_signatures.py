@@ -74,7 +74,7 @@ OTHERWISE = {
 }
 
 #: Callables that have an example in their docstrings are no fewer than these.
-EXAMPLES = 54
+EXAMPLES = 76
 
 
 def public_names(module: Any) -> list[str]:
@@ -179,6 +179,8 @@ def test_parameters_have_gevents_names():
     version = version_of_gevent()
     if not version.startswith("22.10."):
         pytest.skip(f"compared is Debian 12's gevent 22.10, and this is {version}")
+    if sys.version_info[:2] != (3, 11):
+        pytest.skip("what is the standard library's is compared in Debian 12's Python 3.11")
     ours = told_by(sys.executable, "grove", os.environ["PYTHONPATH"])
     assert len(theirs.keys() & ours.keys()) > 250
     different = {name for name in theirs if name in ours and ours[name] != theirs[name]}
