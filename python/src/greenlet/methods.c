@@ -431,10 +431,22 @@ PyMethodDef green_methods[] = {
      "a traceback; GreenletExit without any."},
     {"ready", green_ready_method, METH_NOARGS,
      "ready($self, /)\n--\n\n"
-     "Whether it has ended."},
+     "Whether it has ended.\n\n"
+     "    >>> import grove\n"
+     "    >>> task = grove.spawn(grove.sleep, 0)\n"
+     "    >>> task.ready()\n"
+     "    False\n"
+     "    >>> task.join()\n"
+     "    >>> task.ready()\n"
+     "    True"},
     {"successful", green_successful, METH_NOARGS,
      "successful($self, /)\n--\n\n"
-     "Whether it returned, or ended by GreenletExit."},
+     "Whether it returned, or ended by GreenletExit.\n\n"
+     "    >>> import grove\n"
+     "    >>> task = grove.spawn(int, \"12\")\n"
+     "    >>> task.join()\n"
+     "    >>> task.successful()\n"
+     "    True"},
     {"_raise_exception", green_raise_method, METH_NOARGS,
      "Raise what ended it."},
     {"_maybe_kill_before_start", maybe_kill_before_start, METH_O,
@@ -459,13 +471,28 @@ PyMethodDef green_methods[] = {
      "    9"},
     {"link_value", green_link_value, METH_O,
      "link_value($self, callback, /)\n--\n\n"
-     "As link(), but only if it returns."},
+     "As link(), but only if it returns.\n\n"
+     "    >>> import grove\n"
+     "    >>> task = grove.spawn(int, \"12\")\n"
+     "    >>> task.link_value(lambda ended: print(ended.value))\n"
+     "    >>> _ = grove.wait()\n"
+     "    12"},
     {"link_exception", green_link_exception, METH_O,
      "link_exception($self, callback, /)\n--\n\n"
-     "As link(), but only if it fails."},
+     "As link(), but only if it fails.\n\n"
+     "    >>> import grove\n"
+     "    >>> task = grove.spawn(grove.sleep, 0)\n"
+     "    >>> task.link_exception(lambda ended: print(\"it has failed\"))\n"
+     "    >>> _ = grove.wait()"},
     {"unlink", green_unlink, METH_O,
      "unlink($self, callback, /)\n--\n\n"
-     "Undo link or rawlink."},
+     "Undo link or rawlink.\n\n"
+     "    >>> import grove\n"
+     "    >>> task = grove.spawn(int)\n"
+     "    >>> task.rawlink(print)\n"
+     "    >>> task.unlink(print)\n"
+     "    >>> task.has_links()\n"
+     "    False"},
     {"unlink_all", green_unlink_all, METH_NOARGS,
      "unlink_all($self, /)\n--\n\n"
      "Undo all links."},

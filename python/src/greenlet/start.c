@@ -155,8 +155,18 @@ static PyObject *green_start_later(PyObject *self, PyObject *seconds)
 PyMethodDef green_start_methods[] = {
     {"start", green_start_method, METH_NOARGS,
      "start($self, /)\n--\n\n"
-     "Have it run when its turn comes. Only the first call counts."},
+     "Have it run when its turn comes. Only the first call counts.\n\n"
+     "    >>> import grove\n"
+     "    >>> task = grove.Greenlet(pow, 2, 3)\n"
+     "    >>> task.start()\n"
+     "    >>> task.get()\n"
+     "    8"},
     {"start_later", green_start_later, METH_O,
      "start_later($self, seconds, /)\n--\n\n"
-     "Have it run after that many seconds."},
+     "Have it run after that many seconds.\n\n"
+     "    >>> import grove\n"
+     "    >>> task = grove.Greenlet(pow, 2, 3)\n"
+     "    >>> task.start_later(0.01)\n"
+     "    >>> task.get()\n"
+     "    8"},
     {NULL}};

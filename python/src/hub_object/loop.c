@@ -498,7 +498,12 @@ static PyMethodDef loop_methods[] = {
     {"run_callback", (PyCFunction)(void (*)(void))loop_run_callback_method,
      METH_FASTCALL,
      "run_callback($self, function, /, *args)\n--\n\n"
-     "Call it in the Hub, after what is due."},
+     "Call it in the Hub, after what is due.\n\n"
+     "    >>> import grove\n"
+     "    >>> callback = grove.get_hub().loop.run_callback(print, \"in the "
+     "hub\")\n"
+     "    >>> grove.sleep()\n"
+     "    in the hub"},
     {"run_callback_threadsafe",
      (PyCFunction)(void (*)(void))loop_run_callback_threadsafe, METH_FASTCALL,
      "run_callback_threadsafe($self, function, /, *args)\n--\n\n"

@@ -351,7 +351,12 @@ static PyMethodDef result_methods[] = {
      "Whether it has a value or an exception."},
     {"successful", result_successful, METH_NOARGS,
      "successful($self, /)\n--\n\n"
-     "Whether it has a value."},
+     "Whether it has a value.\n\n"
+     "    >>> from grove.event import AsyncResult\n"
+     "    >>> result = AsyncResult()\n"
+     "    >>> result.set_exception(LookupError())\n"
+     "    >>> result.ready(), result.successful()\n"
+     "    (True, False)"},
     {"set", (PyCFunction)(void (*)(void))result_set,
      METH_FASTCALL | METH_KEYWORDS,
      "set($self, /, value=None)\n--\n\n"
@@ -381,10 +386,20 @@ static PyMethodDef result_methods[] = {
      "get($self, /, block=True, timeout=None)\n--\n\n"
      "The value, once there is one, or raise the exception; Timeout when\n"
      "there is neither after timeout seconds, or at once when block is\n"
-     "false."},
+     "false.\n\n"
+     "    >>> from grove.event import AsyncResult\n"
+     "    >>> result = AsyncResult()\n"
+     "    >>> result.set(42)\n"
+     "    >>> result.get()\n"
+     "    42"},
     {"get_nowait", result_get_nowait, METH_NOARGS,
      "get_nowait($self, /)\n--\n\n"
-     "The same as get(block=False)."},
+     "The same as get(block=False).\n\n"
+     "    >>> from grove.event import AsyncResult\n"
+     "    >>> AsyncResult().get_nowait()\n"
+     "    Traceback (most recent call last):\n"
+     "        ...\n"
+     "    grove.timeout.Timeout"},
     {"result", (PyCFunction)(void (*)(void))result_result,
      METH_FASTCALL | METH_KEYWORDS,
      "result($self, /, timeout=None)\n--\n\n"
@@ -392,11 +407,20 @@ static PyMethodDef result_methods[] = {
     {"wait", (PyCFunction)(void (*)(void))result_wait,
      METH_FASTCALL | METH_KEYWORDS,
      "wait($self, /, timeout=None)\n--\n\n"
-     "Wait until it is ready; the value, or None."},
+     "Wait until it is ready; the value, or None.\n\n"
+     "    >>> from grove.event import AsyncResult\n"
+     "    >>> AsyncResult().wait(timeout=0.01)"},
     {"rawlink", result_rawlink, METH_O,
      "rawlink($self, callback, /)\n--\n\n"
      "Call callback(self) in the hub, once, when it is ready. It must not\n"
-     "wait."},
+     "wait.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.event import AsyncResult\n"
+     "    >>> result = AsyncResult()\n"
+     "    >>> result.rawlink(lambda source: print(\"it is\", source.value))\n"
+     "    >>> result.set(42)\n"
+     "    >>> grove.sleep()\n"
+     "    it is 42"},
     {"cancel", result_false, METH_NOARGS,
      "cancel($self, /)\n--\n\n"
      "False: it cannot be cancelled."},

@@ -84,10 +84,21 @@ static PyMethodDef event_methods[] = {
      "Whether it is set."},
     {"set", event_set, METH_NOARGS,
      "set($self, /)\n--\n\n"
-     "Set it: those who wait now go on, in the order they came."},
+     "Set it: those who wait now go on, in the order they came.\n\n"
+     "    >>> from grove.event import Event\n"
+     "    >>> event = Event()\n"
+     "    >>> event.set()\n"
+     "    >>> event.wait(timeout=1)\n"
+     "    True"},
     {"clear", event_clear, METH_NOARGS,
      "clear($self, /)\n--\n\n"
-     "Clear it. Those it was set for go on nevertheless."},
+     "Clear it. Those it was set for go on nevertheless.\n\n"
+     "    >>> from grove.event import Event\n"
+     "    >>> event = Event()\n"
+     "    >>> event.set()\n"
+     "    >>> event.clear()\n"
+     "    >>> event.is_set()\n"
+     "    False"},
     {"rawlink", event_rawlink, METH_O,
      "rawlink($self, callback, /)\n--\n\n"
      "Call callback(self) in the hub, once, when it is set. It must not\n"

@@ -473,14 +473,25 @@ static PyMethodDef semaphore_methods[] = {
      METH_FASTCALL | METH_KEYWORDS, "The same as acquire()."},
     {"release", semaphore_release_method, METH_NOARGS,
      "release($self, /)\n--\n\n"
-     "Give one back; the counter."},
+     "Give one back; the counter.\n\n"
+     "    >>> from grove.lock import Semaphore\n"
+     "    >>> semaphore = Semaphore(0)\n"
+     "    >>> semaphore.release()\n"
+     "    1"},
     {"wait", (PyCFunction)(void (*)(void))semaphore_wait,
      METH_FASTCALL | METH_KEYWORDS,
      "wait($self, /, timeout=None)\n--\n\n"
-     "Wait until there is one, without taking it; the counter."},
+     "Wait until there is one, without taking it; the counter.\n\n"
+     "    >>> from grove.lock import Semaphore\n"
+     "    >>> semaphore = Semaphore(2)\n"
+     "    >>> semaphore.wait(), semaphore.counter\n"
+     "    (2, 2)"},
     {"locked", semaphore_locked, METH_NOARGS,
      "locked($self, /)\n--\n\n"
-     "Whether acquire() would wait."},
+     "Whether acquire() would wait.\n\n"
+     "    >>> from grove.lock import Semaphore\n"
+     "    >>> Semaphore(0).locked(), Semaphore(1).locked()\n"
+     "    (True, False)"},
     {"ready", semaphore_ready, METH_NOARGS,
      "ready($self, /)\n--\n\n"
      "Whether acquire() would not wait."},

@@ -403,7 +403,14 @@ static PyMethodDef methods[] = {
      METH_FASTCALL | METH_KEYWORDS,
      "put($self, /, item, block=True, timeout=None)\n--\n\n"
      "Hand item to who gets, waiting for that, timeout seconds at most.\n"
-     "Raises Full when nobody comes in time, or at once unless block."},
+     "Raises Full when nobody comes in time, or at once unless block.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.queue import Channel\n"
+     "    >>> channel = Channel()\n"
+     "    >>> getter = grove.spawn(channel.get)\n"
+     "    >>> channel.put(\"here\")\n"
+     "    >>> getter.get()\n"
+     "    'here'"},
     {"put_nowait", (PyCFunction)(void (*)(void))channel_put_nowait,
      METH_FASTCALL | METH_KEYWORDS,
      "put_nowait($self, /, item)\n--\n\nput(item, block=False)"},

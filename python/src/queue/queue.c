@@ -470,7 +470,11 @@ PyMethodDef queue_methods[] = {
      "get_nowait($self, /)\n--\n\nget(block=False)"},
     {"peek", FUNCTION(queue_peek), FAST,
      "peek($self, /, block=True, timeout=None)\n--\n\n"
-     "The next item, as get() has it, without taking it out."},
+     "The next item, as get() has it, without taking it out.\n\n"
+     "    >>> from grove.queue import Queue\n"
+     "    >>> queue = Queue(items=[\"first\"])\n"
+     "    >>> queue.peek(), queue.get()\n"
+     "    ('first', 'first')"},
     {"peek_nowait", queue_peek_nowait, METH_NOARGS,
      "peek_nowait($self, /)\n--\n\npeek(block=False)"},
     {"next", queue_next, METH_NOARGS,

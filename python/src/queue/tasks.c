@@ -184,7 +184,13 @@ static PyObject *queue_wake(PyObject *o, PyObject *const *args, Py_ssize_t n)
 PyMethodDef queue_task_methods[] = {
     {"task_done", queue_task_done, METH_NOARGS,
      "task_done($self, /)\n--\n\n"
-     "An item that was got is dealt with. ValueError when all were."},
+     "An item that was got is dealt with. ValueError when all were.\n\n"
+     "    >>> from grove.queue import Queue\n"
+     "    >>> queue = Queue(items=[\"first\"])\n"
+     "    >>> item = queue.get()\n"
+     "    >>> queue.task_done()\n"
+     "    >>> queue.join(timeout=1)\n"
+     "    True"},
     {"join", FUNCTION(queue_join), FAST,
      "join($self, /, timeout=None)\n--\n\n"
      "Wait until all items that were put are dealt with; False when timeout\n"

@@ -155,7 +155,10 @@ static PyObject *wait_read(PyObject *module, PyObject *args, PyObject *kwargs)
 
 PyDoc_STRVAR(wait_write_doc,
              "wait_write(fileno, timeout=None, timeout_exc=...)\n--\n\n"
-             "As wait_read, until it can be written to.");
+             "As wait_read, until it can be written to.\n\n"
+             "    >>> from grove import socket\n"
+             "    >>> left, right = socket.socketpair()\n"
+             "    >>> socket.wait_write(right.fileno(), timeout=1)");
 
 static PyObject *wait_write(PyObject *module, PyObject *args, PyObject *kwargs)
 {

@@ -228,10 +228,20 @@ static PyObject *start_new_or_dummy(PyObject *cls, PyObject *const *args,
 static PyMethodDef timeout_methods[] = {
     {"start", start_method, METH_NOARGS,
      "start($self, /)\n--\n\n"
-     "Count from now."},
+     "Count from now.\n\n"
+     "    >>> import grove\n"
+     "    >>> timeout = grove.Timeout(3600)\n"
+     "    >>> timeout.start()\n"
+     "    >>> timeout.pending\n"
+     "    True\n"
+     "    >>> timeout.close()"},
     {"cancel", cancel_method, METH_NOARGS,
      "cancel($self, /)\n--\n\n"
-     "Do not raise it after all."},
+     "Do not raise it after all.\n\n"
+     "    >>> import grove\n"
+     "    >>> timeout = grove.Timeout.start_new(0.01)\n"
+     "    >>> timeout.cancel()\n"
+     "    >>> grove.sleep(0.02)"},
     {"close", cancel_method, METH_NOARGS,
      "close($self, /)\n--\n\n"
      "The same as cancel()."},

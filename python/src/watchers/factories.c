@@ -44,7 +44,13 @@ FACTORY(stat, StatWatcher_Type)
 static PyMethodDef methods[] = {
     {"io", KEYWORDS(make_io),
      "io($self, /, fd, events, ref=True, priority=None)\n--\n\n"
-     "A watcher of a descriptor: events 1 to read, 2 to write."},
+     "A watcher of a descriptor: events 1 to read, 2 to write.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove import socket\n"
+     "    >>> left, right = socket.socketpair()\n"
+     "    >>> hub = grove.get_hub()\n"
+     "    >>> with hub.loop.io(right.fileno(), 2) as watcher:\n"
+     "    ...     hub.wait(watcher)"},
     {"timer", KEYWORDS(make_timer),
      "timer($self, /, after, repeat=0.0, ref=True, priority=None)\n--\n\n"
      "A watcher that is called after so many seconds, and again every repeat."},
