@@ -12,17 +12,36 @@ _MISSING = object()
 
 
 def is_module_patched(mod_name: str) -> bool:
-    """Whether anything of the module of that name was replaced."""
+    """Whether anything of the module of that name was replaced.
+
+    >>> from grove import monkey
+    >>> monkey.patch_time()
+    True
+    >>> monkey.is_module_patched("time"), monkey.is_module_patched("socket")
+    (True, False)
+    """
     return mod_name in saved
 
 
 def is_object_patched(mod_name: str, item_name: str) -> bool:
-    """Whether that name of that module was replaced."""
+    """Whether that name of that module was replaced.
+
+    >>> from grove import monkey
+    >>> monkey.patch_time()
+    True
+    >>> monkey.is_object_patched("time", "sleep")
+    True
+    """
     return item_name in saved.get(mod_name, {})
 
 
 def is_anything_patched() -> bool:
-    """Whether anything was replaced at all."""
+    """Whether anything was replaced at all.
+
+    >>> from grove import monkey
+    >>> monkey.is_anything_patched()
+    False
+    """
     return bool(saved)
 
 
@@ -42,6 +61,14 @@ def get_original(mod_name: str | Iterable[str], item_name: str | Iterable[str]) 
 
     Returns the object; a list when several names were asked for. Raises
     ImportError or AttributeError when there is none.
+
+    >>> import time
+    >>> from grove import monkey
+    >>> native = time.sleep
+    >>> monkey.patch_time()
+    True
+    >>> monkey.get_original("time", "sleep") is native
+    True
     """
     names = [mod_name] if isinstance(mod_name, str) else list(mod_name)
     items = [item_name] if isinstance(item_name, str) else list(item_name)

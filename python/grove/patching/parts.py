@@ -8,7 +8,16 @@ from grove.patching.originals import patch_item
 
 
 def patch_time() -> bool:
-    """Make time.sleep cooperative."""
+    """Make time.sleep cooperative.
+
+    >>> import time
+    >>> import grove
+    >>> from grove import monkey
+    >>> monkey.patch_time()
+    True
+    >>> time.sleep is grove.sleep
+    True
+    """
     return patch_by_name("time")
 
 
@@ -19,6 +28,14 @@ def patch_socket(dns: bool = True, aggressive: bool = True) -> bool:
         dns: its look-ups of names too (see patch_dns).
         aggressive: remove what could not be made cooperative; on Linux there is
             nothing of the kind.
+
+    >>> import socket
+    >>> import grove.socket
+    >>> from grove import monkey
+    >>> monkey.patch_socket()
+    True
+    >>> socket.socket is grove.socket.socket
+    True
     """
     from grove import socket
 
@@ -39,6 +56,14 @@ def patch_select(aggressive: bool = True) -> bool:
     Args:
         aggressive: remove what could not be made cooperative, as gevent does with
             select.epoll; here it is, and on Linux there is nothing else.
+
+    >>> import select
+    >>> import grove.select
+    >>> from grove import monkey
+    >>> monkey.patch_select()
+    True
+    >>> select.select is grove.select.select
+    True
     """
     done = patch_by_name("select")
     return patch_selectors(aggressive) and done
@@ -55,7 +80,16 @@ def patch_ssl() -> bool:
 
 
 def patch_os() -> bool:
-    """Make os.read, os.write and waiting for children cooperative."""
+    """Make os.read, os.write and waiting for children cooperative.
+
+    >>> import os
+    >>> import grove.os
+    >>> from grove import monkey
+    >>> monkey.patch_os()
+    True
+    >>> os.read is grove.os.read
+    True
+    """
     return patch_by_name("os")
 
 

@@ -28,6 +28,18 @@ def patch_thread(
         logging: the locks of logging and its handlers, if it is imported.
         existing_locks: as far as they can be found, locks that modules have
             made already, if the process has one thread only.
+
+    >>> import threading, time
+    >>> from grove import monkey
+    >>> monkey.patch_time() and monkey.patch_thread()
+    True
+    >>> threads = [threading.Thread(target=time.sleep, args=(0.05,)) for _ in range(100)]
+    >>> for thread in threads:
+    ...     thread.start()
+    >>> for thread in threads:
+    ...     thread.join(timeout=2)
+    >>> any(thread.is_alive() for thread in threads)
+    False
     """
     import threading as module
 
