@@ -2,6 +2,7 @@
 and no page is wider than the window or has an error, as a browser finds."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 import site_pages
 from build_tree import BUILD, ROOT
 
+PYTHON = os.environ.get("GROVE_PYTHON", "/usr/bin/python3")
 NEEDED = ["sphinx", "myst_parser", "furo", "matplotlib"]
 
 #: Seconds that a browser may take for all pages.
@@ -29,9 +31,10 @@ WIDTHS = [400, 1280]
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the pages."""
-    there = [sys.executable, "-c", "import " + ", ".join(NEEDED)]
-    if subprocess.run(there, capture_output=True).returncode != 0:
-        pytest.skip("Sphinx and what goes with it are wanted: tools/setup docs")
+    for python in PYTHON, sys.executable:
+        there = [python, "-c", "import " + ", ".join(NEEDED)]
+        if subprocess.run(there, capture_output=True).returncode != 0:
+            pytest.skip(f"Sphinx and more are wanted for {python}: tools/setup docs")
     folder = tmp_path_factory.mktemp("site") / "pages"
     site_pages.make(folder)
     return folder
