@@ -95,6 +95,11 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     one.stop()
 
 
+def children(process: subprocess.Popen) -> set[int]:
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    return {int(number) for number in listed.split()}
+
+
 def needs(program: str) -> str:
     found = shutil.which(program, path="/usr/sbin:/usr/bin:" + os.environ["PATH"])
     if not found:
@@ -133,12 +138,17 @@ def test_units_serve_reload_and_end(unit: str, machine: Machine):
     process = machine.start_unit(unit)
     address = str(machine.socket)
     assert machine.ask(address) == ("200", "nobody")
+    before = children(process)
     application = machine.text("app.py").replace("nobody", "reloaded")
     (machine.folder / "app.py").write_text(application)
     process.send_signal(signal.SIGHUP)
     end = time.monotonic() + HANG
     while (answer := machine.ask(address)) != ("200", "reloaded"):
         assert answer == ("200", "nobody") and time.monotonic() < end
+    # gunicorn's workers do not hear of an end before they have begun.
+    while len(now := children(process)) != len(before) or now & before:
+        assert time.monotonic() < end
+        time.sleep(0.05)
     process.terminate()
     assert process.wait(HANG) == 0
 
