@@ -27,6 +27,9 @@ FILES = {
 #: Seconds that a server may take to begin, or to end.
 HANG = 60
 
+#: As both configurations say.
+WORKERS = 2
+
 
 class Machine:
     """A folder that stands for /srv/app and /run/app, and what was started there."""
@@ -146,7 +149,7 @@ def test_units_serve_reload_and_end(unit: str, machine: Machine):
     while (answer := machine.ask(address)) != ("200", "reloaded"):
         assert answer == ("200", "nobody") and time.monotonic() < end
     # gunicorn's workers do not hear of an end before they have begun.
-    while len(now := children(process)) != len(before) or now & before:
+    while len(now := children(process)) != WORKERS or now & before:
         assert time.monotonic() < end
         time.sleep(0.05)
     process.terminate()
