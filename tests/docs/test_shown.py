@@ -39,6 +39,7 @@ ELSEWHERE = {
     # the command
     "grove run --stats": "test_run.py::test_stats_tell_what_was_waited_for",
     "grove run --threads": "test_threads.py::test_threads_of_python_are_few_tasks",
+    "grove ps PID": "test_inspect.py::test_ps_tells_what_fibers_wait_for",
     "grove trace": "test_trace.py::test_a_program_in_python",
     "python3 -m grove app.py": "test_names.py::test_runs_as_main",
     # serving
