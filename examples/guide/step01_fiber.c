@@ -11,8 +11,9 @@ static void *greet(void *name)
 
 int main(void)
 {
+    static char world[] = "world";
     grove_fiber *fiber;
-    int r = grove_spawn(&fiber, greet, "world");
+    int r = grove_spawn(&fiber, greet, world);
     if (r < 0)
         return 1;
     puts("spawned, and not run yet");
