@@ -21,13 +21,6 @@ from typing import BinaryIO
 import gdb
 import gdb.unwinder
 
-# As in src/fiber/stack.c and stack.h: where the record stands in a slot.
-COLOURS = 8
-COLOUR = 64
-HOST_AREA = 16384 + 1536
-LINE = 64  # of the cache
-HOSTED = 1  # enum stack_kind
-
 STATES = ["new", "ready", "running", "parked", "ended"]
 
 # The registers of a saved context, in struct context's order.
@@ -35,12 +28,17 @@ REGISTERS = {"i386:x86-64": ("rsp", "rbp", "rip"), "aarch64": ("sp", "x29", "pc"
 GREGS = {"rsp": 15, "rbp": 10, "rip": 16}  # in ucontext_t, for ucontext builds
 
 
-def hubs() -> list[gdb.Value]:
-    """All hubs of the process, as struct hub."""
-    symbol = gdb.lookup_global_symbol("hub_list")
+def variable(name: str) -> gdb.Value:
+    """A variable of libgrove."""
+    symbol = gdb.lookup_global_symbol(name)
     if symbol is None:
         raise gdb.GdbError("there is no libgrove with debug information here")
-    first = symbol.value()
+    return symbol.value()
+
+
+def hubs() -> list[gdb.Value]:
+    """All hubs of the process, as struct hub."""
+    first = variable("hub_list")
     found = []
     hub = first
     while int(hub) and not (found and int(hub) == int(first)):
@@ -49,24 +47,28 @@ def hubs() -> list[gdb.Value]:
     return found
 
 
-def record_address(pool: gdb.Value, kind: int, shift: int, base: int) -> int:
-    """Where the record of the slot at base stands; record_of() in stack.c."""
+def record_address(
+    at: gdb.Value, pool: gdb.Value, kind: int, shift: int, base: int
+) -> int:
+    """Where the record of the slot at base stands; record_of() in stack.c. at: the
+    constants of its layout."""
     top = base + (1 << shift)
-    if kind == HOSTED:
-        top -= HOST_AREA
-    top -= (base >> shift) % COLOURS * COLOUR
+    if kind == int(at["hosted"]):
+        top -= int(at["host_area"])
+    top -= (base >> shift) % int(at["colours"]) * int(at["colour"])
     hot_offset = int(pool["hot_offset"])
     hot = top - int(pool["record_size"]) + hot_offset
-    return (hot & ~(LINE - 1)) - hot_offset
+    return hot - hot % int(at["line"]) - hot_offset
 
 
 def slab_fibers(pool: gdb.Value, cls: gdb.Value, slab: gdb.Value):
     pointer = gdb.lookup_type("struct grove_fiber").pointer()
     shift, kind, base = int(cls["shift"]), int(cls["kind"]), int(slab["base"])
+    at = variable("hub_layout")["stacks"]
     for i in range(int(slab["used"])):
         if int(slab["is_cold"][i // 64]) >> (i % 64) & 1:
             continue
-        address = record_address(pool, kind, shift, base + (i << shift))
+        address = record_address(at, pool, kind, shift, base + (i << shift))
         fiber = gdb.Value(address).cast(pointer).dereference()
         if fiber["fiber"]["stack"]["live"]:
             yield fiber
