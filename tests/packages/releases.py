@@ -30,6 +30,7 @@ WANTED = [
     *("python3-sqlalchemy", "python3-gevent", "python3-greenlet"),
     *("gcc", "libc6-dev", "pkgconf", "libssl-dev", "libc-ares-dev", "liburing-dev"),
     *("libllhttp-dev", "libllhttp9.2", "libcares2", "libc-ares2", "liburing2"),
+    *("libdw1", "libdw1t64", "python3-importlib-metadata"),
 ]
 
 
