@@ -30,7 +30,7 @@
 
 #include "fiber/log.h"
 #include "hub/clock.h"
-#include "hub/helpers.h"
+#include "hub/library_threads.h"
 #include "hub/list.h"
 #include "hub/stall.h"
 
@@ -220,11 +220,11 @@ void hub_stall_watch(void)
 {
     pthread_mutex_lock(&life);
     if (!atomic_load(&running)) {
-        hub_helper_begins();
+        hub_library_thread_begins();
         if (start() == 0)
             atomic_store(&running, true);
         else
-            hub_helper_ends();
+            hub_library_thread_ends();
     }
     pthread_mutex_unlock(&life);
 }
@@ -255,7 +255,7 @@ static void before_fork(void)
         atomic_fetch_add(&bell, 1);
         syscall(SYS_futex, &bell, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
         pthread_join(thread, NULL);
-        hub_helper_ends();
+        hub_library_thread_ends();
         atomic_store(&running, false);
     }
     pthread_mutex_lock(&looking);

@@ -29,7 +29,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hub/helpers.h"
+#include "hub/library_threads.h"
 #include "hub/list.h"
 #include "hub/mailbox.h"
 #include "hub/part.h"
@@ -167,24 +167,24 @@ static unsigned count_threads(void)
     return n;
 }
 
-/* Whether a thread that is not a helper may wake somebody. Whoever waits for a
- * helper has a hold on the hub, so that this is asked only where nothing else
- * is to come, and the system only where helpers may be the only other threads.
- */
+/* Whether a thread that is not the library's own may wake somebody. Whoever
+ * waits for one of these has a hold on the hub, so that this is asked only
+ * where nothing else is to come, and the system only where they may be the only
+ * other threads. */
 static bool others_may_wake(const struct hub *hub)
 {
-    unsigned helpers = hub_helpers();
+    unsigned own = hub_library_threads();
     if (hub_single_threaded())
         return false;
-    if (!hub_helpers_known() || !hub_list_is_alone(hub))
+    if (!hub_library_threads_known() || !hub_list_is_alone(hub))
         return true;
     int error = errno;
     unsigned threads = count_threads();
     errno = error;
-    if (threads == 0 || threads > 1 + helpers)
+    if (threads == 0 || threads > 1 + own)
         return true;
-    /* A helper that has woken somebody may not be done with that quite yet. It
-     * is no reason to sleep: nobody would look again. */
+    /* One of them that has woken somebody may not be done with that quite yet.
+     * It is no reason to sleep: nobody would look again. */
     while (atomic_load(&hub->posters))
         sched_yield();
     return hub_has_mail(hub);

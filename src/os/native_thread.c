@@ -1,6 +1,6 @@
 /*
- * Threads of the library's own, and how many there are: hub/helpers.h, by which
- * a hub knows that they are no reason to expect anything.
+ * Threads of the library's own, which are counted (hub/library_threads.h), so
+ * that a hub knows that they are no reason to expect anything.
  *
  * They block all signals: those are for the program's threads. A fork leaves
  * none of them to the child. Any thread may call these.
@@ -10,11 +10,11 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include "hub/helpers.h"
+#include "hub/library_threads.h"
 
 static void in_child(void)
 {
-    hub_helpers_forked();
+    hub_library_threads_forked();
 }
 
 static void once_a_process(void)
@@ -36,10 +36,10 @@ int native_thread_start(void *(*run)(void *arg), void *arg, size_t stack)
     pthread_attr_setstacksize(&attr, stack);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    hub_helper_begins();
+    hub_library_thread_begins();
     r = pthread_create(&thread, &attr, run, arg);
     if (r)
-        hub_helper_ends();
+        hub_library_thread_ends();
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&attr);
     return r;
@@ -47,5 +47,5 @@ int native_thread_start(void *(*run)(void *arg), void *arg, size_t stack)
 
 void native_thread_ends(void)
 {
-    hub_helper_ends();
+    hub_library_thread_ends();
 }

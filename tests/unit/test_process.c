@@ -5,7 +5,7 @@
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 
-#include "hub/helpers.h"
+#include "hub/library_threads.h"
 #include "os/offload.h"
 #include "os/process.h"
 #include "os/workers.h"
@@ -28,7 +28,8 @@ static int open_count(void)
 {
     int n = 0;
     int64_t end = grove_now() + HANG;
-    while (hub_helpers() > workers_counts().threads && grove_now() < end)
+    while (hub_library_threads() > workers_counts().threads &&
+           grove_now() < end)
         grove_sleep(MS);
     DIR *d = opendir("/proc/self/fd");
     while (readdir(d))
