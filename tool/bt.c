@@ -13,6 +13,7 @@
 
 #include "look/label.h"
 #include "look/python.h"
+#include "look/session.h"
 #include "look/tally.h"
 #include "look/unwind.h"
 #include "look/utf8.h"
@@ -158,24 +159,14 @@ static int show_all(struct stacks *s)
 
 static int run(struct stacks *s, const char *pid, const char *fiber)
 {
-    if (target_open(&s->t, pid) < 0)
+    if (!session_begin(&s->t, &s->symbols, pid))
         return FAILED;
-    int r = symbols_open(&s->symbols, &s->t);
-    if (r == 0) {
-        r = show_all(s);
-        symbols_close(&s->symbols);
-    }
-    if (r < 0)
-        fprintf(stderr, "grove: %s\n", strerror(-r));
-    bool whole = r == 0 && target_was_read(&s->t);
-    if (whole && s->found == 0 && s->wanted)
-        fprintf(stderr, "grove: process %s has no fiber %s\n", pid, fiber);
-    target_close(&s->t);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "grove: cannot write: %s\n", strerror(errno));
+    if (!session_end(&s->t, &s->symbols, show_all(s)))
         return FAILED;
-    }
-    return whole && (s->found || !s->wanted) ? OK : FAILED;
+    if (s->found || !s->wanted)
+        return OK;
+    fprintf(stderr, "grove: process %s has no fiber %s\n", pid, fiber);
+    return FAILED;
 }
 
 /* ---- options --------------------------------------------------------------------------- */

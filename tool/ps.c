@@ -12,6 +12,7 @@
 
 #include "look/json.h"
 #include "look/label.h"
+#include "look/session.h"
 #include "look/tally.h"
 
 enum { OK = 0, FAILED = 1, BAD_USE = 2 };
@@ -150,22 +151,9 @@ static int list_all(struct list *l)
 
 static int run(struct list *l, const char *pid)
 {
-    if (target_open(&l->t, pid) < 0)
+    if (!session_begin(&l->t, &l->symbols, pid))
         return FAILED;
-    int r = symbols_open(&l->symbols, &l->t);
-    if (r == 0) {
-        r = list_all(l);
-        symbols_close(&l->symbols);
-    }
-    if (r < 0)
-        fprintf(stderr, "grove: %s\n", strerror(-r));
-    bool whole = r == 0 && target_was_read(&l->t);
-    target_close(&l->t);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "grove: cannot write: %s\n", strerror(errno));
-        return FAILED;
-    }
-    return whole ? OK : FAILED;
+    return session_end(&l->t, &l->symbols, list_all(l)) ? OK : FAILED;
 }
 
 /* ---- options ----------------------------------------------------------------------------- */

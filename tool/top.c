@@ -15,6 +15,7 @@
 
 #include "look/rows.h"
 #include "look/screen.h"
+#include "look/session.h"
 
 enum { OK = 0, FAILED = 1, BAD_USE = 2 };
 
@@ -331,24 +332,16 @@ static int watch(struct top *top)
 
 static int run(struct top *top, const char *pid)
 {
-    if (target_open(&top->t, pid) < 0)
+    if (!session_begin(&top->t, &top->symbols, pid))
         return FAILED;
-    int r = symbols_open(&top->symbols, &top->t);
-    if (r == 0) {
-        top->rows.t = &top->t;
-        top->rows.symbols = &top->symbols;
-        top->rows.sampler = &top->sampler;
-        top->rows.filter = top->filter;
-        screen_open(&top->screen, top->batch);
-        r = watch(top);
-        screen_close(&top->screen);
-        symbols_close(&top->symbols);
-    }
-    if (r < 0)
-        fprintf(stderr, "grove: %s\n", strerror(-r));
-    bool read = target_was_read(&top->t);
-    target_close(&top->t);
-    return r == 0 && read ? OK : FAILED;
+    top->rows.t = &top->t;
+    top->rows.symbols = &top->symbols;
+    top->rows.sampler = &top->sampler;
+    top->rows.filter = top->filter;
+    screen_open(&top->screen, top->batch);
+    int r = watch(top);
+    screen_close(&top->screen);
+    return session_end(&top->t, &top->symbols, r) ? OK : FAILED;
 }
 
 /* ---- options --------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "frames/call.h"
 #include "frames/frames.h"
 
 /* How much of a stack is looked through. */
@@ -44,7 +45,6 @@ static int add_object(struct dl_phdr_info *info, size_t size, void *arg)
 
 #if defined(__x86_64__)
 
-#define CALL_MOST 7 /* bytes of an instruction that calls */
 #define PAGE ((uintptr_t)4096)
 #define PAGES (STACK_MOST / PAGE)
 
@@ -73,22 +73,11 @@ static size_t read_memory(void *to, uintptr_t from, size_t size)
     return got > 0 ? (size_t)got : 0;
 }
 
-/* E8 and a distance, or FF /2 of any length. */
 static bool follows_call(uintptr_t address)
 {
-    static const int lengths[] = {2, 3, 4, 6, 7};
     unsigned char call[CALL_MOST];
-    const unsigned char *end = call + CALL_MOST;
-    if (read_memory(call, address - CALL_MOST, CALL_MOST) != CALL_MOST)
-        return false;
-    if (end[-5] == 0xe8)
-        return true;
-    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
-        int n = lengths[i];
-        if (end[-n] == 0xff && (end[1 - n] >> 3 & 7) == 2)
-            return true;
-    }
-    return false;
+    return read_memory(call, address - CALL_MOST, CALL_MOST) == CALL_MOST &&
+           ends_in_call(call + CALL_MOST);
 }
 
 static void look_through(const struct code *code, uintptr_t sp, uintptr_t top,

@@ -4,41 +4,19 @@
  */
 #include "look/scan.h"
 
-#include <elf.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "frames/call.h"
 
 /* So much of a stack is looked at, in bytes. */
 #define SCAN_MOST ((size_t)64 << 10)
 
-/* Whether the instruction that ends at an address is a call. */
-#if defined(__aarch64__)
-static bool behind_call(struct target *t, uint64_t address)
+static bool follows_call(struct target *t, uint64_t address)
 {
-    uint32_t code;
-    if (address % 4 || !memory_read(&t->memory, address - 4, &code, 4))
-        return false;
-    return (code & 0xfc000000) == 0x94000000 || /* bl */
-           (code & 0xfffffc1f) == 0xd63f0000;   /* blr */
+    unsigned char call[CALL_MOST];
+    return memory_read(&t->memory, address - CALL_MOST, call, CALL_MOST) &&
+           ends_in_call(call + CALL_MOST);
 }
-#else
-/* Its forms: e8 and four bytes; ff /2 with what belongs to it, two to seven
- * bytes in all. */
-static bool behind_call(struct target *t, uint64_t address)
-{
-    unsigned char code[8];
-    if (!memory_read(&t->memory, address - 8, code, 8))
-        return false;
-    if (code[3] == 0xe8)
-        return true;
-    for (int size = 2; size <= 7; size++) {
-        const unsigned char *at = code + 8 - size;
-        if (at[0] == 0xff && (at[1] >> 3 & 7) == 2)
-            return true;
-    }
-    return false;
-}
-#endif
 
 /* The stack from the stack pointer on: how many words could be read. */
 static size_t read_stack(struct target *t, const struct look_fiber *f,
@@ -65,7 +43,7 @@ void scan(struct target *t, struct symbols *s, const struct look_fiber *f,
     size_t n = words ? read_stack(t, f, words, SCAN_MOST / 8) : 0;
     for (size_t i = 0; i < n; i++) {
         frame.ip = words[i];
-        if (modules_at(s->modules, frame.ip) && behind_call(t, frame.ip))
+        if (modules_at(s->modules, frame.ip) && follows_call(t, frame.ip))
             fn(&frame, arg);
     }
     free(words);
