@@ -159,3 +159,46 @@ def test_with_nothing_missing_nobody_has_to_be_root(tmp_path: Path):
     path = f"{tmp_path}:{os.environ['PATH']}"
     done = run("tools/setup", "lib", PATH=path, CC="", SETUP="")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+APT = """
+case $* in *--assume-no*|update*) exit 0 ;; esac
+fd=$(printf '%s\\n' "$@" | sed -n 's/APT::Status-Fd=//p')
+eval "printf 'pmstatus:it:50.0:Configuring it\\\\n' >&$fd; exec $fd>&-"
+printf 'Regenerating fonts cache... ' || exit 100
+[ ! -e HERE/full ] || { echo "no space left"; exit 100; }
+touch HERE/installed
+"""
+
+
+def make_installer(place: Path, installed: str) -> str:
+    """A PATH of it, with a sudo and an apt-get that close what the true ones do:
+    sudo what is above 2, and apt its status descriptor for packages' scripts."""
+    fakes = {
+        "dpkg-query": f'[ ! -e {place}/installed ] || printf "{installed}"',
+        "id": "echo 1000",
+        "sudo": 'exec 3>&- 4>&- 5>&-; [ "$1" != -n ] || shift; exec "$@"',
+        "apt-cache": "exit 0",
+        "apt-get": APT.replace("HERE", str(place)),
+    }
+    for name, script in fakes.items():
+        (place / name).write_text(f"#!/bin/sh\n{script}\n")
+        (place / name).chmod(0o755)
+    return f"{place}:{os.environ['PATH']}"
+
+
+def test_scripts_of_packages_can_print(tmp_path: Path):
+    installed = "".join(f"{package} installed\\n" for package in packages("lib"))
+    path = make_installer(tmp_path, installed)
+    done = run("tools/setup", "lib", PATH=path, CC="", SETUP="")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "setup: done" in done.stdout
+    assert "fonts cache" not in done.stdout
+
+
+def test_why_packages_could_not_be_installed_is_told(tmp_path: Path):
+    (tmp_path / "full").touch()
+    refused = run("tools/setup", "lib", PATH=make_installer(tmp_path, ""), CC="", SETUP="")
+    assert refused.returncode == 1
+    assert "no space left" in refused.stderr
+    assert "apt-get could not install them" in refused.stderr
