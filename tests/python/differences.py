@@ -86,15 +86,6 @@ def standard_streams_wait() -> bool:
     return sys.stdin is not before
 
 
-def links_are_of_a_class_that_is_given() -> bool:
-    task = gevent.spawn(int)
-    try:
-        task.link_value(len, SpawnedLink=gevent.greenlet.SpawnedLink)
-    except TypeError:
-        return False
-    return True
-
-
 def greenlets_are_awaitable() -> bool:
     return hasattr(gevent.Greenlet, "__await__")
 

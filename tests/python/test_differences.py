@@ -22,7 +22,6 @@ DIFFERENCES = {
     "unlink_all_forgets_who_joins": (True, False),
     "unlink_all_forgets_the_pool": (1, 0),
     "standard_streams_wait": (False, True),
-    "links_are_of_a_class_that_is_given": (True, False),
     "greenlets_are_awaitable": (False, True),
     "loops_of_libev_are_there": (True, False),
     "versionless_requests_are_answered": (True, False),

@@ -3,6 +3,7 @@
 import grove
 import pytest
 from grove import Greenlet
+from grove.greenlet import SpawnedLink
 
 
 def settle():
@@ -59,6 +60,28 @@ def test_value_and_exception(errors):
     settle()
     assert sorted(kind for kind, g in seen) == ["exception", "value", "value"]
     assert ("exception", failed) in seen
+
+
+@pytest.mark.parametrize("method", ["link", "link_value", "link_exception"])
+@pytest.mark.parametrize("by_name", [False, True])
+def test_the_kind_of_link_can_be_given(method, by_name, errors):
+    """Then it decides when it calls, whatever the way of linking."""
+    seen = []
+
+    class Told(SpawnedLink):
+        def __call__(self, source):
+            seen.append(source)
+            super().__call__(source)
+
+    for function in (int, bad):
+        g = Greenlet(function)
+        link = getattr(g, method)
+        link(seen.append, SpawnedLink=Told) if by_name else link(seen.append, Told)
+        g.start()
+        g.join()
+        grove.sleep(0)
+        assert seen == [g, g]
+        seen.clear()
 
 
 def test_unlink():

@@ -57,8 +57,6 @@ OTHERWISE = {
     "ssl.SSLSocket.do_handshake": "block, as the standard library's",
     "ssl.SSLSocket.write": "timeout, as send",
     # here less can be said
-    "Greenlet.link_value": "what is spawned is a SpawnedLink",
-    "Greenlet.link_exception": "what is spawned is a SpawnedLink",
     "socket.wait_write": "event, which gevent ignores",
     "socket.wait_readwrite": "event, which gevent ignores",
     "ssl.SSLSocket": "it is made by a context, as the standard library's",

@@ -49,24 +49,34 @@ static PyTypeObject SpawnedLink_Type;
 static PyTypeObject SuccessLink_Type;
 static PyTypeObject FailureLink_Type;
 
-PyObject *green_link(PyObject *self, PyObject *const *args, Py_ssize_t n,
-                     PyObject *names)
+/* method(callback, SpawnedLink=type): gevent's, by each way of linking. */
+static PyObject *link_with(const char *method, PyObject *self,
+                           PyObject *const *args, Py_ssize_t n, PyObject *names,
+                           PyTypeObject *type)
 {
     static const char *const keywords[] = {"callback", "SpawnedLink", NULL};
-    PyObject *given[] = {NULL, (PyObject *)&SpawnedLink_Type};
-    if (arguments("link", args, n, names, keywords, 1, given) < 0)
+    PyObject *given[] = {NULL, (PyObject *)type};
+    if (arguments(method, args, n, names, keywords, 1, given) < 0)
         return NULL;
     return link_by(self, given[0], given[1]);
 }
 
-PyObject *green_link_value(PyObject *self, PyObject *callback)
+PyObject *green_link(PyObject *self, PyObject *const *args, Py_ssize_t n,
+                     PyObject *names)
 {
-    return link_by(self, callback, (PyObject *)&SuccessLink_Type);
+    return link_with("link", self, args, n, names, &SpawnedLink_Type);
 }
 
-PyObject *green_link_exception(PyObject *self, PyObject *callback)
+PyObject *green_link_value(PyObject *self, PyObject *const *args, Py_ssize_t n,
+                           PyObject *names)
 {
-    return link_by(self, callback, (PyObject *)&FailureLink_Type);
+    return link_with("link_value", self, args, n, names, &SuccessLink_Type);
+}
+
+PyObject *green_link_exception(PyObject *self, PyObject *const *args,
+                               Py_ssize_t n, PyObject *names)
+{
+    return link_with("link_exception", self, args, n, names, &FailureLink_Type);
 }
 
 /* Equality finds a SpawnedLink by the function in it. */

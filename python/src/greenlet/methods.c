@@ -469,16 +469,18 @@ PyMethodDef green_methods[] = {
      "    >>> task.link(lambda ended: print(ended.value))\n"
      "    >>> _ = grove.wait()\n"
      "    9"},
-    {"link_value", green_link_value, METH_O,
-     "link_value($self, callback, /)\n--\n\n"
+    {"link_value", (PyCFunction)(void (*)(void))green_link_value,
+     METH_FASTCALL | METH_KEYWORDS,
+     "link_value($self, /, callback, SpawnedLink=...)\n--\n\n"
      "As link(), but only if it returns.\n\n"
      "    >>> import grove\n"
      "    >>> task = grove.spawn(int, \"12\")\n"
      "    >>> task.link_value(lambda ended: print(ended.value))\n"
      "    >>> _ = grove.wait()\n"
      "    12"},
-    {"link_exception", green_link_exception, METH_O,
-     "link_exception($self, callback, /)\n--\n\n"
+    {"link_exception", (PyCFunction)(void (*)(void))green_link_exception,
+     METH_FASTCALL | METH_KEYWORDS,
+     "link_exception($self, /, callback, SpawnedLink=...)\n--\n\n"
      "As link(), but only if it fails.\n\n"
      "    >>> import grove\n"
      "    >>> task = grove.spawn(grove.sleep, 0)\n"

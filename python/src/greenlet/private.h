@@ -269,8 +269,10 @@ void green_ident_give(uint32_t ident);
 PyObject *green_rawlink(PyObject *self, PyObject *callback);
 PyObject *green_link(PyObject *self, PyObject *const *args, Py_ssize_t n,
                      PyObject *names);
-PyObject *green_link_value(PyObject *self, PyObject *callback);
-PyObject *green_link_exception(PyObject *self, PyObject *callback);
+PyObject *green_link_value(PyObject *self, PyObject *const *args, Py_ssize_t n,
+                           PyObject *names);
+PyObject *green_link_exception(PyObject *self, PyObject *const *args,
+                               Py_ssize_t n, PyObject *names);
 PyObject *green_unlink(PyObject *self, PyObject *callback);
 PyObject *green_unlink_all(PyObject *self, PyObject *none);
 PyObject *green_has_links(PyObject *self, PyObject *none);

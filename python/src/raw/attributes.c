@@ -112,7 +112,8 @@ int greenlet_set_parent(PyObject *o, PyObject *parent, void *closure)
 
 /* A greenlet whose thread has ended is dead and has none, like any dead one:
  * its frames were unwound with the thread, so that what they held is let go of.
- * (greenlet, which leaves them as they are, shows the last one.) */
+ * (greenlet has shown the last one until it cleans up behind the thread, which
+ * it does some time later; from then on None, too.) */
 static PyObject *get_gr_frame(PyObject *o, void *closure)
 {
     (void)closure;
