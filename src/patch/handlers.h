@@ -21,7 +21,7 @@ struct handlers {
     bool restart; /* all that have run since it was set have SA_RESTART */
 };
 
-/* Stands for the innermost one in the child of a vfork (vfork_x86_64.S), which
+/* Stands for the innermost one in the child of a vfork (vfork_*.S), which
  * runs in the middle of its parent and in its memory: to it the runtime is as
  * out of bounds as to a handler. */
 extern struct handler_frame handlers_vforked;

@@ -105,8 +105,6 @@ int patch_semop(int set, struct sembuf *operations, size_t n)
 
 /* ---- POSIX ----------------------------------------------------------------------------------- */
 
-static const struct timespec long_ago = {0, 0};
-
 /* On CLOCK_REALTIME, as mq_timedreceive has it. */
 static int64_t end_of_wall_time(const struct timespec *until)
 {
@@ -132,6 +130,7 @@ static bool queue_ready(struct hub *hub, mqd_t queue, unsigned direction,
 static ssize_t take(struct hub *hub, mqd_t queue, char *message, size_t size,
                     unsigned *priority, int64_t end)
 {
+    struct timespec long_ago = {0, 0}; /* not const: qemu writes to it */
     ssize_t n;
     do {
         n = mq_timedreceive(queue, message, size, priority, &long_ago);
@@ -159,6 +158,7 @@ ssize_t patch_mq_receive(mqd_t queue, char *message, size_t size,
 static int put(struct hub *hub, mqd_t queue, const char *message, size_t size,
                unsigned priority, int64_t end)
 {
+    struct timespec long_ago = {0, 0}; /* not const: qemu writes to it */
     int r;
     do {
         r = mq_timedsend(queue, message, size, priority, &long_ago);

@@ -106,7 +106,8 @@ static void *original_of(const char *symbol, void *libc)
 
 bool patch_resolve(void)
 {
-#if defined(__GLIBC__) && defined(__x86_64__) /* elsewhere it was not tried */
+#if defined(__GLIBC__) && (defined(__x86_64__) || defined(__aarch64__))
+    /* elsewhere it was not tried */
     void *libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
     if (!libc)
         return false;

@@ -233,8 +233,10 @@ static void recvmmsg_waits(struct stage *s)
     struct timespec none = {0, 0}, wrong = {0, -1};
     say(s, send(p.out, "ab", 2, 0));
     say(s, send(p.out, "cd", 2, 0));
-    say(s, recvmmsg(p.in, messages, 3, 0, &none));
-    say(s, recvmmsg(p.in, messages, 3, 0, &wrong));
+    if (!unit_emulated()) {
+        say(s, recvmmsg(p.in, messages, 3, 0, &none));
+        say(s, recvmmsg(p.in, messages, 3, 0, &wrong));
+    }
     await_peer(s);
     close(p.in);
     close(p.out);
@@ -782,6 +784,10 @@ static void files(void **state)
         PROGRAM("splice tee copy_file_range", splice_waits),
         PROGRAM("syscall", syscall_waits),
     };
+    if (unit_emulated())
+        unit_skip(
+            "qemu does not know preadv2 and pwritev2; on a machine of this "
+            "kind it runs");
     stage_perform(programs, UNIT_COUNT(programs));
 }
 

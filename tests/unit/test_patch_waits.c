@@ -230,8 +230,10 @@ static void epoll_waits(struct stage *s)
     say(s, epoll_wait(epoll, got, 4, 20));
     say(s, epoll_wait(epoll, got, 0, 20));
     say(s, epoll_wait(fds[0], got, 1, 20));
-    say(s, epoll_pwait2(epoll, got, 4, &little, NULL));
-    say(s, epoll_pwait2(epoll, got, 4, &wrong, NULL));
+    if (!unit_emulated()) {
+        say(s, epoll_pwait2(epoll, got, 4, &little, NULL));
+        say(s, epoll_pwait2(epoll, got, 4, &wrong, NULL));
+    }
     event.events = EPOLLIN | EPOLLET | EPOLLONESHOT;
     say(s, epoll_ctl(epoll, EPOLL_CTL_MOD, fds[0], &event));
     later(s, write_word, &fds[1]);

@@ -62,6 +62,13 @@ HELPER bool unit_valgrind(void)
     return getenv("GROVE_UNDER_VALGRIND");
 }
 
+/* Whether the kernel's calls are made by qemu's, which leave some out: it
+ * ignores recvmmsg's time-out and does not know epoll_pwait2. */
+HELPER bool unit_emulated(void)
+{
+    return getenv("GROVE_EMULATED");
+}
+
 /* Whether address space, speed and page counts are not those of the machine. */
 HELPER bool unit_slow(void)
 {

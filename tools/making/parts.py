@@ -301,7 +301,7 @@ PARTS: dict[str, Part] = {
         by_hand=True,
     ),
     "aarch64": CTests(
-        "the portable C tests on aarch64, by emulation",
+        "the portable C tests on aarch64, and patching, by emulation",
         Build("aarch64", {**C_ONLY, "tls": False, "http": "disabled"}, "tools/aarch64.ini"),
     ),
     # The package; then whole programs; then what is written about it all.
