@@ -428,6 +428,8 @@ hub_fiber_end(struct hub *hub, struct grove_fiber *f, struct grove_fiber *next)
     assert(!timer_pending(&f->timer));
     if (unlikely(f->held != NULL)) /* a host's: others have been through this */
         hub_holder_ends(f);
+    if (unlikely(f->timer.slot != 0)) /* its last wait's, at rest */
+        timer_remove(&hub->timers, &f->timer);
     hub_fiber_gone(hub);
     f->state = FIBER_ENDED;
     if (!next) {

@@ -355,16 +355,54 @@ static void shorten_a_run(struct timer_heap *heap)
 
 /* ---- timers -------------------------------------------------------------- */
 
+/* Whether e, which is not before the latest that joined the run, comes behind
+ * its last: one that is put right is older than others of its deadline. */
+static inline bool joins(const struct timer_heap *heap, size_t number,
+                         const struct timer_entry *e)
+{
+    const struct timer_run *run = &heap->runs[number];
+    return e->deadline > heap->last[number] || !run->count ||
+           earlier(&lined_at(heap, run->last)->entry, e);
+}
+
 static void insert(struct timer_heap *heap, struct timer_entry e)
 {
     size_t run = run_for(heap, e.deadline);
-    if (run < TIMER_RUNS) {
+    if (run < TIMER_RUNS && joins(heap, run, &e)) {
         run_append(heap, run, e);
         return;
     }
     heap_add(heap, e);
     if (heap->order % RUN_PATIENCE == 0)
         shorten_a_run(heap);
+}
+
+/* The entry of a timer that has none: what it says now. */
+static void enter(struct timer_heap *heap, struct timer *timer)
+{
+    timer->entered = timer->deadline;
+    insert(heap, (struct timer_entry){timer->deadline,
+                                      timer->order << SLOT_BITS | timer->slot});
+}
+
+/* Takes the entry out; the slot stays its timer's. */
+static void take_entry(struct timer_heap *heap, uint32_t slot)
+{
+    uint32_t place = *place_of(heap, slot);
+    if (place >= IN_RUN)
+        run_remove(heap, place - IN_RUN, slot);
+    else
+        take_out(heap, place);
+}
+
+/* One that rests is pending again; its entry stays unless it comes too late. */
+static void wake_up(struct timer_heap *heap, struct timer *timer)
+{
+    timer->slot &= ~TIMER_RESTS;
+    if (likely(timer->deadline >= timer->entered))
+        return;
+    take_entry(heap, timer->slot);
+    enter(heap, timer);
 }
 
 void timer_add(struct timer_heap *heap, struct timer *timer, int64_t deadline)
@@ -374,39 +412,32 @@ void timer_add(struct timer_heap *heap, struct timer *timer, int64_t deadline)
      * others for good; behind those that are due now it cannot. */
     if (unlikely(heap->expiring) && deadline < heap->now)
         deadline = heap->now;
-    uint32_t slot = take_slot(heap);
-    *timer_of(heap, slot) = timer;
     timer->deadline = deadline;
-    timer->slot = slot;
+    timer->order = heap->order++;
     heap->count++;
-    insert(heap,
-           (struct timer_entry){deadline, heap->order++ << SLOT_BITS | slot});
-}
-
-/* All of a timer's removal but what is done to the timer itself. */
-static void remove_slot(struct timer_heap *heap, uint32_t slot)
-{
-    uint32_t place = *place_of(heap, slot);
-    assert(heap->count > 0);
-    if (place >= IN_RUN)
-        run_remove(heap, place - IN_RUN, slot);
-    else
-        take_out(heap, place);
-    give_slot(heap, slot);
-    heap->count--;
+    if (timer->slot) {
+        wake_up(heap, timer);
+        return;
+    }
+    timer->slot = take_slot(heap);
+    *timer_of(heap, timer->slot) = timer;
+    enter(heap, timer);
 }
 
 void timer_remove(struct timer_heap *heap, struct timer *timer)
 {
-    if (!timer_pending(timer))
+    uint32_t slot = timer->slot & ~TIMER_RESTS;
+    if (!slot)
         return;
-    assert(*timer_of(heap, timer->slot) == timer);
-    remove_slot(heap, timer->slot);
+    assert(*timer_of(heap, slot) == timer);
+    timer_rest(heap, timer);
+    take_entry(heap, slot);
+    give_slot(heap, slot);
     timer->slot = 0;
 }
 
-/* The entry of the earliest timer; NULL: none is pending. */
-static const struct timer_entry *earliest_timer(const struct timer_heap *heap)
+/* The earliest entry; NULL: there is none. */
+static const struct timer_entry *earliest_entry(const struct timer_heap *heap)
 {
     const struct timer_entry *e = heap->heaped ? entry_at(heap, ROOT) : NULL;
     for (size_t i = 0; i < TIMER_RUNS; i++) {
@@ -419,16 +450,21 @@ static const struct timer_entry *earliest_timer(const struct timer_heap *heap)
 
 int64_t timer_first(const struct timer_heap *heap)
 {
-    const struct timer_entry *e = earliest_timer(heap);
-    return e ? e->deadline : GROVE_NEVER;
+    /* What rests is expired only where something is pending. */
+    return heap->count ? earliest_entry(heap)->deadline : GROVE_NEVER;
 }
 
 void timer_remove_all(struct timer_heap *heap)
 {
     const struct timer_entry *e;
-    while ((e = earliest_timer(heap)))
+    while ((e = earliest_entry(heap)))
         timer_remove(heap, *timer_of(heap, slot_of(e)));
     assert(heap->count == 0);
+}
+
+static bool calls(const struct timer *timer, void (*fn)(struct timer *timer))
+{
+    return timer->fn == fn && timer_pending(timer);
 }
 
 static struct timer *find_in_run(const struct timer_heap *heap,
@@ -436,7 +472,7 @@ static struct timer *find_in_run(const struct timer_heap *heap,
                                  void (*fn)(struct timer *timer))
 {
     uint32_t slot = run->count ? slot_of(&run->first) : 0;
-    while (slot && (*timer_of(heap, slot))->fn != fn)
+    while (slot && !calls(*timer_of(heap, slot), fn))
         slot = lined_at(heap, slot)->next;
     return slot ? *timer_of(heap, slot) : NULL;
 }
@@ -446,7 +482,7 @@ struct timer *timer_find(const struct timer_heap *heap,
 {
     for (size_t place = ROOT; place < end_of(heap); place++) {
         struct timer *timer = *timer_of(heap, slot_of(entry_at(heap, place)));
-        if (timer->fn == fn)
+        if (calls(timer, fn))
             return timer;
     }
     struct timer *found = NULL;
@@ -455,22 +491,30 @@ struct timer *timer_find(const struct timer_heap *heap,
     return found;
 }
 
-/* Takes out the timer of e. It is likely to be cold, and so is who comes after
- * it: both are asked for, and the first is not touched before the heap is in
- * order again. */
-static struct timer *take_expired(struct timer_heap *heap,
-                                  const struct timer_entry *e)
+/* Takes the entry out, and its timer is not pending any more; NULL: the entry
+ * was older than what its timer says, and was put right. The timer is likely to
+ * be cold, and so is who comes after it: both are asked for, and the first is
+ * not touched before the heap is in order again. */
+static struct timer *take_expired(struct timer_heap *heap, struct timer_entry e)
 {
-    uint32_t slot = slot_of(e);
+    uint32_t slot = slot_of(&e);
     struct timer *timer = *timer_of(heap, slot);
     __builtin_prefetch(timer, 1);
-    remove_slot(heap, slot);
-    const struct timer_entry *next = earliest_timer(heap);
+    take_entry(heap, slot);
+    const struct timer_entry *next = earliest_entry(heap);
     if (next)
         __builtin_prefetch(*timer_of(heap, slot_of(next)), 1);
-    assert(timer->slot == slot);
+    assert((timer->slot & ~TIMER_RESTS) == slot &&
+           e.deadline == timer->entered);
+    bool pending = timer_pending(timer);
+    if (pending && timer->order << SLOT_BITS != (e.rest ^ slot)) {
+        enter(heap, timer);
+        return NULL;
+    }
     timer->slot = 0;
-    return timer;
+    give_slot(heap, slot);
+    heap->count -= pending;
+    return pending ? timer : NULL;
 }
 
 size_t timer_expire(struct timer_heap *heap, int64_t now)
@@ -483,11 +527,12 @@ size_t timer_expire(struct timer_heap *heap, int64_t now)
     heap->expiring = true;
     heap->now = now;
     while (n < TIMER_BATCH) {
-        const struct timer_entry *e = earliest_timer(heap);
+        const struct timer_entry *e = earliest_entry(heap);
         if (!e || e->deadline > now || (int64_t)(e->rest - end) >= 0)
             break;
-        struct timer *timer = take_expired(heap, e);
-        timer->fn(timer);
+        struct timer *timer = take_expired(heap, *e);
+        if (likely(timer != NULL))
+            timer->fn(timer);
         n++;
     }
     heap->expiring = false;

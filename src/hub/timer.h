@@ -12,6 +12,20 @@
  * makes something that may have a timer pending claims the room for it first,
  * and gives the claim up when that is no more. No more timers are pending than
  * are claimed.
+ *
+ * Who adds and removes one timer over and over, a little later each time, as
+ * the fiber of a connection does by each of its waits, lets it rest in between:
+ *
+ *                add                  rest
+ *     no entry -------> pending  <===========> resting
+ *         ^    remove,  |    ^       add          |
+ *         +--- expired -+    +--- put off         |
+ *         +------------------- remove, expired ---+
+ *
+ * Its entry stays where it is, which costs nothing, and so it does when the
+ * timer is added again with a deadline that is no earlier: what the entry says
+ * is then too early, and it is put right once it is the first and due. Who
+ * has let a timer rest removes it before it goes.
  */
 #ifndef GROVE_HUB_TIMER_H
 #define GROVE_HUB_TIMER_H
@@ -32,8 +46,13 @@
 struct timer {
     int64_t deadline;                /* when it is due, by hub_clock */
     void (*fn)(struct timer *timer); /* called when due, out of the heap */
-    uint32_t slot; /* of the heap's, while it is pending; 0: it is not */
+    uint32_t slot;   /* of the heap's, and TIMER_RESTS; 0: it has no entry */
+    int64_t entered; /* the entry's deadline: no later than its own */
+    uint64_t order;  /* of adding it last; the entry may have an older one */
 };
+
+/* In the slot of a timer that has an entry and is not pending. */
+#define TIMER_RESTS (1u << 31)
 
 /* What the heap has of a timer: what is needed to compare it. */
 struct timer_entry {
@@ -126,14 +145,26 @@ GROVE_HOST_API struct timer *timer_find(const struct timer_heap *heap,
 
 static inline bool timer_pending(const struct timer *timer)
 {
-    return timer->slot != 0;
+    return (int32_t)timer->slot > 0; /* neither 0 nor at rest */
 }
 
-/* When the first is due; GROVE_NEVER when none is pending. */
+/* It is not pending any more, but likely to be again soon, and no earlier. */
+static inline void timer_rest(struct timer_heap *heap, struct timer *timer)
+{
+    if (timer_pending(timer)) {
+        assert(heap->count > 0);
+        timer->slot |= TIMER_RESTS;
+        heap->count--;
+    }
+}
+
+/* When the first is due, or earlier, where one rests or was put off;
+ * GROVE_NEVER when none is pending. */
 int64_t timer_first(const struct timer_heap *heap);
 
 /* Calls those due at now, the first TIMER_BATCH of them; one added meanwhile
- * waits for the next call. How many there were. */
+ * waits for the next call. How many there were, entries of others that were
+ * put right included. */
 size_t timer_expire(struct timer_heap *heap, int64_t now);
 
 #endif

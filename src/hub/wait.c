@@ -107,8 +107,8 @@ __attribute__((always_inline)) static inline int wait_for(struct hub *hub,
     int r;
     if (deadline == GROVE_NEVER || set_timer(hub, f, deadline, looks)) {
         r = park(hub, f);
-        if (timer_pending(&f->timer))
-            timer_remove(&hub->timers, &f->timer);
+        /* The next wait is likely to have a deadline as well, a later one. */
+        timer_rest(&hub->timers, &f->timer);
     } else {
         r = -ETIMEDOUT;
         f->waiting = false; /* it runs: a kill in its turn is told next time */

@@ -141,6 +141,35 @@ static void timeouts_of_a_few_kinds_move_nothing(void **state)
     timer_heap_free(&heap);
 }
 
+/* Who waits again and again, a little later each time, moves nothing at all
+ * until its entry is due. */
+static void what_rests_in_between_moves_nothing(void **state)
+{
+    (void)state;
+    enum { N = 1000, ROUNDS = 100 };
+    static struct timer t[N];
+    struct timer_heap heap = {0};
+    int64_t now = 0;
+    for (size_t i = 0; i < N; i++) {
+        assert_int_equal(timer_claim(&heap), 0);
+        t[i].fn = nothing;
+        timer_add(&heap, &t[i], 1000000 + (int64_t)i);
+    }
+    size_t before = moved;
+    for (; now < ROUNDS; now++) {
+        for (size_t i = 0; i < N; i++) {
+            timer_rest(&heap, &t[i]);
+            timer_add(&heap, &t[i], now + 1000000 + (int64_t)i);
+        }
+        assert_int_equal(timer_expire(&heap, now), 0);
+    }
+    assert_int_equal(moved, before);
+    while (timer_expire(&heap, 1000000 + N) > 0)
+        ;
+    assert_true(moved - before <= N);
+    timer_heap_free(&heap);
+}
+
 /* An expiry looks at its own timer, and writes to no other. */
 static void an_expiry_touches_no_other_timer(void **state)
 {
@@ -170,6 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_operation_on_a_million_moves_more_than_the_levels),
         cmocka_unit_test(timeouts_of_a_few_kinds_move_nothing),
+        cmocka_unit_test(what_rests_in_between_moves_nothing),
         cmocka_unit_test(an_expiry_touches_no_other_timer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
