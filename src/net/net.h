@@ -129,23 +129,41 @@ int net_writev_all(int fd, const struct iovec *iov, int count, int64_t deadline,
 /* recv and send that never wait and raise no signal: -1 and EAGAIN instead.
  * After that a wait for the direction misses nothing. */
 GROVE_HOST_API ssize_t net_try_recv(int fd, void *buf, size_t len);
-/* Whether that would find nothing, as far as is known without a try. */
-static inline bool net_nothing_came(int fd)
-{
-    struct hub *hub = hub_of_thread;
-    const struct loop_fd *record =
-        likely(hub != NULL) ? loop_fd(&hub->loop, fd) : NULL;
-    /* As in net_begin: what the hints say of an owned descriptor is so. */
-    return record && !record->readable && loop_trusted(record);
-}
 GROVE_HOST_API ssize_t net_try_send(int fd, const void *buf, size_t len);
 /* Park until fd may be ready for direction, or for one of both: 0 or a negative
  * errno. */
 GROVE_HOST_API int net_await(int fd, unsigned direction, int64_t deadline,
                              const char *what);
+
+/* The same for who has found the record of fd, which is of the thread's hub;
+ * whether the file is still the one that was meant is the caller's business. */
+ssize_t net_try_recv_on(struct loop_fd *record, void *buf, size_t len);
+int net_await_on(struct loop_fd *record, unsigned direction, int64_t deadline,
+                 const char *what);
+
+/* That record; NULL with errno. */
+static inline struct loop_fd *net_record(int fd)
+{
+    struct hub *hub = hub_self();
+    return likely(hub != NULL) ? loop_fd(&hub->loop, fd) : NULL;
+}
+
+/* Whether a try to receive would find nothing, as far as is known without one.
+ */
+static inline bool net_nothing_came(const struct loop_fd *record)
+{
+    /* As in net_begin: what the hints say of an owned descriptor is so. */
+    return !record->readable && loop_trusted(record);
+}
+
 /* From now on tries know when they are in vain, without a system call, as they
  * do after a wait. */
-void net_watch(int fd);
+static inline void net_watch(struct loop_fd *record)
+{
+    if (unlikely(!record->registered))
+        loop_register(&hub_of_thread->loop, record); /* or the next wait tells
+                                                        why not */
+}
 /* To be called once a call that might never wait: it gives a turn (hub_turn).
  */
 GROVE_HOST_API void net_count_call(void);

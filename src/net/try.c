@@ -9,27 +9,49 @@
 
 #include "net/net.h"
 
-ssize_t net_try_recv(int fd, void *buf, size_t len)
+ssize_t net_try_recv_on(struct loop_fd *record, void *buf, size_t len)
 {
-    struct hub *hub = hub_self();
-    struct loop_fd *record = hub ? loop_fd(&hub->loop, fd) : NULL;
-    if (unlikely(!record))
-        return -1;
-    /* As in net_begin: what the hints say of an owned descriptor is so. */
-    if (!record->readable && loop_trusted(record)) {
-        errno = EAGAIN;
-        return -1;
-    }
-    ssize_t n = recvfrom(fd, buf, len, MSG_DONTWAIT, NULL, NULL);
+    ssize_t n = recvfrom(record->number, buf, len, MSG_DONTWAIT, NULL, NULL);
     if (n < 0 && errno == EAGAIN && record->registered)
         record->readable = false;
     net_note_read(record, n, len);
     return n;
 }
 
+ssize_t net_try_recv(int fd, void *buf, size_t len)
+{
+    struct loop_fd *record = net_record(fd);
+    if (unlikely(!record))
+        return -1;
+    if (net_nothing_came(record)) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return net_try_recv_on(record, buf, len);
+}
+
+/* fd takes no more for now: who is going to wait need not try before. */
+static void note_full(int fd)
+{
+    struct hub *hub = hub_of_thread;
+    struct loop_fd *record = hub ? loop_fd(&hub->loop, fd) : NULL;
+    if (record && record->registered)
+        record->writable = false;
+    errno = EAGAIN;
+}
+
 ssize_t net_try_send(int fd, const void *buf, size_t len)
 {
-    return sendto(fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+    ssize_t n = sendto(fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+    if (unlikely(n < 0) && errno == EAGAIN)
+        note_full(fd);
+    return n;
+}
+
+/* What a call that waits comes to whose wait has ended with r. */
+static int told(int r)
+{
+    return r == HUB_TRANSFERRED ? -EINTR : r == -ENOSPC ? -ENOMEM : r;
 }
 
 int net_await(int fd, unsigned direction, int64_t deadline, const char *what)
@@ -38,18 +60,21 @@ int net_await(int fd, unsigned direction, int64_t deadline, const char *what)
     struct hub *hub = hub_self();
     if (!hub)
         return -errno;
-    int r = direction == (LOOP_READ | LOOP_WRITE)
-                ? hub_wait_either(hub, fd, deadline, what)
-                : hub_wait_fd(hub, fd, direction, deadline, what);
-    return r == HUB_TRANSFERRED ? -EINTR : r == -ENOSPC ? -ENOMEM : r;
+    return told(direction == (LOOP_READ | LOOP_WRITE)
+                    ? hub_wait_either(hub, fd, deadline, what)
+                    : hub_wait_fd(hub, fd, direction, deadline, what));
 }
 
-void net_watch(int fd)
+int net_await_on(struct loop_fd *record, unsigned direction, int64_t deadline,
+                 const char *what)
 {
-    struct hub *hub = hub_self();
-    struct loop_fd *record = hub ? loop_fd(&hub->loop, fd) : NULL;
-    if (record && !record->registered)
-        loop_register(&hub->loop, record); /* or the next wait tells why not */
+    struct hub *hub = hub_of_thread;
+    if (direction == (LOOP_READ | LOOP_WRITE))
+        return net_await(record->number, direction, deadline, what);
+    int r = loop_trusted(record) ? 0 : loop_register(&hub->loop, record);
+    return told(unlikely(r < 0)
+                    ? r
+                    : hub_wait_record(hub, record, direction, deadline, what));
 }
 
 void net_count_call(void)

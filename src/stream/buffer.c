@@ -59,6 +59,10 @@ static size_t memory_of(size_t size)
 
 /* ---- the pool --------------------------------------------------------------- */
 
+/* The thread's; NULL: there is none yet, or no more. */
+static __thread struct pool *pool_of_thread
+    __attribute__((tls_model("initial-exec")));
+
 static void end(struct hub_part *part)
 {
     struct pool *pool = container_of(part, struct pool, part);
@@ -69,29 +73,32 @@ static void end(struct hub_part *part)
             free(spare);
         }
     }
+    assert(pool == pool_of_thread);
+    pool_of_thread = NULL;
     free(pool);
 }
 
-/* NULL: there is no hub, or no memory. */
-static struct pool *pool_of_thread(void)
+static __attribute__((noinline)) struct pool *make_pool(void)
 {
     struct hub *hub = hub_of_thread;
-    if (!hub)
-        return NULL;
-    struct hub_part *part = hub_part_find(hub, end);
-    if (part)
-        return container_of(part, struct pool, part);
-    struct pool *pool = calloc(1, sizeof(*pool));
+    struct pool *pool = hub ? calloc(1, sizeof(*pool)) : NULL;
     if (pool) {
         pool->part.end = end;
         hub_part_add(hub, &pool->part);
+        pool_of_thread = pool;
     }
     return pool;
 }
 
+/* NULL: there is no hub, or no memory. */
+static inline struct pool *find_pool(void)
+{
+    return likely(pool_of_thread) ? pool_of_thread : make_pool();
+}
+
 static void *take(unsigned list)
 {
-    struct pool *pool = pool_of_thread();
+    struct pool *pool = find_pool();
     if (!pool || !pool->spares[list])
         return malloc(SMALLEST << list);
     struct spare *spare = pool->spares[list];
@@ -103,7 +110,7 @@ static void *take(unsigned list)
 
 static void give(void *memory, unsigned list)
 {
-    struct pool *pool = pool_of_thread();
+    struct pool *pool = find_pool();
     if (!pool || pool->count[list] >= KEPT / (SMALLEST << list)) {
         free(memory);
         return;

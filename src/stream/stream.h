@@ -149,6 +149,10 @@ ssize_t stream_receive(struct grove_stream *s, char *buf, size_t len,
                        int64_t deadline);
 /* Send what is in `out`. 0 or a negative errno. */
 int stream_send_out(struct grove_stream *s, int64_t deadline);
+/* Send len bytes, of which it is told how many in *done: not by way of `out`,
+ * where nothing may be. 0 or a negative errno. */
+int stream_send_bytes(struct grove_stream *s, const char *buf, size_t len,
+                      int64_t deadline, size_t *done);
 /* Of a socket without TLS: send what is in `out` and then v, of which it is
  * told how much in *done. */
 int stream_send_with(struct grove_stream *s, const struct net_iov *v,

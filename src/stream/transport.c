@@ -20,33 +20,47 @@
 
 /* ---- receiving --------------------------------------------------------------- */
 
+/* The record of a plain socket, which is looked up once a call; NULL is said of
+ * all else, and with *r below 0 of a socket that has none. */
+static struct loop_fd *record_of(const struct grove_stream *s, int *r)
+{
+    if (!s->socket || s->tls)
+        return NULL;
+    struct loop_fd *record = net_record(s->fd);
+    if (unlikely(!record))
+        *r = -errno;
+    return record;
+}
+
 /* As stream_receive, but it does not wait: -EAGAIN, *direction is to be waited
  * for. Other files wait in here. */
-static ssize_t try_receive(struct grove_stream *s, char *buf, size_t len,
-                           unsigned *direction, int64_t deadline)
+static inline ssize_t try_receive(struct grove_stream *s,
+                                  struct loop_fd *record, char *buf, size_t len,
+                                  unsigned *direction, int64_t deadline)
 {
     assert(len > 0);
     if (unlikely(!stream_is_open(s)))
         return -EBADF;
     ssize_t n;
     *direction = LOOP_READ;
-    if (s->tls)
+    if (likely(record))
+        n = net_try_recv_on(record, buf, len);
+    else if (s->tls)
         n = tls_ops_of(s->tls)->try_read(s->tls, buf, len, direction);
-    else if (s->socket)
-        n = net_try_recv(s->fd, buf, len);
     else
         n = net_read(s->fd, buf, len, deadline, NET_PARK);
     return n < 0 ? -errno : n;
 }
 
-static ssize_t receive_into_buffer(struct grove_stream *s, unsigned *direction,
+static ssize_t receive_into_buffer(struct grove_stream *s,
+                                   struct loop_fd *record, unsigned *direction,
                                    int64_t deadline)
 {
     struct stream_buffer *b = &s->in;
     if (unlikely(!stream_buffer_take(b)))
         return -ENOMEM;
-    ssize_t n =
-        try_receive(s, b->bytes + b->to, b->size - b->to, direction, deadline);
+    ssize_t n = try_receive(s, record, b->bytes + b->to, b->size - b->to,
+                            direction, deadline);
     if (n > 0)
         b->to += (uint32_t)n;
     return n;
@@ -82,13 +96,15 @@ static ssize_t try_send(struct grove_stream *s, unsigned *direction)
 /* Sends what was written, as far as that needs no wait. Whether there was
  * something; *direction is to be waited for to send the rest, 0 if that is not
  * to be tried again: all is sent, or the next write will tell why not. */
-static bool flush_by_trying(struct grove_stream *s, unsigned *direction)
+static bool flush_by_trying(struct grove_stream *s, struct loop_fd *record,
+                            unsigned *direction)
 {
     ssize_t n = 0;
     if (!is_to_flush(s))
         return false;
     /* A peer that is quick enough answers before any wait is begun. */
-    net_watch(s->fd);
+    if (record)
+        net_watch(record);
     while (n >= 0 && stream_buffer_count(&s->out) > 0) {
         n = try_send(s, direction);
         if (n > 0)
@@ -101,13 +117,16 @@ static bool flush_by_trying(struct grove_stream *s, unsigned *direction)
     return true;
 }
 
-static int wait_for(struct grove_stream *s, unsigned direction,
-                    int64_t deadline)
+static int wait_for(struct grove_stream *s, struct loop_fd *record,
+                    unsigned direction, int64_t deadline)
 {
+    static const char what[] = "stream read";
     if (stream_buffer_count(&s->in) == 0)
         stream_buffer_give(&s->in);
+    if (likely(record))
+        return net_await_on(record, direction, deadline, what);
     return s->tls ? tls_ops_of(s->tls)->await(s->tls, direction, deadline)
-                  : net_await(s->fd, direction, deadline, "stream read");
+                  : net_await(s->fd, direction, deadline, what);
 }
 
 /* What comes before the first try. */
@@ -122,10 +141,12 @@ static int prepare(struct grove_stream *s, int64_t deadline)
     return r;
 }
 
-/* Whether a try to receive would find nothing: no buffer is taken for it. */
-static bool nothing_came(const struct grove_stream *s)
+/* Whether a try to receive would find nothing: no buffer is taken for it, and
+ * no system call made. Only of the stream's own file is that said. */
+static inline bool nothing_came(const struct grove_stream *s,
+                                const struct loop_fd *record)
 {
-    return s->socket && !s->tls && stream_is_open(s) && net_nothing_came(s->fd);
+    return record && record->closes == s->closes && net_nothing_came(record);
 }
 
 ssize_t stream_receive(struct grove_stream *s, char *buf, size_t len,
@@ -136,12 +157,14 @@ ssize_t stream_receive(struct grove_stream *s, char *buf, size_t len,
         return 0;
     bool flushes = true, last = false;
     int r = prepare(s, deadline);
-    bool in_vain = nothing_came(s);
+    struct loop_fd *record = record_of(s, &r);
+    bool in_vain = nothing_came(s, record);
     while (r == 0 || r == -EINTR) {
         unsigned direction = LOOP_READ, also = 0;
         ssize_t n = in_vain ? -EAGAIN
-                    : buf   ? try_receive(s, buf, len, &direction, deadline)
-                            : receive_into_buffer(s, &direction, deadline);
+                    : buf
+                        ? try_receive(s, record, buf, len, &direction, deadline)
+                        : receive_into_buffer(s, record, &direction, deadline);
         if (n >= 0) {
             s->received += (size_t)n;
             s->ended = n == 0;
@@ -149,15 +172,16 @@ ssize_t stream_receive(struct grove_stream *s, char *buf, size_t len,
         }
         if (n != -EAGAIN || last)
             return n == -EAGAIN ? -ETIMEDOUT : n;
-        if (flushes && flush_by_trying(s, &also) && !also) {
+        if (flushes && flush_by_trying(s, record, &also) && !also) {
             flushes = false;
-            in_vain = nothing_came(s);
+            in_vain = nothing_came(s, record);
             continue;
         }
-        r = wait_for(s, direction | also, deadline);
+        r = wait_for(s, record, direction | also, deadline);
         in_vain = false;
         if (r == -ETIMEDOUT) {
             last = true; /* one more try */
+            in_vain = nothing_came(s, record);
             r = 0;
         }
     }
@@ -166,16 +190,36 @@ ssize_t stream_receive(struct grove_stream *s, char *buf, size_t len,
 
 /* ---- sending ------------------------------------------------------------------ */
 
-static int send_bytes(struct grove_stream *s, char *buf, size_t len,
+/* Of a plain socket. As a rule it takes all there is at once: for what is left
+ * alone there is a call that may wait. */
+static int send_to_socket(struct grove_stream *s, const char *buf, size_t len,
+                          int64_t deadline, size_t *done)
+{
+    assert(len > 0);
+    ssize_t n = net_try_send(s->fd, buf, len);
+    if (likely(n == (ssize_t)len)) {
+        *done = len;
+        return 0;
+    }
+    if (n < 0 && errno != EAGAIN)
+        return -errno;
+    size_t sent = n > 0 ? (size_t)n : 0;
+    struct iovec rest = {(char *)buf + sent, len - sent};
+    int r =
+        net_sendv_all(s->fd, &rest, 1, MSG_NOSIGNAL, deadline, NET_PARK, done);
+    *done += sent;
+    return r;
+}
+
+int stream_send_bytes(struct grove_stream *s, const char *buf, size_t len,
                       int64_t deadline, size_t *done)
 {
-    struct iovec iov = {buf, len};
+    struct iovec iov = {(char *)buf, len};
     if (unlikely(!stream_is_open(s)))
         return -EBADF;
     if (s->tls)
         return tls_ops_of(s->tls)->write_all(s->tls, buf, len, done, deadline);
-    return s->socket ? net_sendv_all(s->fd, &iov, 1, MSG_NOSIGNAL, deadline,
-                                     NET_PARK, done)
+    return s->socket ? send_to_socket(s, buf, len, deadline, done)
                      : net_writev_all(s->fd, &iov, 1, deadline, NET_PARK, done);
 }
 
@@ -186,7 +230,7 @@ int stream_send_out(struct grove_stream *s, int64_t deadline)
     assert(s->writing);
     if (count == 0)
         return 0;
-    int r = send_bytes(s, b->bytes + b->from, count, deadline, &done);
+    int r = stream_send_bytes(s, b->bytes + b->from, count, deadline, &done);
     assert(r < 0 || done == count);
     stream_buffer_drop(b, done);
     if (done == count)

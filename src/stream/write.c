@@ -211,11 +211,15 @@ static int send_through(struct grove_stream *s, const struct iovec *iov,
 {
     struct net_iov v;
     size_t done = 0;
+    int r;
     if (!net_iov_begin(&v, iov, 1))
         return -EINVAL;
     if (v.left == 0)
         return stream_send_out(s, deadline);
-    int r = stream_send_with(s, &v, deadline, &done);
+    if (likely(stream_buffer_count(&s->out) == 0))
+        r = stream_send_bytes(s, iov->iov_base, iov->iov_len, deadline, &done);
+    else
+        r = stream_send_with(s, &v, deadline, &done);
     s->taken += done;
     return r;
 }
