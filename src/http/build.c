@@ -9,9 +9,9 @@
 
 /* Where the head is written. */
 struct out {
-    char *at;    /* the next byte */
-    size_t left; /* bytes of room behind it */
-    bool full;   /* something had no room: nothing more is written */
+    char *at;  /* the next byte */
+    char *end; /* of the room */
+    bool full; /* something had no room: nothing more is written */
 };
 
 /* Inlined by force: of most of what is put the size is written in the call, and
@@ -19,12 +19,13 @@ struct out {
 __attribute__((always_inline)) static inline void
 put(struct out *out, const char *bytes, size_t size)
 {
-    out->full |= size > out->left;
-    if (unlikely(out->full))
+    if (unlikely(size > (size_t)(out->end - out->at))) {
+        out->full = true;
+        out->end = out->at;
         return;
+    }
     memcpy(out->at, bytes, size);
     out->at += size;
-    out->left -= size;
 }
 
 __attribute__((always_inline)) static inline void put_string(struct out *out,
@@ -49,15 +50,10 @@ static void put_number(struct out *out, uint64_t number)
 
 /* ---- what is refused ----------------------------------------------------------- */
 
-/* A field's value has no control characters, but tabs. */
 static bool is_value(grove_http_text text)
 {
-    for (size_t i = 0; i < text.size; i++) {
-        unsigned char c = (unsigned char)text.at[i];
-        if (unlikely((c < ' ' && c != '\t') || c == 127))
-            return false;
-    }
-    return true;
+    const char *end = text.at + text.size;
+    return http_value_end(text.at, end) == end;
 }
 
 static bool is_target(grove_http_text text)
@@ -88,6 +84,10 @@ static bool is_ours(grove_http_text name)
 
 static bool put_line(struct out *out, const grove_http_start *start)
 {
+    if (likely(start->status == 200)) { /* what most answers say, at once */
+        put_string(out, "HTTP/1.1 200 OK\r\n");
+        return true;
+    }
     if (start->status) {
         char digits[] = {(char)('0' + start->status / 100),
                          (char)('0' + start->status / 10 % 10),
@@ -119,15 +119,6 @@ static bool put_fields(struct out *out, const grove_http_start *start)
     return true;
 }
 
-static void put_date(struct out *out)
-{
-    grove_http_text date = grove_http_date();
-    put_string(out, "Date: ");
-    assert(date.size == HTTP_DATE_SIZE);
-    put(out, date.at, HTTP_DATE_SIZE);
-    put(out, "\r\n", 2);
-}
-
 /* A date of theirs, as of a response that is passed on, is the one. */
 static bool has_date(const grove_http_start *start)
 {
@@ -157,11 +148,11 @@ static void put_framing(struct out *out, const grove_http_start *start)
 
 ssize_t grove_http_build(char *buf, size_t size, const grove_http_start *start)
 {
-    struct out out = {buf, size, false};
+    struct out out = {buf, buf + size, false};
     if (start->length < GROVE_HTTP_UNTOLD || !put_line(&out, start))
         return -EINVAL;
     if (start->date && !has_date(start))
-        put_date(&out);
+        put(&out, http_date_line(), HTTP_DATE_LINE);
     put_framing(&out, start);
     if (!put_fields(&out, start))
         return -EINVAL;

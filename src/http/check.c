@@ -108,14 +108,11 @@ static const char *status_line_end(grove_http_parser *p, const char *end)
     at += *at == ' ';
     if (!head->reason.at)
         head->reason.at = at;
-    for (size_t i = 0; i < head->reason.size; i++) {
-        unsigned char c = (unsigned char)head->reason.at[i];
-        if ((c < ' ' && c != '\t') || c == 127)
-            return NULL;
-    }
     if (head->reason.at != at)
         return NULL;
     at = end_of(head->reason);
+    if (http_value_end(head->reason.at, at) != at)
+        return NULL;
     return is_crlf(at, end) ? at + 2 : NULL;
 }
 
@@ -180,7 +177,7 @@ static void note(struct framing *f, const grove_http_field **place,
     *place = field;
 }
 
-static void look_at(struct framing *f, const grove_http_field *field)
+static inline void look_at(struct framing *f, const grove_http_field *field)
 {
     switch (field->name.size) {
     case 4:
@@ -263,11 +260,13 @@ static int check_size(grove_http_parser *p)
     return 0;
 }
 
-static int check_request(grove_http_parser *p, const struct framing *f)
+/* usual: its first line has been seen to be good. */
+static int check_request(grove_http_parser *p, const struct framing *f,
+                         bool usual)
 {
     grove_http_head *head = &p->head;
-    bool connect = http_is(head->method, "CONNECT");
-    if (check_target(p) < 0)
+    bool connect = !usual && http_is(head->method, "CONNECT");
+    if (!usual && check_target(p) < 0)
         return -EPROTO;
     if (head->minor == 1 && !f->host)
         return parser_refuse(p, 400, "no Host");
@@ -342,7 +341,8 @@ static int check_line(grove_http_parser *p, const char *end,
     return 0;
 }
 
-int parser_check_meaning(grove_http_parser *p)
+/* Everything stands where it should. */
+static inline int check_meaning(grove_http_parser *p, bool usual)
 {
     struct framing f = {.length = NULL};
     p->head_count = p->count;
@@ -352,7 +352,7 @@ int parser_check_meaning(grove_http_parser *p)
         look_at(&f, &p->fields[i]);
     int r = check_framing(p, &f);
     if (r == 0)
-        r = p->kind == GROVE_HTTP_REQUESTS ? check_request(p, &f)
+        r = p->kind == GROVE_HTTP_REQUESTS ? check_request(p, &f, usual)
                                            : check_response(p);
     if (r < 0)
         return r;
@@ -362,6 +362,12 @@ int parser_check_meaning(grove_http_parser *p)
     return 0;
 }
 
+int parser_check_usual(grove_http_parser *p)
+{
+    assert(p->kind == GROVE_HTTP_REQUESTS && p->head.target.at[0] == '/');
+    return check_meaning(p, true);
+}
+
 int parser_check_head(grove_http_parser *p, size_t size)
 {
     const char *end = p->base + size, *fields = NULL;
@@ -369,7 +375,7 @@ int parser_check_head(grove_http_parser *p, size_t size)
         return -EPROTO;
     if (!fields_stand(p, 0, fields, end))
         return parser_refuse(p, 400, "a field's line is not HTTP/1.1's");
-    return parser_check_meaning(p);
+    return check_meaning(p, false);
 }
 
 int parser_check_trailers(grove_http_parser *p, size_t size)

@@ -11,6 +11,12 @@ const bool http_token_chars[256] = {
     ['|'] = true,         ['~'] = true,
 };
 
+const bool http_value_chars[256] = {
+    ['\t'] = true,
+    [' ' ... '~'] = true,
+    [128 ... 255] = true,
+};
+
 bool http_is_token(grove_http_text text)
 {
     bool good = text.size > 0;

@@ -41,6 +41,7 @@
 #define GROVE_HTTP_HTTP_H
 
 #include <assert.h>
+#include <endian.h>
 #include <errno.h>
 #include <llhttp.h>
 #include <string.h>
@@ -120,8 +121,8 @@ size_t parser_take_usual(grove_http_parser *p, const char *at, size_t len);
 
 /* check.c: at the end of a head, of size bytes. 0 or -EPROTO. */
 int parser_check_head(grove_http_parser *p, size_t size);
-/* The same of one in which everything stands where it should. */
-int parser_check_meaning(grove_http_parser *p);
+/* The same of a usual one, in which everything stands where it should. */
+int parser_check_usual(grove_http_parser *p);
 /* Likewise of trailers. */
 int parser_check_trailers(grove_http_parser *p, size_t size);
 
@@ -131,8 +132,41 @@ int parser_check_trailers(grove_http_parser *p, size_t size);
 extern const bool http_token_chars[256] __attribute__((visibility("hidden")));
 bool http_is_token(grove_http_text text);
 
+/* A field's value has no control characters, but tabs. */
+extern const bool http_value_chars[256] __attribute__((visibility("hidden")));
+
+/* In each byte of a word the same. */
+#define HTTP_BYTES(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* The first of these bytes that no value has; end: there is none. Eight are
+ * looked at at once: a byte below ' ' loses its highest bit to the one that is
+ * taken from it, and so does 127 to the 1, as 0. That may put off bytes behind
+ * it, which are looked at again. */
+static inline const char *http_value_end(const char *at, const char *end)
+{
+    while (end - at >= 8) {
+        uint64_t word;
+        memcpy(&word, at, 8);
+        word = le64toh(word); /* the first byte is the lowest */
+        uint64_t odd = ((word - HTTP_BYTES(' ')) |
+                        ((word ^ HTTP_BYTES(127)) - HTTP_BYTES(1))) &
+                       ~word & HTTP_BYTES(128);
+        if (likely(!odd)) {
+            at += 8;
+            continue;
+        }
+        at += __builtin_ctzll(odd) / 8;
+        if (*at != '\t')
+            return at;
+        at++;
+    }
+    while (at < end && http_value_chars[(unsigned char)*at])
+        at++;
+    return at;
+}
+
 /* As grove_http_equal and grove_http_equal_nocase, where the string is written
- * in the call: its length, and its first character, need no call then. */
+ * in the call: with its length known no call is needed then. */
 __attribute__((always_inline)) static inline bool http_is(grove_http_text text,
                                                           const char *string)
 {
@@ -140,16 +174,51 @@ __attribute__((always_inline)) static inline bool http_is(grove_http_text text,
            memcmp(text.at, string, __builtin_strlen(string)) == 0;
 }
 
+/* Whether the next 4 bytes, or 8, are the string's in either case. Of what such
+ * strings are made of, letters alone have the bit 64; upper case lacks the bit
+ * 32. */
+__attribute__((always_inline)) static inline bool http_has_4(const char *at,
+                                                             const char *string)
+{
+    uint32_t a, b;
+    memcpy(&a, at, 4);
+    memcpy(&b, string, 4);
+    uint32_t letters = (b & 0x40404040) >> 1;
+    return (a | letters) == (b | letters);
+}
+
+__attribute__((always_inline)) static inline bool http_has_8(const char *at,
+                                                             const char *string)
+{
+    uint64_t a, b;
+    memcpy(&a, at, 8);
+    memcpy(&b, string, 8);
+    uint64_t letters = (b & HTTP_BYTES(64)) >> 1;
+    return (a | letters) == (b | letters);
+}
+
+/* The string is of letters, digits and "-", from 4 to 24 of them. */
 __attribute__((always_inline)) static inline bool
 http_is_nocase(grove_http_text text, const char *string)
 {
     size_t size = __builtin_strlen(string);
-    return text.size == size && (text.at[0] | ' ') == (string[0] | ' ') &&
-           strncasecmp(text.at, string, size) == 0;
+    assert(size >= 4 && size <= 24);
+    if (text.size != size)
+        return false;
+    if (size < 8)
+        return http_has_4(text.at, string) &&
+               http_has_4(text.at + size - 4, string + size - 4);
+    return http_has_8(text.at, string) &&
+           (size <= 16 || http_has_8(text.at + 8, string + 8)) &&
+           http_has_8(text.at + size - 8, string + size - 8);
 }
 
-/* date.c: how long a date is. */
+/* date.c: how long a date is, and the field of it, line's end included. */
 #define HTTP_DATE_SIZE 29
+#define HTTP_DATE_LINE (6 + HTTP_DATE_SIZE + 2)
+
+/* The field, valid until the thread's next call of this or grove_http_date. */
+const char *http_date_line(void);
 
 /* ---- connections ----------------------------------------------------------------- */
 

@@ -366,7 +366,7 @@ static ssize_t parse_usual_head(grove_http_parser *p, const char *at,
     p->seen = parser_take_usual(p, at, len);
     if (p->seen == 0)
         return 0;
-    int r = parser_check_meaning(p);
+    int r = parser_check_usual(p);
     return r < 0 ? r : (ssize_t)p->seen;
 }
 

@@ -11,38 +11,50 @@
  */
 #include "http/http.h"
 
-/* Where a head is read. */
+/* Where a head is read. The last byte is a '\n', which ends whatever is taken
+ * and no string but as its last, so that who has seen that there is a next byte
+ * need not look for the end. */
 struct in {
     const char *at;  /* the next byte */
     const char *end; /* behind the last one */
     bool counted;    /* there was a Content-Length */
 };
 
-/* What may stand in a field's value: no control characters, but tabs. */
-static const bool value_chars[256] = {
-    ['\t'] = true,
-    [' ' ... '~'] = true,
-    [128 ... 255] = true,
-};
-
-/* Likewise in a path with its query. */
+/* What may stand in a path with its query. */
 static const bool path_chars[256] = {
     ['!' ... '"'] = true,
     ['$' ... '~'] = true,
 };
+
+static inline bool is_among(const bool *chars, char c)
+{
+    return chars[(unsigned char)c];
+}
 
 /* The bytes from here on that are among chars. */
 __attribute__((always_inline)) static inline grove_http_text
 take(struct in *in, const bool *chars)
 {
     const char *from = in->at, *at = from;
-    while (at < in->end && chars[(unsigned char)*at])
+    assert(at < in->end && !chars['\n']);
+    /* By fours, so that a byte costs no more than a load, a look and a jump. */
+    while (is_among(chars, at[0]) && is_among(chars, at[1]) &&
+           is_among(chars, at[2]) && is_among(chars, at[3]))
+        at += 4;
+    while (is_among(chars, *at))
         at++;
     in->at = at;
     return (grove_http_text){from, (size_t)(at - from)};
 }
 
-/* Whether these are the next bytes; then they are read past. */
+static inline grove_http_text take_value(struct in *in)
+{
+    const char *from = in->at;
+    in->at = http_value_end(from, in->end);
+    return (grove_http_text){from, (size_t)(in->at - from)};
+}
+
+/* Whether the string is next; then it is read past. */
 __attribute__((always_inline)) static inline bool is_next(struct in *in,
                                                           const char *string)
 {
@@ -50,6 +62,25 @@ __attribute__((always_inline)) static inline bool is_next(struct in *in,
     if ((size_t)(in->end - in->at) < size || memcmp(in->at, string, size) != 0)
         return false;
     in->at += size;
+    return true;
+}
+
+/* The same of a character, where there is a next one, and of a line's end. */
+static inline bool is_next_char(struct in *in, char c)
+{
+    assert(in->at < in->end);
+    if (*in->at != c)
+        return false;
+    in->at++;
+    return true;
+}
+
+static inline bool is_next_line(struct in *in)
+{
+    assert(in->at < in->end);
+    if (in->at[0] != '\r' || in->at[1] != '\n')
+        return false;
+    in->at += 2;
     return true;
 }
 
@@ -64,7 +95,7 @@ static bool take_line(grove_http_parser *p, struct in *in)
 {
     grove_http_head *head = &p->head;
     head->method = take(in, http_token_chars);
-    if (!is_usual_method(head->method) || !is_next(in, " "))
+    if (!is_usual_method(head->method) || !is_next_char(in, ' '))
         return false;
     head->target = take(in, path_chars);
     if (head->target.size == 0 || head->target.at[0] != '/' ||
@@ -114,12 +145,12 @@ static bool is_blank(char c)
 static bool take_field(struct in *in, grove_http_field *field)
 {
     field->name = take(in, http_token_chars);
-    if (field->name.size == 0 || !is_next(in, ":"))
+    if (field->name.size == 0 || !is_next_char(in, ':'))
         return false;
-    while (in->at < in->end && is_blank(*in->at))
+    while (is_blank(*in->at))
         in->at++;
-    field->value = take(in, value_chars);
-    if (!is_usual(in, field) || !is_next(in, "\r\n"))
+    field->value = take_value(in);
+    if (!is_usual(in, field) || !is_next_line(in))
         return false;
     while (field->value.size > 0 &&
            is_blank(field->value.at[field->value.size - 1]))
@@ -130,18 +161,21 @@ static bool take_field(struct in *in, grove_http_field *field)
 static bool take_fields(grove_http_parser *p, struct in *in)
 {
     size_t most = p->room < p->limits.fields ? p->room : p->limits.fields;
-    p->count = 0;
-    while (!is_next(in, "\r\n")) {
+    for (p->count = 0; in->at < in->end; p->count++) {
+        if (is_next_line(in))
+            return true;
         if (p->count == most || !take_field(in, &p->fields[p->count]))
             return false;
-        p->count++;
     }
-    return true;
+    return false;
 }
 
 size_t parser_take_usual(grove_http_parser *p, const char *at, size_t len)
 {
-    struct in in = {at, at + len, false};
+    const char *last = memrchr(at, '\n', len);
+    if (!last)
+        return 0;
+    struct in in = {at, last + 1, false};
     if (take_line(p, &in) && take_fields(p, &in))
         return (size_t)(in.at - at);
     p->head.method = p->head.target = p->version = (grove_http_text){NULL, 0};

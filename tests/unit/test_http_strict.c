@@ -296,6 +296,53 @@ static void test_responses(void **state)
     expect_rows(GROVE_HTTP_RESPONSES, responses, UNIT_COUNT(responses));
 }
 
+/* What comes of a message whole, which is looked at by words, is what comes of
+ * it behind its first byte, which llhttp has then. */
+static void expect_both_ways(grove_http_parser *p, const char *message,
+                             size_t size)
+{
+    static struct outcome whole, pieces;
+    parse_cut(p, message, size, size, size, &whole);
+    grove_http_parser_reset(p);
+    parse_cut(p, message, size, 1, size, &pieces);
+    grove_http_parser_reset(p);
+    bool taken = whole.head > 0;
+    check(taken == (pieces.head > 0) &&
+              (!taken || (whole.head == pieces.head && whole.end &&
+                          strcmp(whole.text, pieces.text) == 0)),
+          "%.*s: whole: %zd, %s; in pieces: %zd, %s", (int)size, message,
+          whole.head, whole.text, pieces.head, pieces.text);
+}
+
+/* Any byte, at any place of a word and of the next ones. */
+static void test_every_byte(void **state)
+{
+    static const char *const forms[] = {
+        "POST /%s HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na\nb",
+        "POST / HTTP/1.1\r\nHost: a\r\n%s: b\r\nContent-Length: 1\r\n\r\na",
+        "GET / HTTP/1.1\r\nHost: a\r\nName: %s\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nName:%s\r\n\r\n",
+    };
+    enum { LENGTH = 19 };
+    grove_http_parser *p;
+    assert_int_equal(grove_http_parser_new(&p, GROVE_HTTP_REQUESTS, NULL), 0);
+    for (size_t form = 0; form < UNIT_COUNT(forms); form++) {
+        for (size_t at = 0; at < LENGTH; at++) {
+            char text[LENGTH + 1], message[128];
+            memset(text, 'x', LENGTH);
+            text[at] = '?'; /* where it is found again */
+            text[LENGTH] = 0;
+            int size = snprintf(message, sizeof(message), forms[form], text);
+            char *byte = strchr(message, '?');
+            for (int c = 0; c < 256; c++) {
+                *byte = (char)c;
+                expect_both_ways(p, message, (size_t)size);
+            }
+        }
+    }
+    grove_http_parser_free(p);
+}
+
 /* A parser that has refused goes on after a reset, and only then. */
 static void test_reset(void **state)
 {
@@ -327,6 +374,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests),
         cmocka_unit_test(test_responses),
+        cmocka_unit_test(test_every_byte),
         cmocka_unit_test(test_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
