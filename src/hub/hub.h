@@ -110,6 +110,10 @@ struct hub {
     struct loop loop;
     struct grove_fiber root;   /* the thread's own stack */
     unsigned loop_fibers;      /* how many loop_fiber there have been */
+    unsigned glances_off;      /* polls that are to sleep without a glance
+                                  before: run.c */
+    unsigned glances_failed;   /* so many are left out after the next one that
+                                  finds nothing */
     struct tls_thread own_tls; /* for fibers that have blocks of their own */
     uint64_t offloads;         /* jobs that its fibers gave to worker threads */
 

@@ -11,8 +11,9 @@
  * HUB_PASS_TIME: pace.c.
  *
  * The look queues what other threads have sent. The poll does not sleep while
- * something is due. Before one that sleeps, the hub may spin for a while
- * (spin.c), and pooled stacks are trimmed, a bounded number at a time.
+ * something is due. Before one that sleeps, the hub may have a glance that does
+ * not, or spin for a while (spin.c), and pooled stacks are trimmed, a bounded
+ * number at a time.
  *
  * Everything here is called on the hub's thread: hub_next_slow in the fiber
  * that parks or ends, the rest in the loop fiber.
@@ -217,6 +218,34 @@ static void poll_sleeping(struct hub *hub, int64_t timeout)
         hub_spin_slept(hub, began);
 }
 
+/* At most so many polls are not preceded by a glance. */
+#define GLANCES_OFF 31
+
+/* Under load the next events are there when the last have been dealt with. Then
+ * a poll that cannot sleep costs a third of one that could: the kernel needs no
+ * clock for it, nobody need be told of a sleep, and what the pace knows stays
+ * known. Whether there were any; after one glance in vain the next one is left
+ * out, after two in a row three, and so on, so that a hub which does sleep pays
+ * for few of them. A host is asked before each poll, and has none. */
+static bool glance(struct hub *hub)
+{
+    if (hub->host || !run_queue_empty(&hub->queue) || !hub->loop.waits)
+        return false;
+    if (hub->glances_off > 0) {
+        hub->glances_off--;
+        return false;
+    }
+    if (loop_poll(&hub->loop, 0) > 0) {
+        hub->glances_failed = 0;
+        return true;
+    }
+    hub->glances_failed = 2 * hub->glances_failed + 1;
+    if (hub->glances_failed > GLANCES_OFF)
+        hub->glances_failed = GLANCES_OFF;
+    hub->glances_off = hub->glances_failed;
+    return false;
+}
+
 /* Before a poll that may sleep for timeout (-1: for ever): whether more is left
  * to be done first. */
 static bool trim_stacks(struct hub *hub, int64_t timeout)
@@ -227,12 +256,9 @@ static bool trim_stacks(struct hub *hub, int64_t timeout)
     return false;
 }
 
-static void look_around(struct hub *hub)
+static void poll_or_sleep(struct hub *hub)
 {
-    hub->look(hub);
     int64_t timeout = hub_sleep_limit(hub);
-    if (hub->later == 0) /* a full pass: busy, it may be long till a sleep */
-        fiber_thread_refresh(&hub->thread);
     if (timeout == 0) {
         if (hub->loop.waits)
             loop_poll(&hub->loop, 0);
@@ -245,6 +271,15 @@ static void look_around(struct hub *hub)
     } else {
         poll_sleeping(hub, timeout);
     }
+}
+
+static void look_around(struct hub *hub)
+{
+    hub->look(hub);
+    if (hub->later == 0) /* a full pass: busy, it may be long till a sleep */
+        fiber_thread_refresh(&hub->thread);
+    if (!glance(hub))
+        poll_or_sleep(hub);
     if (hub->timers.count) {
         hub->now = hub_clock();
         timer_expire(&hub->timers, hub->now);

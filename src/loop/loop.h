@@ -175,11 +175,12 @@ static inline bool loop_current(const struct loop_fd *fd)
  * before every wait (loop_register). */
 static inline bool loop_trusted(const struct loop_fd *fd)
 {
-    return fd->registered &&
-           (atomic_load_explicit(&loop_number_of(fd)->state,
-                                 memory_order_acquire) &
+    if (!fd->registered)
+        return false;
+    struct loop_number *n = loop_number_of(fd);
+    return (atomic_load_explicit(&n->state, memory_order_acquire) &
             LOOP_OWNED) &&
-           loop_current(fd);
+           fd->closes == atomic_load_explicit(&n->closes, memory_order_acquire);
 }
 
 /* To be taken before a wait and compared after it: when false the number has
