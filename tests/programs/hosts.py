@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from servers import Place
 
 WIRE = Path(__file__).resolve().parent / "wire.py"
 CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], sys.argv[2]), 9)"
 
 
 @dataclass
-class Host:
+class Host(Place):
     """A machine: its name for `ip netns`, and its address."""
 
     name: str
@@ -27,11 +28,19 @@ class Host:
         """The command line of a command that is run there."""
         return ["ip", "netns", "exec", self.name, *command]
 
-    def reaches(self, other: "Host", port: int) -> bool:
+    def listens(self, port: int) -> bool:
+        """Whether somebody there accepts connections on port, of its address or of
+        its loopback."""
+        return self.reaches(self, port) or self.reaches(LOOPBACK, port)
+
+    def reaches(self, other: Place, port: int) -> bool:
         """Whether it can connect to another."""
         words = [sys.executable, "-c", CONNECT, other.address, str(port)]
         done = subprocess.run(self.command(words), capture_output=True)
         return done.returncode == 0
+
+
+LOOPBACK = Place()
 
 
 def _why_not() -> str:

@@ -29,6 +29,20 @@ class NotServing(Exception):
     """A server ended, or took too long, before it served; the text is its log."""
 
 
+class Place:
+    """Where a server runs: this machine, as others of it reach it."""
+
+    address = "127.0.0.1"
+
+    def command(self, command: list) -> list:
+        """The command line of a command that is run there."""
+        return command
+
+    def listens(self, port: int) -> bool:
+        """Whether somebody there accepts connections on port."""
+        return listens(port)
+
+
 class Running:
     """A server's process, and what it printed."""
 
@@ -141,11 +155,14 @@ def launch(command: list, log: Path, user: str = "", **options: object) -> Runni
 
 
 @contextlib.contextmanager
-def running(command: list, log: Path, port: int) -> Iterator[Running]:
-    """While a server runs that listens on port."""
-    server = launch(command, log)
+def running(
+    command: list, log: Path, port: int, place: Place | None = None
+) -> Iterator[Running]:
+    """While a server runs that listens on port, of this machine or of place."""
+    place = place or Place()
+    server = launch(place.command(command), log)
     try:
-        server.wait_for_port(port)
+        server.wait_for(lambda: place.listens(port))
         yield server
     finally:
         server.end()
@@ -264,16 +281,18 @@ class RabbitMQ:
     Erlang's own register of names, epmd, is one of its own, too.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, place: Place) -> None:
         self.port, self.stomp_port = free_port(), free_port()
+        self._place = place
         self._home = home
         self._epmd_port = free_port()
         plugins = home / "plugins"
         plugins.write_text("[rabbitmq_stomp].\n")
         config = home / "rabbitmq.conf"
         config.write_text(
-            f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
-            f"stomp.listeners.tcp.1 = 127.0.0.1:{self.stomp_port}\n"
+            f"listeners.tcp.1 = {place.address}:{self.port}\n"
+            f"loopback_users = none\n"
+            f"stomp.listeners.tcp.1 = {place.address}:{self.stomp_port}\n"
         )
         self._environment = {
             **os.environ,
@@ -298,17 +317,18 @@ class RabbitMQ:
         """While the register of names runs."""
         epmd = program("epmd", "rabbitmq-server")
         command = [epmd, "-port", self._epmd_port, "-address", "127.0.0.1"]
-        with running(command, self._home / "epmd.log", self._epmd_port):
+        epmd_log = self._home / "epmd.log"
+        with running(command, epmd_log, self._epmd_port, self._place):
             yield
 
     def start(self) -> None:
         """Start it. Raises NotServing."""
         script = program("rabbitmq-server", "rabbitmq-server", "/usr/lib/rabbitmq/bin")
-        log = self._home / "log"
+        command, log = self._place.command([script]), self._home / "log"
         # What it writes when it breaks goes where it stands.
-        self._server = launch([script], log, cwd=self._home, env=self._environment)
+        self._server = launch(command, log, cwd=self._home, env=self._environment)
         for port in (self.port, self.stomp_port):
-            self._server.wait_for_port(port)
+            self._server.wait_for(lambda port=port: self._place.listens(port))
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it; what is durable stays."""
@@ -318,8 +338,15 @@ class RabbitMQ:
 @contextlib.contextmanager
 def rabbitmq() -> Iterator[RabbitMQ]:
     """The user is guest with that as a password."""
+    with rabbitmq_at(Place()) as broker:
+        yield broker
+
+
+@contextlib.contextmanager
+def rabbitmq_at(place: Place) -> Iterator[RabbitMQ]:
+    """The same at some place."""
     with folder() as home:
-        broker = RabbitMQ(home)
+        broker = RabbitMQ(home, place)
         with broker.register():
             broker.start()
             try:

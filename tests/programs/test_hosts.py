@@ -9,10 +9,11 @@ from pathlib import Path
 from asking import until
 from hosts import Host, network
 from runtimes import Runtime
-from servers import Running, folder, launch, program, python_command
+from servers import Running, folder, launch, program, python_command, rabbitmq_at
 
 DELAY, LOSS = 0.02, 0.05
 PAGE_PORT, PROXY_PORT = 8000, 8080  # of hosts that have all ports
+TASKS = 300
 PAGES = 200
 WAITING = 20  # at once, at most: noted_pages.py
 
@@ -113,3 +114,49 @@ def test_pages_of_two_servers(on: Runtime, tmp_path: Path) -> None:
         assert set(done.values()) == {"asked\n"}
         assert "200" in {words[1] for words in answers[-20:]}
 
+
+def test_tasks_of_killed_workers(on: Runtime, tmp_path: Path) -> None:
+    """celery over RabbitMQ: a worker is killed midway and another started, and then
+    the broker. What the broker has confirmed is done, once at least."""
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    with contextlib.ExitStack() as stack:
+        here, there, third = stack.enter_context(network(3, DELAY, LOSS))
+        broker = stack.enter_context(rabbitmq_at(third))
+        env = on.environment(command=True) | {
+            "NOTES": str(notes),
+            "BROKER": f"amqp://{third.address}:{broker.port}//",
+        }
+
+        def start(host: Host, command: list, log: str) -> Running:
+            return stack.enter_context(on_host(host, command, tmp_path / log, env))
+
+        def work(log: str) -> Running:
+            words = [*python_command("celery", "celery"), "-A", "celery_durable"]
+            words += ["worker", "-P", "gevent", "-c", "20", "-l", "info"]
+            words += ["--without-mingle", "--without-gossip"]
+            worker = start(there, words, log)
+            worker.wait_for(lambda: " ready." in worker.log.read_text())
+            return worker
+
+        def noted(line: str) -> dict[str, int]:
+            """How often a line was noted, by the numbers of tasks that have it."""
+            lines = {n.name: n.read_text().splitlines() for n in notes.iterdir()}
+            return {name: all.count(line) for name, all in lines.items() if line in all}
+
+        first = work("first")
+        calling = start(here, on.command("celery_durable.py", TASKS), "client")
+        until(lambda: len(noted("done")) > TASKS / 4)
+        os.killpg(first.process.pid, signal.SIGKILL)
+        first.end(signal.SIGKILL)
+        work("second")
+        until(lambda: len(noted("done")) > TASKS / 2)
+        broker.end(signal.SIGKILL)
+        broker.start()
+        until(lambda: calling.process.poll() is not None)
+        assert calling.process.returncode == 0, calling.log.read_text()
+        called = set(calling.log.read_text().split())
+        assert called == set(map(str, range(TASKS)))
+        until(lambda: set(noted("done")) == called)
+        # Some were under way when one was killed.
+        assert max(noted("begun").values()) > 1
