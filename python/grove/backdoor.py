@@ -13,32 +13,36 @@ from grove.server import StreamServer
 
 __all__ = ["BackdoorServer"]
 
-#: The file of each greenlet that is at a console.
-_files: dict[Any, Any] = {}
+#: Of each greenlet that is at a console the files, by the names of the streams.
+_files: dict[Any, dict[str, Any]] = {}
 
 
 class _Stream:
     """A standard stream: at a console its connection, elsewhere what it was."""
 
-    def __init__(self, replaced: Any) -> None:
+    def __init__(self, name: str, replaced: Any) -> None:
+        self._name = name
         self._replaced = replaced
 
+    def _file(self) -> Any:
+        return _files.get(getcurrent(), {}).get(self._name, self._replaced)
+
     def __getattr__(self, name: str) -> Any:
-        return getattr(_files.get(getcurrent(), self._replaced), name)
+        return getattr(self._file(), name)
 
     def __iter__(self) -> Any:
-        return iter(_files.get(getcurrent(), self._replaced))
+        return iter(self._file())
 
 
 _NAMES = ("stdin", "stdout", "stderr")
 
 
-def _enter(file: Any) -> None:
+def _enter(reader: Any, writer: Any) -> None:
     for name in _NAMES:
         stream = getattr(sys, name)
         if not isinstance(stream, _Stream):
-            setattr(sys, name, _Stream(stream))
-    _files[getcurrent()] = file
+            setattr(sys, name, _Stream(name, stream))
+    _files[getcurrent()] = {"stdin": reader, "stdout": writer, "stderr": writer}
 
 
 def _leave() -> None:
@@ -52,23 +56,23 @@ def _leave() -> None:
 class _Console(InteractiveConsole):
     """Reads lines from a connection and writes to it."""
 
-    def __init__(self, file: Any, names: dict[str, Any]) -> None:
+    def __init__(self, reader: Any, writer: Any, names: dict[str, Any]) -> None:
         super().__init__(names)
-        self._file = file
+        self._reader = reader
+        self._writer = writer
 
     def raw_input(self, prompt: str = "") -> str:
         """The next line."""
-        self._file.write(prompt)
-        self._file.flush()
-        line = self._file.readline()
+        self.write(prompt)
+        line = self._reader.readline()
         if not line:
             raise EOFError
         return line.rstrip("\r\n")
 
     def write(self, data: str) -> None:
         """What the console has to say."""
-        self._file.write(data)
-        self._file.flush()
+        self._writer.write(data)
+        self._writer.flush()
 
 
 class BackdoorServer(StreamServer):
@@ -99,10 +103,13 @@ class BackdoorServer(StreamServer):
 
     def handle(self, conn: Any, _address: Any) -> None:
         """One connection, from the banner to its end."""
-        file = conn.makefile(mode="rw", encoding="utf-8", errors="replace")
-        _enter(file)
+        # Two files: one that is written to forgets the lines that it has read ahead.
+        reader, writer = (
+            conn.makefile(mode=mode, encoding="utf-8", errors="replace") for mode in "rw"
+        )
+        _enter(reader, writer)
         try:
-            console = _Console(file, self._create_interactive_locals())
+            console = _Console(reader, writer, self._create_interactive_locals())
             console.interact(self.banner, exitmsg="")
         except SystemExit:
             pass  # of the connection only
@@ -110,7 +117,8 @@ class BackdoorServer(StreamServer):
             pass  # the peer has gone, or the code has closed its stdin
         finally:
             _leave()
-            try:
-                file.close()
-            except OSError:
-                pass
+            for file in writer, reader:
+                try:
+                    file.close()
+                except OSError:
+                    pass

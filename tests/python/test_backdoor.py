@@ -56,6 +56,14 @@ def test_a_console(server):
         grove.sleep(0)
 
 
+def test_lines_that_are_sent_together(server):
+    client = Client(server)
+    assert client.read() == b"hello\n"
+    client.socket.sendall(b"2 + 3\nnumber\nquit()\n")
+    assert [client.read() for _ in range(3)] == [b"5\n", b"6\n", b""]
+    client.socket.close()
+
+
 @pytest.mark.parametrize("end", [b"exit()", b"raise SystemExit", None])
 def test_the_end_of_one_leaves_others(server, end, capsys):
     one, other = Client(server), Client(server)
