@@ -1,10 +1,10 @@
 """Fixtures of several files."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
+import certificates
 import pytest
 
 
@@ -36,13 +36,4 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """The files of a certificate for localhost and of its key."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl makes the certificate: apt-get install openssl")
-    folder = tmp_path_factory.mktemp("tls")
-    key, cert = folder / "key.pem", folder / "cert.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-        + ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-        + ["-keyout", str(key), "-out", str(cert)],
-        check=True,
-        capture_output=True,
-    )
-    return str(cert), str(key)
+    return certificates.make(tmp_path_factory.mktemp("tls"))

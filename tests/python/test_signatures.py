@@ -5,18 +5,25 @@ Parameters are compared with Debian's gevent where that has the name and tells s
 """
 
 import doctest
+import functools
 import importlib
 import inspect
 import json
 import os
 import pkgutil
+import pydoc
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import certificates
+import docstrings
 import grove
 import pytest
+from awaiting import HANG
 
 MODULES = ["grove"] + [
     f"grove.{module.name}"
@@ -197,51 +204,91 @@ def version_of_gevent() -> str:
 
 
 def is_standard(name: str, text: str) -> bool:
-    """Whether the standard library's function has this docstring, too."""
-    module, _, function = name.rpartition(".")
-    try:
-        theirs = getattr(importlib.import_module(module), function, None)
-    except (ImportError, ValueError):
-        return False
-    return inspect.getdoc(theirs) == text
+    """Whether what the standard library has of this name has this docstring, too."""
+    theirs = pydoc.locate(name)
+    return theirs is not None and inspect.getdoc(theirs) == text
 
 
 def examples() -> list[doctest.DocTest]:
-    """Those in the docstrings of callables and modules."""
-    parser = doctest.DocTestParser()
+    """Those in the docstrings of callables and modules, each once: aliases share one."""
     described = {name: importlib.import_module(name) for name in MODULES} | CALLABLES
-    found = []
+    found: dict[str, doctest.DocTest] = {}
     for name, thing in described.items():
         text = inspect.getdoc(thing) or ""
         if ">>>" in text and not is_standard(name, text):
-            found.append(parser.get_doctest(text, {}, name, None, None))
-    return found
+            found.setdefault(text, docstrings.example(name, text))
+    return list(found.values())
 
 
-def run(example: doctest.DocTest) -> str:
-    """What went wrong in it."""
-    told: list[str] = []
-    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-    runner.run(example, out=told.append)
-    return "".join(told) if runner.failures else ""
+#: Whose examples have processes of their own.
+CHANGING = (
+    "core.loop.child",
+    "fork",
+    "hub.Hub.start_periodic_monitoring_thread",
+    "install_as_",
+    "monkey.",
+    "os.fork",
+    "os.wait",
+    "reinit",
+    "serve.",
+    "stalls.",
+)
+
+#: Whose examples have contexts with certificates, and the two ends of a connection, as
+#: the docstring of SSLSocket says.
+TLS = ("ssl.SSL", "server.StreamServer.wrap_socket")
+
+
+def surroundings(name: str) -> dict[str, Any]:
+    """What an example has from the beginning."""
+    return tls_ends() if name.startswith(TLS) else {}
+
+
+def tls_ends() -> dict[str, Any]:
+    """Two sockets connected by TLS, and the contexts that this takes."""
+    from grove import socket
+
+    client_context, server_context = tls_contexts()
+    a, b = socket.socketpair()
+    accepting = grove.spawn(server_context.wrap_socket, b, server_side=True)
+    client = client_context.wrap_socket(a, server_hostname="localhost")
+    return {
+        "client_context": client_context,
+        "server_context": server_context,
+        "client": client,
+        "server": accepting.get(timeout=HANG),
+    }
+
+
+@functools.cache
+def tls_contexts() -> tuple[Any, Any]:
+    """A client's, and a server's with a certificate for localhost."""
+    from grove import ssl
+
+    with tempfile.TemporaryDirectory() as folder:
+        certificate, key = certificates.make(Path(folder))
+        client_context = ssl.create_default_context(cafile=certificate)
+        server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server_context.load_cert_chain(certificate, key)
+    return client_context, server_context
 
 
 def changes_the_process(example: doctest.DocTest) -> bool:
-    return example.name.startswith("monkey.")
+    """Whether it leaves something behind, or forks, which threads of other tests would
+    be warned of."""
+    return example.name.startswith(CHANGING)
 
 
 @pytest.mark.parametrize("example", examples(), ids=lambda example: example.name)
 def test_examples_run(example: doctest.DocTest):
     if changes_the_process(example):
-        named = [sys.executable, __file__, example.name]
-        subprocess.run(named, check=True, timeout=60)
+        elsewhere = [sys.executable, docstrings.__file__, example.name]
+        text = example.docstring
+        subprocess.run(elsewhere, input=text, text=True, check=True, timeout=HANG)
     else:
-        assert run(example) == ""
+        example.globs = surroundings(example.name)
+        assert docstrings.run(example) == ""
 
 
 def test_examples_do_not_become_fewer():
     assert len(examples()) >= EXAMPLES
-
-
-if __name__ == "__main__":
-    sys.exit(run(next(example for example in examples() if example.name == sys.argv[1])) or 0)
