@@ -83,27 +83,52 @@ globals()["async"] = async_
 
 
 def get_version() -> str:
-    """The name and version of what the loop is made of."""
+    """The name and version of what the loop is made of.
+
+    >>> from grove import core
+    >>> core.get_version()
+    'grove-...'
+    """
     return f"grove-{grove_version}"
 
 
 def get_header_version() -> str:
-    """The same as get_version()."""
+    """The same as get_version().
+
+    >>> from grove import core
+    >>> core.get_header_version() == core.get_version()
+    True
+    """
     return get_version()
 
 
 def supported_backends() -> list[str]:
-    """What a loop can be built on."""
+    """What a loop can be built on.
+
+    >>> from grove import core
+    >>> core.supported_backends()
+    ['epoll']
+    """
     return ["epoll"]
 
 
 def recommended_backends() -> list[str]:
-    """What a loop should be built on."""
+    """What a loop should be built on.
+
+    >>> from grove import core
+    >>> core.recommended_backends()
+    ['epoll']
+    """
     return ["epoll"]
 
 
 def embeddable_backends() -> list[str]:
-    """None: loops are not embedded."""
+    """None: loops are not embedded.
+
+    >>> from grove import core
+    >>> core.embeddable_backends()
+    []
+    """
     return []
 
 
@@ -123,6 +148,9 @@ def set_syserr_cb(callback: object) -> None:
     """Accepted: the loop reports errors of system calls by exceptions.
 
     Raises TypeError when callback is neither callable nor None.
+
+    >>> from grove import core
+    >>> core.set_syserr_cb(print)
     """
     global _syserr_callback
     if callback is not None and not callable(callback):

@@ -81,6 +81,11 @@ def idle(priority: int = 0) -> None:
 
     Args:
         priority: kept for compatibility; from -2 to 2.
+
+    >>> import grove
+    >>> task = grove.spawn(print, "first")
+    >>> grove.idle()
+    first
     """
     hub = get_hub()
     watcher = hub.loop.idle()
@@ -97,6 +102,16 @@ def reinit(hub: Any = None) -> None:
 
     The runtime has done so by the time os.fork returns, however it was called;
     this also tells the hub's thread pool, its resolver and its monitor.
+
+    >>> import os
+    >>> import grove
+    >>> pid = os.fork()
+    >>> if pid == 0:
+    ...     grove.reinit()
+    ...     grove.sleep(0.01)
+    ...     os._exit(0)
+    >>> os.waitpid(pid, 0)[1]
+    0
     """
     hub = _get_hub() if hub is None else hub
     if hub is None:

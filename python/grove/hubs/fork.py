@@ -25,6 +25,14 @@ def fork() -> int:
     Raises OSError. The child's greenlets wait on for what they waited for; the
     pool of threads of its hub is fresh. Only a worker of multiprocessing has no
     greenlets but its own, as it has no threads but its own.
+
+    >>> import os
+    >>> import grove
+    >>> pid = grove.fork()
+    >>> if pid == 0:
+    ...     os._exit(3)
+    >>> os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    3
     """
     if sys._getframe(1).f_globals.get("__name__") in _FOR_WORKERS:
         return _fork_worker()
@@ -55,5 +63,15 @@ def forkpty() -> tuple[int, int]:
     """os.forkpty(): as fork, with a new terminal for the child.
 
     Returns the child's number and the descriptor of the terminal's other end.
+
+    >>> import grove.os, os
+    >>> pid, terminal = grove.os.forkpty()
+    >>> if pid == 0:
+    ...     os.write(1, b"hello")
+    ...     os._exit(0)
+    >>> grove.os.read(terminal, 5)
+    b'hello'
+    >>> os.waitpid(pid, 0)[1], os.close(terminal)
+    (0, None)
     """
     return _forkpty()

@@ -21,6 +21,11 @@ class Hub(_core.Hub):
     Args:
         loop: None, or a loop of this thread.
         default: not looked at.
+
+    >>> import grove
+    >>> hub = grove.get_hub()
+    >>> isinstance(hub, grove.hub.Hub), hub.parent is grove.getcurrent()
+    (True, True)
     """
 
     #: Errors of these are raised in the main greenlet.
@@ -123,6 +128,12 @@ class Hub(_core.Hub):
         """The thread that watches it, for code that blocks and for memory.
 
         Started when there is none yet; config says what it does.
+
+        >>> import grove
+        >>> monitor = grove.get_hub().start_periodic_monitoring_thread()
+        >>> monitor.monitoring_functions() != []
+        True
+        >>> monitor.kill()
         """
         if self.periodic_monitoring_thread is None:
             from grove.monitoring.thread import PeriodicMonitoringThread
@@ -144,6 +155,14 @@ class Hub(_core.Hub):
                 is the main thread's.
 
         Raises AssertionError when it is called in the Hub itself.
+
+        >>> import grove
+        >>> def use_a_hub():
+        ...     grove.sleep(0.01)
+        ...     grove.get_hub().destroy()
+        ...     return grove.hub.get_hub_if_exists()
+        >>> print(grove.get_hub().threadpool.apply(use_a_hub))
+        None
         """
         if self.periodic_monitoring_thread is not None:
             self.periodic_monitoring_thread.kill()

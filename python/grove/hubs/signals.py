@@ -57,7 +57,14 @@ class signal_handler:
         self.watcher.ref = value
 
     def cancel(self) -> None:
-        """Handle no more signals; what was there before does again."""
+        """Handle no more signals; what was there before does again.
+
+        >>> import grove, signal
+        >>> handler = grove.signal_handler(signal.SIGUSR1, print, "told")
+        >>> handler.cancel()
+        >>> signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+        True
+        """
         if self.watcher is not None:
             self.watcher.stop()
             # Let go of the cycle that self._start makes.
@@ -71,7 +78,14 @@ class signal_handler:
             self.hub.handle_error(None, *sys.exc_info())
 
     def handle(self) -> None:
-        """What the greenlet runs."""
+        """What the greenlet runs.
+
+        >>> import grove, signal
+        >>> handler = grove.signal_handler(signal.SIGUSR1, print, "told")
+        >>> handler.handle()
+        told
+        >>> handler.cancel()
+        """
         try:
             self.handler(*self.args, **self.kwargs)
         except BaseException:

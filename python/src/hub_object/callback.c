@@ -252,13 +252,23 @@ static PyObject *callback_repr(PyObject *self)
                                 cb->fn, cb->args);
 }
 
-static PyMethodDef callback_methods[] = {{"stop", callback_stop, METH_NOARGS,
-                                          "stop($self, /)\n--\n\n"
-                                          "Do not call it after all."},
-                                         {"close", callback_stop, METH_NOARGS,
-                                          "close($self, /)\n--\n\n"
-                                          "The same as stop()."},
-                                         {NULL}};
+static PyMethodDef callback_methods[] = {
+    {"stop", callback_stop, METH_NOARGS,
+     "stop($self, /)\n--\n\n"
+     "Do not call it after all.\n\n"
+     "    >>> import grove\n"
+     "    >>> called = grove.get_hub().loop.run_callback(print, \"called\")\n"
+     "    >>> called.stop()\n"
+     "    >>> grove.sleep()"},
+    {"close", callback_stop, METH_NOARGS,
+     "close($self, /)\n--\n\n"
+     "The same as stop().\n\n"
+     "    >>> import grove\n"
+     "    >>> called = grove.get_hub().loop.run_callback(print, \"called\")\n"
+     "    >>> called.close()\n"
+     "    >>> called.pending\n"
+     "    False"},
+    {NULL}};
 
 static PyGetSetDef callback_getset[] = {{"pending", callback_pending, NULL,
                                          "Whether it is yet to be called.",
@@ -274,7 +284,17 @@ static PyNumberMethods callback_number = {.nb_bool = callback_bool};
 
 static PyTypeObject Callback_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.core.callback",
-    .tp_doc = "A function to be called in the Hub, once.",
+    .tp_doc = "A function to be called in the Hub, once.\n\n"
+              "    >>> import grove\n"
+              "    >>> from grove import core\n"
+              "    >>> called = grove.get_hub().loop.run_callback(print, "
+              "\"called\")\n"
+              "    >>> isinstance(called, core.callback), called.pending\n"
+              "    (True, True)\n"
+              "    >>> grove.sleep()\n"
+              "    called\n"
+              "    >>> called.pending\n"
+              "    False",
     .tp_basicsize = sizeof(Callback),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
                 Py_TPFLAGS_DISALLOW_INSTANTIATION,

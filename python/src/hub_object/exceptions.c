@@ -142,7 +142,14 @@ static PyObject *loop_exit_str(PyObject *self)
 
 static PyTypeObject LoopExit_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.exceptions.LoopExit",
-    .tp_doc = "Nothing is left that could wake the waiting greenlet.",
+    .tp_doc = "Nothing is left that could wake the waiting greenlet.\n\n"
+              "    >>> import grove\n"
+              "    >>> from grove.event import Event\n"
+              "    >>> try:\n"
+              "    ...     Event().wait()\n"
+              "    ... except grove.exceptions.LoopExit:\n"
+              "    ...     print(\"nobody can set it\")\n"
+              "    nobody can set it",
     .tp_basicsize = sizeof(PyBaseExceptionObject),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_str = loop_exit_str,
@@ -174,15 +181,74 @@ int hub_exceptions_init(PyObject *module)
         const char *doc;
     } all[] = {
         {&PyExc_BlockingSwitchOut, "grove.exceptions.BlockingSwitchOutError",
-         PyExc_AssertionError, "A blocking call was made in the Hub."},
+         PyExc_AssertionError,
+         "A blocking call was made in the Hub.\n\n"
+         "    >>> import grove\n"
+         "    >>> from grove.exceptions import BlockingSwitchOutError\n"
+         "    >>> def wait_in_the_hub():\n"
+         "    ...     try:\n"
+         "    ...         grove.sleep(1)\n"
+         "    ...     except BlockingSwitchOutError as error:\n"
+         "    ...         print(error)\n"
+         "    >>> called = grove.get_hub().loop.run_callback(wait_in_the_hub)\n"
+         "    >>> grove.sleep()\n"
+         "    Impossible to call blocking function in the event loop callback"},
         {&PyExc_InvalidSwitch, "grove.exceptions.InvalidSwitchError",
-         PyExc_AssertionError, "A waiting greenlet was switched to."},
+         PyExc_AssertionError,
+         "A waiting greenlet was switched to.\n\n"
+         "    >>> import grove\n"
+         "    >>> from grove.exceptions import InvalidSwitchError\n"
+         "    >>> def wait():\n"
+         "    ...     try:\n"
+         "    ...         grove.sleep(3600)\n"
+         "    ...     except InvalidSwitchError:\n"
+         "    ...         return \"it was not the timer that woke it\"\n"
+         "    >>> task = grove.spawn(wait)\n"
+         "    >>> grove.sleep()\n"
+         "    >>> loop = grove.get_hub().loop\n"
+         "    >>> called = loop.run_callback(task.switch, \"hello\")\n"
+         "    >>> task.get()\n"
+         "    'it was not the timer that woke it'"},
         {&PyExc_ConcurrentUse, "grove.exceptions.ConcurrentObjectUseError",
-         PyExc_AssertionError, "Two greenlets use what only one may."},
+         PyExc_AssertionError,
+         "Two greenlets use what only one may.\n\n"
+         "    >>> import grove\n"
+         "    >>> from grove.hub import Waiter\n"
+         "    >>> waiter = Waiter()\n"
+         "    >>> first = grove.spawn(waiter.get)\n"
+         "    >>> grove.sleep()\n"
+         "    >>> waiter.get()\n"
+         "    Traceback (most recent call last):\n"
+         "        ...\n"
+         "    grove.exceptions.ConcurrentObjectUseError: This Waiter is "
+         "already used by ...\n"
+         "    >>> first.kill()"},
         {&PyExc_InvalidThreadUse, "grove.exceptions.InvalidThreadUseError",
-         PyExc_RuntimeError, "An object is used in a thread not its own."},
+         PyExc_RuntimeError,
+         "An object is used in a thread not its own.\n\n"
+         "    >>> import grove\n"
+         "    >>> from grove.exceptions import InvalidThreadUseError\n"
+         "    >>> loop = grove.get_hub().loop\n"
+         "    >>> try:\n"
+         "    ...     grove.get_hub().threadpool.apply(grove.hub.Hub, "
+         "(loop,))\n"
+         "    ... except InvalidThreadUseError as error:\n"
+         "    ...     print(error)\n"
+         "    the loop is another thread's"},
         {&PyExc_HubDestroyed, "grove.exceptions.HubDestroyed",
-         PyExc_GreenletExit, "The Hub is gone."},
+         PyExc_GreenletExit,
+         "The Hub is gone.\n\n"
+         "    >>> import grove\n"
+         "    >>> from grove.exceptions import HubDestroyed\n"
+         "    >>> def end_the_hub():\n"
+         "    ...     hub = grove.get_hub()\n"
+         "    ...     hub.destroy()\n"
+         "    ...     try:\n"
+         "    ...         hub.switch()\n"
+         "    ...     except HubDestroyed as error:\n"
+         "    ...         return error\n"
+         "    >>> grove.get_hub().threadpool.apply(end_the_hub)\n"
+         "    HubDestroyed()"},
     };
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
         if (add_exception(module, all[i].where, all[i].name, all[i].base,

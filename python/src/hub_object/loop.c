@@ -507,55 +507,137 @@ static PyMethodDef loop_methods[] = {
     {"run_callback_threadsafe",
      (PyCFunction)(void (*)(void))loop_run_callback_threadsafe, METH_FASTCALL,
      "run_callback_threadsafe($self, function, /, *args)\n--\n\n"
-     "As run_callback(), from any thread."},
+     "As run_callback(), from any thread.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.event import Event\n"
+     "    >>> event, loop = Event(), grove.get_hub().loop\n"
+     "    >>> grove.get_hub().threadpool.apply(loop.run_callback_threadsafe, "
+     "(event.set,))\n"
+     "    <callback ...>\n"
+     "    >>> event.wait(timeout=60)\n"
+     "    True"},
     {"now", loop_now, METH_NOARGS,
      "now($self, /)\n--\n\n"
-     "The time, in seconds since the epoch."},
+     "The time, in seconds since the epoch.\n\n"
+     "    >>> import time\n"
+     "    >>> import grove\n"
+     "    >>> grove.get_hub().loop.now() <= time.time()\n"
+     "    True"},
     {"update_now", loop_nothing, METH_NOARGS,
      "update_now($self, /)\n--\n\n"
-     "Nothing; now() is up to date."},
+     "Nothing; now() is up to date.\n\n"
+     "    >>> import grove\n"
+     "    >>> grove.get_hub().loop.update_now()"},
     {"update", loop_nothing, METH_NOARGS,
      "update($self, /)\n--\n\n"
-     "Nothing; now() is up to date."},
+     "Nothing; now() is up to date.\n\n"
+     "    >>> import grove\n"
+     "    >>> grove.get_hub().loop.update()"},
     {"reinit", loop_nothing, METH_NOARGS,
      "reinit($self, /)\n--\n\n"
-     "Nothing: the loop of a forked child is fresh."},
+     "Nothing: the loop of a forked child is fresh.\n\n"
+     "    >>> import grove\n"
+     "    >>> grove.get_hub().loop.reinit()"},
     {"install_sigchld", loop_nothing, METH_NOARGS,
      "install_sigchld($self, /)\n--\n\n"
-     "Nothing: child watchers need no SIGCHLD."},
+     "Nothing: child watchers need no SIGCHLD.\n\n"
+     "    >>> import grove\n"
+     "    >>> grove.get_hub().loop.install_sigchld()"},
     {"reset_sigchld", loop_nothing, METH_NOARGS,
      "reset_sigchld($self, /)\n--\n\n"
-     "Nothing: child watchers need no SIGCHLD."},
+     "Nothing: child watchers need no SIGCHLD.\n\n"
+     "    >>> import grove\n"
+     "    >>> grove.get_hub().loop.reset_sigchld()"},
     {"ref", loop_ref, METH_NOARGS,
      "ref($self, /)\n--\n\n"
-     "One more reason for the loop to go on."},
+     "One more reason for the loop to go on.\n\n"
+     "    >>> import grove\n"
+     "    >>> loop = grove.get_hub().loop\n"
+     "    >>> loop.ref()\n"
+     "    >>> loop.unref()"},
     {"unref", loop_unref, METH_NOARGS,
      "unref($self, /)\n--\n\n"
-     "One less."},
+     "One less.\n\n"
+     "    >>> import grove\n"
+     "    >>> loop = grove.get_hub().loop\n"
+     "    >>> loop.ref()\n"
+     "    >>> loop.unref()"},
     {"run", (PyCFunction)(void (*)(void))loop_run,
      METH_FASTCALL | METH_KEYWORDS,
      "run($self, /, nowait=False, once=False)\n--\n\n"
      "Let the loop run, until nothing is left to wait for, or just once.\n"
-     "Not in the Hub."},
+     "Not in the Hub.\n\n"
+     "    >>> from grove import core\n"
+     "    >>> loop = core.loop(default=False)\n"
+     "    >>> called = loop.run_callback(print, \"called\")\n"
+     "    >>> _ = loop.run(once=True)\n"
+     "    called\n"
+     "    >>> loop.destroy()\n"
+     "    True"},
     {"break_", (PyCFunction)(void (*)(void))loop_break, METH_FASTCALL,
      "break_($self, how=None, /)\n--\n\n"
-     "Raise LoopExit in the main greenlet."},
+     "Raise LoopExit in the main greenlet.\n\n"
+     "    >>> import grove\n"
+     "    >>> loop = grove.get_hub().loop\n"
+     "    >>> called = loop.run_callback(loop.break_)\n"
+     "    >>> try:\n"
+     "    ...     grove.sleep(3600)\n"
+     "    ... except grove.hub.LoopExit:\n"
+     "    ...     print(\"broken off\")\n"
+     "    broken off"},
     {"destroy", loop_destroy_method, METH_NOARGS,
      "destroy($self, /)\n--\n\n"
-     "It cannot be used any more."},
+     "It cannot be used any more.\n\n"
+     "    >>> from grove import core\n"
+     "    >>> loop = core.loop(default=False)\n"
+     "    >>> loop.destroy()\n"
+     "    True\n"
+     "    >>> loop.timer(1)\n"
+     "    Traceback (most recent call last):\n"
+     "        ...\n"
+     "    ValueError: operation on destroyed loop"},
     {"closing_fd", loop_closing_fd, METH_O,
      "closing_fd($self, fd, /)\n--\n\n"
-     "The descriptor is about to be closed; whether somebody waited for it."},
+     "The descriptor is about to be closed; whether somebody waited for it.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove import socket\n"
+     "    >>> a, b = socket.socketpair()\n"
+     "    >>> grove.get_hub().loop.closing_fd(a.fileno())\n"
+     "    False\n"
+     "    >>> a.close(), b.close()\n"
+     "    (None, None)"},
     {"handle_error", (PyCFunction)(void (*)(void))loop_handle_error,
      METH_FASTCALL,
      "handle_error($self, context, kind, value, tb, /)\n--\n\n"
-     "Tell error_handler, or the Hub."},
+     "Tell error_handler, or the Hub.\n\n"
+     "    >>> from grove import core\n"
+     "    >>> class Errors:\n"
+     "    ...     def handle_error(self, context, kind, value, tb):\n"
+     "    ...         print(value)\n"
+     "    >>> loop = core.loop(default=False)\n"
+     "    >>> loop.error_handler = Errors()\n"
+     "    >>> loop.handle_error(None, OSError, OSError(\"disk full\"), None)\n"
+     "    disk full\n"
+     "    >>> loop.destroy()\n"
+     "    True"},
     {"fileno", loop_fileno, METH_NOARGS,
      "fileno($self, /)\n--\n\n"
-     "The descriptor of its epoll."},
+     "The descriptor of its epoll.\n\n"
+     "    >>> import grove\n"
+     "    >>> grove.get_hub().loop.fileno() >= 0\n"
+     "    True"},
     {"verify", loop_verify, METH_NOARGS,
      "verify($self, /)\n--\n\n"
-     "ValueError if it was destroyed."},
+     "ValueError if it was destroyed.\n\n"
+     "    >>> from grove import core\n"
+     "    >>> loop = core.loop(default=False)\n"
+     "    >>> loop.verify()\n"
+     "    >>> loop.destroy()\n"
+     "    True\n"
+     "    >>> loop.verify()\n"
+     "    Traceback (most recent call last):\n"
+     "        ...\n"
+     "    ValueError: operation on destroyed loop"},
     {"_format", loop_format, METH_NOARGS, "What repr() tells of it."},
     {NULL}};
 
@@ -581,7 +663,15 @@ PyTypeObject Loop_Type = {
     .tp_doc = "loop(flags=None, default=None)\n--\n\n"
               "A thread's event loop: its Hub's, or with default=False one "
               "of its own, whose\nrun() calls back in the greenlet that called "
-              "it.",
+              "it.\n\n"
+              "    >>> from grove import core\n"
+              "    >>> loop = core.loop(default=False)\n"
+              "    >>> timer = loop.timer(0.01)\n"
+              "    >>> timer.start(print, \"rang\")\n"
+              "    >>> _ = loop.run()\n"
+              "    rang\n"
+              "    >>> loop.destroy()\n"
+              "    True",
     .tp_basicsize = sizeof(Loop),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .tp_new = loop_new,

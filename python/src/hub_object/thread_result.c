@@ -254,17 +254,48 @@ void thread_results_abandon(struct hub *hub)
 
 static PyMethodDef methods[] = {
     {"set", result_set, METH_O,
-     "set($self, value, /)\n--\n\nGive it a value. On any thread."},
+     "set($self, value, /)\n--\n\nGive it a value. On any thread.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.threadpool import ThreadResult\n"
+     "    >>> result = ThreadResult(lambda result: print(result.value), "
+     "grove.get_hub())\n"
+     "    >>> result.set(32), grove.wait()\n"
+     "    32\n"
+     "    (None, True)"},
     {"handle_error", (PyCFunction)(void (*)(void))result_handle_error,
      METH_FASTCALL,
      "handle_error($self, context, exc_info, /)\n--\n\n"
-     "Give it an exception. On any thread."},
+     "Give it an exception. On any thread.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.threadpool import ThreadResult\n"
+     "    >>> result = ThreadResult(lambda result: print(result.exc_info), "
+     "grove.get_hub())\n"
+     "    >>> error = grove.GreenletExit(\"no more\")\n"
+     "    >>> result.handle_error(\"a task\", (type(error), error, None)), "
+     "grove.wait()\n"
+     "    (<class 'greenlet.GreenletExit'>, GreenletExit('no more'), None)\n"
+     "    (None, True)"},
     {"close", result_close, METH_NOARGS,
      "close($self, /)\n--\n\n"
      "Nobody wants it any more: what it is given is dropped. On the hub's "
-     "thread."},
+     "thread.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.threadpool import ThreadResult\n"
+     "    >>> result = ThreadResult(print, grove.get_hub())\n"
+     "    >>> result.close()\n"
+     "    >>> result.set(\"nobody wants it\")\n"
+     "    >>> grove.wait()\n"
+     "    True"},
     {"successful", result_successful, METH_NOARGS,
-     "successful($self, /)\n--\n\nWhether it was given a value."},
+     "successful($self, /)\n--\n\nWhether it was given a value.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.threadpool import ThreadResult\n"
+     "    >>> result = ThreadResult(lambda result: None, grove.get_hub())\n"
+     "    >>> result.set(32)\n"
+     "    >>> grove.wait()\n"
+     "    True\n"
+     "    >>> result.successful()\n"
+     "    True"},
     {NULL}};
 
 static PyGetSetDef getset[] = {
@@ -282,11 +313,19 @@ static PyMemberDef members[] = {
     {"exception", T_OBJECT, offsetof(ThreadResult, exception), READONLY, NULL},
     {NULL}};
 
-PyDoc_STRVAR(result_doc,
-             "ThreadResult(receiver, hub, call_when_ready=None)\n--\n\n"
-             "What another thread hands to hub: there call_when_ready() and "
-             "then\n"
-             "receiver(this) are called. Until then the hub waits.");
+PyDoc_STRVAR(
+    result_doc,
+    "ThreadResult(receiver, hub, call_when_ready=None)\n--\n\n"
+    "What another thread hands to hub: there call_when_ready() and "
+    "then\n"
+    "receiver(this) are called. Until then the hub waits.\n\n"
+    "    >>> import grove\n"
+    "    >>> from grove.threadpool import ThreadResult\n"
+    "    >>> hub = grove.get_hub()\n"
+    "    >>> result = ThreadResult(lambda result: print(result.value), hub)\n"
+    "    >>> hub.threadpool.apply(result.set, (32,)), grove.wait()\n"
+    "    32\n"
+    "    (None, True)");
 
 static PyTypeObject ThreadResult_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.threadpool.ThreadResult",

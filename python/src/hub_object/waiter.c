@@ -275,25 +275,75 @@ static PyObject *waiter_repr(PyObject *self)
 static PyMethodDef waiter_methods[] = {
     {"switch", (PyCFunction)(void (*)(void))waiter_switch_fast, METH_FASTCALL,
      "switch($self, value=None, /)\n--\n\n"
-     "Pass a value to the waiting greenlet, or keep it. From the Hub."},
+     "Pass a value to the waiting greenlet, or keep it. From the Hub.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.hub import Waiter\n"
+     "    >>> waiter = Waiter()\n"
+     "    >>> task = grove.spawn(waiter.get)\n"
+     "    >>> grove.sleep()\n"
+     "    >>> called = grove.get_hub().loop.run_callback(waiter.switch, "
+     "\"hello\")\n"
+     "    >>> task.get()\n"
+     "    'hello'"},
     {"switch_args", waiter_switch_args, METH_VARARGS,
      "switch_args($self, /, *args)\n--\n\n"
-     "Pass the arguments as a tuple."},
+     "Pass the arguments as a tuple.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.hub import Waiter\n"
+     "    >>> waiter = Waiter()\n"
+     "    >>> called = grove.get_hub().loop.run_callback(waiter.switch_args, "
+     "1, 2)\n"
+     "    >>> waiter.get()\n"
+     "    (1, 2)"},
     {"throw", waiter_throw, METH_VARARGS,
      "throw($self, /, *throw_args)\n--\n\n"
-     "Pass an exception. From the Hub."},
+     "Pass an exception. From the Hub.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.hub import Waiter\n"
+     "    >>> waiter = Waiter()\n"
+     "    >>> called = grove.get_hub().loop.run_callback(waiter.throw, "
+     "OSError(\"gone\"))\n"
+     "    >>> waiter.get()\n"
+     "    Traceback (most recent call last):\n"
+     "        ...\n"
+     "    OSError: gone"},
     {"get", waiter_get, METH_NOARGS,
      "get($self, /)\n--\n\n"
-     "What was passed, waiting for it."},
+     "What was passed, waiting for it.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.hub import Waiter\n"
+     "    >>> waiter = Waiter()\n"
+     "    >>> called = grove.get_hub().loop.run_callback(waiter.switch, "
+     "\"hello\")\n"
+     "    >>> waiter.get()\n"
+     "    'hello'"},
     {"clear", waiter_clear_method, METH_NOARGS,
      "clear($self, /)\n--\n\n"
-     "Forget what was passed."},
+     "Forget what was passed.\n\n"
+     "    >>> from grove.hub import Waiter\n"
+     "    >>> waiter = Waiter()\n"
+     "    >>> waiter.switch(1)\n"
+     "    >>> waiter.clear()\n"
+     "    >>> waiter.ready()\n"
+     "    False"},
     {"ready", waiter_ready, METH_NOARGS,
      "ready($self, /)\n--\n\n"
-     "Whether something was passed."},
+     "Whether something was passed.\n\n"
+     "    >>> from grove.hub import Waiter\n"
+     "    >>> waiter = Waiter()\n"
+     "    >>> waiter.ready()\n"
+     "    False\n"
+     "    >>> waiter.switch(1)\n"
+     "    >>> waiter.ready()\n"
+     "    True"},
     {"successful", waiter_successful, METH_NOARGS,
      "successful($self, /)\n--\n\n"
-     "Whether a value was passed."},
+     "Whether a value was passed.\n\n"
+     "    >>> from grove.hub import Waiter\n"
+     "    >>> waiter = Waiter()\n"
+     "    >>> waiter.switch(1)\n"
+     "    >>> waiter.successful()\n"
+     "    True"},
     {NULL}};
 
 static PyGetSetDef waiter_getset[] = {

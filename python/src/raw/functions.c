@@ -26,7 +26,11 @@ PyObject *greenlet_get_current(void)
 }
 
 const char greenlet_getcurrent_doc[] =
-    "getcurrent()\n--\n\nThe greenlet that runs.";
+    "getcurrent()\n--\n\nThe greenlet that runs.\n\n"
+    "    >>> import grove\n"
+    "    >>> task = grove.spawn(grove.getcurrent)\n"
+    "    >>> task.get() is task\n"
+    "    True";
 
 PyObject *greenlet_module_getcurrent(PyObject *module, PyObject *none)
 {
@@ -76,7 +80,11 @@ PyDoc_STRVAR(stack_size_doc, "stack_size(size=..., /)\n--\n\n"
                              "to a power of two. ValueError\n"
                              "when it is not within 65536 and 67108864. The "
                              "environment's GROVE_STACK_SIZE\n"
-                             "sets them at start.");
+                             "sets them at start.\n\n"
+                             "    >>> import grove\n"
+                             "    >>> before = grove.stack_size(256 * 1024)\n"
+                             "    >>> grove.stack_size(before)\n"
+                             "    262144");
 
 static PyObject *module_stack_size(PyObject *module, PyObject *args)
 {
@@ -164,7 +172,11 @@ PyDoc_STRVAR(metrics_doc, "metrics()\n--\n\n"
                           "The numbers of all threads' hubs, as text that "
                           "Prometheus reads: switches,\n"
                           "greenlets, timers, run-queue delays and the like. "
-                          "MemoryError.");
+                          "MemoryError.\n\n"
+                          "    >>> import grove\n"
+                          "    >>> print(grove.metrics())\n"
+                          "    # HELP grove_info The release of the library.\n"
+                          "    ...");
 
 static PyObject *module_metrics(PyObject *module, PyObject *none)
 {

@@ -244,7 +244,12 @@ static PyMethodDef timeout_methods[] = {
      "    >>> grove.sleep(0.02)"},
     {"close", cancel_method, METH_NOARGS,
      "close($self, /)\n--\n\n"
-     "The same as cancel()."},
+     "The same as cancel().\n\n"
+     "    >>> import grove\n"
+     "    >>> timeout = grove.Timeout.start_new(3600)\n"
+     "    >>> timeout.close()\n"
+     "    >>> timeout.pending\n"
+     "    False"},
     {"__enter__", timeout_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))timeout_exit, METH_FASTCALL,
      NULL},

@@ -466,7 +466,13 @@ static PyMemberDef members[] = {
 
 PyTypeObject Watcher_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.core.watcher",
-    .tp_doc = "What calls back when something happens; the base of all.",
+    .tp_doc = "What calls back when something happens; the base of all.\n\n"
+              "    >>> import grove\n"
+              "    >>> from grove import core\n"
+              "    >>> timer = grove.get_hub().loop.timer(3600)\n"
+              "    >>> isinstance(timer, core.watcher), timer.active\n"
+              "    (True, False)\n"
+              "    >>> timer.close()",
     .tp_basicsize = sizeof(Watcher),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE |
                 Py_TPFLAGS_DISALLOW_INSTANTIATION,
