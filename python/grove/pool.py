@@ -28,7 +28,18 @@ __all__ = ["Group", "Pool", "PoolFull"]
 
 
 class PoolFull(Full):
-    """A pool has no room for another greenlet."""
+    """A pool has no room for another greenlet.
+
+    >>> import grove
+    >>> from grove.pool import Pool, PoolFull
+    >>> pool = Pool(1)
+    >>> try:
+    ...     pool.add(grove.spawn(int), blocking=False)
+    ...     pool.add(grove.spawn(int), blocking=False)
+    ... except PoolFull:
+    ...     print("full")
+    full
+    """
 
 
 _set_pool_full(PoolFull)
@@ -301,11 +312,20 @@ class Group(GroupMappingMixin, GroupBase):
             greenlet.join(timeout)
 
     def full(self) -> bool:
-        """False: a group has no limit."""
+        """False: a group has no limit.
+
+        >>> from grove.pool import Group
+        >>> Group().full()
+        False
+        """
         return False
 
     def wait_available(self, timeout: float | None = None) -> bool | int | None:
-        """Nothing: a group always has room."""
+        """Nothing: a group always has room.
+
+        >>> from grove.pool import Group
+        >>> Group().wait_available()
+        """
 
     def _apply_immediately(self) -> bool:
         """Whether the caller is a member, which must not wait for another."""
@@ -355,11 +375,27 @@ class Pool(Group, PoolBase):
         """Wait until there is room, for timeout seconds at most.
 
         Returns how much there is, 0 for none in time; 1 without a limit.
+
+        >>> import grove
+        >>> from grove.pool import Pool
+        >>> pool = Pool(1)
+        >>> task = pool.spawn(grove.sleep, 0.01)
+        >>> pool.wait_available()
+        1
         """
         return self._semaphore.wait(timeout=timeout)
 
     def full(self) -> bool:
-        """Whether there is no room."""
+        """Whether there is no room.
+
+        >>> from grove.pool import Pool
+        >>> pool = Pool(1)
+        >>> task = pool.spawn(int)
+        >>> pool.full()
+        True
+        >>> pool.join(), pool.full()
+        (True, False)
+        """
         return self.free_count() <= 0
 
     def free_count(self) -> int:

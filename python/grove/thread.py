@@ -50,7 +50,13 @@ allocate_lock = allocate = lock = LockType
 
 
 def exit() -> None:
-    """End the current greenlet: raise GreenletExit."""
+    """End the current greenlet: raise GreenletExit.
+
+    >>> import grove
+    >>> from grove import thread
+    >>> grove.spawn(thread.exit).get()
+    GreenletExit()
+    """
     raise GreenletExit
 
 
@@ -63,6 +69,11 @@ def stack_size(size: int | None = None) -> int:
     Args:
         size: what it is to be, if that is more than it is; greenlets have
             stacks of their own, which this does not change.
+
+    >>> from grove import thread
+    >>> before = thread.stack_size()
+    >>> thread.stack_size(0) == before
+    True
     """
     if size is None or size <= natives.stack_size():
         return natives.stack_size()
@@ -108,6 +119,12 @@ def start_new_thread(
     """Call function(*args, **kwargs) in a new greenlet; its number.
 
     What it raises goes to the hub's handle_error.
+
+    >>> import grove
+    >>> from grove import thread
+    >>> number = thread.start_new(print, ("hello",))
+    >>> grove.sleep()
+    hello
     """
     return get_ident(_spawn(function, args, kwargs))
 

@@ -58,7 +58,13 @@ _inside: Any = _stdlib
 
 
 def main_native_thread() -> Thread:
-    """threading.main_thread()"""
+    """threading.main_thread()
+
+    >>> import threading
+    >>> from grove.threading import main_native_thread
+    >>> main_native_thread() is threading.main_thread()
+    True
+    """
     return _stdlib.main_thread()
 
 

@@ -163,7 +163,14 @@ class ThreadPool(GroupMappingMixin):
             _wait_for_size(self._workers, size, self.hub)
 
     def adjust(self) -> None:
-        """Start the threads that the tasks want, end those beyond maxsize."""
+        """Start the threads that the tasks want, end those beyond maxsize.
+
+        >>> from grove.threadpool import ThreadPool
+        >>> pool = ThreadPool(2)
+        >>> pool.adjust()
+        >>> pool.size
+        0
+        """
         workers = self._workers
         workers.start(min(workers.maxsize, workers.unfinished))
         workers.shrink(workers.maxsize)
@@ -518,6 +525,13 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         Args:
             wait: until they have ended; other greenlets run meanwhile.
             cancel_futures: cancel the calls that no thread has begun.
+
+        >>> from grove.threadpool import ThreadPoolExecutor
+        >>> executor = ThreadPoolExecutor(1)
+        >>> future = executor.submit(pow, 2, 5)
+        >>> executor.shutdown()
+        >>> future.result()
+        32
         """
         with self._native_lock:
             self._shutdown = True
@@ -530,7 +544,16 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             _wait_for_size(self._native, 0, get_hub())
 
     def kill(self) -> None:
-        """shutdown(wait=False)"""
+        """shutdown(wait=False)
+
+        >>> from grove.threadpool import ThreadPoolExecutor
+        >>> executor = ThreadPoolExecutor(1)
+        >>> executor.kill()
+        >>> executor.submit(pow, 2, 5)
+        Traceback (most recent call last):
+            ...
+        RuntimeError: cannot schedule new futures after shutdown
+        """
         self.shutdown(wait=False)
 
     def _on_fork(self) -> None:

@@ -232,10 +232,21 @@ static PyMethodDef class_methods[] = {
      "    'LATE'"},
     {"add_spawn_callback", green_add_spawn_callback, METH_O | METH_STATIC,
      "add_spawn_callback(callback, /)\n--\n\n"
-     "Have callback(greenlet) called whenever a Greenlet is started."},
+     "Have callback(greenlet) called whenever a Greenlet is started.\n\n"
+     "    >>> import grove\n"
+     "    >>> started = []\n"
+     "    >>> grove.Greenlet.add_spawn_callback(started.append)\n"
+     "    >>> task = grove.spawn(int)\n"
+     "    >>> grove.Greenlet.remove_spawn_callback(started.append)\n"
+     "    >>> started == [task]\n"
+     "    True"},
     {"remove_spawn_callback", green_remove_spawn_callback, METH_O | METH_STATIC,
      "remove_spawn_callback(callback, /)\n--\n\n"
-     "Undo add_spawn_callback()."},
+     "Undo add_spawn_callback().\n\n"
+     "    >>> import grove\n"
+     "    >>> grove.Greenlet.add_spawn_callback(print)\n"
+     "    >>> grove.Greenlet.remove_spawn_callback(print)\n"
+     "    >>> task = grove.spawn(int)"},
     {NULL}};
 
 static PyNumberMethods green_number = {.nb_bool = green_bool};

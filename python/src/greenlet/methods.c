@@ -428,7 +428,12 @@ PyMethodDef green_methods[] = {
      "throw($self, /, *args)\n--\n\n"
      "Switch to it now and raise there what raise would, by a type, a value "
      "and\n"
-     "a traceback; GreenletExit without any."},
+     "a traceback; GreenletExit without any.\n\n"
+     "    >>> import grove\n"
+     "    >>> task = grove.spawn(grove.sleep, 3600)\n"
+     "    >>> task.throw()\n"
+     "    >>> task.dead\n"
+     "    True"},
     {"ready", green_ready_method, METH_NOARGS,
      "ready($self, /)\n--\n\n"
      "Whether it has ended.\n\n"
@@ -497,10 +502,23 @@ PyMethodDef green_methods[] = {
      "    False"},
     {"unlink_all", green_unlink_all, METH_NOARGS,
      "unlink_all($self, /)\n--\n\n"
-     "Undo all links."},
+     "Undo all links.\n\n"
+     "    >>> import grove\n"
+     "    >>> task = grove.spawn(int)\n"
+     "    >>> task.rawlink(print)\n"
+     "    >>> task.unlink_all()\n"
+     "    >>> task.has_links()\n"
+     "    False"},
     {"has_links", green_has_links, METH_NOARGS,
      "has_links($self, /)\n--\n\n"
-     "Whether there are any."},
+     "Whether there are any.\n\n"
+     "    >>> import grove\n"
+     "    >>> task = grove.spawn(int)\n"
+     "    >>> task.has_links()\n"
+     "    False\n"
+     "    >>> task.rawlink(lambda ended: None)\n"
+     "    >>> task.has_links()\n"
+     "    True"},
     {"__enter__", green_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))green_exit, METH_FASTCALL, NULL},
     {NULL}};

@@ -132,7 +132,11 @@ PyObject *green_body(PyGreenlet *self)
 PyMethodDef green_run_methods[] = {
     {"run", green_run, METH_NOARGS,
      "run($self, /)\n--\n\n"
-     "What its fiber runs: calls _run, keeps the result, tells who waits."},
+     "What its fiber runs: calls _run, keeps the result, tells who waits.\n\n"
+     "    >>> import grove\n"
+     "    >>> task = grove.Greenlet(print, \"run\")\n"
+     "    >>> task.run()\n"
+     "    run"},
     {NULL}};
 
 int green_run_init(void)

@@ -345,10 +345,22 @@ static PyObject *result_repr(PyObject *o)
 static PyMethodDef result_methods[] = {
     {"ready", result_ready, METH_NOARGS,
      "ready($self, /)\n--\n\n"
-     "Whether it has a value or an exception."},
+     "Whether it has a value or an exception.\n\n"
+     "    >>> from grove.event import AsyncResult\n"
+     "    >>> result = AsyncResult()\n"
+     "    >>> result.ready()\n"
+     "    False\n"
+     "    >>> result.set(1)\n"
+     "    >>> result.ready()\n"
+     "    True"},
     {"done", result_ready, METH_NOARGS,
      "done($self, /)\n--\n\n"
-     "Whether it has a value or an exception."},
+     "Whether it has a value or an exception.\n\n"
+     "    >>> from grove.event import AsyncResult\n"
+     "    >>> result = AsyncResult()\n"
+     "    >>> result.set(1)\n"
+     "    >>> result.done()\n"
+     "    True"},
     {"successful", result_successful, METH_NOARGS,
      "successful($self, /)\n--\n\n"
      "Whether it has a value.\n\n"
@@ -369,7 +381,12 @@ static PyMethodDef result_methods[] = {
     {"set_result", (PyCFunction)(void (*)(void))result_set,
      METH_FASTCALL | METH_KEYWORDS,
      "set_result($self, /, value=None)\n--\n\n"
-     "The same as set()."},
+     "The same as set().\n\n"
+     "    >>> from grove.event import AsyncResult\n"
+     "    >>> result = AsyncResult()\n"
+     "    >>> result.set_result(1)\n"
+     "    >>> result.get()\n"
+     "    1"},
     {"set_exception", (PyCFunction)(void (*)(void))result_set_exception,
      METH_FASTCALL | METH_KEYWORDS,
      "set_exception($self, /, exception, exc_info=None)\n--\n\n"
@@ -403,7 +420,12 @@ static PyMethodDef result_methods[] = {
     {"result", (PyCFunction)(void (*)(void))result_result,
      METH_FASTCALL | METH_KEYWORDS,
      "result($self, /, timeout=None)\n--\n\n"
-     "As get()."},
+     "As get().\n\n"
+     "    >>> from grove.event import AsyncResult\n"
+     "    >>> result = AsyncResult()\n"
+     "    >>> result.set(1)\n"
+     "    >>> result.result(timeout=1)\n"
+     "    1"},
     {"wait", (PyCFunction)(void (*)(void))result_wait,
      METH_FASTCALL | METH_KEYWORDS,
      "wait($self, /, timeout=None)\n--\n\n"
@@ -423,10 +445,16 @@ static PyMethodDef result_methods[] = {
      "    it is 42"},
     {"cancel", result_false, METH_NOARGS,
      "cancel($self, /)\n--\n\n"
-     "False: it cannot be cancelled."},
+     "False: it cannot be cancelled.\n\n"
+     "    >>> from grove.event import AsyncResult\n"
+     "    >>> AsyncResult().cancel()\n"
+     "    False"},
     {"cancelled", result_false, METH_NOARGS,
      "cancelled($self, /)\n--\n\n"
-     "False: it cannot be cancelled."},
+     "False: it cannot be cancelled.\n\n"
+     "    >>> from grove.event import AsyncResult\n"
+     "    >>> AsyncResult().cancelled()\n"
+     "    False"},
     {"_raise_exception", raise_exception, METH_NOARGS,
      "Raise the exception, if there is one."},
     {NULL}};

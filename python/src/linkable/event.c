@@ -75,13 +75,24 @@ static PyObject *event_repr(PyObject *self)
 static PyMethodDef event_methods[] = {
     {"is_set", event_is_set, METH_NOARGS,
      "is_set($self, /)\n--\n\n"
-     "Whether it is set."},
+     "Whether it is set.\n\n"
+     "    >>> from grove.event import Event\n"
+     "    >>> event = Event()\n"
+     "    >>> event.set()\n"
+     "    >>> event.is_set()\n"
+     "    True"},
     {"isSet", event_is_set, METH_NOARGS,
      "isSet($self, /)\n--\n\n"
-     "Whether it is set."},
+     "Whether it is set.\n\n"
+     "    >>> from grove.event import Event\n"
+     "    >>> Event().isSet()\n"
+     "    False"},
     {"ready", event_is_set, METH_NOARGS,
      "ready($self, /)\n--\n\n"
-     "Whether it is set."},
+     "Whether it is set.\n\n"
+     "    >>> from grove.event import Event\n"
+     "    >>> Event().ready()\n"
+     "    False"},
     {"set", event_set, METH_NOARGS,
      "set($self, /)\n--\n\n"
      "Set it: those who wait now go on, in the order they came.\n\n"
@@ -102,7 +113,13 @@ static PyMethodDef event_methods[] = {
     {"rawlink", event_rawlink, METH_O,
      "rawlink($self, callback, /)\n--\n\n"
      "Call callback(self) in the hub, once, when it is set. It must not\n"
-     "wait."},
+     "wait.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.event import Event\n"
+     "    >>> event = Event()\n"
+     "    >>> event.rawlink(lambda event: print(\"it is set\"))\n"
+     "    >>> grove.spawn(event.set).join()\n"
+     "    it is set"},
     {"wait", (PyCFunction)(void (*)(void))event_wait,
      METH_FASTCALL | METH_KEYWORDS,
      "wait($self, /, timeout=None)\n--\n\n"

@@ -169,23 +169,47 @@ static PyMethodDef lock_methods[] = {
      METH_FASTCALL | METH_KEYWORDS,
      "acquire($self, /, blocking=True, timeout=-1)\n--\n\n"
      "Take it, True; False when it does not become free in time. -1 is for\n"
-     "ever."},
+     "ever.\n\n"
+     "    >>> from grove.thread import LockType\n"
+     "    >>> lock = LockType()\n"
+     "    >>> lock.acquire(), lock.acquire(timeout=0.01)\n"
+     "    (True, False)"},
     {"acquire_lock", (PyCFunction)(void (*)(void))lock_acquire_method,
      METH_FASTCALL | METH_KEYWORDS,
      "acquire_lock($self, /, blocking=True, timeout=-1)\n--\n\n"
-     "The same as acquire()."},
+     "The same as acquire().\n\n"
+     "    >>> from grove.thread import LockType\n"
+     "    >>> LockType().acquire_lock()\n"
+     "    True"},
     {"release", lock_release, METH_NOARGS,
      "release($self, /)\n--\n\n"
-     "Let others have it; RuntimeError when it is not locked."},
+     "Let others have it; RuntimeError when it is not locked.\n\n"
+     "    >>> from grove.thread import LockType\n"
+     "    >>> lock = LockType()\n"
+     "    >>> lock.acquire(), lock.release(), lock.locked()\n"
+     "    (True, None, False)"},
     {"release_lock", lock_release, METH_NOARGS,
      "release_lock($self, /)\n--\n\n"
-     "The same as release()."},
+     "The same as release().\n\n"
+     "    >>> from grove.thread import LockType\n"
+     "    >>> lock = LockType()\n"
+     "    >>> lock.acquire_lock(), lock.release_lock()\n"
+     "    (True, None)"},
     {"locked", lock_locked, METH_NOARGS,
      "locked($self, /)\n--\n\n"
-     "Whether somebody holds it."},
+     "Whether somebody holds it.\n\n"
+     "    >>> from grove.thread import LockType\n"
+     "    >>> with LockType() as taken:\n"
+     "    ...     print(taken)\n"
+     "    True\n"
+     "    >>> LockType().locked()\n"
+     "    False"},
     {"locked_lock", lock_locked, METH_NOARGS,
      "locked_lock($self, /)\n--\n\n"
-     "The same as locked()."},
+     "The same as locked().\n\n"
+     "    >>> from grove.thread import LockType\n"
+     "    >>> LockType().locked_lock()\n"
+     "    False"},
     /* Condition asks for it, and otherwise tries to acquire. */
     {"_is_owned", lock_locked, METH_NOARGS, "Whether somebody holds it."},
     {"_at_fork_reinit", lock_at_fork_reinit, METH_NOARGS,
@@ -268,7 +292,13 @@ static PyMethodDef functions[] = {
      METH_FASTCALL | METH_KEYWORDS,
      "get_ident(gr=None)\n--\n\n"
      "The number of a greenlet, by default of the current one: no other has\n"
-     "the same while it lives. A thread's main greenlet has the thread's."},
+     "the same while it lives. A thread's main greenlet has the thread's.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove import thread\n"
+     "    >>> numbers = grove.spawn(thread.get_ident), "
+     "grove.spawn(thread.get_ident)\n"
+     "    >>> numbers[0].get() == numbers[1].get()\n"
+     "    False"},
     {NULL}};
 
 int lock_init(PyObject *module)

@@ -290,13 +290,30 @@ static PyMethodDef rlock_methods[] = {
      METH_FASTCALL | METH_KEYWORDS,
      "acquire($self, /, blocking=True, timeout=None)\n--\n\n"
      "Take it, True; False when it does not become free in time. A timeout\n"
-     "of -1 is None."},
+     "of -1 is None.\n\n"
+     "    >>> from grove.lock import RLock\n"
+     "    >>> lock = RLock()\n"
+     "    >>> lock.acquire(), lock.acquire()\n"
+     "    (True, True)\n"
+     "    >>> lock.release(), lock.release()\n"
+     "    (None, None)"},
     {"release", rlock_release, METH_NOARGS,
      "release($self, /)\n--\n\n"
-     "Undo one acquire; RuntimeError when another greenlet holds it."},
+     "Undo one acquire; RuntimeError when another greenlet holds it.\n\n"
+     "    >>> from grove.lock import RLock\n"
+     "    >>> lock = RLock()\n"
+     "    >>> lock.release()\n"
+     "    Traceback (most recent call last):\n"
+     "        ...\n"
+     "    RuntimeError: cannot release un-acquired lock. Owner: None ..."},
     {"locked", rlock_locked, METH_NOARGS,
      "locked($self, /)\n--\n\n"
-     "Whether somebody holds it."},
+     "Whether somebody holds it.\n\n"
+     "    >>> from grove.lock import RLock\n"
+     "    >>> lock = RLock()\n"
+     "    >>> with lock:\n"
+     "    ...     lock.locked()\n"
+     "    True"},
     {"__enter__", rlock_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))rlock_exit, METH_FASTCALL, NULL},
     {"_is_owned", rlock_is_owned, METH_NOARGS,
@@ -391,14 +408,25 @@ static PyMethodDef thread_rlock_methods[] = {
      METH_FASTCALL | METH_KEYWORDS,
      "acquire($self, /, blocking=True, timeout=-1)\n--\n\n"
      "Take it, True; False when it does not become free in time. -1 is for\n"
-     "ever."},
+     "ever.\n\n"
+     "    >>> from grove.thread import RLock\n"
+     "    >>> lock = RLock()\n"
+     "    >>> lock.acquire(), lock.acquire()\n"
+     "    (True, True)\n"
+     "    >>> lock.release(), lock.release()\n"
+     "    (None, None)"},
     {NULL}};
 
 static PyTypeObject ThreadRLock_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.thread.RLock",
     .tp_doc = "RLock()\n--\n\n"
               "What threading.RLock() returns: a lock that the greenlet that "
-              "holds it may take\nagain.",
+              "holds it may take\nagain.\n\n"
+              "    >>> from grove.thread import RLock\n"
+              "    >>> lock = RLock()\n"
+              "    >>> with lock, lock:\n"
+              "    ...     print(\"taken twice\")\n"
+              "    taken twice",
     .tp_basicsize = sizeof(RLock),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_base = &RLock_Type,

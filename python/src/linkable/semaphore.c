@@ -494,14 +494,29 @@ static PyMethodDef semaphore_methods[] = {
      "    (True, False)"},
     {"ready", semaphore_ready, METH_NOARGS,
      "ready($self, /)\n--\n\n"
-     "Whether acquire() would not wait."},
+     "Whether acquire() would not wait.\n\n"
+     "    >>> from grove.lock import Semaphore\n"
+     "    >>> Semaphore(1).ready(), Semaphore(0).ready()\n"
+     "    (True, False)"},
     {"rawlink", semaphore_rawlink, METH_O,
      "rawlink($self, callback, /)\n--\n\n"
      "Call callback(self) in the hub, once, when there is one to take. It\n"
-     "must not wait."},
+     "must not wait.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.lock import Semaphore\n"
+     "    >>> semaphore = Semaphore(0)\n"
+     "    >>> semaphore.rawlink(lambda semaphore: print(\"one is free\"))\n"
+     "    >>> grove.spawn(semaphore.release).join()\n"
+     "    one is free"},
     {"linkcount", semaphore_linkcount, METH_NOARGS,
      "linkcount($self, /)\n--\n\n"
-     "How many links and waiting greenlets there are."},
+     "How many links and waiting greenlets there are.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.lock import Semaphore\n"
+     "    >>> semaphore = Semaphore(0)\n"
+     "    >>> semaphore.rawlink(print)\n"
+     "    >>> semaphore.linkcount()\n"
+     "    1"},
     {"_start_notify", semaphore_start_notify, METH_NOARGS,
      "Wake as many as the counter allows."},
     {"_notify_links", (PyCFunction)(void (*)(void))semaphore_notify_links,
@@ -549,7 +564,12 @@ PyTypeObject Semaphore_Type = {
 static PyMethodDef bounded_methods[] = {
     {"release", bounded_release, METH_NOARGS,
      "release($self, /)\n--\n\n"
-     "Give one back, the counter; ValueError when none was taken."},
+     "Give one back, the counter; ValueError when none was taken.\n\n"
+     "    >>> from grove.lock import BoundedSemaphore\n"
+     "    >>> BoundedSemaphore(1).release()\n"
+     "    Traceback (most recent call last):\n"
+     "        ...\n"
+     "    ValueError: Semaphore released too many times"},
     {NULL}};
 
 static PyMemberDef bounded_members[] = {{"_initial_value", T_PYSSIZET,

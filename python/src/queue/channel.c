@@ -413,19 +413,58 @@ static PyMethodDef methods[] = {
      "    'here'"},
     {"put_nowait", (PyCFunction)(void (*)(void))channel_put_nowait,
      METH_FASTCALL | METH_KEYWORDS,
-     "put_nowait($self, /, item)\n--\n\nput(item, block=False)"},
+     "put_nowait($self, /, item)\n--\n\nput(item, block=False)\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.queue import Channel\n"
+     "    >>> channel = Channel()\n"
+     "    >>> getting = grove.spawn(channel.get)\n"
+     "    >>> grove.sleep()\n"
+     "    >>> channel.put_nowait(\"hello\")\n"
+     "    >>> getting.get()\n"
+     "    'hello'"},
     {"get", (PyCFunction)(void (*)(void))channel_get,
      METH_FASTCALL | METH_KEYWORDS,
      "get($self, /, block=True, timeout=None)\n--\n\n"
      "An item of who puts, waiting for that, timeout seconds at most.\n"
-     "Raises Empty when nobody comes in time, or at once unless block."},
+     "Raises Empty when nobody comes in time, or at once unless block.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.queue import Channel\n"
+     "    >>> channel = Channel()\n"
+     "    >>> putting = grove.spawn(channel.put, \"hello\")\n"
+     "    >>> channel.get(timeout=1)\n"
+     "    'hello'"},
     {"get_nowait", channel_get_nowait, METH_NOARGS,
-     "get_nowait($self, /)\n--\n\nget(block=False)"},
+     "get_nowait($self, /)\n--\n\nget(block=False)\n\n"
+     "    >>> from grove.queue import Channel, Empty\n"
+     "    >>> try:\n"
+     "    ...     Channel().get_nowait()\n"
+     "    ... except Empty:\n"
+     "    ...     print(\"nobody puts\")\n"
+     "    nobody puts"},
     {"next", channel_next, METH_NOARGS,
-     "next($self, /)\n--\n\nget(); the item StopIteration is raised."},
-    {"qsize", channel_qsize, METH_NOARGS, "qsize($self, /)\n--\n\n0"},
-    {"empty", channel_true, METH_NOARGS, "empty($self, /)\n--\n\nTrue"},
-    {"full", channel_true, METH_NOARGS, "full($self, /)\n--\n\nTrue"},
+     "next($self, /)\n--\n\nget(); the item StopIteration is raised.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.queue import Channel\n"
+     "    >>> channel = Channel()\n"
+     "    >>> putting = grove.spawn(lambda: [channel.put(1), "
+     "channel.put(StopIteration)])\n"
+     "    >>> list(channel)\n"
+     "    [1]"},
+    {"qsize", channel_qsize, METH_NOARGS,
+     "qsize($self, /)\n--\n\n0\n\n"
+     "    >>> from grove.queue import Channel\n"
+     "    >>> Channel().qsize()\n"
+     "    0"},
+    {"empty", channel_true, METH_NOARGS,
+     "empty($self, /)\n--\n\nTrue\n\n"
+     "    >>> from grove.queue import Channel\n"
+     "    >>> Channel().empty()\n"
+     "    True"},
+    {"full", channel_true, METH_NOARGS,
+     "full($self, /)\n--\n\nTrue\n\n"
+     "    >>> from grove.queue import Channel\n"
+     "    >>> Channel().full()\n"
+     "    True"},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
     {NULL}};
 

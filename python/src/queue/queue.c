@@ -457,7 +457,12 @@ PyMethodDef queue_methods[] = {
      "    queue.Full"},
     {"put_nowait", (PyCFunction)(void (*)(void))queue_put_nowait,
      METH_FASTCALL | METH_KEYWORDS,
-     "put_nowait($self, /, item)\n--\n\nput(item, block=False)"},
+     "put_nowait($self, /, item)\n--\n\nput(item, block=False)\n\n"
+     "    >>> from grove.queue import SimpleQueue\n"
+     "    >>> queue = SimpleQueue()\n"
+     "    >>> queue.put_nowait(1)\n"
+     "    >>> queue.qsize()\n"
+     "    1"},
     {"get", FUNCTION(queue_get), FAST,
      "get($self, /, block=True, timeout=None)\n--\n\n"
      "Take the next item out, waiting for one, timeout seconds at most.\n"
@@ -467,7 +472,13 @@ PyMethodDef queue_methods[] = {
      "    >>> Queue(items=[\"first\"]).get()\n"
      "    'first'"},
     {"get_nowait", queue_get_nowait, METH_NOARGS,
-     "get_nowait($self, /)\n--\n\nget(block=False)"},
+     "get_nowait($self, /)\n--\n\nget(block=False)\n\n"
+     "    >>> from grove.queue import Empty, SimpleQueue\n"
+     "    >>> try:\n"
+     "    ...     SimpleQueue().get_nowait()\n"
+     "    ... except Empty:\n"
+     "    ...     print(\"there is none\")\n"
+     "    there is none"},
     {"peek", FUNCTION(queue_peek), FAST,
      "peek($self, /, block=True, timeout=None)\n--\n\n"
      "The next item, as get() has it, without taking it out.\n\n"
@@ -476,13 +487,28 @@ PyMethodDef queue_methods[] = {
      "    >>> queue.peek(), queue.get()\n"
      "    ('first', 'first')"},
     {"peek_nowait", queue_peek_nowait, METH_NOARGS,
-     "peek_nowait($self, /)\n--\n\npeek(block=False)"},
+     "peek_nowait($self, /)\n--\n\npeek(block=False)\n\n"
+     "    >>> from grove.queue import SimpleQueue\n"
+     "    >>> SimpleQueue(items=[1, 2]).peek_nowait()\n"
+     "    1"},
     {"next", queue_next, METH_NOARGS,
-     "next($self, /)\n--\n\nget(); the item StopIteration is raised."},
+     "next($self, /)\n--\n\nget(); the item StopIteration is raised.\n\n"
+     "    >>> from grove.queue import SimpleQueue\n"
+     "    >>> list(SimpleQueue(items=[1, 2, StopIteration]))\n"
+     "    [1, 2]"},
     {"qsize", queue_qsize, METH_NOARGS,
-     "qsize($self, /)\n--\n\nHow many items there are."},
+     "qsize($self, /)\n--\n\nHow many items there are.\n\n"
+     "    >>> from grove.queue import SimpleQueue\n"
+     "    >>> SimpleQueue(items=[1, 2]).qsize()\n"
+     "    2"},
     {"empty", queue_empty, METH_NOARGS,
-     "empty($self, /)\n--\n\nWhether there is no item."},
+     "empty($self, /)\n--\n\nWhether there is no item.\n\n"
+     "    >>> from grove.queue import SimpleQueue\n"
+     "    >>> SimpleQueue().empty()\n"
+     "    True"},
     {"full", queue_full, METH_NOARGS,
-     "full($self, /)\n--\n\nWhether there is no room."},
+     "full($self, /)\n--\n\nWhether there is no room.\n\n"
+     "    >>> from grove.queue import SimpleQueue\n"
+     "    >>> SimpleQueue(1, items=[1]).full()\n"
+     "    True"},
     {NULL}};

@@ -194,11 +194,27 @@ PyMethodDef queue_task_methods[] = {
     {"join", FUNCTION(queue_join), FAST,
      "join($self, /, timeout=None)\n--\n\n"
      "Wait until all items that were put are dealt with; False when timeout\n"
-     "seconds pass first."},
+     "seconds pass first.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.queue import JoinableQueue\n"
+     "    >>> queue = JoinableQueue(items=[\"work\"])\n"
+     "    >>> working = grove.spawn(lambda: (queue.get(), queue.task_done()))\n"
+     "    >>> queue.join()\n"
+     "    True"},
     {"shutdown", FUNCTION(queue_shutdown), FAST,
      "shutdown($self, /, immediate=False)\n--\n\n"
      "Have put() raise ShutDown, and get() once there are no items: at once "
-     "with\nimmediate, which drops them."},
+     "with\nimmediate, which drops them.\n\n"
+     "    >>> from grove.queue import JoinableQueue, ShutDown\n"
+     "    >>> queue = JoinableQueue(items=[\"last\"])\n"
+     "    >>> queue.shutdown()\n"
+     "    >>> queue.get()\n"
+     "    'last'\n"
+     "    >>> try:\n"
+     "    ...     queue.get()\n"
+     "    ... except ShutDown:\n"
+     "    ...     print(\"no more\")\n"
+     "    no more"},
     {"_wake", FUNCTION(queue_wake), METH_FASTCALL,
      "_wake($self, which, count, /)\n--\n\n"
      "Let so many look again: 0 of the getters, 1 putters, 2 joiners."},

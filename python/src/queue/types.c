@@ -325,7 +325,11 @@ static int queue_bool(PyObject *o)
 
 static PyMethodDef object_methods[] = {
     {"copy", queue_copy, METH_NOARGS,
-     "copy($self, /)\n--\n\nAnother queue with the same items."},
+     "copy($self, /)\n--\n\nAnother queue with the same items.\n\n"
+     "    >>> from grove.queue import SimpleQueue\n"
+     "    >>> queue = SimpleQueue(items=[1, 2])\n"
+     "    >>> queue.copy().get(), queue.get()\n"
+     "    (1, 1)"},
     {"_put", step_put, METH_O,
      "_put($self, item, /)\n--\n\nPut it into self.queue."},
     {"_get", step_get, METH_NOARGS,
