@@ -42,7 +42,15 @@ __all__ = [
 
 
 def notify_and_call_entry_points(event: Any) -> None:
-    """Tell the subscribers of event, then its group's entry points."""
+    """Tell the subscribers of event, then its group's entry points.
+
+    >>> from grove import events
+    >>> events.subscribers.append(print)
+    >>> event = events.GeventWillPatchAllEvent({}, {})
+    >>> events.notify_and_call_entry_points(event)
+    <...GeventWillPatchAllEvent...>
+    >>> events.subscribers.remove(print)
+    """
     notify(event)
     for listener in plugins(event.ENTRY_POINT_NAME):
         listener(event)
@@ -80,7 +88,13 @@ class IPeriodicMonitorThreadStartedEvent(Interface):
 
 @implementer(IPeriodicMonitorThreadStartedEvent)
 class PeriodicMonitorThreadStartedEvent:
-    """A thread that watches a hub has started: functions may be added to it."""
+    """A thread that watches a hub has started: functions may be added to it.
+
+    >>> import grove
+    >>> from grove.events import PeriodicMonitorThreadStartedEvent
+    >>> PeriodicMonitorThreadStartedEvent("the thread").monitor
+    'the thread'
+    """
 
     ENTRY_POINT_NAME = "gevent.plugins.hub.periodic_monitor_thread_started"
 
@@ -105,6 +119,12 @@ class EventLoopBlocked:
     """A greenlet has not let others run for too long.
 
     Told of on the thread that watches the hub, not on the hub's own.
+
+    >>> import grove
+    >>> from grove.events import EventLoopBlocked
+    >>> event = EventLoopBlocked(grove.getcurrent(), 1.5, ["a stack"])
+    >>> event.blocking_time, event.info
+    (1.5, ['a stack'])
     """
 
     def __init__(
@@ -141,7 +161,13 @@ class _MemoryEvent:
 
 @implementer(IMemoryUsageThresholdExceeded)
 class MemoryUsageThresholdExceeded(_MemoryEvent):
-    """The process uses more memory than config.max_memory_usage."""
+    """The process uses more memory than config.max_memory_usage.
+
+    >>> from grove.events import MemoryUsageThresholdExceeded
+    >>> event = MemoryUsageThresholdExceeded(200, 100, {"rss": 200})
+    >>> event.mem_usage > event.max_allowed
+    True
+    """
 
 
 class IMemoryUsageUnderThreshold(Interface):
@@ -155,7 +181,13 @@ class IMemoryUsageUnderThreshold(Interface):
 
 @implementer(IMemoryUsageUnderThreshold)
 class MemoryUsageUnderThreshold(_MemoryEvent):
-    """It uses less again; max_memory_usage is the most that it used."""
+    """It uses less again; max_memory_usage is the most that it used.
+
+    >>> from grove.events import MemoryUsageUnderThreshold
+    >>> event = MemoryUsageUnderThreshold(90, 100, {"rss": 90}, max_usage=200)
+    >>> event.max_memory_usage
+    200
+    """
 
     def __init__(
         self,
@@ -215,12 +247,31 @@ class IGeventDidPatchAllEvent(IGeventDidPatchEvent):
 
 
 class DoNotPatch(BaseException):
-    """Raised by a listener of a GeventWillPatchEvent to prevent it."""
+    """Raised by a listener of a GeventWillPatchEvent to prevent it.
+
+    >>> import select
+    >>> import grove.select
+    >>> from grove import events, monkey
+    >>> def refuse(event):
+    ...     raise events.DoNotPatch
+    >>> events.subscribers.append(refuse)
+    >>> monkey.patch_module(select, grove.select, items=["poll"])
+    False
+    >>> events.subscribers.remove(refuse)
+    """
 
 
 @implementer(IGeventPatchEvent)
 class GeventPatchEvent:
-    """Something is patched: `source` has what replaces `target`'s names."""
+    """Something is patched: `source` has what replaces `target`'s names.
+
+    >>> import select
+    >>> import grove.select
+    >>> from grove.events import GeventPatchEvent
+    >>> event = GeventPatchEvent(grove.select, select)
+    >>> event.source is grove.select, event.target is select
+    (True, True)
+    """
 
     ENTRY_POINT_NAME = ""
 
@@ -234,7 +285,12 @@ class GeventPatchEvent:
 
 @implementer(IGeventWillPatchEvent)
 class GeventWillPatchEvent(GeventPatchEvent):
-    """Before it is patched."""
+    """Before it is patched.
+
+    >>> from grove import events
+    >>> issubclass(events.GeventWillPatchModuleEvent, events.GeventWillPatchEvent)
+    True
+    """
 
 
 @implementer(IGeventDidPatchEvent)
@@ -244,7 +300,15 @@ class GeventDidPatchEvent(GeventPatchEvent):
 
 @implementer(IGeventWillPatchModuleEvent)
 class GeventWillPatchModuleEvent(GeventWillPatchEvent):
-    """Before the names `target_item_names` of a module are replaced."""
+    """Before the names `target_item_names` of a module are replaced.
+
+    >>> import select
+    >>> import grove.select
+    >>> from grove.events import GeventWillPatchModuleEvent
+    >>> event = GeventWillPatchModuleEvent("select", grove.select, select, ["poll"])
+    >>> event.target_item_names
+    ['poll']
+    """
 
     ENTRY_POINT_NAME = "gevent.plugins.monkey.will_patch_module"
 
@@ -258,7 +322,14 @@ class GeventWillPatchModuleEvent(GeventWillPatchEvent):
 
 @implementer(IGeventDidPatchModuleEvent)
 class GeventDidPatchModuleEvent(GeventDidPatchEvent):
-    """After a module was patched."""
+    """After a module was patched.
+
+    >>> import select
+    >>> import grove.select
+    >>> from grove.events import GeventDidPatchModuleEvent
+    >>> GeventDidPatchModuleEvent("select", grove.select, select).module_name
+    'select'
+    """
 
     ENTRY_POINT_NAME = "gevent.plugins.monkey.did_patch_module"
 
@@ -287,20 +358,38 @@ class _PatchAll:
 
 @implementer(IGeventWillPatchAllEvent)
 class GeventWillPatchAllEvent(_PatchAll, GeventWillPatchEvent):
-    """Before patch_all patches anything."""
+    """Before patch_all patches anything.
+
+    >>> from grove.events import GeventWillPatchAllEvent
+    >>> event = GeventWillPatchAllEvent({"socket": True, "ssl": False}, {})
+    >>> event.will_patch_module("ssl")
+    False
+    """
 
     ENTRY_POINT_NAME = "gevent.plugins.monkey.will_patch_all"
 
 
 @implementer(IGeventDidPatchBuiltinModulesEvent)
 class GeventDidPatchBuiltinModulesEvent(_PatchAll, GeventDidPatchEvent):
-    """After patch_all patched the standard modules."""
+    """After patch_all patched the standard modules.
+
+    >>> from grove.events import GeventDidPatchBuiltinModulesEvent
+    >>> event = GeventDidPatchBuiltinModulesEvent({"socket": True}, {})
+    >>> event.patch_all_arguments
+    {'socket': True}
+    """
 
     ENTRY_POINT_NAME = "gevent.plugins.monkey.did_patch_builtins"
 
 
 @implementer(IGeventDidPatchAllEvent)
 class GeventDidPatchAllEvent(_PatchAll, GeventDidPatchEvent):
-    """After patch_all is done, its listeners' patches included."""
+    """After patch_all is done, its listeners' patches included.
+
+    >>> from grove.events import GeventDidPatchAllEvent
+    >>> event = GeventDidPatchAllEvent({"socket": True}, {})
+    >>> event.will_patch_module("socket")
+    True
+    """
 
     ENTRY_POINT_NAME = "gevent.plugins.monkey.did_patch_all"

@@ -148,6 +148,12 @@ def install_as_greenlet() -> None:
     Call it before anything imports greenlet; calling it again does nothing.
 
     Raises RuntimeError when another greenlet is imported already.
+
+    >>> import grove
+    >>> grove.install_as_greenlet()
+    >>> from greenlet import greenlet
+    >>> greenlet(abs).switch(-2)
+    2
     """
     _install(_raw())
 
@@ -160,6 +166,12 @@ def install_as_gevent() -> None:
     more by this process.
 
     Raises RuntimeError when another gevent or greenlet is imported already.
+
+    >>> import grove
+    >>> grove.install_as_gevent()
+    >>> import gevent.socket
+    >>> gevent.socket is grove.socket
+    True
     """
     package = sys.modules["grove"]
     _install({"gevent": package, **_raw()})

@@ -34,6 +34,12 @@ def patch_libc() -> bool:
     Returns True; again is as good as once. Raises OSError (ENOSYS) where libc is
     not glibc or the machine not x86-64, ImportError when libgrove-patch, a
     library of this package, is not there.
+
+    >>> from grove import monkey
+    >>> monkey.patch_libc()
+    True
+    >>> monkey.unpatch_libc()
+    True
     """
     global _watches_forks
     _core._libc_patch()
@@ -50,6 +56,14 @@ def unpatch_libc() -> bool:
     A call under way ends as it has begun. Returns whether there was anything to
     undo. Raises OSError when memory cannot be made writable: then all is as it
     was.
+
+    >>> from grove import monkey
+    >>> monkey.unpatch_libc()
+    False
+    >>> monkey.patch_libc()
+    True
+    >>> monkey.unpatch_libc()
+    True
     """
     _core._libc_unpatch()
     return saved.pop(NAME, None) is not None

@@ -68,6 +68,14 @@ def patch_module(
         items: the names; the source's `__implements__` by default.
 
     Returns whether it was done: not when a listener raised DoNotPatch.
+
+    >>> import select
+    >>> import grove.select
+    >>> from grove import monkey
+    >>> monkey.patch_module(select, grove.select, items=["select"])
+    True
+    >>> select.select is grove.select.select
+    True
     """
     if items is None:
         items = getattr(source_module, "__implements__", None)

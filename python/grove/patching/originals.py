@@ -85,7 +85,14 @@ def get_original(mod_name: str | Iterable[str], item_name: str | Iterable[str]) 
 
 def patch_item(module: ModuleType, attr: str, newitem: Any) -> None:
     """Make module.attr newitem, keeping the first original in `saved`, even if
-    that is what it stays."""
+    that is what it stays.
+
+    >>> import time
+    >>> from grove import monkey, sleep
+    >>> monkey.patch_item(time, "sleep", sleep)
+    >>> time.sleep is sleep
+    True
+    """
     old = getattr(module, attr, _MISSING)
     if old is not _MISSING:
         saved.setdefault(module.__name__, {}).setdefault(attr, old)
@@ -93,7 +100,14 @@ def patch_item(module: ModuleType, attr: str, newitem: Any) -> None:
 
 
 def remove_item(module: ModuleType, attr: str) -> None:
-    """Delete module.attr if there is one, keeping it in `saved`."""
+    """Delete module.attr if there is one, keeping it in `saved`.
+
+    >>> import time
+    >>> from grove import monkey
+    >>> monkey.remove_item(time, "sleep")
+    >>> hasattr(time, "sleep"), callable(monkey.get_original("time", "sleep"))
+    (False, True)
+    """
     old = getattr(module, attr, _MISSING)
     if old is _MISSING:
         return

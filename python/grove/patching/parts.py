@@ -44,7 +44,15 @@ def patch_socket(dns: bool = True, aggressive: bool = True) -> bool:
 
 
 def patch_dns() -> bool:
-    """Make the look-ups of names in the module socket cooperative."""
+    """Make the look-ups of names in the module socket cooperative.
+
+    >>> import socket
+    >>> from grove import monkey
+    >>> monkey.patch_dns()
+    True
+    >>> socket.getaddrinfo.__module__
+    'grove.socket'
+    """
     from grove import socket
 
     return patch_by_name("socket", socket.__dns__)
@@ -70,12 +78,28 @@ def patch_select(aggressive: bool = True) -> bool:
 
 
 def patch_selectors(aggressive: bool = True) -> bool:
-    """Make the module selectors cooperative. For aggressive see patch_select."""
+    """Make the module selectors cooperative. For aggressive see patch_select.
+
+    >>> import selectors
+    >>> from grove import monkey
+    >>> monkey.patch_selectors()
+    True
+    >>> selectors.DefaultSelector.__module__
+    'grove.selectors'
+    """
     return patch_by_name("selectors")
 
 
 def patch_ssl() -> bool:
-    """Make the module ssl cooperative."""
+    """Make the module ssl cooperative.
+
+    >>> import ssl
+    >>> from grove import monkey
+    >>> monkey.patch_ssl()
+    True
+    >>> ssl.SSLSocket.__module__
+    'grove.ssl'
+    """
     return patch_by_name("ssl")
 
 
@@ -94,7 +118,15 @@ def patch_os() -> bool:
 
 
 def patch_subprocess() -> bool:
-    """Make the module subprocess cooperative."""
+    """Make the module subprocess cooperative.
+
+    >>> import subprocess
+    >>> from grove import monkey
+    >>> monkey.patch_subprocess()
+    True
+    >>> subprocess.Popen.__module__
+    'grove.subprocess'
+    """
     return patch_by_name("subprocess")
 
 
@@ -103,6 +135,9 @@ def patch_sys(stdin: bool = True, stdout: bool = True, stderr: bool = True) -> N
 
     A stream without a descriptor stays as it is. (gevent's does nothing in
     Python 3.)
+
+    >>> from grove import monkey
+    >>> monkey.patch_sys(stdin=False, stderr=False)
     """
     import sys
 
@@ -114,7 +149,16 @@ def patch_sys(stdin: bool = True, stdout: bool = True, stderr: bool = True) -> N
 
 
 def patch_signal() -> bool:
-    """Let a handler of SIGCHLD wait."""
+    """Let a handler of SIGCHLD wait.
+
+    >>> import signal
+    >>> import grove.signal
+    >>> from grove import monkey
+    >>> monkey.patch_signal()
+    True
+    >>> signal.signal is grove.signal.signal
+    True
+    """
     return patch_by_name("signal")
 
 
@@ -122,8 +166,16 @@ def patch_signal() -> bool:
 
 
 def patch_builtins() -> None:
-    """Nothing: there is nothing to make cooperative."""
+    """Nothing: there is nothing to make cooperative.
+
+    >>> from grove import monkey
+    >>> monkey.patch_builtins()
+    """
 
 
 def patch_contextvars() -> None:
-    """Nothing: each greenlet has a context of its own."""
+    """Nothing: each greenlet has a context of its own.
+
+    >>> from grove import monkey
+    >>> monkey.patch_contextvars()
+    """

@@ -86,5 +86,13 @@ def _tell(name: str, source: Any, target: Any) -> None:
 
 
 def patch_queue() -> bool:
-    """Make the module queue's queues wait as greenlets do."""
+    """Make the module queue's queues wait as greenlets do.
+
+    >>> import queue
+    >>> from grove import monkey
+    >>> monkey.patch_queue()
+    True
+    >>> queue.SimpleQueue.__module__
+    'grove.queue'
+    """
     return patch_by_name("queue")

@@ -7,7 +7,12 @@ __all__ = ["MonkeyPatchWarning", "warn"]
 
 
 class MonkeyPatchWarning(RuntimeWarning):
-    """Patching may not have the effect that was meant."""
+    """Patching may not have the effect that was meant.
+
+    >>> import warnings
+    >>> from grove.monkey import MonkeyPatchWarning
+    >>> warnings.simplefilter("error", MonkeyPatchWarning)
+    """
 
 
 def warn(message: str) -> None:
