@@ -106,6 +106,15 @@ def nb_write(fd: int, buf: Any) -> int:
     """Write as much of buf to a non-blocking descriptor as there is room for.
 
     Other greenlets run until there is room. Returns how many bytes were written.
+
+    >>> import grove.os, os
+    >>> r, w = os.pipe()
+    >>> grove.os.make_nonblocking(w)
+    True
+    >>> grove.os.nb_write(w, b"hello")
+    5
+    >>> os.close(r), os.close(w)
+    (None, None)
     """
     while True:
         try:
@@ -129,7 +138,15 @@ def tp_read(fd: int, n: int) -> bytes:
 
 
 def tp_write(fd: int, buf: Any) -> int:
-    """Write buf on a native thread of the hub's pool; how many bytes were."""
+    """Write buf on a native thread of the hub's pool; how many bytes were.
+
+    >>> import grove.os, os
+    >>> r, w = os.pipe()
+    >>> grove.os.tp_write(w, b"hello")
+    5
+    >>> os.close(r), os.close(w)
+    (None, None)
+    """
     return get_hub().threadpool.apply(_write, (fd, buf))
 
 
@@ -160,12 +177,30 @@ def _reap_children(timeout: float = 60) -> None:
 
 
 def fork_gevent() -> int:
-    """fork(), and the child's hub is fit for use. (grove.reinit)"""
+    """fork(), and the child's hub is fit for use. (grove.reinit)
+
+    >>> import grove.os, os
+    >>> pid = grove.os.fork_gevent()
+    >>> if pid == 0:
+    ...     grove.sleep(0.01)
+    ...     os._exit(0)
+    >>> grove.os.waitpid(pid, 0)[1]
+    0
+    """
     return fork()
 
 
 def forkpty_gevent() -> tuple[int, int]:
-    """forkpty(), and the child's hub is fit for use."""
+    """forkpty(), and the child's hub is fit for use.
+
+    >>> import grove.os, os
+    >>> pid, terminal = grove.os.forkpty_gevent()
+    >>> if pid == 0:
+    ...     grove.sleep(0.01)
+    ...     os._exit(0)
+    >>> grove.os.waitpid(pid, 0)[1], os.close(terminal)
+    (0, None)
+    """
     return forkpty()
 
 
@@ -184,6 +219,13 @@ def fork_and_watch(
         fork: what forks.
 
     waitpid still tells its status, for a minute.
+
+    >>> import grove.os, os
+    >>> pid = grove.os.fork_and_watch()
+    >>> if pid == 0:
+    ...     os._exit(3)
+    >>> os.waitstatus_to_exitcode(grove.os.waitpid(pid, 0)[1])
+    3
     """
     pid = fork()
     if pid:
@@ -197,7 +239,16 @@ def forkpty_and_watch(
     ref: bool = False,
     forkpty: Callable[[], tuple[int, int]] = forkpty_gevent,
 ) -> tuple[int, int]:
-    """As fork_and_watch, with a terminal for the child: (pid, its descriptor)."""
+    """As fork_and_watch, with a terminal for the child: (pid, its descriptor).
+
+    >>> import grove.os, os
+    >>> pid, terminal = grove.os.forkpty_and_watch()
+    >>> if pid == 0:
+    ...     os._exit(3)
+    >>> os.waitstatus_to_exitcode(grove.os.waitpid(pid, 0)[1])
+    3
+    >>> os.close(terminal)
+    """
     pid, fd = forkpty()
     if pid:
         _watch_child(pid, callback, loop, ref)
@@ -246,6 +297,13 @@ def waitpid(pid: int, options: int, /) -> tuple[int, int]:
     """As os.waitpid, while other greenlets run.
 
     Children of fork_and_watch are known to it, though they are reaped already.
+
+    >>> import grove.os, os
+    >>> pid = os.fork()
+    >>> if pid == 0:
+    ...     os._exit(3)
+    >>> os.waitstatus_to_exitcode(grove.os.waitpid(pid, 0)[1])
+    3
     """
     found = _reaped(pid, options)
     _core.child_ended(*found)
@@ -283,7 +341,15 @@ def _as_waitid(pid: int, options: int) -> tuple[int, int, int]:
 
 
 def wait() -> tuple[int, int]:
-    """As os.wait, while other greenlets run."""
+    """As os.wait, while other greenlets run.
+
+    >>> import grove.os, os
+    >>> pid = os.fork()
+    >>> if pid == 0:
+    ...     os._exit(0)
+    >>> grove.os.wait() == (pid, 0)
+    True
+    """
     return waitpid(-1, 0)
 
 
@@ -296,7 +362,15 @@ _ENDS: dict[int, Callable[[int], int]] = {
 
 
 def waitid(idtype: int, id: int, options: int, /) -> Any:
-    """As os.waitid, while other greenlets run."""
+    """As os.waitid, while other greenlets run.
+
+    >>> import grove.os, os
+    >>> pid = os.fork()
+    >>> if pid == 0:
+    ...     os._exit(3)
+    >>> grove.os.waitid(os.P_PID, pid, os.WEXITED).si_status
+    3
+    """
     found = _await_id(idtype, id, options)
     if found and not options & _stdlib.WNOWAIT and found.si_code in _ENDS:
         _core.child_ended(found.si_pid, _ENDS[found.si_code](found.si_status))

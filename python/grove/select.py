@@ -108,18 +108,47 @@ class poll:
         """Look at fd, for the events of eventmask, from now on.
 
         Raises ValueError or OverflowError for a mask that is not 16 bits.
+
+        >>> from grove import select, socket
+        >>> a, b = socket.socketpair()
+        >>> poll = select.poll()
+        >>> poll.register(a, select.POLLOUT)
+        >>> poll.poll() == [(a.fileno(), select.POLLOUT)]
+        True
+        >>> a.close(), b.close()
+        (None, None)
         """
         self._events[_fileno(fd)] = _event_mask(eventmask)
 
     def modify(self, fd: Any, eventmask: int) -> None:
-        """Change what fd is looked at for; OSError ENOENT when it is not."""
+        """Change what fd is looked at for; OSError ENOENT when it is not.
+
+        >>> from grove import select, socket
+        >>> a, b = socket.socketpair()
+        >>> poll = select.poll()
+        >>> poll.register(a, select.POLLOUT)
+        >>> poll.modify(a, select.POLLIN)
+        >>> poll.poll(timeout=0)
+        []
+        >>> a.close(), b.close()
+        (None, None)
+        """
         number = _fileno(fd)
         if number not in self._events:
             raise FileNotFoundError(2, "No such file or directory")
         self._events[number] = _event_mask(eventmask)
 
     def unregister(self, fd: Any) -> None:
-        """Look at fd no more; KeyError when it is not looked at."""
+        """Look at fd no more; KeyError when it is not looked at.
+
+        >>> from grove import select, socket
+        >>> a, b = socket.socketpair()
+        >>> poll = select.poll()
+        >>> poll.register(a)
+        >>> poll.unregister(a)
+        >>> a.close(), b.close()
+        (None, None)
+        """
         del self._events[_fileno(fd)]
 
     def poll(self, timeout: float | None = None) -> list[tuple[int, int]]:
@@ -130,6 +159,15 @@ class poll:
 
         A descriptor that is closed has POLLNVAL. OverflowError when the time-out
         is more than poll(2) can wait.
+
+        >>> from grove import select, socket
+        >>> a, b = socket.socketpair()
+        >>> poll = select.poll()
+        >>> poll.register(a, select.POLLIN)
+        >>> poll.poll(timeout=10)
+        []
+        >>> a.close(), b.close()
+        (None, None)
         """
         if timeout is not None and timeout > _MOST_MILLISECONDS:
             raise OverflowError("timeout is too large")
@@ -154,7 +192,15 @@ class epoll:
 
     @classmethod
     def fromfd(cls, fd: int) -> "epoll":
-        """One for descriptor fd of an epoll instance, which it takes over."""
+        """One for descriptor fd of an epoll instance, which it takes over.
+
+        >>> import os
+        >>> from grove import select
+        >>> with select.epoll() as epoll:
+        ...     with select.epoll.fromfd(os.dup(epoll.fileno())) as again:
+        ...         again.closed
+        False
+        """
         self = cls.__new__(cls)
         self._epoll = _std_epoll.fromfd(fd)
         return self
@@ -165,13 +211,26 @@ class epoll:
         return self._epoll.closed
 
     def close(self) -> None:
-        """Close it; whoever waits in poll gets OSError EBADF."""
+        """Close it; whoever waits in poll gets OSError EBADF.
+
+        >>> from grove import select
+        >>> epoll = select.epoll()
+        >>> epoll.close()
+        >>> epoll.closed
+        True
+        """
         if not self._epoll.closed:
             _core.fd_closed(self._epoll.fileno())
         self._epoll.close()
 
     def fileno(self) -> int:
-        """Its descriptor; ValueError once it is closed."""
+        """Its descriptor; ValueError once it is closed.
+
+        >>> from grove import select
+        >>> with select.epoll() as epoll:
+        ...     epoll.fileno() >= 0
+        True
+        """
         return self._epoll.fileno()
 
     def register(
@@ -179,15 +238,45 @@ class epoll:
         fd: Any,
         eventmask: int = _stdlib.EPOLLIN | _stdlib.EPOLLPRI | _stdlib.EPOLLOUT,
     ) -> None:
-        """Look at fd, for the events of eventmask, from now on."""
+        """Look at fd, for the events of eventmask, from now on.
+
+        >>> from grove import select, socket
+        >>> a, b = socket.socketpair()
+        >>> with select.epoll() as epoll:
+        ...     epoll.register(a, select.EPOLLOUT)
+        ...     epoll.poll() == [(a.fileno(), select.EPOLLOUT)]
+        True
+        >>> a.close(), b.close()
+        (None, None)
+        """
         self._epoll.register(fd, eventmask)
 
     def modify(self, fd: Any, eventmask: int) -> None:
-        """Change what fd is looked at for; OSError ENOENT when it is not."""
+        """Change what fd is looked at for; OSError ENOENT when it is not.
+
+        >>> from grove import select, socket
+        >>> a, b = socket.socketpair()
+        >>> with select.epoll() as epoll:
+        ...     epoll.register(a, select.EPOLLOUT)
+        ...     epoll.modify(a, select.EPOLLIN)
+        ...     epoll.poll(timeout=0)
+        []
+        >>> a.close(), b.close()
+        (None, None)
+        """
         self._epoll.modify(fd, eventmask)
 
     def unregister(self, fd: Any) -> None:
-        """Look at fd no more; OSError ENOENT when it is not looked at."""
+        """Look at fd no more; OSError ENOENT when it is not looked at.
+
+        >>> from grove import select, socket
+        >>> a, b = socket.socketpair()
+        >>> with select.epoll() as epoll:
+        ...     epoll.register(a)
+        ...     epoll.unregister(a)
+        >>> a.close(), b.close()
+        (None, None)
+        """
         self._epoll.unregister(fd)
 
     def poll(
@@ -198,6 +287,15 @@ class epoll:
         Args:
             timeout: seconds; None or negative is for ever.
             maxevents: how many at most; -1 is FD_SETSIZE - 1.
+
+        >>> from grove import select, socket
+        >>> a, b = socket.socketpair()
+        >>> with select.epoll() as epoll:
+        ...     epoll.register(a, select.EPOLLIN)
+        ...     epoll.poll(timeout=0.01)
+        []
+        >>> a.close(), b.close()
+        (None, None)
         """
         if maxevents < -1 or maxevents == 0:
             raise ValueError(f"maxevents must be greater than 0, got {maxevents}")

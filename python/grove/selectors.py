@@ -13,7 +13,17 @@ __all__ = __implements__ + __extensions__ + __imports__
 
 
 class GeventSelector(_stdlib.EpollSelector):
-    """The standard's best selector, whose waits let other greenlets run."""
+    """The standard's best selector, whose waits let other greenlets run.
+
+    >>> from grove import selectors, socket
+    >>> a, b = socket.socketpair()
+    >>> with selectors.DefaultSelector() as selector:
+    ...     key = selector.register(a, selectors.EVENT_WRITE, data="mine")
+    ...     [ready.data for ready, events in selector.select()]
+    ['mine']
+    >>> a.close(), b.close()
+    (None, None)
+    """
 
     _selector_cls = _select.epoll
 

@@ -18,7 +18,13 @@ __all__ = ["Stall", "limit", "on_stall", "watch"]
 
 
 class Stall(NamedTuple):
-    """A greenlet that held up its hub, as it was seen while it did."""
+    """A greenlet that held up its hub, as it was seen while it did.
+
+    >>> from grove.stalls import Stall
+    >>> stall = Stall("worker", 0.25, 4711, False, False, ["compute"], "")
+    >>> f"{stall.name} held up its hub for {stall.length} s"
+    'worker held up its hub for 0.25 s'
+    """
 
     #: Of the greenlet, as in a list of fibers; "hub" for a callback of the hub's.
     name: str
@@ -56,6 +62,11 @@ def limit(seconds: float | None = None) -> float:
 
     Returns what it was before. Raises ValueError for what cannot be. From any
     thread.
+
+    >>> from grove import stalls
+    >>> before = stalls.limit(0.05)
+    >>> stalls.limit(before)
+    0.05
     """
     before, watches = _core.stalls_settings()
     if seconds is not None:
@@ -72,6 +83,10 @@ def watch(on: bool = True) -> None:
     Args:
         on: False: a thread that is there already stays, and is not begun again
             after a fork.
+
+    >>> from grove import stalls
+    >>> stalls.watch()
+    >>> stalls.watch(False)
     """
     _set(_core.stalls_settings()[0], on)
 
@@ -88,6 +103,11 @@ def on_stall(
         callback: None: nothing is called any more.
 
     Returns what was called before.
+
+    >>> from grove import stalls
+    >>> before = stalls.on_stall(print)
+    >>> stalls.on_stall(before) is print
+    True
     """
     global _callback
     before, _callback = _callback, callback

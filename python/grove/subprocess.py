@@ -140,6 +140,11 @@ class Popen(_StdPopen):
 
         What was read before TimeoutExpired, or any other exception that comes
         meanwhile, the next call returns too.
+
+        >>> from grove.subprocess import PIPE, Popen
+        >>> cat = Popen(["cat"], stdin=PIPE, stdout=PIPE, text=True)
+        >>> cat.communicate("hello")
+        ('hello', None)
         """
         if timeout is None and (self.stdout or self.stderr):
             # The standard class's short way for a single pipe keeps nothing.
@@ -160,7 +165,16 @@ class Popen(_StdPopen):
         self._result.set(self._wait(None))
 
     def rawlink(self, callback: Callable[["Popen"], object]) -> None:
-        """Have the hub call callback(self) when the process has ended."""
+        """Have the hub call callback(self) when the process has ended.
+
+        >>> import grove
+        >>> from grove.subprocess import Popen
+        >>> true = Popen(["true"])
+        >>> true.rawlink(lambda ended: print("ended:", ended.returncode))
+        >>> grove.wait()
+        ended: 0
+        True
+        """
         self.result.rawlink(linkproxy(callback, self))
 
     link = rawlink

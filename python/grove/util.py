@@ -69,6 +69,19 @@ def clear_stack_frames(frame: FrameType | None) -> None:
     """Forget the local variables of frame and of those that called it.
 
     Frames that still run are left alone.
+
+    >>> import sys
+    >>> from grove.util import clear_stack_frames
+    >>> def fail():
+    ...     large = bytearray(1000000)
+    ...     int("no number")
+    >>> try:
+    ...     fail()
+    ... except ValueError as error:
+    ...     frame = error.__traceback__.tb_next.tb_frame
+    >>> clear_stack_frames(frame)
+    >>> frame.f_locals
+    {}
     """
     while frame is not None:
         try:

@@ -144,6 +144,15 @@ class FileObjectPosix(FileObjectBase):
 
     The arguments are those of Opening. The flags of a descriptor are left as they
     are.
+
+    >>> import os
+    >>> from grove.fileobject import FileObjectPosix
+    >>> r, w = os.pipe()
+    >>> with FileObjectPosix(r, "r") as reader, FileObjectPosix(w, "w") as writer:
+    ...     _ = writer.write("hello\\n")
+    ...     writer.flush()
+    ...     reader.readline()
+    'hello\\n'
     """
 
     #: The buffer of one that is opened without buffering.
@@ -169,6 +178,12 @@ class FileObjectBlock(FileObjectBase):
     """A file as io.open has it: its calls hold up the thread.
 
     The arguments are those of Opening.
+
+    >>> import os
+    >>> from grove.fileobject import FileObjectBlock
+    >>> with FileObjectBlock(os.devnull, "rb") as file:
+    ...     file.read()
+    b''
     """
 
     def __init__(self, fobj: Any, *args: Any, **kwargs: Any) -> None:
@@ -194,6 +209,12 @@ class FileObjectThread(FileObjectBase):
     Args:
         lock: True: one greenlet's call at a time; False: not; or a lock.
         threadpool: whose threads; the hub's by default.
+
+    >>> import os
+    >>> from grove.fileobject import FileObjectThread
+    >>> with FileObjectThread(os.devnull, "rb") as file:
+    ...     file.read()
+    b''
     """
 
     def __init__(

@@ -30,6 +30,10 @@ def format_run_info(
         limit: how many frames of a stack at most; None: 20.
         current_thread_ident: which thread is marked as the current one; None:
             the calling one.
+
+    >>> from grove.util import format_run_info
+    >>> "* Greenlets" in format_run_info()
+    True
     """
     lines: list[str] = []
     _format_threads(lines, thread_stacks, limit, current_thread_ident)
@@ -77,6 +81,14 @@ def print_run_info(
     limit: int | None = None,
     file: TextIO | None = None,
 ) -> None:
-    """Print what format_run_info() tells to file; None is standard error."""
+    """Print what format_run_info() tells to file; None is standard error.
+
+    >>> import io
+    >>> from grove.util import print_run_info
+    >>> told = io.StringIO()
+    >>> print_run_info(file=told)
+    >>> "Greenlets" in told.getvalue()
+    True
+    """
     lines = format_run_info(thread_stacks, greenlet_stacks, limit)
     print("\n".join(lines), file=file or sys.stderr)

@@ -39,6 +39,13 @@ class GreenletTree:
 
     Args:
         greenlet: the one it begins with.
+
+    >>> import grove
+    >>> from grove.util import GreenletTree
+    >>> task = grove.spawn(int)
+    >>> children = GreenletTree.current_tree().child_trees
+    >>> any(tree.greenlet is task for tree in children)
+    True
     """
 
     #: What format() tells of each, unless told otherwise.
@@ -56,7 +63,15 @@ class GreenletTree:
         self.child_trees: list["GreenletTree"] = []
 
     def add_child(self, tree: "GreenletTree") -> None:
-        """tree's root was spawned by this one's."""
+        """tree's root was spawned by this one's.
+
+        >>> import grove
+        >>> from grove.util import GreenletTree
+        >>> tree = GreenletTree(grove.Greenlet())
+        >>> tree.add_child(GreenletTree(grove.Greenlet()))
+        >>> len(tree.child_trees)
+        1
+        """
         if tree is not self:
             self.child_trees.append(tree)
 
@@ -76,6 +91,12 @@ class GreenletTree:
         Args:
             details: False: none; True: DEFAULT_DETAILS; a dict: these, and
                 the rest from DEFAULT_DETAILS.
+
+        >>> import grove
+        >>> from grove.util import GreenletTree
+        >>> for line in GreenletTree(grove.Greenlet(int)).format_lines(details=False):
+        ...     print(line)
+        <Greenlet at ...: int>; not running
         """
         if not details:
             chosen: dict[str, Any] = {}
@@ -86,7 +107,13 @@ class GreenletTree:
         return iter(self._lines(chosen, "", True, True))
 
     def format(self, details: bool | dict[str, Any] = True) -> str:
-        """format_lines() in one string."""
+        """format_lines() in one string.
+
+        >>> import grove
+        >>> from grove.util import GreenletTree
+        >>> print(GreenletTree(grove.Greenlet(int)).format(details=False))
+        <Greenlet at ...: int>; not running
+        """
         return "\n".join(self.format_lines(details))
 
     def __str__(self) -> str:
@@ -163,7 +190,12 @@ class GreenletTree:
 
     @classmethod
     def forest(cls) -> list["GreenletTree"]:
-        """A tree for each thread, and each greenlet that is a root."""
+        """A tree for each thread, and each greenlet that is a root.
+
+        >>> from grove.util import GreenletTree
+        >>> len(GreenletTree.forest()) >= 1
+        True
+        """
         current = _root(getcurrent())
         trees = {g: cls(g) for g in [current, *_reachable()]}
         trees[current].is_current_tree = True
@@ -178,7 +210,13 @@ class GreenletTree:
 
     @classmethod
     def current_tree(cls) -> "GreenletTree":
-        """The tree of the calling thread."""
+        """The tree of the calling thread.
+
+        >>> import grove
+        >>> from grove.util import GreenletTree
+        >>> GreenletTree.current_tree().greenlet is grove.getcurrent()
+        True
+        """
         return next(tree for tree in cls.forest() if tree.is_current_tree)
 
 
