@@ -85,6 +85,16 @@ class BackdoorServer(StreamServer):
         server_args: of StreamServer.
 
     quit() and exit() end the connection, not the process.
+
+    >>> from grove import backdoor, socket
+    >>> server = backdoor.BackdoorServer(("127.0.0.1", 0), {"answer": 42})
+    >>> server.start()
+    >>> client = socket.create_connection(server.address)
+    >>> client.sendall(b"print(answer)\\nquit()\\n")
+    >>> b"42" in client.makefile("rb").read()
+    True
+    >>> client.close()
+    >>> server.stop()
     """
 
     def __init__(
@@ -102,7 +112,17 @@ class BackdoorServer(StreamServer):
         return {**self.locals, "__builtins__": builtins}
 
     def handle(self, conn: Any, _address: Any) -> None:
-        """One connection, from the banner to its end."""
+        """One connection, from the banner to its end.
+
+        >>> from grove import backdoor, socket
+        >>> server = backdoor.BackdoorServer(("127.0.0.1", 0), banner="hello")
+        >>> client, console = socket.socketpair()
+        >>> client.sendall(b"quit()\\n")
+        >>> server.handle(console, None)
+        >>> client.recv(100).split()
+        [b'hello', b'>>>']
+        >>> client.close()
+        """
         # Two files: one that is written to forgets the lines that it has read ahead.
         reader, writer = (
             conn.makefile(mode=mode, encoding="utf-8", errors="replace") for mode in "rw"

@@ -18,6 +18,17 @@ class BaseServer:
 
     Subclasses define do_read, which returns the arguments for handle or None,
     and do_close.
+
+    >>> from grove.baseserver import BaseServer
+    >>> from grove.queue import Queue
+    >>> class Mailbox(BaseServer):
+    ...     letters = Queue(items=[("a letter",)])
+    ...     def do_read(self):
+    ...         return self.letters.get()
+    ...     def do_close(self, letter):
+    ...         pass
+    >>> Mailbox(("127.0.0.1", 0), print).do_read()
+    ('a letter',)
     """
 
     #: Seconds to pause after an error of accept; doubled up to max_delay.
@@ -57,7 +68,14 @@ class BaseServer:
     # What it is made of.
 
     def set_listener(self, listener: Any) -> None:
-        """Listen on that; see __init__."""
+        """Listen on that; see __init__.
+
+        >>> from grove.server import StreamServer
+        >>> server = StreamServer("127.0.0.1:0", print)
+        >>> server.set_listener(("localhost", 0))
+        >>> server.address
+        ('localhost', 0)
+        """
         if hasattr(listener, "accept"):
             if hasattr(listener, "do_handshake"):
                 raise TypeError(
@@ -70,7 +88,14 @@ class BaseServer:
             self.family, self.address = parse_address(listener)
 
     def set_spawn(self, spawn: Any) -> None:
-        """Have that call handle; see __init__."""
+        """Have that call handle; see __init__.
+
+        >>> from grove.server import StreamServer
+        >>> server = StreamServer(("127.0.0.1", 0), print)
+        >>> server.set_spawn(100)
+        >>> server.pool.size
+        100
+        """
         if spawn == "default":
             self.pool = None
             self._spawn = type(self)._spawn
@@ -85,7 +110,12 @@ class BaseServer:
             self._spawn = spawn
 
     def set_handle(self, handle: Callable | None) -> None:
-        """Call that for what comes."""
+        """Call that for what comes.
+
+        >>> from grove.server import StreamServer
+        >>> server = StreamServer(("127.0.0.1", 0), print)
+        >>> server.set_handle(repr)
+        """
         if handle is not None:
             self.handle = handle
         if not hasattr(self, "handle"):
@@ -144,24 +174,71 @@ class BaseServer:
     # What subclasses define.
 
     def init_socket(self) -> None:
-        """Make self.socket when the listener was not a socket."""
+        """Make self.socket when the listener was not a socket.
+
+        >>> from grove.server import StreamServer
+        >>> server = StreamServer(("127.0.0.1", 0), print)
+        >>> server.init_socket()
+        >>> server.socket.getsockname() == server.address
+        True
+        >>> server.close()
+        """
 
     def do_read(self) -> tuple | None:
-        """Wait for what comes; the arguments for handle."""
+        """Wait for what comes; the arguments for handle.
+
+        >>> from grove import socket
+        >>> from grove.server import StreamServer
+        >>> server = StreamServer(("127.0.0.1", 0), print)
+        >>> server.init_socket()
+        >>> client = socket.create_connection(server.address)
+        >>> sock, address = server.do_read()
+        >>> address == client.getsockname()
+        True
+        >>> sock.close(), client.close(), server.close()
+        (None, None, None)
+        """
         raise NotImplementedError
 
     def do_close(self, *args: Any) -> None:
-        """Close what do_read returned."""
+        """Close what do_read returned.
+
+        >>> from grove import socket
+        >>> from grove.server import StreamServer
+        >>> server = StreamServer(("127.0.0.1", 0), print)
+        >>> a, b = socket.socketpair()
+        >>> server.do_close(a, None)
+        >>> b.recv(1)
+        b''
+        >>> b.close()
+        """
 
     # Accepting.
 
     def start_accepting(self) -> None:
-        """Accept from now on."""
+        """Accept from now on.
+
+        >>> from grove.server import StreamServer
+        >>> server = StreamServer(("127.0.0.1", 0), print)
+        >>> server.start()
+        >>> server.stop_accepting()
+        >>> server.start_accepting()
+        >>> server.stop()
+        """
         if self._acceptor is None or self._acceptor.ready():
             self._acceptor = Greenlet.spawn(self._accept_all)
 
     def stop_accepting(self) -> None:
-        """Accept no more until start_accepting."""
+        """Accept no more until start_accepting.
+
+        >>> from grove.server import StreamServer
+        >>> server = StreamServer(("127.0.0.1", 0), print)
+        >>> server.start()
+        >>> server.stop_accepting()
+        >>> server.started
+        True
+        >>> server.stop()
+        """
         acceptor, self._acceptor = self._acceptor, None
         if acceptor is not None and acceptor is not getcurrent():
             acceptor.kill(block=False)
@@ -224,7 +301,15 @@ class BaseServer:
             self.start_accepting()
 
     def do_handle(self, *args: Any) -> None:
-        """Have handle called with args."""
+        """Have handle called with args.
+
+        >>> import grove
+        >>> from grove.baseserver import BaseServer
+        >>> server = BaseServer(("127.0.0.1", 0), print)
+        >>> server.do_handle("a request")
+        >>> grove.sleep()
+        a request
+        """
         if self._spawn is None:
             self._handle_and_close(*args)
         else:
@@ -244,11 +329,27 @@ class BaseServer:
             self.do_close(*args)
 
     def full(self) -> bool:
-        """Whether nothing is accepted until a handler has finished."""
+        """Whether nothing is accepted until a handler has finished.
+
+        >>> from grove.server import StreamServer
+        >>> StreamServer(("127.0.0.1", 0), print, spawn=0).full()
+        True
+        >>> StreamServer(("127.0.0.1", 0), print, spawn=10).full()
+        False
+        """
         return self.pool is not None and self.pool.full()
 
     def is_fatal_error(self, ex: BaseException) -> bool:
-        """Whether ex, an error of accept, means that there will be no more."""
+        """Whether ex, an error of accept, means that there will be no more.
+
+        >>> import errno
+        >>> from grove.server import StreamServer
+        >>> server = StreamServer(("127.0.0.1", 0), print)
+        >>> server.is_fatal_error(OSError(errno.EBADF, "closed"))
+        True
+        >>> server.is_fatal_error(OSError(errno.EMFILE, "too many open files"))
+        False
+        """
         return isinstance(ex, OSError) and ex.errno in self.fatal_errors
 
     # Its life.
@@ -284,7 +385,15 @@ class BaseServer:
             raise
 
     def close(self) -> None:
-        """Close the listening socket; handlers go on."""
+        """Close the listening socket; handlers go on.
+
+        >>> from grove.server import StreamServer
+        >>> server = StreamServer(("127.0.0.1", 0), print)
+        >>> server.start()
+        >>> server.close()
+        >>> server.closed
+        True
+        """
         self._stop_event.set()
         self.stop_accepting()
         listener = self.__dict__.pop("socket", None)

@@ -25,7 +25,14 @@ __all__ = [
 
 
 class WSGIHandler(Handler):
-    """Serves one connection. Every method may be overridden."""
+    """Serves one connection. Every method may be overridden.
+
+    >>> from grove.pywsgi import WSGIHandler, WSGIServer
+    >>> class Quiet(WSGIHandler):
+    ...     def log_request(self):
+    ...         pass
+    >>> server = WSGIServer(("127.0.0.1", 0), print, handler_class=Quiet)
+    """
 
     @property
     def max_request_line(self) -> int:  # type: ignore[override]

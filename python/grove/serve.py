@@ -17,6 +17,10 @@ def main(argv: list[str] | None = None) -> int:
 
     Returns what the process is to exit with: 0 after SIGTERM, SIGINT or SIGQUIT; 1
     when the application cannot be served.
+
+    >>> from grove.serve import main
+    >>> main(["no_such_module:app", "--bind", "127.0.0.1:0"])
+    1
     """
     return Master(parse(argv)).run()
 

@@ -108,7 +108,19 @@ class StreamServer(BaseServer):
         return sock
 
     def do_read(self) -> tuple[socket.socket, Any]:
-        """Wait for a connection: its socket and the peer's address."""
+        """Wait for a connection: its socket and the peer's address.
+
+        >>> from grove import socket
+        >>> from grove.server import StreamServer
+        >>> server = StreamServer(("127.0.0.1", 0), print)
+        >>> server.init_socket()
+        >>> client = socket.create_connection(server.address)
+        >>> sock, address = server.do_read()
+        >>> address == client.getsockname()
+        True
+        >>> sock.close(), client.close(), server.close()
+        (None, None, None)
+        """
         listener = self.socket
         raw = getattr(listener, "_sock", listener)
         if raw.gettimeout() != 0:
@@ -128,11 +140,45 @@ class StreamServer(BaseServer):
             self._spawn(self.wrap_socket_and_handle, *args)
 
     def wrap_socket(self, sock: socket.socket) -> socket.socket:
-        """The TLS socket of an accepted one, after its handshake."""
+        """The TLS socket of an accepted one, after its handshake.
+
+        In the example server_context has a certificate for localhost, which
+        client_context trusts.
+
+        >>> import grove
+        >>> from grove import socket
+        >>> from grove.server import StreamServer
+        >>> a, b = socket.socketpair()
+        >>> server = StreamServer(("127.0.0.1", 0), print, ssl_context=server_context)
+        >>> wrapping = grove.spawn(server.wrap_socket, a)
+        >>> client = client_context.wrap_socket(b, server_hostname="localhost")
+        >>> wrapping.get().version() == client.version()
+        True
+        >>> wrapping.get().close(), client.close()
+        (None, None)
+        """
         return self._wrap(sock)  # type: ignore[misc]
 
     def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
-        """Make the handshake, then call handle."""
+        """Make the handshake, then call handle.
+
+        In the example server_context has a certificate for localhost, which
+        client_context trusts.
+
+        >>> import grove
+        >>> from grove import socket
+        >>> from grove.server import StreamServer
+        >>> def greet(sock, address):
+        ...     sock.sendall(b"hello")
+        >>> a, b = socket.socketpair()
+        >>> server = StreamServer(("127.0.0.1", 0), greet, ssl_context=server_context)
+        >>> serving = grove.spawn(server.wrap_socket_and_handle, a, None)
+        >>> client = client_context.wrap_socket(b, server_hostname="localhost")
+        >>> client.recv(100)
+        b'hello'
+        >>> serving.join(), client.close()
+        (None, None)
+        """
         try:
             tls = self.wrap_socket(client_socket)
         except BaseException as error:
@@ -173,7 +219,14 @@ class DatagramServer(BaseServer):
 
     @classmethod
     def get_listener(cls, address: Any, family: int | None = None) -> socket.socket:
-        """A datagram socket bound to address; OSError when it cannot be."""
+        """A datagram socket bound to address; OSError when it cannot be.
+
+        >>> from grove.server import DatagramServer
+        >>> sock = DatagramServer.get_listener(("127.0.0.1", 0))
+        >>> sock.getsockname()[0]
+        '127.0.0.1'
+        >>> sock.close()
+        """
         sock = socket.socket(
             socket.AF_INET if family is None else family, socket.SOCK_DGRAM
         )
@@ -189,9 +242,34 @@ class DatagramServer(BaseServer):
         return sock
 
     def do_read(self) -> tuple[bytes, Any]:
-        """Wait for a datagram: its bytes and the sender's address."""
+        """Wait for a datagram: its bytes and the sender's address.
+
+        >>> from grove.server import DatagramServer
+        >>> server = DatagramServer(("127.0.0.1", 0), print)
+        >>> server.init_socket()
+        >>> server.sendto(b"to itself", server.address)
+        9
+        >>> server.do_read()[0]
+        b'to itself'
+        >>> server.close()
+        """
         return self.socket.recvfrom(self.max_size)
 
     def sendto(self, *args: Any) -> int:
-        """As the socket's sendto."""
+        """As the socket's sendto.
+
+        >>> from grove import socket
+        >>> from grove.server import DatagramServer
+        >>> def answer(data, address):
+        ...     server.sendto(data.upper(), address)
+        >>> server = DatagramServer(("127.0.0.1", 0), answer)
+        >>> server.start()
+        >>> client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        >>> client.sendto(b"hello", server.address)
+        5
+        >>> client.recv(100)
+        b'HELLO'
+        >>> client.close(), server.stop()
+        (None, None)
+        """
         return self._socket.sendto(*args)

@@ -77,6 +77,14 @@ def wait(
         io: a watcher that is not active.
         timeout: seconds; None is never.
         timeout_exc: what is raised then; socket.timeout by default.
+
+    >>> import grove
+    >>> from grove import socket
+    >>> a, b = socket.socketpair()
+    >>> watcher = grove.get_hub().loop.io(a.fileno(), 2)
+    >>> socket.wait(watcher, timeout=60)
+    >>> watcher.close(), a.close(), b.close()
+    (None, None, None)
     """
     if timeout_exc is timeout_default:
         timeout_exc = _stdlib.timeout("timed out")
@@ -85,7 +93,21 @@ def wait(
 
 
 def cancel_wait(watcher: Any, error: BaseException = cancel_wait_ex) -> None:
-    """Make whoever waits for watcher raise error."""
+    """Make whoever waits for watcher raise error.
+
+    >>> import grove
+    >>> from grove import socket
+    >>> a, b = socket.socketpair()
+    >>> watcher = grove.get_hub().loop.io(a.fileno(), 1)
+    >>> waiting = grove.spawn(socket.wait, watcher)
+    >>> grove.sleep()
+    >>> socket.cancel_wait(watcher, OSError("given up"))
+    >>> waiting.join()
+    >>> waiting.exception
+    OSError('given up')
+    >>> watcher.close(), a.close(), b.close()
+    (None, None, None)
+    """
     get_hub().cancel_wait(watcher, error)
 
 
@@ -129,26 +151,47 @@ def getaddrinfo(
 
 
 def gethostbyname(hostname: Any) -> str:
-    """As socket.gethostbyname; a name is looked up by the hub's resolver."""
+    """As socket.gethostbyname; a name is looked up by the hub's resolver.
+
+    >>> from grove import socket
+    >>> socket.gethostbyname("127.0.0.1")
+    '127.0.0.1'
+    """
     if _is_numeric(hostname):
         return _socket.gethostbyname(hostname)
     return get_hub().resolver.gethostbyname(hostname)
 
 
 def gethostbyname_ex(hostname: Any) -> tuple:
-    """As socket.gethostbyname_ex; a name is looked up by the hub's resolver."""
+    """As socket.gethostbyname_ex; a name is looked up by the hub's resolver.
+
+    >>> from grove import socket
+    >>> socket.gethostbyname_ex("127.0.0.1")
+    ('127.0.0.1', [], ['127.0.0.1'])
+    """
     if _is_numeric(hostname):
         return _socket.gethostbyname_ex(hostname)
     return get_hub().resolver.gethostbyname_ex(hostname)
 
 
 def gethostbyaddr(ip_address: Any) -> tuple:
-    """As socket.gethostbyaddr, by the hub's resolver."""
+    """As socket.gethostbyaddr, by the hub's resolver.
+
+    >>> from grove import socket
+    >>> "127.0.0.1" in socket.gethostbyaddr("127.0.0.1")[2]
+    True
+    """
     return get_hub().resolver.gethostbyaddr(ip_address)
 
 
 def getnameinfo(sockaddr: tuple, flags: int) -> tuple:
-    """As socket.getnameinfo; a name is looked up by the hub's resolver."""
+    """As socket.getnameinfo; a name is looked up by the hub's resolver.
+
+    >>> from grove import socket
+    >>> numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+    >>> socket.getnameinfo(("127.0.0.1", 80), numeric)
+    ('127.0.0.1', '80')
+    """
     if isinstance(flags, int) and flags & _socket.NI_NUMERICHOST:
         return _socket.getnameinfo(sockaddr, flags)
     return get_hub().resolver.getnameinfo(sockaddr, flags)
@@ -341,6 +384,14 @@ class socket(_core.SocketBase):
         """The descriptor; -1 once it is closed.
 
         Who calls os.read and os.write with it waits as with a standard socket's.
+
+        >>> from grove import socket
+        >>> sock = socket.socket()
+        >>> sock.fileno() >= 0
+        True
+        >>> sock.close()
+        >>> sock.fileno()
+        -1
         """
         if not self._known:
             self._known = True
@@ -379,28 +430,62 @@ class socket(_core.SocketBase):
             self._note_blocking()
 
     def gettimeout(self) -> float | None:
-        """What settimeout was given."""
+        """What settimeout was given.
+
+        >>> from grove import socket
+        >>> with socket.socket() as sock:
+        ...     sock.settimeout(1.5)
+        ...     sock.gettimeout()
+        1.5
+        """
         return self.timeout
 
     def setblocking(self, flag: bool) -> None:
         """settimeout(None) if flag, else settimeout(0); OSError EBADF if it is
-        closed."""
+        closed.
+
+        >>> from grove import socket
+        >>> with socket.socket() as sock:
+        ...     sock.setblocking(False)
+        ...     sock.gettimeout()
+        0.0
+        """
         os.get_blocking(self._sock.fileno())
         self.settimeout(None if flag else 0.0)
 
     def getblocking(self) -> bool:
-        """Whether an operation may wait."""
+        """Whether an operation may wait.
+
+        >>> from grove import socket
+        >>> with socket.socket() as sock:
+        ...     sock.getblocking()
+        True
+        """
         return self.timeout != 0.0
 
     # Birth and end.
 
     def bind(self, address: Any) -> None:
         """As the standard class's. It does not wait: what a name of this machine's
-        stands for is looked up at once."""
+        stands for is looked up at once.
+
+        >>> from grove import socket
+        >>> with socket.socket() as sock:
+        ...     sock.bind(("127.0.0.1", 0))
+        ...     sock.getsockname()[1] > 0
+        True
+        """
         self._sock.bind(address)
 
     def listen(self, *backlog: int) -> None:
-        """As the standard class's."""
+        """As the standard class's.
+
+        >>> from grove import socket
+        >>> with socket.socket() as listener, socket.socket() as client:
+        ...     listener.bind(("127.0.0.1", 0))
+        ...     listener.listen()
+        ...     client.connect(listener.getsockname())
+        """
         self._sock.listen(*backlog)
 
     def accept(self) -> tuple["socket", Any]:
@@ -457,13 +542,30 @@ class socket(_core.SocketBase):
         return error
 
     def connect(self, address: Any) -> None:
-        """Connect to address; OSError of the connection's failure."""
+        """Connect to address; OSError of the connection's failure.
+
+        >>> from grove import socket
+        >>> with socket.create_server(("127.0.0.1", 0)) as listener:
+        ...     with socket.socket() as client:
+        ...         client.connect(listener.getsockname())
+        ...         client.getpeername() == listener.getsockname()
+        True
+        """
         error = self._connect(address)
         if error:
             raise OSError(error, os.strerror(error))
 
     def connect_ex(self, address: Any) -> int:
-        """As connect, but returns the error's number, 0 for success."""
+        """As connect, but returns the error's number, 0 for success.
+
+        >>> import errno
+        >>> from grove import socket
+        >>> listener = socket.create_server(("127.0.0.1", 0))
+        >>> with socket.socket() as client:
+        ...     client.connect_ex(listener.getsockname())
+        0
+        >>> listener.close()
+        """
         try:
             return self._connect(address)
         except _stdlib.timeout:
@@ -476,14 +578,31 @@ class socket(_core.SocketBase):
             return error.errno
 
     def shutdown(self, how: int) -> None:
-        """As the standard class's."""
+        """As the standard class's.
+
+        >>> from grove import socket
+        >>> a, b = socket.socketpair()
+        >>> a.shutdown(socket.SHUT_WR)
+        >>> b.recv(100)
+        b''
+        >>> a.close(), b.close()
+        (None, None)
+        """
         self._sock.shutdown(how)
 
     def _real_close(self) -> None:
         self._sock.close()
 
     def close(self) -> None:
-        """Close it, when the last file made by makefile is closed too."""
+        """Close it, when the last file made by makefile is closed too.
+
+        >>> from grove import socket
+        >>> a, b = socket.socketpair()
+        >>> a.close()
+        >>> b.recv(100)
+        b''
+        >>> b.close()
+        """
         self._closed = True
         if self._io_refs <= 0:
             self._real_close()
@@ -504,6 +623,14 @@ class socket(_core.SocketBase):
         """Give up the descriptor, which stays open, and return it.
 
         Without a time-out it blocks from then on, as a standard socket's does.
+
+        >>> import os
+        >>> from grove import socket
+        >>> sock = socket.socket()
+        >>> fd = sock.detach()
+        >>> sock.fileno()
+        -1
+        >>> os.close(fd)
         """
         self._closed = True
         fd = self._sock.detach()
@@ -513,7 +640,17 @@ class socket(_core.SocketBase):
         return fd
 
     def dup(self) -> "socket":
-        """Another socket for the same connection."""
+        """Another socket for the same connection.
+
+        >>> from grove import socket
+        >>> a, b = socket.socketpair()
+        >>> with a.dup() as again:
+        ...     again.sendall(b"hello")
+        >>> b.recv(100)
+        b'hello'
+        >>> a.close(), b.close()
+        (None, None)
+        """
         sock = self._sock
         number = _socket.dup(sock.fileno())
         copy = type(self)(sock.family, sock.type, sock.proto, number)
@@ -523,7 +660,16 @@ class socket(_core.SocketBase):
     # Sending; what else sends, and what receives, is the base's.
 
     def sendmsg_afalg(self, *args: Any, **kwargs: Any) -> int:
-        """As the standard class's."""
+        """As the standard class's.
+
+        >>> from grove import socket
+        >>> with socket.socket() as sock:
+        ...     try:
+        ...         sock.sendmsg_afalg([b"text"], op=0)
+        ...     except OSError:
+        ...         print("it is not of AF_ALG")
+        it is not of AF_ALG
+        """
         return self._sock.sendmsg_afalg(*args, **kwargs)
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
@@ -625,27 +771,66 @@ class socket(_core.SocketBase):
     makefile = _StdSocket.makefile
 
     def getpeername(self) -> Any:
-        """As the standard class's."""
+        """As the standard class's.
+
+        >>> from grove import socket
+        >>> with socket.create_server(("127.0.0.1", 0)) as listener:
+        ...     with socket.create_connection(listener.getsockname()) as client:
+        ...         client.getpeername() == listener.getsockname()
+        True
+        """
         return self._sock.getpeername()
 
     def getsockname(self) -> Any:
-        """As the standard class's."""
+        """As the standard class's.
+
+        >>> from grove import socket
+        >>> with socket.create_server(("127.0.0.1", 0)) as listener:
+        ...     listener.getsockname()[0]
+        '127.0.0.1'
+        """
         return self._sock.getsockname()
 
     def getsockopt(self, *args: Any) -> Any:
-        """As the standard class's."""
+        """As the standard class's.
+
+        >>> from grove import socket
+        >>> with socket.socket() as sock:
+        ...     sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
+        0
+        """
         return self._sock.getsockopt(*args)
 
     def setsockopt(self, *args: Any) -> None:
-        """As the standard class's."""
+        """As the standard class's.
+
+        >>> from grove import socket
+        >>> with socket.socket() as sock:
+        ...     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        ...     sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
+        1
+        """
         self._sock.setsockopt(*args)
 
     def get_inheritable(self) -> bool:
-        """Whether a program that is executed keeps the descriptor."""
+        """Whether a program that is executed keeps the descriptor.
+
+        >>> from grove import socket
+        >>> with socket.socket() as sock:
+        ...     sock.get_inheritable()
+        False
+        """
         return os.get_inheritable(self.fileno())
 
     def set_inheritable(self, inheritable: bool) -> None:
-        """Whether a program that is executed keeps the descriptor."""
+        """Whether a program that is executed keeps the descriptor.
+
+        >>> from grove import socket
+        >>> with socket.socket() as sock:
+        ...     sock.set_inheritable(True)
+        ...     sock.get_inheritable()
+        True
+        """
         os.set_inheritable(self.fileno(), inheritable)
 
 

@@ -71,7 +71,13 @@ class _ContextType(type):
 
 
 class SSLContext(_StdContext, metaclass=_ContextType):
-    """A standard context whose wrap_socket makes cooperative sockets."""
+    """A standard context whose wrap_socket makes cooperative sockets.
+
+    >>> from grove import ssl
+    >>> context = ssl.create_default_context()
+    >>> isinstance(context, ssl.SSLContext), context.check_hostname
+    (True, True)
+    """
 
     options = _setting("options")
     verify_flags = _setting("verify_flags")
@@ -99,7 +105,20 @@ class SSLContext(_StdContext, metaclass=_ContextType):
         server_hostname: str | None = None,
         session: Any = None,
     ) -> "SSLSocket":
-        """As the standard class's."""
+        """As the standard class's.
+
+        >>> import grove
+        >>> from grove import socket
+        >>> a, b = socket.socketpair()
+        >>> accepting = grove.spawn(server_context.wrap_socket, b, server_side=True)
+        >>> client = client_context.wrap_socket(a, server_hostname="localhost")
+        >>> server = accepting.get()
+        >>> client.sendall(b"hello")
+        >>> server.recv(100)
+        b'hello'
+        >>> client.close(), server.close()
+        (None, None)
+        """
         return self.sslsocket_class._create(
             sock,
             server_side,
@@ -150,7 +169,18 @@ def _with_module_name(setter: Callable, context: SSLContext, value: Any) -> None
 
 
 class SSLSocket(socket):
-    """A TLS connection, or a listener of them; made by SSLContext.wrap_socket."""
+    """A TLS connection, or a listener of them; made by SSLContext.wrap_socket.
+
+    In the examples here server_context and client_context are contexts, the server's
+    with a certificate for localhost, and server and client the ends of a connection
+    that they made.
+
+    >>> client.sendall(b"hello")
+    >>> server.recv(100)
+    b'hello'
+    >>> client.close(), server.close()
+    (None, None)
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise TypeError(
@@ -304,52 +334,132 @@ class SSLSocket(socket):
         return self._sslobj
 
     def getpeercert(self, binary_form: bool = False) -> Any:
-        """The peer's certificate, as the standard class's."""
+        """The peer's certificate, as the standard class's.
+
+        >>> client.getpeercert()["subject"]
+        ((('commonName', 'localhost'),),)
+        >>> server.getpeercert() is None
+        True
+        >>> client.close(), server.close()
+        (None, None)
+        """
         return self._checked().getpeercert(binary_form)
 
     def get_verified_chain(self) -> list:
-        """As the standard class's."""
+        """As the standard class's.
+
+        >>> len(client.get_verified_chain())
+        1
+        >>> client.close(), server.close()
+        (None, None)
+        """
         return list(self._checked().get_verified_chain() or ())
 
     def get_unverified_chain(self) -> list:
-        """As the standard class's."""
+        """As the standard class's.
+
+        >>> len(client.get_unverified_chain())
+        1
+        >>> client.close(), server.close()
+        (None, None)
+        """
         return list(self._checked().get_unverified_chain() or ())
 
     def selected_npn_protocol(self) -> None:
-        """None: NPN is no more."""
+        """None: NPN is no more.
+
+        >>> client.selected_npn_protocol() is None
+        True
+        >>> client.close(), server.close()
+        (None, None)
+        """
 
     def selected_alpn_protocol(self) -> str | None:
-        """The protocol agreed on by ALPN."""
+        """The protocol agreed on by ALPN.
+
+        >>> client.selected_alpn_protocol() is None
+        True
+        >>> client.close(), server.close()
+        (None, None)
+        """
         return self._sslobj.selected_alpn_protocol() if self._sslobj else None
 
     def cipher(self) -> tuple | None:
-        """(name, protocol, bits) of the cipher."""
+        """(name, protocol, bits) of the cipher.
+
+        >>> name, protocol, bits = client.cipher()
+        >>> bits >= 128
+        True
+        >>> client.close(), server.close()
+        (None, None)
+        """
         return self._sslobj.cipher() if self._sslobj else None
 
     def shared_ciphers(self) -> list | None:
-        """What both sides can do."""
+        """What both sides can do.
+
+        >>> server.cipher()[0] in [name for name, *_ in server.shared_ciphers()]
+        True
+        >>> client.close(), server.close()
+        (None, None)
+        """
         return self._sslobj.shared_ciphers() if self._sslobj else None
 
     def compression(self) -> str | None:
-        """The compression."""
+        """The compression.
+
+        >>> client.compression() is None
+        True
+        >>> client.close(), server.close()
+        (None, None)
+        """
         return self._sslobj.compression() if self._sslobj else None
 
     def version(self) -> str | None:
-        """The version of TLS."""
+        """The version of TLS.
+
+        >>> client.version()
+        'TLSv1.3'
+        >>> client.close(), server.close()
+        (None, None)
+        """
         return self._sslobj.version() if self._sslobj else None
 
     def pending(self) -> int:
-        """Bytes that can be read without waiting."""
+        """Bytes that can be read without waiting.
+
+        >>> server.sendall(b"hello")
+        >>> client.recv(1), client.pending()
+        (b'h', 4)
+        >>> client.close(), server.close()
+        (None, None)
+        """
         return self._sslobj.pending() if self._sslobj else 0
 
     def get_channel_binding(self, cb_type: str = "tls-unique") -> bytes | None:
-        """As the standard class's."""
+        """As the standard class's.
+
+        >>> client.get_channel_binding() == server.get_channel_binding()
+        True
+        >>> client.close(), server.close()
+        (None, None)
+        """
         if cb_type not in _stdlib.CHANNEL_BINDING_TYPES:
             raise ValueError(f"{cb_type} channel binding type not implemented")
         return self._sslobj.get_channel_binding(cb_type) if self._sslobj else None
 
     def verify_client_post_handshake(self) -> Any:
-        """As the standard class's."""
+        """As the standard class's.
+
+        >>> from grove import ssl
+        >>> try:
+        ...     server.verify_client_post_handshake()
+        ... except ssl.SSLError as error:
+        ...     print(error.reason)
+        EXTENSION_NOT_RECEIVED
+        >>> client.close(), server.close()
+        (None, None)
+        """
         return self._checked().verify_client_post_handshake()
 
     # Birth and end.
@@ -359,6 +469,17 @@ class SSLSocket(socket):
 
         Args:
             block: wait even if the socket's time-out is 0.
+
+        >>> import grove
+        >>> from grove import socket
+        >>> a, b = socket.socketpair()
+        >>> accepting = grove.spawn(server_context.wrap_socket, b, server_side=True)
+        >>> client = client_context.wrap_socket(
+        ...     a, server_hostname="localhost", do_handshake_on_connect=False
+        ... )
+        >>> client.do_handshake()
+        >>> client.close(), accepting.get().close()
+        (None, None)
         """
         timeout = self.timeout
         if timeout == 0.0 and block:
@@ -368,7 +489,16 @@ class SSLSocket(socket):
         )
 
     def dup(self) -> "SSLSocket":
-        """Not there: one TLS connection has one state."""
+        """Not there: one TLS connection has one state.
+
+        >>> try:
+        ...     client.dup()
+        ... except NotImplementedError:
+        ...     print("one connection, one socket")
+        one connection, one socket
+        >>> client.close(), server.close()
+        (None, None)
+        """
         raise NotImplementedError(f"Can't dup() {type(self).__name__} instances")
 
     def _connect_tls(self, address: Any, connect: Callable) -> Any:
@@ -390,15 +520,56 @@ class SSLSocket(socket):
         return error
 
     def connect(self, addr: Any) -> None:
-        """Connect, and make the handshake."""
+        """Connect, and make the handshake.
+
+        >>> from grove import server, socket
+        >>> def greet(sock, address):
+        ...     sock.sendall(b"hello")
+        >>> greeter = server.StreamServer(
+        ...     ("127.0.0.1", 0), greet, ssl_context=server_context
+        ... )
+        >>> greeter.start()
+        >>> sock = socket.socket()
+        >>> sock = client_context.wrap_socket(sock, server_hostname="localhost")
+        >>> sock.connect(greeter.address)
+        >>> sock.recv(100)
+        b'hello'
+        >>> sock.close(), greeter.stop()
+        (None, None)
+        """
         self._connect_tls(addr, super().connect)
 
     def connect_ex(self, addr: Any) -> int:
-        """As connect, but returns the connection's error number."""
+        """As connect, but returns the connection's error number.
+
+        >>> import errno
+        >>> from grove import socket
+        >>> with socket.socket() as closed:
+        ...     closed.bind(("127.0.0.1", 0))
+        ...     sock = socket.socket()
+        ...     sock = client_context.wrap_socket(sock, server_hostname="localhost")
+        ...     errno.errorcode[sock.connect_ex(closed.getsockname())]
+        'ECONNREFUSED'
+        >>> sock.close()
+        """
         return self._connect_tls(addr, super().connect_ex)
 
     def accept(self) -> tuple["SSLSocket", Any]:
-        """Wait for a connection, and make the handshake."""
+        """Wait for a connection, and make the handshake.
+
+        >>> import grove
+        >>> from grove import socket
+        >>> listener = socket.create_server(("127.0.0.1", 0))
+        >>> listener = server_context.wrap_socket(listener, server_side=True)
+        >>> accepting = grove.spawn(listener.accept)
+        >>> sock = socket.create_connection(listener.getsockname())
+        >>> sock = client_context.wrap_socket(sock, server_hostname="localhost")
+        >>> accepted, address = accepting.get()
+        >>> accepted.version() == sock.version()
+        True
+        >>> accepted.close(), sock.close(), listener.close()
+        (None, None, None)
+        """
         plain, address = super().accept()
         try:
             tls = self._context.wrap_socket(
@@ -413,7 +584,17 @@ class SSLSocket(socket):
         return tls, address
 
     def unwrap(self) -> socket:
-        """End TLS in order; this socket, which is plain from then on."""
+        """End TLS in order; this socket, which is plain from then on.
+
+        >>> import grove
+        >>> ending = grove.spawn(server.unwrap)
+        >>> plain = client.unwrap()
+        >>> ending.get().sendall(b"in clear")
+        >>> plain.recv(100)
+        b'in clear'
+        >>> client.close(), server.close()
+        (None, None)
+        """
         self._repeat(
             "The read operation timed out", timeout_default, self._wrapper().shutdown
         )
@@ -421,12 +602,26 @@ class SSLSocket(socket):
         return self
 
     def shutdown(self, how: int) -> None:
-        """Shut the connection down, without a word of TLS."""
+        """Shut the connection down, without a word of TLS.
+
+        >>> from grove import socket
+        >>> client.shutdown(socket.SHUT_WR)
+        >>> client.version() is None
+        True
+        >>> client.close(), server.close()
+        (None, None)
+        """
         self._sslobj = None
         super().shutdown(how)
 
     def detach(self) -> int:
-        """Give up the descriptor, and TLS with it; see socket.detach."""
+        """Give up the descriptor, and TLS with it; see socket.detach.
+
+        >>> import os
+        >>> os.close(client.detach())
+        >>> client.fileno(), server.close()
+        (-1, None)
+        """
         self._sslobj = None
         return super().detach()
 
@@ -437,7 +632,14 @@ class SSLSocket(socket):
     # Receiving and sending.
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
-        """Up to len bytes: returned, or put into buffer, and then how many."""
+        """Up to len bytes: returned, or put into buffer, and then how many.
+
+        >>> server.sendall(b"hello")
+        >>> client.read(100)
+        b'hello'
+        >>> client.close(), server.close()
+        (None, None)
+        """
         tls = self._sslobj
         if tls is None:
             raise ValueError("Read on closed or unwrapped SSL socket.")
@@ -452,7 +654,13 @@ class SSLSocket(socket):
             raise
 
     def write(self, data: Any, timeout: Any = timeout_default) -> int:
-        """Send some of data; how many bytes. For timeout see send."""
+        """Send some of data; how many bytes. For timeout see send.
+
+        >>> client.write(b"hello")
+        5
+        >>> client.close(), server.close()
+        (None, None)
+        """
         tls = self._sslobj
         if tls is None:
             raise ValueError("Write on closed or unwrapped SSL socket.")
@@ -463,14 +671,29 @@ class SSLSocket(socket):
             raise ValueError(f"non-zero flags not allowed in calls to {name}()")
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-        """Up to buflen bytes; b"" at the end of the stream."""
+        """Up to buflen bytes; b"" at the end of the stream.
+
+        >>> server.sendall(b"hello")
+        >>> client.recv(100)
+        b'hello'
+        >>> client.close(), server.close()
+        (None, None)
+        """
         if self._sslobj is None:
             return super().recv(buflen, flags)
         self._no_flags(flags, "recv")
         return self.read(buflen)
 
     def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
-        """Up to nbytes into buffer; how many."""
+        """Up to nbytes into buffer; how many.
+
+        >>> server.sendall(b"hello")
+        >>> buffer = bytearray(8)
+        >>> client.recv_into(buffer), bytes(buffer)
+        (5, b'hello\\x00\\x00\\x00')
+        >>> client.close(), server.close()
+        (None, None)
+        """
         if self._sslobj is None:
             return super().recv_into(buffer, nbytes or 0, flags)
         self._no_flags(flags, "recv_into")
@@ -483,6 +706,11 @@ class SSLSocket(socket):
 
         Args:
             timeout: seconds, None or 0, instead of the socket's own.
+
+        >>> client.send(b"hello")
+        5
+        >>> client.close(), server.close()
+        (None, None)
         """
         if self._sslobj is None:
             return super().send(data, flags, timeout)
@@ -490,7 +718,14 @@ class SSLSocket(socket):
         return self.write(data, timeout)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        """Send all of data."""
+        """Send all of data.
+
+        >>> client.sendall(b"hello")
+        >>> server.recv(100)
+        b'hello'
+        >>> client.close(), server.close()
+        (None, None)
+        """
         if self._sslobj is None:
             super().sendall(data, flags)
             return
@@ -501,7 +736,19 @@ class SSLSocket(socket):
                 sent += self.write(octets[sent:])
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        """As the standard class's."""
+        """As the standard class's.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryFile() as file:
+        ...     _ = file.write(b"hello")
+        ...     _ = file.seek(0)
+        ...     client.sendfile(file)
+        5
+        >>> server.recv(100)
+        b'hello'
+        >>> client.close(), server.close()
+        (None, None)
+        """
         if self._sslobj is None:
             return super().sendfile(file, offset, count)
         return self._sendfile_use_send(file, offset, count)
@@ -511,22 +758,54 @@ class SSLSocket(socket):
             raise ValueError(f"{name} not allowed on instances of {type(self)}")
 
     def recvfrom(self, *args: Any) -> Any:
-        """ValueError, on a TLS connection."""
+        """ValueError, on a TLS connection.
+
+        >>> client.recvfrom(100)
+        Traceback (most recent call last):
+            ...
+        ValueError: recvfrom not allowed ...
+        >>> client.close(), server.close()
+        (None, None)
+        """
         self._only_plain("recvfrom")
         return super().recvfrom(*args)
 
     def recvfrom_into(self, *args: Any) -> Any:
-        """ValueError, on a TLS connection."""
+        """ValueError, on a TLS connection.
+
+        >>> client.recvfrom_into(bytearray(100))
+        Traceback (most recent call last):
+            ...
+        ValueError: recvfrom_into not allowed ...
+        >>> client.close(), server.close()
+        (None, None)
+        """
         self._only_plain("recvfrom_into")
         return super().recvfrom_into(*args)
 
     def sendto(self, *args: Any) -> Any:
-        """ValueError, on a TLS connection."""
+        """ValueError, on a TLS connection.
+
+        >>> client.sendto(b"hello", ("127.0.0.1", 9))
+        Traceback (most recent call last):
+            ...
+        ValueError: sendto not allowed ...
+        >>> client.close(), server.close()
+        (None, None)
+        """
         self._only_plain("sendto")
         return super().sendto(*args)
 
     def recvmsg(self, *args: Any, **kwargs: Any) -> Any:
-        """NotImplementedError."""
+        """NotImplementedError.
+
+        >>> client.recvmsg(100)
+        Traceback (most recent call last):
+            ...
+        NotImplementedError: recvmsg not allowed ...
+        >>> client.close(), server.close()
+        (None, None)
+        """
         raise NotImplementedError(f"recvmsg not allowed on {type(self)}")
 
     recvmsg_into = recvmsg
@@ -568,7 +847,13 @@ def wrap_socket(
     suppress_ragged_eofs: bool = True,
     ciphers: str | None = None,
 ) -> SSLSocket:
-    """As ssl.wrap_socket, which newer versions of Python no longer have."""
+    """As ssl.wrap_socket, which newer versions of Python no longer have.
+
+    >>> from grove import socket, ssl
+    >>> with ssl.wrap_socket(socket.socket()) as sock:
+    ...     isinstance(sock, ssl.SSLSocket)
+    True
+    """
     if server_side and not certfile:
         raise ValueError("certfile must be specified for server-side operations")
     if keyfile and not certfile:

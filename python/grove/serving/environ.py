@@ -9,16 +9,33 @@ _MASK = "<MASKED>"
 
 
 class Environ(dict):
-    """A dict for a request's environment, to be subclassed."""
+    """A dict for a request's environment, to be subclassed.
+
+    >>> from grove.pywsgi import Environ
+    >>> class Mine(Environ):
+    ...     pass
+    >>> Mine(PATH_INFO="/")["PATH_INFO"]
+    '/'
+    """
 
     __slots__ = ()
 
     def copy(self) -> "Environ":
-        """A shallow copy of the same class."""
+        """A shallow copy of the same class.
+
+        >>> from grove.pywsgi import Environ
+        >>> type(Environ(PATH_INFO="/").copy()).__name__
+        'Environ'
+        """
         return type(self)(self)
 
     def iteritems(self) -> Any:
-        """items(), by its old name."""
+        """items(), by its old name.
+
+        >>> from grove.pywsgi import Environ
+        >>> list(Environ(PATH_INFO="/").iteritems())
+        [('PATH_INFO', '/')]
+        """
         return self.items()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -31,6 +48,12 @@ class SecureEnviron(Environ):
 
     Each of the three attributes can be set on an instance; a subclass has its
     defaults under the names that begin with default_.
+
+    >>> from grove.pywsgi import SecureEnviron
+    >>> environ = SecureEnviron(PATH_INFO="/", HTTP_COOKIE="secret")
+    >>> environ.whitelist_keys = ["PATH_INFO"]
+    >>> environ
+    {'PATH_INFO': '/', 'HTTP_COOKIE': '<MASKED>'}
     """
 
     #: Whether anything is held back.
@@ -68,7 +91,12 @@ class SecureEnviron(Environ):
 
 
 class WSGISecureEnviron(SecureEnviron):
-    """That of requests: it shows who asked whom, and nothing that was sent."""
+    """That of requests: it shows who asked whom, and nothing that was sent.
+
+    >>> from grove.pywsgi import WSGISecureEnviron
+    >>> WSGISecureEnviron(HTTP_HOST="localhost", HTTP_COOKIE="secret")
+    {'HTTP_HOST': 'localhost', (hidden keys: 1)}
+    """
 
     default_whitelist_keys = ("REMOTE_ADDR", "REMOTE_PORT", "HTTP_HOST")
     default_print_masked_keys = False

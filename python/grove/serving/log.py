@@ -11,6 +11,12 @@ class LoggingLogAdapter:
     """A logger as a stream: what is written is logged at a level.
 
     Its other attributes are the logger's.
+
+    >>> import logging
+    >>> from grove.pywsgi import LoggingLogAdapter
+    >>> log = LoggingLogAdapter(logging.getLogger("requests"), logging.DEBUG)
+    >>> log.name
+    'requests'
     """
 
     __slots__ = ("_level", "_logger")
@@ -20,19 +26,47 @@ class LoggingLogAdapter:
         self._level = level
 
     def write(self, msg: str) -> None:
-        """Log msg, without the end of its line."""
+        """Log msg, without the end of its line.
+
+        >>> import logging, sys
+        >>> from grove.pywsgi import LoggingLogAdapter
+        >>> logger = logging.Logger("requests")
+        >>> logger.addHandler(logging.StreamHandler(sys.stdout))
+        >>> LoggingLogAdapter(logger).write("GET /\\n")
+        GET /
+        """
         self._logger.log(self._level, msg.removesuffix("\n"))
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Log each of lines."""
+        """Log each of lines.
+
+        >>> import logging, sys
+        >>> from grove.pywsgi import LoggingLogAdapter
+        >>> logger = logging.Logger("requests")
+        >>> logger.addHandler(logging.StreamHandler(sys.stdout))
+        >>> LoggingLogAdapter(logger).writelines(["GET /a\\n", "GET /b\\n"])
+        GET /a
+        GET /b
+        """
         for line in lines:
             self.write(line)
 
     def flush(self) -> None:
-        """Nothing: a logger sees to that."""
+        """Nothing: a logger sees to that.
+
+        >>> import logging
+        >>> from grove.pywsgi import LoggingLogAdapter
+        >>> LoggingLogAdapter(logging.getLogger("requests")).flush()
+        """
 
     def isatty(self) -> bool:
-        """False."""
+        """False.
+
+        >>> import logging
+        >>> from grove.pywsgi import LoggingLogAdapter
+        >>> LoggingLogAdapter(logging.getLogger("requests")).isatty()
+        False
+        """
         return False
 
     def __getattr__(self, name: str) -> Any:

@@ -168,7 +168,12 @@ static PyObject *wait_write(PyObject *module, PyObject *args, PyObject *kwargs)
 PyDoc_STRVAR(wait_readwrite_doc,
              "wait_readwrite(fileno, timeout=None, timeout_exc=...)"
              "\n--\n\n"
-             "As wait_read, until it can be read or written to.");
+             "As wait_read, until it can be read or written to.\n\n"
+             "    >>> from grove import socket\n"
+             "    >>> a, b = socket.socketpair()\n"
+             "    >>> socket.wait_readwrite(a.fileno(), timeout=60)\n"
+             "    >>> a.close(), b.close()\n"
+             "    (None, None)");
 
 static PyObject *wait_readwrite(PyObject *module, PyObject *args,
                                 PyObject *kwargs)

@@ -129,7 +129,14 @@ static Py_ssize_t write_some(struct call *call, int fd, const void *data,
 PyDoc_STRVAR(os_read_doc,
              "os_read(fd, length, /)\n--\n\n"
              "As os.read, while other greenlets run. A descriptor that is set\n"
-             "non-blocking raises BlockingIOError.");
+             "non-blocking raises BlockingIOError.\n\n"
+             "    >>> import grove.os, os\n"
+             "    >>> r, w = os.pipe()\n"
+             "    >>> writing = grove.spawn(os.write, w, b\"hello\")\n"
+             "    >>> grove.os.read(r, 100)\n"
+             "    b'hello'\n"
+             "    >>> os.close(r), os.close(w)\n"
+             "    (None, None)");
 
 static PyObject *os_read(PyObject *module, PyObject *const *args,
                          Py_ssize_t nargs)
@@ -193,7 +200,13 @@ PyDoc_STRVAR(
     "os_write(fd, data, /)\n--\n\n"
     "As os.write, while other greenlets run: as much as a write that\n"
     "blocks would write. A descriptor that is set non-blocking raises\n"
-    "BlockingIOError.");
+    "BlockingIOError.\n\n"
+    "    >>> import grove.os, os\n"
+    "    >>> r, w = os.pipe()\n"
+    "    >>> grove.os.write(w, b\"hello\")\n"
+    "    5\n"
+    "    >>> os.close(r), os.close(w)\n"
+    "    (None, None)");
 
 static PyObject *os_write(PyObject *module, PyObject *const *args,
                           Py_ssize_t nargs)
@@ -215,7 +228,16 @@ static PyObject *os_write(PyObject *module, PyObject *const *args,
 PyDoc_STRVAR(
     os_close_doc,
     "os_close(fd)\n--\n\n"
-    "As os.close. Whoever waits for the descriptor gets OSError EBADF.");
+    "As os.close. Whoever waits for the descriptor gets OSError EBADF.\n\n"
+    "    >>> import grove.os, os\n"
+    "    >>> r, w = os.pipe()\n"
+    "    >>> reading = grove.spawn(grove.os.read, r, 1)\n"
+    "    >>> grove.sleep()\n"
+    "    >>> grove.os.close(r)\n"
+    "    >>> reading.join()\n"
+    "    >>> reading.exception\n"
+    "    OSError(9, 'Bad file descriptor')\n"
+    "    >>> grove.os.close(w)");
 
 static PyObject *os_close(PyObject *module, PyObject *const *args,
                           Py_ssize_t nargs, PyObject *names)
