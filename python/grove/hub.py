@@ -1,5 +1,6 @@
 """The hub: what runs greenlets when nothing else does, and waiting on it."""
 
+import atexit
 import sys
 import threading
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from grove._core import (
     set_hub,
     sleep,
     spawn_raw,
+    stalls_set,
     thread_background,
     wait,
 )
@@ -54,6 +56,9 @@ __all__ = [
 # thread wakes no greenlets: one that waits for that gets LoopExit.
 with suppress(RuntimeError):  # it is ending already
     threading._register_atexit(thread_background, True)
+
+# While the interpreter is taken apart, which can take long, nobody is held up.
+atexit.register(stalls_set, 0, False, None)
 
 
 _get_hub_noargs = get_hub

@@ -278,3 +278,22 @@ def test_the_monitor_of_the_hub_tells_alone(tmp_path):
     assert text == ""
 
 
+def test_the_interpreters_end_holds_nobody_up(tmp_path):
+    text = run(
+        tmp_path,
+        """
+        class Slow:
+            def __del__(self, now=time.monotonic, limit=0.2):
+                end = now() + limit
+                while now() < end:
+                    pass
+
+        stalls.watch()
+        slow = Slow()
+        slow.itself = slow
+        grove.spawn(grove.sleep, 3600)  # who might be held up
+        grove.sleep(0.001)
+        del slow  # garbage that the interpreter finds as it ends
+        """,
+    )
+    assert text == ""
