@@ -294,6 +294,39 @@ static void short_sleeps_look_for_no_library(void **state)
     close(fds[1]);
 }
 
+/* A hub that sleeps has few glances before that; one whose next event is there
+ * has one each time, and each finds it. */
+static void glances_are_for_who_finds_something(void **state)
+{
+    (void)state;
+    enum { WAITS = 64 };
+    int fds[2];
+    struct hub *hub = hub_self();
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    hub_opened(fds[0]);
+    assert_int_equal(hub_wait_fd(hub, fds[0], LOOP_WRITE, GROVE_NEVER, NULL),
+                     0);
+    hub->glances_off = hub->glances_failed = 0;
+    unsigned glances = 0;
+    for (int i = 0; i < WAITS; i++) {
+        glances += hub->glances_off == 0;
+        assert_int_equal(hub_wait_fd(hub, fds[0], LOOP_READ,
+                                     grove_now() + GROVE_MILLISECOND / 2, NULL),
+                         -ETIMEDOUT);
+    }
+    assert_in_range(glances, 1, 6); /* 1 + 3 + 7 + 15 + 31 are left out */
+    for (int i = 0; i < WAITS; i++) {
+        assert_int_equal(write(fds[1], "", 1), 1);
+        assert_int_equal(hub_wait_fd(hub, fds[0], LOOP_READ, GROVE_NEVER, NULL),
+                         0);
+    }
+    assert_int_equal(hub->glances_off, 0);
+    assert_int_equal(hub->glances_failed, 0);
+    hub_closing(fds[0]);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +339,7 @@ int main(void)
         cmocka_unit_test(callbacks_count_towards_the_bound),
         cmocka_unit_test(a_callback_may_spawn),
         cmocka_unit_test(short_sleeps_look_for_no_library),
+        cmocka_unit_test(glances_are_for_who_finds_something),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
