@@ -291,7 +291,10 @@ int grove_http_response_until(grove_http *h, int64_t deadline)
         h->receiving)
         return -EINVAL;
     do {
-        ssize_t n = http_receive_head(h, deadline, deadline);
+        const char *at;
+        ssize_t n = grove_stream_peek_until(h->stream, 1, &at, deadline);
+        if (n > 0)
+            n = http_receive_head(h, at, (size_t)n, deadline);
         if (n <= 0) {
             h->close |= n != -ETIMEDOUT && n != -ECANCELED && n != -EDEADLK;
             return n == 0 || n == -ENODATA ? -ECONNRESET : (int)n;

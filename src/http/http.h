@@ -272,10 +272,13 @@ bool http_is_last(const grove_http *h);
 
 /* receive.c */
 
-/* Wait for a head: until idle for its first byte, until deadline for the rest
- * (0: as attr says, from its first byte on). Its size; 0: the connection ended
- * before its first byte; -ENODATA: within it. */
-ssize_t http_receive_head(grove_http *h, int64_t idle, int64_t deadline);
+/* Receive the rest of a head, of which `have` bytes, one at least, have come
+ * and are at `at` in the stream: until deadline (0: as attr says, from now on).
+ * Its size; -ENODATA: the connection ended before that; or another negative
+ * errno.
+ */
+ssize_t http_receive_head(grove_http *h, const char *at, size_t have,
+                          int64_t deadline);
 /* What has come is done with, all of its body read. */
 void http_receive_end(grove_http *h);
 

@@ -72,24 +72,22 @@ static ssize_t await_more(grove_http *h, size_t have, const char **at,
     return n;
 }
 
-ssize_t http_receive_head(grove_http *h, int64_t idle, int64_t deadline)
+ssize_t http_receive_head(grove_http *h, const char *at, size_t have,
+                          int64_t deadline)
 {
     const grove_http_head *head;
-    const char *at;
-    assert(!h->receiving && h->held == 0);
+    assert(!h->receiving && h->held == 0 && have > 0);
     begin(h);
-    size_t have = 0;
-    ssize_t size = 0;
-    while (size == 0) {
-        if (have > 0 && deadline == 0)
+    ssize_t size;
+    while ((size = grove_http_parse_head(&h->parser, at, have, &head)) == 0) {
+        if (deadline == 0)
             deadline = http_deadline(h->attr.head_timeout);
-        ssize_t n = await_more(h, have, &at, have ? deadline : idle);
+        ssize_t n = await_more(h, have, &at, deadline);
         if (n < 0)
             return n;
         if ((size_t)n == have) /* the stream has ended */
-            return have ? -ENODATA : 0;
+            return -ENODATA;
         have = (size_t)n;
-        size = grove_http_parse_head(&h->parser, at, have, &head);
     }
     if (size < 0)
         return size;

@@ -65,12 +65,16 @@ static void drop(struct built *b)
 /* 0; then it is to be dropped. Or a negative errno. */
 static int build(struct built *b, const grove_http_start *start)
 {
-    size_t room = room_for(start);
-    b->room = room > sizeof(b->small) ? room : sizeof(b->small);
-    b->at = room > sizeof(b->small) ? malloc(room) : b->small;
-    if (!b->at)
-        return -ENOMEM;
+    b->at = b->small;
+    b->room = sizeof(b->small);
     ssize_t n = grove_http_build(b->at, b->room, start);
+    if (unlikely(n == -EMSGSIZE)) {
+        b->room = room_for(start);
+        b->at = malloc(b->room);
+        if (!b->at)
+            return -ENOMEM;
+        n = grove_http_build(b->at, b->room, start);
+    }
     if (n < 0)
         drop(b);
     else

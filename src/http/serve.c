@@ -63,16 +63,15 @@ static bool is_drained(const grove_http *h, ssize_t r)
             cause == h->connection->server);
 }
 
-/* A connection of a server waits for a request at rest: 1; 0: none comes; or a
- * negative errno. */
-static ssize_t await_request(grove_http *h, int64_t idle)
+/* Wait for a request, a connection of a server at rest: how many bytes of it
+ * there are at *at; 0: none comes; or a negative errno. */
+static ssize_t await_request(grove_http *h, const char **at, int64_t idle)
 {
-    const char *at;
     if (!h->connection || grove_stream_buffered(h->stream) > 0)
-        return 1;
+        return grove_stream_peek_until(h->stream, 1, at, idle);
     ssize_t n = grove_connection_rest(h->connection, true);
     if (n == 0)
-        n = grove_stream_peek_until(h->stream, 1, &at, idle);
+        n = grove_stream_peek_until(h->stream, 1, at, idle);
     grove_connection_rest(h->connection, false);
     return is_drained(h, n) ? 0 : n;
 }
@@ -80,10 +79,10 @@ static ssize_t await_request(grove_http *h, int64_t idle)
 /* The head of the next request: 1; 0: none comes; or a negative errno. */
 static int next_request(grove_http *h)
 {
-    int64_t idle = http_deadline(h->attr.idle_timeout);
-    ssize_t n = await_request(h, idle);
+    const char *at;
+    ssize_t n = await_request(h, &at, http_deadline(h->attr.idle_timeout));
     if (n > 0)
-        n = http_receive_head(h, idle, 0);
+        n = http_receive_head(h, at, (size_t)n, 0);
     if (n > 0)
         return 1;
     if (n == -EPROTO)

@@ -317,11 +317,11 @@ void loop_wait_remove(struct loop *loop, struct loop_wait *wait)
     assert(waits_sound(waits_of(wait->fd, wait->direction)));
 }
 
-/* Calls those who wait now, first come first; not those who come meanwhile. */
-static void call_waits(struct loop *loop, struct loop_waits *waits, int result)
+/* Calls those who wait now, of whom there are some, first come first; not those
+ * who come meanwhile. */
+static void call_all(struct loop *loop, struct loop_waits *waits, int result)
 {
-    struct loop_wait *last =
-        waits->first ? container_of(waits->last, struct loop_wait, next) : NULL;
+    struct loop_wait *last = container_of(waits->last, struct loop_wait, next);
     while (last && waits->first) {
         struct loop_wait *wait = waits->first;
         if (wait == last)
@@ -329,6 +329,15 @@ static void call_waits(struct loop *loop, struct loop_waits *waits, int result)
         loop_wait_remove(loop, wait);
         wait->fn(wait, result);
     }
+}
+
+/* As a rule an event says of a socket that it can be written to, too, for which
+ * nobody waits. */
+static inline void call_waits(struct loop *loop, struct loop_waits *waits,
+                              int result)
+{
+    if (waits->first)
+        call_all(loop, waits, result);
 }
 
 /* The registered file has been closed unseen, by another thread or behind our

@@ -112,12 +112,8 @@ static void free_unless_used(struct grove_stream *s)
     free(s);
 }
 
-ssize_t stream_leave(struct grove_stream *s, bool *turn, ssize_t r)
+ssize_t stream_leave_closed(struct grove_stream *s)
 {
-    assert(*turn && (turn == &s->reading || turn == &s->writing));
-    *turn = false;
-    if (likely(!s->closed))
-        return r;
     free_unless_used(s);
     return -EBADF;
 }
@@ -148,9 +144,8 @@ static int await_flush(struct grove_stream *s, int64_t deadline)
     return -EBADF;
 }
 
-int stream_enter_writing(struct grove_stream *s, int64_t deadline)
+int stream_await_flush(struct grove_stream *s, int r, int64_t deadline)
 {
-    int r = stream_enter_in_turn(s, &s->writing);
     while (unlikely(r == -EBUSY) && s->flushing) {
         r = await_flush(s, deadline);
         if (r == 0)

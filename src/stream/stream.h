@@ -132,14 +132,29 @@ static inline int stream_enter_in_turn(struct grove_stream *s, bool *turn)
     return stream_enter(s, turn);
 }
 
-/* The same for a call that writes. */
-int stream_enter_writing(struct grove_stream *s, int64_t deadline);
+/* The same for a call that writes, of which r came: it waits while who reads
+ * flushes. */
+int stream_await_flush(struct grove_stream *s, int r, int64_t deadline);
+
+static inline int stream_enter_writing(struct grove_stream *s, int64_t deadline)
+{
+    int r = stream_enter_in_turn(s, &s->writing);
+    return likely(r == 0) ? 0 : stream_await_flush(s, r, deadline);
+}
 
 /* `flushing` has ended: who waits for that goes on. */
 void stream_flushed(struct grove_stream *s);
 
 /* Its end, with the result r; that of a stream closed meanwhile is -EBADF. */
-ssize_t stream_leave(struct grove_stream *s, bool *turn, ssize_t r);
+ssize_t stream_leave_closed(struct grove_stream *s);
+
+static inline ssize_t stream_leave(struct grove_stream *s, bool *turn,
+                                   ssize_t r)
+{
+    assert(*turn && (turn == &s->reading || turn == &s->writing));
+    *turn = false;
+    return likely(!s->closed) ? r : stream_leave_closed(s);
+}
 
 /* ---- transport.c ------------------------------------------------------------ */
 

@@ -206,43 +206,47 @@ int grove_stream_printf(grove_stream *stream, const char *format, ...)
 
 /* Of a plain socket, in one system call if the peer takes it: as a rule there
  * is nothing in the buffer, and nothing is put there. */
-static int send_through(struct grove_stream *s, const struct iovec *iov,
+static int send_through(struct grove_stream *s, const void *buf, size_t len,
                         int64_t deadline)
 {
-    struct net_iov v;
     size_t done = 0;
     int r;
-    if (!net_iov_begin(&v, iov, 1))
-        return -EINVAL;
-    if (v.left == 0)
+    if (len == 0)
         return stream_send_out(s, deadline);
-    if (likely(stream_buffer_count(&s->out) == 0))
-        r = stream_send_bytes(s, iov->iov_base, iov->iov_len, deadline, &done);
-    else
+    if (likely(stream_buffer_count(&s->out) == 0)) {
+        r = stream_send_bytes(s, buf, len, deadline, &done);
+    } else {
+        const struct iovec iov = {(void *)buf, len};
+        struct net_iov v;
+        if (!net_iov_begin(&v, &iov, 1))
+            return -EINVAL;
         r = stream_send_with(s, &v, deadline, &done);
+    }
     s->taken += done;
     return r;
 }
 
-static int send_all(struct grove_stream *s, const struct iovec *iov,
+static int send_all(struct grove_stream *s, const void *buf, size_t len,
                     int64_t deadline)
 {
+    const struct iovec iov = {(void *)buf, len};
     if (s->finished)
         return -EPIPE;
+    if (len > SSIZE_MAX)
+        return -EINVAL;
     if (s->socket && !s->tls)
-        return send_through(s, iov, deadline);
-    int r = take(s, iov, 1, deadline);
+        return send_through(s, buf, len, deadline);
+    int r = take(s, &iov, 1, deadline);
     return r < 0 ? r : stream_send_out(s, deadline);
 }
 
 int grove_stream_send_until(grove_stream *s, const void *buf, size_t len,
                             int64_t deadline)
 {
-    const struct iovec iov = {(void *)buf, len};
     int r = stream_enter_writing(s, deadline);
     if (r < 0)
         return r;
-    return (int)stream_leave(s, &s->writing, send_all(s, &iov, deadline));
+    return (int)stream_leave(s, &s->writing, send_all(s, buf, len, deadline));
 }
 
 int grove_stream_send(grove_stream *stream, const void *buf, size_t len)
