@@ -2,15 +2,17 @@
  * Work whose cost is counted, not timed: tests/e2e/test_counts.py runs this
  * program with two lengths and compares.
  *
- *   counted yield | spawn | echo | mutex | group COUNT
+ *   counted yield | spawn | echo | stream | mutex | group COUNT
  *
  * yield: of two fibers; spawn: and finish, of detached fibers; echo: a send and
- * a recv of each of two fibers, who park for each other; mutex: lock and
- * unlock; group: spawn and finish, of fibers of a group with room for one.
+ * a recv of each of two fibers, who park for each other; stream: the same by
+ * streams, with deadlines, as servers do it; mutex: lock and unlock; group:
+ * spawn and finish, of fibers of a group with room for one.
  * Prints how often memory was asked for meanwhile, after the first hundred
  * times.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +84,43 @@ static void *pinger(void *count)
     return NULL;
 }
 
+static grove_stream *streams[2];
+
+/* What comes is seen where it is, and an answer sent or written. */
+static void exchange(grove_stream *s, bool writes)
+{
+    static const char message[64] = "pong";
+    const char *at;
+    ssize_t n = grove_stream_peek_until(s, sizeof(message), &at,
+                                        grove_now() + GROVE_SECOND);
+    if (n > 0)
+        grove_stream_consume(s, (size_t)n);
+    int r = writes ? grove_stream_write(s, message, sizeof(message))
+                   : grove_stream_send(s, message, sizeof(message));
+    if (n <= 0 || r < 0)
+        bench_check(r < 0 ? -r : EPROTO, "stream");
+}
+
+static void *answerer(void *count)
+{
+    for (long i = 0; i < (long)count; i++)
+        exchange(streams[1], true);
+    grove_stream_flush(streams[1]);
+    return NULL;
+}
+
+static void *asker(void *count)
+{
+    static const char message[64] = "ping";
+    const char *at;
+    grove_stream_send(streams[0], message, sizeof(message));
+    for (long i = 1; i < (long)count; i++)
+        exchange(streams[0], false);
+    grove_stream_peek(streams[0], sizeof(message), &at);
+    grove_stream_consume(streams[0], sizeof(message));
+    return NULL;
+}
+
 static void run_pair(void *(*a)(void *), void *(*b)(void *), long count)
 {
     grove_fiber *fibers[2];
@@ -129,6 +168,8 @@ static void run(const char *what, long count)
         lock_and_unlock(count);
     } else if (strcmp(what, "group") == 0) {
         spawn_in_group(count);
+    } else if (strcmp(what, "stream") == 0) {
+        run_pair(answerer, asker, count);
     } else {
         run_pair(ponger, pinger, count);
     }
@@ -138,11 +179,17 @@ int main(int argc, char **argv)
 {
     if (argc != 3) {
         fprintf(stderr,
-                "usage: counted yield | spawn | echo | mutex | group COUNT\n");
+                "usage: counted yield | spawn | echo | stream | mutex | group "
+                "COUNT\n");
         return 2;
     }
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) < 0)
         bench_check(errno, "socketpair");
+    if (strcmp(argv[1], "stream") == 0) {
+        for (int i = 0; i < 2; i++)
+            bench_check(-grove_stream_new(&streams[i], sockets[i], NULL),
+                        "stream");
+    }
     run(argv[1], WARM_UP);
     long before = allocations;
     run(argv[1], strtol(argv[2], NULL, 10));

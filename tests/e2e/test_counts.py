@@ -24,7 +24,15 @@ PYTHON = os.environ.get("GROVE_PYTHON", sys.executable)
 FEW, MANY = 1_000, 11_000
 
 # Of each: the bound, 1.1 times what was counted.
-IN_C = {"yield": 107, "spawn": 332, "echo": 3027, "mutex": 52, "group": 627}
+IN_C = {
+    "yield": 107,
+    "spawn": 336,
+    "echo": 2439,
+    "stream": 3390,
+    "mutex": 52,
+    "group": 627,
+}
+AN_HTTP_HELLO = 4793
 IN_PYTHON = {
     "switch": 388,
     "spawn": 3893,
@@ -87,6 +95,15 @@ def test_instructions_in_c(what: str):
 
 
 @x86_64
+def test_instructions_of_an_http_hello():
+    """Those of the client, and a look at the kernel's events of each, included."""
+    program = BENCH / "counted_http"
+    if not program.exists():
+        pytest.skip("this build has no HTTP: install libllhttp-dev or node-llhttp")
+    assert instructions_each(program) <= AN_HTTP_HELLO
+
+
+@x86_64
 @pytest.mark.parametrize("what", IN_PYTHON)
 def test_instructions_in_python(what: str, in_python: dict[str, str]):
     version = subprocess.check_output(
@@ -99,7 +116,7 @@ def test_instructions_in_python(what: str, in_python: dict[str, str]):
     assert instructions_each(PYTHON, PY_COUNTED, what, **in_python) <= IN_PYTHON[what]
 
 
-@pytest.mark.parametrize("what", ["yield", "spawn", "echo", "mutex", "group"])
+@pytest.mark.parametrize("what", IN_C)
 def test_nothing_is_allocated_after_the_first_times(what: str):
     printed = subprocess.check_output([BENCH / "counted", what, "10000"], text=True)
     assert int(printed) == 0
