@@ -27,7 +27,8 @@ static int find_record(struct hub *hub, int fd, struct loop_fd **record)
 }
 
 /* What a wait comes to that has ended with r. */
-static int end_wait(struct loop_fd *record, struct loop_stamp stamp, int r)
+static inline int end_wait(struct loop_fd *record, struct loop_stamp stamp,
+                           int r)
 {
     if (likely(loop_same(record, stamp)) || (r != 0 && r != -ETIMEDOUT))
         return r;

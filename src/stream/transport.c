@@ -133,7 +133,7 @@ static int wait_for(struct grove_stream *s, struct loop_fd *record,
 static int prepare(struct grove_stream *s, int64_t deadline)
 {
     int r = 0;
-    net_count_call();
+    hub_turn_if_any();
     if (s->tls)
         r = tls_ops_of(s->tls)->handshake(s->tls, deadline) < 0 ? -errno : 0;
     else if (!s->socket && is_to_flush(s))
