@@ -57,6 +57,15 @@ def test_zmq(on: Runtime) -> None:
     ]
 
 
+def test_zmq_pairs(on: Runtime) -> None:
+    assert on.run("zmq_pairs.py") == [
+        "asked 1000",
+        "subscribed [b'\\x01even', b'\\x01odd']",
+        "heard True",
+        "ticked True",
+    ]
+
+
 def test_grpc(on: Runtime) -> None:
     server = Path(__file__).resolve().parent / "grpc_server.py"
     port = servers.free_port()

@@ -48,3 +48,13 @@ def test_cherrypy(on: Runtime) -> None:
         *["cherrypy 100"] * 3,
         "EXITING",
     ]
+
+
+def test_tornado(on: Runtime) -> None:
+    assert on.run("tornado_pages.py") == [
+        "together 20",
+        "echoed True",
+        f"talked {[str(n) * 2 for n in range(10)]}",
+        "refused 404",
+        "ticked True",
+    ]
