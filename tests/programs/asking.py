@@ -33,7 +33,7 @@ class Crowd:
 
     def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
         self._port, self._context = port, context
-        self._threads = ThreadPoolExecutor(32)
+        self._threads = ThreadPoolExecutor(64)
 
     def ask(self, path: str) -> Future:
         """The answer that is to come."""

@@ -2,9 +2,9 @@
 their own."""
 
 import pytest
-from asking import crowd, until
+from asking import ask, crowd, until
 from runtimes import Runtime
-from servers import free_port, python_command
+from servers import free_port, program, python_command
 
 
 @pytest.mark.parametrize("app", ["flask_rows:app", "django_rows:application"])
@@ -58,3 +58,20 @@ def test_tornado(on: Runtime) -> None:
         "refused 404",
         "ticked True",
     ]
+
+
+def test_uwsgi(on: Runtime) -> None:
+    """Its plugin imports gevent in the interpreter that it holds."""
+    port = free_port()
+    command = [program("uwsgi-core", "uwsgi-core"), "--plugins", "python3,gevent_python3"]
+    command += ["--http-socket", f"127.0.0.1:{port}", "--gevent", 100, "--die-on-term"]
+    command += ["--gevent-monkey-patch", "--master", "--module", "flask_together:app"]
+    with on.serving(command, port):
+        with crowd(port) as clients:
+            waiting = [clients.ask("/together/50") for _ in range(49)]
+            until(lambda: clients.ask_all(["/here/50"]) == ["49"])
+            assert not any(asked.done() for asked in waiting)
+            waiting.append(clients.ask("/together/50"))
+            assert [asked.result(60) for asked in waiting] == ["together"] * 50
+            assert clients.ask_all(["/chunks"] * 50) == ["0123456789"] * 50
+        assert ask(port, "/echo", b"x" * 1_000_000) == "x" * 1_000_000
