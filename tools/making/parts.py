@@ -21,11 +21,21 @@ from making.trees import (
     main_path,
     main_tree,
     part_path,
+    sanitizers,
 )
 
 # Seconds in which a build or tests may print nothing. A C test has 60 of its own,
 # ten times that under valgrind, where all bodies of the raw greenlet's are one.
 SILENCE = 900
+
+# Faults end the process, and say where they are.
+SANITIZED = {
+    # Looking for uses after return, which compilers since gcc 13 have on, takes
+    # another mapping of megabytes a fiber. The rest is Meson's.
+    "ASAN_OPTIONS": "halt_on_error=1:abort_on_error=1:print_summary=1"
+    ":detect_stack_use_after_return=0",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+}
 
 # What a build for the C unit tests leaves out.
 C_ONLY: Options = {
@@ -201,11 +211,16 @@ class PythonTests(Part):
         inside: bool = False,
         files: str = "test_*.py",
         env: Mapping[str, str] | None = None,
+        sanitized: bool = False,
         by_hand: bool = False,
     ) -> None:
-        """needs: the folders of the sources that have to be built."""
+        """
+        needs: the folders of the sources that have to be built.
+        sanitized: the build is, and the interpreter is not.
+        """
         super().__init__(about, build, by_hand=by_hand)
         self._env = env or {}
+        self._sanitized = sanitized
         self._folder = ROOT / folder
         self._needs = needs
         self._inside = inside
@@ -255,6 +270,8 @@ class PythonTests(Part):
         }
         if self._inside:
             env["PYTHONPATH"] = str(tree.path / "python")
+        if self._sanitized:
+            env["LD_PRELOAD"] = ":".join(sanitizers())
         seeds = ROOT.parent / "shared" / "seeds"
         if "GROVE_SEEDS" not in os.environ and seeds.is_dir():
             env["GROVE_SEEDS"] = str(seeds)
@@ -271,12 +288,8 @@ PARTS: dict[str, Part] = {
             {**C_ONLY, "b_sanitize": "address,undefined", "b_lundef": False},
         ),
         env={
-            # Looking for uses after return, which compilers since gcc 13 have on, takes
-            # another mapping of megabytes a fiber. The rest is Meson's.
-            "ASAN_OPTIONS": "halt_on_error=1:abort_on_error=1:print_summary=1"
-            ":detect_stack_use_after_return=0",
+            **SANITIZED,
             "LSAN_OPTIONS": f"suppressions={ROOT}/tests/lsan.supp:print_suppressions=0",
-            "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
         },
     ),
     "tsan": CTests(
@@ -307,6 +320,25 @@ PARTS: dict[str, Part] = {
     # The package; then whole programs; then what is written about it all.
     "python": PythonTests(
         "the Python package", "tests/python", needs=["python"], inside=True
+    ),
+    # Requests to the WSGI server. The interpreter is not built so: what it keeps to its
+    # end is no leak, and all that it allocates is to be looked at.
+    "python-asan": PythonTests(
+        "mutated requests to WSGI under AddressSanitizer and UBSan",
+        "tests/python",
+        needs=["python"],
+        build=Build(
+            "python-asan",
+            {**PYTHON_ONLY, "b_sanitize": "address,undefined", "b_lundef": False},
+        ),
+        inside=True,
+        files="test_pywsgi_mutated.py",
+        env={
+            **SANITIZED,
+            "ASAN_OPTIONS": SANITIZED["ASAN_OPTIONS"] + ":detect_leaks=0",
+            "PYTHONMALLOC": "malloc",
+        },
+        sanitized=True,
     ),
     # The raw greenlet where assertions are on, CPython's own, too, and under
     # valgrind.

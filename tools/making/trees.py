@@ -94,6 +94,19 @@ def compiler_environment() -> dict[str, str]:
     return {"CXX": shlex.join(words)}
 
 
+def sanitizers() -> list[str]:
+    """The libraries of ASan and UBSan of the compiler, to be loaded before all others
+    where the program itself is built without."""
+    command = shlex.split(os.environ.get("CC", "")) or ["cc"]
+    names = ["libasan.so", "libubsan.so"]
+    if "clang" in compiler():
+        names = [f"libclang_rt.asan-{os.uname().machine}.so"]
+    return [
+        subprocess.check_output([*command, f"-print-file-name={n}"], text=True).strip()
+        for n in names
+    ]
+
+
 def suffix(*names: str) -> str:
     return "".join("-" + name for name in names if name)
 
