@@ -6,19 +6,17 @@
 #include "bt.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "look/label.h"
+#include "look/options.h"
 #include "look/python.h"
 #include "look/session.h"
 #include "look/tally.h"
 #include "look/unwind.h"
 #include "look/utf8.h"
-
-enum { OK = 0, FAILED = 1, BAD_USE = 2 };
 
 static const char usage[] =
     "usage: grove bt [--native] [--thread NUMBER] PID FIBER\n"
@@ -171,65 +169,51 @@ static int run(struct stacks *s, const char *pid, const char *fiber)
 
 /* ---- options --------------------------------------------------------------------------- */
 
-static int bad_use(void)
-{
-    fputs(usage, stderr);
-    return BAD_USE;
-}
-
 /* A number above 0; 0: it is none. */
 static uint64_t parse(const char *text)
 {
-    char *end;
-    errno = 0;
-    uint64_t number = strtoull(text, &end, 10);
-    return errno == 0 && *text >= '0' && *text <= '9' && *end == '\0' ? number
-                                                                      : 0;
+    uint64_t number;
+    return options_count(text, &number) ? number : 0;
 }
 
 /* Whether the option and its argument can be. */
-static bool take_option(struct stacks *s, int option)
+static bool take_option(void *arg, int option)
 {
+    struct stacks *s = arg;
     if (option == 'n')
         return s->native = true;
     return option == 't' && (s->thread = (long)parse(optarg)) > 0;
 }
 
 /* The arguments behind the options. */
-static int take_rest(struct stacks *s, int n, char **rest)
+static int take_rest(void *arg, int n, char **rest)
 {
+    struct stacks *s = arg;
     if (n != 2)
-        return bad_use();
+        return BAD_USE;
     s->wanted = parse(rest[1]);
     if (s->wanted == 0 && strcmp(rest[1], "all") != 0)
-        return bad_use();
+        return BAD_USE;
     return run(s, rest[0], rest[1]);
 }
 
+static const struct option longer[] = {
+    {"native", no_argument, NULL, 'n'},
+    {"thread", required_argument, NULL, 't'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+static const struct command command = {
+    .usage = usage,
+    .letters = "h",
+    .longer = longer,
+    .take = take_option,
+    .run = take_rest,
+};
+
 int show_stack(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"native", no_argument, NULL, 'n'},
-        {"thread", required_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
     struct stacks *s = calloc(1, sizeof(*s));
-    int option, r = -1;
-    if (!s) {
-        perror("grove");
-        return FAILED;
-    }
-    opterr = 0;
-    while (r < 0 &&
-           (option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        if (option == 'h')
-            r = fputs(usage, stdout) < 0;
-        else if (!take_option(s, option))
-            r = bad_use();
-    }
-    if (r < 0)
-        r = take_rest(s, argc - optind, argv + optind);
-    free(s);
-    return r;
+    return options_run(&command, s, argc, argv);
 }

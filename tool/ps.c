@@ -5,17 +5,15 @@
 #include "ps.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "look/json.h"
 #include "look/label.h"
+#include "look/options.h"
 #include "look/session.h"
 #include "look/tally.h"
-
-enum { OK = 0, FAILED = 1, BAD_USE = 2 };
 
 static const char usage[] =
     "usage: grove ps [-n COUNT] [--state STATE] [--json] PID\n"
@@ -158,12 +156,6 @@ static int run(struct list *l, const char *pid)
 
 /* ---- options ----------------------------------------------------------------------------- */
 
-static int bad_use(void)
-{
-    fputs(usage, stderr);
-    return BAD_USE;
-}
-
 /* The number of a state; -1: it is none. */
 static int parse_state(const char *text)
 {
@@ -174,20 +166,13 @@ static int parse_state(const char *text)
     return -1;
 }
 
-static bool parse_count(const char *text, uint64_t *count)
-{
-    char *end;
-    errno = 0;
-    *count = strtoull(text, &end, 10);
-    return errno == 0 && *text >= '0' && *text <= '9' && *end == '\0';
-}
-
 /* Whether the option and its argument can be. */
-static bool take_option(struct list *l, int option)
+static bool take_option(void *arg, int option)
 {
+    struct list *l = arg;
     switch (option) {
     case 'n':
-        return parse_count(optarg, &l->most);
+        return options_count(optarg, &l->most);
     case 's':
         return (l->state = parse_state(optarg)) >= 0;
     case 'j':
@@ -197,32 +182,31 @@ static bool take_option(struct list *l, int option)
     }
 }
 
+/* The arguments behind the options. */
+static int take_rest(void *arg, int n, char **rest)
+{
+    return n == 1 ? run(arg, rest[0]) : BAD_USE;
+}
+
+static const struct option longer[] = {
+    {"state", required_argument, NULL, 's'},
+    {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+static const struct command command = {
+    .usage = usage,
+    .letters = "n:h",
+    .longer = longer,
+    .take = take_option,
+    .run = take_rest,
+};
+
 int list_fibers(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"state", required_argument, NULL, 's'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
     struct list *l = calloc(1, sizeof(*l));
-    int option, r = -1;
-    if (!l) {
-        perror("grove");
-        return FAILED;
-    }
-    l->most = UINT64_MAX;
-    l->state = -1;
-    opterr = 0;
-    while (r < 0 &&
-           (option = getopt_long(argc, argv, "n:h", options, NULL)) != -1) {
-        if (option == 'h')
-            r = fputs(usage, stdout) < 0;
-        else if (!take_option(l, option))
-            r = bad_use();
-    }
-    if (r < 0)
-        r = argc - optind == 1 ? run(l, argv[optind]) : bad_use();
-    free(l);
-    return r;
+    if (l)
+        *l = (struct list){.most = UINT64_MAX, .state = -1};
+    return options_run(&command, l, argc, argv);
 }

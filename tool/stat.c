@@ -10,11 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "look/options.h"
 #include "look/sample.h"
 #include "look/tally.h"
 #include "metrics/text.h"
-
-enum { OK = 0, FAILED = 1, BAD_USE = 2 };
 
 static const char usage[] =
     "usage: grove stat PID\n"
@@ -108,13 +107,8 @@ static bool write_out(const struct numbers *n)
     return good;
 }
 
-static int run(const char *pid)
+static int run(struct numbers *n, const char *pid)
 {
-    struct numbers *n = calloc(1, sizeof(*n));
-    if (!n) {
-        perror("grove");
-        return FAILED;
-    }
     bool good = target_open(&n->t, pid) == 0;
     if (good) {
         int r = gather(n);
@@ -125,18 +119,30 @@ static int run(const char *pid)
         free(n->list);
         target_close(&n->t);
     }
-    free(n);
     return good ? OK : FAILED;
 }
 
+/* ---- options ----------------------------------------------------------------------------- */
+
+static int take_rest(void *arg, int n, char **rest)
+{
+    return n == 1 ? run(arg, rest[0]) : BAD_USE;
+}
+
+static const struct option longer[] = {
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+static const struct command command = {
+    .usage = usage,
+    .letters = "h",
+    .longer = longer,
+    .run = take_rest,
+};
+
 int tell_numbers(int argc, char **argv)
 {
-    bool asked = argc == 2 &&
-                 (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0);
-    if (asked)
-        return fputs(usage, stdout) < 0;
-    if (argc == 2 && argv[1][0] != '-')
-        return run(argv[1]);
-    fputs(usage, stderr);
-    return BAD_USE;
+    struct numbers *n = calloc(1, sizeof(*n));
+    return options_run(&command, n, argc, argv);
 }

@@ -7,17 +7,15 @@
 #include "top.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "look/options.h"
 #include "look/rows.h"
 #include "look/screen.h"
 #include "look/session.h"
-
-enum { OK = 0, FAILED = 1, BAD_USE = 2 };
 
 #define MILLISECOND INT64_C(1000000)
 #define SECOND (1000 * MILLISECOND)
@@ -346,61 +344,49 @@ static int run(struct top *top, const char *pid)
 
 /* ---- options --------------------------------------------------------------------------------- */
 
-static int bad_use(void)
-{
-    fputs(usage, stderr);
-    return BAD_USE;
-}
-
-/* A number from least to most, with nothing behind it. */
-static bool parse(const char *text, double least, double most, double *number)
-{
-    char *end;
-    *number = strtod(text, &end);
-    return end != text && *end == '\0' && *number >= least && *number <= most;
-}
-
 /* Whether the option and its argument can be. */
-static bool take_option(struct top *top, int option)
+static bool take_option(void *arg, int option)
 {
+    struct top *top = arg;
     double number;
     if (option == 'b')
         return top->batch = true;
-    if (option == 'n' && parse(optarg, 1, 1e15, &number)) {
+    if (option == 'n' && options_number(optarg, 1, 1e15, &number)) {
         top->pictures = (uint64_t)number;
         return true;
     }
-    if (option == 'd' && parse(optarg, 0.01, 86400, &number)) {
+    if (option == 'd' && options_number(optarg, 0.01, 86400, &number)) {
         top->interval = (int64_t)(number * 1e9);
         return true;
     }
     return false;
 }
 
+/* The arguments behind the options. */
+static int take_rest(void *arg, int n, char **rest)
+{
+    return n == 1 ? run(arg, rest[0]) : BAD_USE;
+}
+
+static const struct option longer[] = {
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+static const struct command command = {
+    .usage = usage,
+    .letters = "bn:d:h",
+    .longer = longer,
+    .take = take_option,
+    .run = take_rest,
+};
+
 int watch_fibers(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
     struct top *top = calloc(1, sizeof(*top));
-    int option, r = -1;
-    if (!top) {
-        perror("grove");
-        return FAILED;
+    if (top) {
+        top->pictures = UINT64_MAX;
+        top->interval = SECOND;
     }
-    top->pictures = UINT64_MAX;
-    top->interval = SECOND;
-    opterr = 0;
-    while (r < 0 &&
-           (option = getopt_long(argc, argv, "bn:d:h", options, NULL)) != -1) {
-        if (option == 'h')
-            r = fputs(usage, stdout) < 0;
-        else if (!take_option(top, option))
-            r = bad_use();
-    }
-    if (r < 0)
-        r = argc - optind == 1 ? run(top, argv[optind]) : bad_use();
-    free(top);
-    return r;
+    return options_run(&command, top, argc, argv);
 }
