@@ -49,7 +49,13 @@ static void take_hub(struct metrics_hub *to, const struct look_hub *hub)
         .descriptors = hub->descriptors,
         .delay_sum = hub->delay_sum,
         .delay_longest = hub->delay_longest,
+        .names_asked = hub->names_asked,
+        .names_found = hub->names_found,
+        .names_failed = hub->names_failed,
+        .names_timed_out = hub->names_timed_out,
+        .names_time = (int64_t)hub->names_time,
     };
+    memcpy(to->waits, hub->waits, sizeof(to->waits));
     memcpy(to->delays, hub->delays, sizeof(to->delays));
 }
 

@@ -120,6 +120,18 @@ GROVE_API int grove_trace_write(const char *path);
 /* Delays are counted by their length in so many classes. */
 #define GROVE_DELAYS 32
 
+/* What a fiber can wait for. */
+enum grove_wait_kind {
+    GROVE_WAIT_DESCRIPTOR, /* to be ready */
+    GROVE_WAIT_SLEEP,      /* nothing but time */
+    GROVE_WAIT_SYNC,       /* a lock, an event, a channel, a queue */
+    GROVE_WAIT_END,        /* of a fiber */
+    GROVE_WAIT_WORKER,     /* a worker thread, or the kernel's, to be done */
+    GROVE_WAIT_NAME,       /* an answer about a name */
+    GROVE_WAIT_OTHER,      /* a signal, another hub, a switch of greenlets */
+    GROVE_WAIT_KINDS
+};
+
 /* A hub, as it was when its thread last wrote its numbers down: every few
  * milliseconds while fibers take turns, and, from the first time on that
  * somebody asks, before it sleeps. */
@@ -147,6 +159,13 @@ typedef struct grove_hub_info {
     int64_t delay_longest;
     uint64_t delays[GROVE_DELAYS];
     uint64_t delay_sum; /* of all that were counted, in nanoseconds */
+    /* Since the hub was made */
+    uint64_t waits[GROVE_WAIT_KINDS]; /* that fibers began, by what for */
+    uint64_t names_asked;  /* questions about names, to servers or to libc */
+    uint64_t names_found;  /* those that were answered */
+    uint64_t names_failed; /* those that were not, or by that there is none */
+    uint64_t names_timed_out; /* those that nobody answered in time */
+    uint64_t names_time;      /* what all of these took, in nanoseconds */
 } grove_hub_info;
 
 /* Call fn(info, arg) for each hub of the process, on the calling thread, which

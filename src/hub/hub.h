@@ -46,6 +46,13 @@ struct hub_fixture;
 struct hub_part;
 struct trace_ring;
 
+/* Questions about names, which the layer above asks; counted here to be told
+ * with the rest. */
+struct hub_names {
+    uint64_t asked, found, failed, timed_out; /* see grove_hub_info */
+    uint64_t time; /* nanoseconds, of the last three */
+};
+
 struct hub {
     /* ---- running */
     struct fiber_thread thread;  /* what a switch needs of the thread */
@@ -116,6 +123,8 @@ struct hub {
                                   finds nothing */
     struct tls_thread own_tls; /* for fibers that have blocks of their own */
     uint64_t offloads;         /* jobs that its fibers gave to worker threads */
+    uint64_t waits[GROVE_WAIT_KINDS]; /* that its fibers began */
+    struct hub_names names;           /* what they asked about names */
 
     /* ---- pace.c's */
     int later;             /* switches of this pass, once budget is used up */

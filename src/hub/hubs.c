@@ -263,7 +263,7 @@ static int await_reports(struct team *t, int64_t deadline)
     struct hub *hub = t->caller;
     int r = 0;
     while (t->missing && r >= 0 && !threads_are_gone(t))
-        r = hub_wait(hub, deadline, "hubs", -1);
+        r = hub_wait(hub, GROVE_WAIT_OTHER, deadline, "hubs", -1);
     if (t->missing == 0 && r < 0) {
         hub_wait_undo(hub->current, r);
         r = 0;

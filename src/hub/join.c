@@ -33,7 +33,7 @@ int hub_await_end(struct hub *hub, struct grove_fiber *f, int64_t deadline,
     grove_link link = {.fn = wake_joiner, .arg = hub->current};
     links_append(&f->links, &link);
     hub_fiber_ref(f); /* it may be released while we wait */
-    int r = hub_wait(hub, deadline, what, -1);
+    int r = hub_wait(hub, GROVE_WAIT_END, deadline, what, -1);
     forget_link(&link);
     hub_fiber_unref(f);
     return r;
@@ -121,7 +121,7 @@ ssize_t grove_join_all_until(grove_fiber *const *fs, size_t n, size_t count,
         if (fs[i]->state != FIBER_ENDED)
             links_append(&fs[i]->links, &links[i]);
     }
-    int r = hub_wait(hub, deadline, "join_all", -1);
+    int r = hub_wait(hub, GROVE_WAIT_END, deadline, "join_all", -1);
     for (size_t i = 0; i < n; i++)
         forget_link(&links[i]);
     ended = count_ended(fs, n);

@@ -98,6 +98,13 @@ const struct hub_layout hub_layout = {
             .others = HUB(timers.others),
             .offloads = HUB(offloads),
             .stacks = HUB(stacks),
+            .waits_begun = HUB(waits),
+            .waits_kinds = GROVE_WAIT_KINDS,
+            .names_asked = HUB(names.asked),
+            .names_found = HUB(names.found),
+            .names_failed = HUB(names.failed),
+            .names_timed_out = HUB(names.timed_out),
+            .names_time = HUB(names.time),
         },
     .fiber =
         {

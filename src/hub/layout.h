@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HUB_LAYOUT_VERSION 1
+#define HUB_LAYOUT_VERSION 2
 
 /* What every table begins with, of whatever version. */
 struct layout_head {
@@ -65,6 +65,10 @@ struct hub_layout_hub {
     uint32_t claims, others; /* size_t: fibers are the former less the latter */
     uint32_t offloads;
     uint32_t stacks;
+    uint32_t waits_begun; /* uint64_t each: by enum grove_wait_kind */
+    uint32_t waits_kinds;
+    uint32_t names_asked, names_found, names_failed, names_timed_out;
+    uint32_t names_time;
 };
 
 struct hub_layout_fiber {

@@ -14,6 +14,7 @@
 #include "hub/layout.h"
 #include "metrics/text.h"
 
+_Static_assert(GROVE_WAIT_KINDS == METRICS_WAITS, "each kind has a name");
 _Static_assert(GROVE_DELAYS <= METRICS_DELAYS, "there is room for the classes");
 
 /* Those that were told so far. */
@@ -57,7 +58,13 @@ static void gather(const grove_hub_info *info, void *arg)
         .descriptors = info->descriptors,
         .delay_sum = info->delay_sum,
         .delay_longest = info->delay_longest,
+        .names_asked = info->names_asked,
+        .names_found = info->names_found,
+        .names_failed = info->names_failed,
+        .names_timed_out = info->names_timed_out,
+        .names_time = (int64_t)info->names_time,
     };
+    memcpy(hub->waits, info->waits, sizeof(info->waits));
     memcpy(hub->delays, info->delays, sizeof(info->delays));
     if (hub->idle_for < 0) /* by a clock that is a little behind */
         hub->idle_for = 0;

@@ -19,6 +19,7 @@
 #include "hub/numbers.h"
 
 #include <assert.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -45,7 +46,13 @@ enum {
     LIVE,
     TIMERS,
     DESCRIPTORS,
-    NUMBERS
+    NAMES_ASKED,
+    NAMES_FOUND,
+    NAMES_FAILED,
+    NAMES_TIMED_OUT,
+    NAMES_TIME,
+    WAITS, /* GROVE_WAIT_KINDS of them */
+    NUMBERS = WAITS + GROVE_WAIT_KINDS
 };
 
 /* What a hub keeps. */
@@ -102,6 +109,13 @@ void hub_numbers_publish(struct hub *hub, int64_t clock)
     put(n, OFFLOADS, hub->offloads);
     put(n, TIMERS, hub->timers.count);
     put(n, DESCRIPTORS, hub->loop.waits);
+    put(n, NAMES_ASKED, hub->names.asked);
+    put(n, NAMES_FOUND, hub->names.found);
+    put(n, NAMES_FAILED, hub->names.failed);
+    put(n, NAMES_TIMED_OUT, hub->names.timed_out);
+    put(n, NAMES_TIME, hub->names.time);
+    for (size_t i = 0; i < GROVE_WAIT_KINDS; i++)
+        put(n, WAITS + i, hub->waits[i]);
     atomic_store_explicit(&n->version, version + 2, memory_order_release);
 }
 
@@ -204,10 +218,16 @@ void hub_numbers_read(struct hub *hub, grove_hub_info *info)
         .live = read[LIVE],
         .timers = read[TIMERS],
         .descriptors = read[DESCRIPTORS],
+        .names_asked = read[NAMES_ASKED],
+        .names_found = read[NAMES_FOUND],
+        .names_failed = read[NAMES_FAILED],
+        .names_timed_out = read[NAMES_TIMED_OUT],
+        .names_time = read[NAMES_TIME],
         .delay_longest =
             atomic_load_explicit(&n->longest, memory_order_relaxed),
         .delay_sum = atomic_load_explicit(&n->sum, memory_order_relaxed),
     };
+    memcpy(info->waits, &read[WAITS], sizeof(info->waits));
     for (size_t i = 0; i < GROVE_DELAYS; i++)
         info->delays[i] =
             atomic_load_explicit(&n->delays[i], memory_order_relaxed);

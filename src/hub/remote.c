@@ -254,7 +254,7 @@ static int await_reply(struct call *c, struct hub *hub, int64_t deadline)
     int r = 0;
     self->holds += elsewhere;
     while (!c->done && r >= 0)
-        r = hub_wait(self, deadline, "hub call", -1);
+        r = hub_wait(self, GROVE_WAIT_OTHER, deadline, "hub call", -1);
     if (elsewhere && self->holds) /* a fork may have let go since */
         self->holds--;
     if (r >= 0)

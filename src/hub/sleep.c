@@ -33,7 +33,7 @@ int grove_sleep_until(int64_t deadline)
         return give_turn(hub);
     bool scoped;
     hub_effective_deadline(hub->current, deadline, &scoped);
-    int r = hub_wait(hub, deadline, "sleep", -1);
+    int r = hub_wait(hub, GROVE_WAIT_SLEEP, deadline, "sleep", -1);
     return r == -ETIMEDOUT && !scoped ? 0 : r;
 }
 

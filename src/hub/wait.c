@@ -127,12 +127,14 @@ __attribute__((always_inline)) static inline int wait_for(struct hub *hub,
     return r;
 }
 
-int hub_wait(struct hub *hub, int64_t deadline, const char *what, int fd)
+int hub_wait_counted(struct hub *hub, int64_t deadline, const char *what,
+                     int fd)
 {
     return wait_for(hub, deadline, what, fd, false);
 }
 
-int hub_wait_looking(struct hub *hub, int64_t deadline, const char *what)
+int hub_wait_looking_counted(struct hub *hub, int64_t deadline,
+                             const char *what)
 {
     return wait_for(hub, deadline, what, -1, true);
 }

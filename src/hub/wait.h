@@ -19,15 +19,29 @@
  * HUB_TRANSFERRED when a host went to it directly. Not a cancellation point. */
 GROVE_HOST_API int hub_park(struct hub *hub);
 
+/* The following two, where the wait was counted. */
+GROVE_HOST_API int hub_wait_counted(struct hub *hub, int64_t deadline,
+                                    const char *what, int fd);
+GROVE_HOST_API int hub_wait_looking_counted(struct hub *hub, int64_t deadline,
+                                            const char *what);
+
 /* The same as a cancellation point, until deadline or that of the enclosing
  * scopes: also -ECANCELED, -ETIMEDOUT, -EDEADLK. reason is for grove_dump. */
-GROVE_HOST_API int hub_wait(struct hub *hub, int64_t deadline, const char *what,
-                            int fd);
+static inline int hub_wait(struct hub *hub, enum grove_wait_kind kind,
+                           int64_t deadline, const char *what, int fd)
+{
+    hub->waits[kind]++;
+    return hub_wait_counted(hub, deadline, what, fd);
+}
 
 /* The same, but a deadline that has passed is one like any other: all who are
  * due run first, until the loop looks around. */
-GROVE_HOST_API int hub_wait_looking(struct hub *hub, int64_t deadline,
-                                    const char *what);
+static inline int hub_wait_looking(struct hub *hub, enum grove_wait_kind kind,
+                                   int64_t deadline, const char *what)
+{
+    hub->waits[kind]++;
+    return hub_wait_looking_counted(hub, deadline, what);
+}
 
 /* The wait that hub_wait has just ended with result r has succeeded all the
  * same: a kill is told next time, a scope has not expired. */

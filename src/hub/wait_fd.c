@@ -51,7 +51,8 @@ int hub_wait_record(struct hub *hub, struct loop_fd *record, unsigned direction,
     struct fd_wait w = {.wait = {.direction = direction, .fn = wake_waiter},
                         .fiber = hub->current};
     loop_wait_add(&hub->loop, record, &w.wait);
-    int r = hub_wait(hub, deadline, what, record->number);
+    int r =
+        hub_wait(hub, GROVE_WAIT_DESCRIPTOR, deadline, what, record->number);
     loop_wait_remove(&hub->loop, &w.wait); /* unless it was called */
     assert(hub->current == w.fiber);
     return end_wait(record, stamp, r);
@@ -82,7 +83,7 @@ int hub_wait_either(struct hub *hub, int fd, int64_t deadline, const char *what)
                           .fiber = hub->current};
     loop_wait_add(&hub->loop, record, &in.wait);
     loop_wait_add(&hub->loop, record, &out.wait);
-    r = hub_wait(hub, deadline, what, fd);
+    r = hub_wait(hub, GROVE_WAIT_DESCRIPTOR, deadline, what, fd);
     loop_wait_remove(&hub->loop, &in.wait);
     loop_wait_remove(&hub->loop, &out.wait);
     return end_wait(record, stamp, r);

@@ -107,14 +107,14 @@ bool hub_withdraw_shared(struct hub *hub, struct shared_wait *w)
     return false;
 }
 
-int hub_wait_shared(struct hub *hub, struct shared_wait *w, int64_t deadline,
-                    const char *what)
+int hub_wait_shared(struct hub *hub, enum grove_wait_kind kind,
+                    struct shared_wait *w, int64_t deadline, const char *what)
 {
     struct grove_fiber *f = hub->current;
     assert(w->fiber == f && !f->shared && w->abandon);
     f->shared = w;
     hub->shared_waits++;
-    int r = hub_wait(hub, deadline, what, -1);
+    int r = hub_wait(hub, kind, deadline, what, -1);
     if (unlikely(!w->delivered)) {
         if (claim(w, w)) {
             r = r == HUB_TRANSFERRED ? -EINTR : r;

@@ -46,8 +46,9 @@ static inline void shared_wait_init(struct shared_wait *w, struct hub *hub,
  * it is woken by who claimed it. 0 when it was; otherwise as hub_wait (-EINTR
  * after a host's transfer), and then nobody will wake it any more, but it may
  * still be linked where it waited. */
-GROVE_HOST_API int hub_wait_shared(struct hub *hub, struct shared_wait *w,
-                                   int64_t deadline, const char *what);
+GROVE_HOST_API int hub_wait_shared(struct hub *hub, enum grove_wait_kind kind,
+                                   struct shared_wait *w, int64_t deadline,
+                                   const char *what);
 
 /* For the fiber that was about to wait in w and will not: whether it is not
  * claimed. If it is, its wake has been waited for. */

@@ -55,6 +55,14 @@ static const struct number {
            "Callbacks of other threads that were called."),
     NUMBER("offloads_total", "counter", offloads,
            "Calls that worker threads were given."),
+    NUMBER("dns_questions_total", "counter", names_asked,
+           "Questions about names, to servers or to libc."),
+    NUMBER("dns_answers_total", "counter", names_found,
+           "Questions about names that were answered."),
+    NUMBER("dns_failures_total", "counter", names_failed,
+           "Questions about names that failed, or whose name there is not."),
+    NUMBER("dns_timeouts_total", "counter", names_timed_out,
+           "Questions about names that were not answered in time."),
     NUMBER("fibers", "gauge", live, "Fibers that have not ended."),
     NUMBER("timers", "gauge", timers, "Pending deadlines."),
     NUMBER("descriptor_waits", "gauge", descriptors, "Waits for a descriptor."),
@@ -99,6 +107,31 @@ static void write_times(FILE *to, const struct metrics *m)
          "The longest that a fiber that could run has waited for its turn.");
     for (size_t i = 0; i < m->hub_count; i++)
         write_time(to, m, name, i, m->hubs[i].delay_longest);
+    name = "grove_hub_dns_seconds_total";
+    head(to, name, "counter",
+         "What questions about names took that were answered, failed or timed "
+         "out.");
+    for (size_t i = 0; i < m->hub_count; i++)
+        write_time(to, m, name, i, m->hubs[i].names_time);
+}
+
+/* By enum grove_wait_kind. */
+static const char *const wait_kinds[METRICS_WAITS] = {
+    "descriptor", "sleep", "sync", "end", "worker", "name", "other",
+};
+
+static void write_waits(FILE *to, const struct metrics *m)
+{
+    const char *name = "grove_hub_waits_total";
+    head(to, name, "counter", "Waits that fibers began, by what for.");
+    for (size_t i = 0; i < m->hub_count; i++) {
+        for (size_t kind = 0; kind < METRICS_WAITS; kind++) {
+            fprintf(to, "%s{", name);
+            hub_labels(to, m, i);
+            fprintf(to, ",kind=\"%s\"} %" PRIu64 "\n", wait_kinds[kind],
+                    m->hubs[i].waits[kind]);
+        }
+    }
 }
 
 #define DELAY "grove_hub_run_queue_delay_seconds"
@@ -159,6 +192,7 @@ char *metrics_text(const struct metrics *m, size_t *size)
     label(to, m->release);
     fputs("} 1\n", to);
     write_numbers(to, m);
+    write_waits(to, m);
     write_times(to, m);
     write_delays(to, m);
     write_counts(to, "grove_fibers", "state", "Fibers by state.", m->states,

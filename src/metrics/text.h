@@ -14,6 +14,9 @@
 /* Delays are told by their length in so many classes at most. */
 #define METRICS_DELAYS 64
 
+/* Waits are told by so many kinds: those of enum grove_wait_kind. */
+#define METRICS_WAITS 7
+
 /* A hub. Times are in nanoseconds. */
 struct metrics_hub {
     long thread; /* the system's number of it */
@@ -26,6 +29,9 @@ struct metrics_hub {
                                         one before; the last: all others */
     uint64_t delay_sum;
     int64_t delay_longest;
+    uint64_t waits[METRICS_WAITS]; /* counted, by kind */
+    uint64_t names_asked, names_found, names_failed, names_timed_out;
+    int64_t names_time; /* of all but the first */
 };
 
 /* So many of a kind. */

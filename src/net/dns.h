@@ -15,6 +15,7 @@
 #ifndef GROVE_NET_DNS_H
 #define GROVE_NET_DNS_H
 
+#include <errno.h>
 #include <netdb.h>
 #include <string.h>
 
@@ -24,6 +25,29 @@
 static inline bool dns_looks_numeric(const char *node)
 {
     return (node[0] >= '0' && node[0] <= '9') || strchr(node, ':');
+}
+
+/* ---- what is counted ----------------------------------------------------- */
+
+/* A question about a name begins. When. */
+static inline int64_t dns_asked(struct hub *hub)
+{
+    hub->names.asked++;
+    return hub_clock();
+}
+
+/* A question that began then has ended: 0, it was answered; -ETIMEDOUT, nobody
+ * did in time; anything else, it failed or there is no such name. */
+static inline void dns_told(struct hub *hub, int64_t began, int r)
+{
+    struct hub_names *names = &hub->names;
+    names->time += (uint64_t)(hub_clock() - began);
+    if (r == 0)
+        names->found++;
+    else if (r == -ETIMEDOUT)
+        names->timed_out++;
+    else
+        names->failed++;
 }
 
 /* ---- dns_libc.c: as the functions of the same name ---------------------- */

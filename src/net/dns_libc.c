@@ -76,7 +76,9 @@ static int run_job(struct hub *hub, struct libc_job *j, int64_t deadline,
                    const char *what)
 {
     assert(j->job.run && j->job.drop && !j->found);
+    int64_t began = dns_asked(hub);
     int r = offload_wait(hub, &j->job, deadline, what);
+    dns_told(hub, began, r < 0 ? r : j->result);
     if (r < 0)
         return r == -EAGAIN ? EAI_AGAIN : dns_wait_error(r);
     return 0;

@@ -51,7 +51,7 @@ static int wait_for_slot(struct dns *dns, int64_t deadline, const char *what)
     assert(dns->under_way == DNS_MAX && !*dns->last);
     *dns->last = &w;
     dns->last = &w.next;
-    int r = hub_wait(dns->hub, deadline, what, -1);
+    int r = hub_wait(dns->hub, GROVE_WAIT_NAME, deadline, what, -1);
     if (w.granted) {
         if (r < 0) /* it is told at the next wait */
             hub_wait_undo(w.fiber, r);
@@ -189,7 +189,7 @@ static int ask_once(struct dns *dns, const struct dns_question *q,
     hub_pass_charge(hub, DNS_SWITCHES);
     int r = 0;
     while (!l->done && r == 0)
-        r = hub_wait(hub, deadline, q->what, -1);
+        r = hub_wait(hub, GROVE_WAIT_NAME, deadline, q->what, -1);
     if (r == 0) {
         hub_pass_charge(hub, DNS_SWITCHES / 2); /* for what is made of it */
         *answer = l->answer;
@@ -202,8 +202,8 @@ static int ask_once(struct dns *dns, const struct dns_question *q,
     return r < 0 ? r : -EINTR;
 }
 
-int dns_ask(struct hub *hub, const struct dns_question *question,
-            int64_t deadline, struct dns_answer *answer)
+static int ask(struct hub *hub, const struct dns_question *question,
+               int64_t deadline, struct dns_answer *answer)
 {
     for (;;) {
         struct dns *dns = dns_of(hub);
@@ -215,6 +215,16 @@ int dns_ask(struct hub *hub, const struct dns_question *question,
         if (r < 0 || answer->status != ARES_EDESTRUCTION)
             return r;
     }
+}
+
+int dns_ask(struct hub *hub, const struct dns_question *question,
+            int64_t deadline, struct dns_answer *answer)
+{
+    int64_t began = dns_asked(hub);
+    int r = ask(hub, question, deadline, answer);
+    bool late = r == 0 && answer->status == ARES_ETIMEOUT;
+    dns_told(hub, began, late ? -ETIMEDOUT : r < 0 ? r : answer->status);
+    return r;
 }
 
 size_t dns_under_way(struct hub *hub)

@@ -82,7 +82,8 @@ static int wait_any(struct hub *hub, const struct pollfd *fds, nfds_t nfds,
             r = add_waits(hub, &fds[i], &waits[2 * i]);
     }
     if (r == 0)
-        r = hub_wait(hub, deadline, "poll", nfds ? fds[0].fd : -1);
+        r = hub_wait(hub, nfds ? GROVE_WAIT_DESCRIPTOR : GROVE_WAIT_SLEEP,
+                     deadline, "poll", nfds ? fds[0].fd : -1);
     for (nfds_t i = 0; i < 2 * nfds; i++)
         loop_wait_remove(&hub->loop, &waits[i].wait);
     return r;

@@ -298,7 +298,7 @@ static void wait_out(struct hub *hub, struct request *q)
     grove_shield shield;
     grove_shield_begin(&shield);
     while (!q->done)
-        hub_wait(hub, GROVE_NEVER, "read", -1);
+        hub_wait(hub, GROVE_WAIT_WORKER, GROVE_NEVER, "read", -1);
     grove_shield_end(&shield);
 }
 
@@ -310,7 +310,7 @@ static int finish(struct hub *hub, struct request *q, int64_t deadline)
     hub->shared_waits++;
     int r = 0;
     while (!q->done && (r == 0 || r == HUB_TRANSFERRED))
-        r = hub_wait(hub, deadline, "read", -1);
+        r = hub_wait(hub, GROVE_WAIT_WORKER, deadline, "read", -1);
     if (!q->done) {
         cancel(ring_of_thread, q);
         wait_out(hub, q);

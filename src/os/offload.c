@@ -164,7 +164,8 @@ static void wait_out(struct hub *hub, struct offload_job *job, const char *what)
         if (!over)
             shared_wait_init(&job->wait, hub, abandon);
         workers_unlock();
-        if (over || hub_wait_shared(hub, &job->wait, GROVE_NEVER, what) == 0)
+        if (over || hub_wait_shared(hub, GROVE_WAIT_WORKER, &job->wait,
+                                    GROVE_NEVER, what) == 0)
             break;
     }
     grove_shield_end(&shield);
@@ -174,7 +175,7 @@ static void wait_out(struct hub *hub, struct offload_job *job, const char *what)
 static int wait_for(struct hub *hub, struct offload_job *job, int64_t deadline,
                     const char *what, enum outcome *outcome)
 {
-    int r = hub_wait_shared(hub, &job->wait, deadline, what);
+    int r = hub_wait_shared(hub, GROVE_WAIT_WORKER, &job->wait, deadline, what);
     *outcome = FINISHED;
     if (likely(r == 0))
         return 0;
@@ -198,7 +199,7 @@ static int ended_before(struct hub *hub, int64_t deadline, const char *what)
         deadline = f->scope->effective;
     if ((f->cancelled && !f->shield) ||
         (deadline != GROVE_NEVER && deadline <= hub_clock()))
-        return hub_wait(hub, deadline, what, -1);
+        return hub_wait(hub, GROVE_WAIT_WORKER, deadline, what, -1);
     return 0;
 }
 

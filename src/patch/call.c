@@ -133,7 +133,7 @@ int patch_back_off(struct hub *hub, int64_t *pause, int64_t deadline,
     int64_t until = hub_deadline(*pause);
     bool last = deadline <= until, scoped;
     hub_effective_deadline(hub->current, last ? deadline : until, &scoped);
-    int r = hub_wait(hub, last ? deadline : until, what, -1);
+    int r = hub_wait(hub, GROVE_WAIT_SLEEP, last ? deadline : until, what, -1);
     return r == -ETIMEDOUT && !last && !scoped ? 0 : r;
 }
 

@@ -60,7 +60,7 @@ bool masks_deliver(const sigset_t *mask)
 static int wait_for_any(struct hub *hub, const char *what)
 {
     hub->holds++; /* a signal may come */
-    int r = hub_wait(hub, GROVE_NEVER, what, -1);
+    int r = hub_wait(hub, GROVE_WAIT_OTHER, GROVE_NEVER, what, -1);
     if (hub->holds) /* a fork may have let go since */
         hub->holds--;
     return r;

@@ -48,7 +48,7 @@ int grove_barrier_wait_until(grove_barrier *b, int64_t deadline)
     }
     waiters_push(&b->waiters, &w.waiter);
     waiters_unlock(&b->waiters);
-    int r = hub_wait_shared(hub, &w.wait, deadline, "barrier");
+    int r = hub_wait_shared(hub, GROVE_WAIT_SYNC, &w.wait, deadline, "barrier");
     if (unlikely(r < 0) && !waiter_leave(&w)) {
         hub_wait_undo(hub->current, r);
         r = 0;

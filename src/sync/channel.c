@@ -163,7 +163,7 @@ wait_unlocking(struct hub *hub, grove_channel *c, grove_waiters *queue,
     w.queue = queue;
     waiters_push(queue, &w.waiter);
     channel_unlock(c);
-    int r = hub_wait_shared(hub, &w.wait, deadline, what);
+    int r = hub_wait_shared(hub, GROVE_WAIT_SYNC, &w.wait, deadline, what);
     if (unlikely(r < 0))
         leave(&w);
     else if (unlikely(w.waiter.value == channel_closed))

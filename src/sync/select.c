@@ -452,7 +452,7 @@ static ssize_t wait_unlocking(struct selection *s, struct hub *hub,
         add_fibers(s);
     hub->holds += s->outside;
     if (r == 0)
-        r = hub_wait_shared(hub, &s->wait, deadline, "select");
+        r = hub_wait_shared(hub, GROVE_WAIT_SYNC, &s->wait, deadline, "select");
     else
         r = hub_withdraw_shared(hub, &s->wait) ? r : 0;
     if (s->outside && hub->holds) /* a fork may have let go since */

@@ -14,7 +14,7 @@ int turn_await(struct hub *hub, struct turn *turn, int64_t deadline,
     int r;
     assert(turn->link.next && turn->link.arg == hub->current);
     do
-        r = hub_wait(hub, deadline, what, -1);
+        r = hub_wait(hub, GROVE_WAIT_SYNC, deadline, what, -1);
     while (unlikely(r == HUB_TRANSFERRED && turn->link.next));
     if (unlikely(turn->link.next != NULL)) {
         links_remove(&turn->link);

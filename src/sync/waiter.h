@@ -175,7 +175,7 @@ static inline void wait_in_queue_init(struct wait_in_queue *w, struct hub *hub,
 static inline int waiter_wait(struct hub *hub, struct wait_in_queue *w,
                               int64_t deadline, const char *what)
 {
-    int r = hub_wait_shared(hub, &w->wait, deadline, what);
+    int r = hub_wait_shared(hub, GROVE_WAIT_SYNC, &w->wait, deadline, what);
     if (unlikely(r < 0))
         waiter_leave(w);
     assert(r <= 0 && !w->waiter.queued);

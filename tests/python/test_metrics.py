@@ -4,6 +4,10 @@ import re
 import threading
 
 import grove
+import grove.event
+import pytest
+from grove import socket
+from grove.resolver.thread import Resolver
 
 
 def numbers() -> dict[str, float]:
@@ -34,6 +38,50 @@ def test_what_greenlets_did_is_counted():
     assert of_this_thread("timers") >= 5
     grove.killall(waiting)
     assert of_this_thread("fibers") == live
+
+
+def test_waits_are_counted_by_kind():
+    before = numbers()
+    grove.sleep(0.001)
+    grove.spawn(grove.event.Event().wait, 0.001).join()
+    a, b = socket.socketpair()
+    grove.spawn(b.send, b"x")
+    a.recv(1)
+    a.close()
+    b.close()
+    for kind, more in {"sleep": 1, "sync": 1, "end": 1, "descriptor": 1}.items():
+        (key,) = (
+            key
+            for key in before
+            if re.fullmatch(
+                rf'grove_hub_waits_total{{hub="\d+",thread="{threading.get_native_id()}"'
+                rf',kind="{kind}"}}',
+                key,
+            )
+        )
+        assert numbers()[key] == before[key] + more, kind
+
+
+def test_questions_about_names_are_counted(monkeypatch):
+    kinds = ["questions", "answers", "failures", "timeouts"]
+    before = [of_this_thread(f"dns_{kind}_total") for kind in kinds]
+    resolver = Resolver()
+    resolver.getaddrinfo("localhost", 80)
+    with pytest.raises(OSError):
+        resolver.gethostbyaddr("not.an.address.invalid")
+    with grove.Timeout(0.01, False):
+        resolver_that_waits(monkeypatch).gethostbyname("silent.test")
+    after = [of_this_thread(f"dns_{kind}_total") for kind in kinds]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [3, 1, 1, 1]
+    assert of_this_thread("dns_seconds_total") > 0
+
+
+def resolver_that_waits(monkeypatch):
+    """One whose answers do not come."""
+    from grove.resolver import thread
+
+    monkeypatch.setattr(thread, "run_in_thread", lambda *args: grove.sleep(60))
+    return Resolver()
 
 
 def test_the_release_is_told():

@@ -307,6 +307,28 @@ static void names_of_addresses(void **state)
         EAI_FAMILY);
 }
 
+/* ---- what is counted ----------------------------------------------------- */
+
+static void questions_are_counted(void **state)
+{
+    const struct hub_names *is = &hub_self()->names;
+    struct hub_names was = *is;
+    expect("a1.test", AF_INET, 0, "10.0.0.1 ");
+    assert_int_equal(is->found, was.found + 1);
+    assert_true(is->time > was.time);
+    expect_gai("nowhere.test", AF_INET, 0, EAI_NONAME);
+    assert_int_equal(is->failed, was.failed + 1);
+    struct addrinfo *list;
+    int r = grove_getaddrinfo_until("silent.test", NULL, NULL, &list,
+                                    grove_now() + MS);
+    assert_int_equal(r, EAI_SYSTEM);
+    assert_int_equal(errno, ETIMEDOUT);
+    assert_int_equal(is->timed_out, was.timed_out + 1);
+    assert_int_equal(is->asked, was.asked + 3);
+    expect("10.0.0.1", AF_INET, 0, "10.0.0.1 "); /* no question */
+    assert_int_equal(is->asked, was.asked + 3);
+}
+
 /* ---- what ends them ------------------------------------------------------ */
 
 static ssize_t ask_silent(struct call *c)
@@ -798,6 +820,7 @@ int main(void)
         cmocka_unit_test(errors_of_names),
         cmocka_unit_test(services_and_canonical_names),
         cmocka_unit_test(names_of_addresses),
+        cmocka_unit_test(questions_are_counted),
         cmocka_unit_test(deadlines_and_kills),
         cmocka_unit_test(a_thread_ends_with_questions_under_way),
         cmocka_unit_test(a_child_asks_for_itself),

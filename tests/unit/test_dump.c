@@ -19,7 +19,7 @@ static void dump(char *text, size_t size)
 
 static void *wait_as(void *arg)
 {
-    hub_wait(hub_self(), GROVE_NEVER, arg, 42);
+    hub_wait(hub_self(), GROVE_WAIT_OTHER, GROVE_NEVER, arg, 42);
     return NULL;
 }
 

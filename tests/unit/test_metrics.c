@@ -24,7 +24,15 @@ static void numbers_are_told_of_each_hub(void **state)
     (void)state;
     struct metrics_hub hubs[2] = {
         {.thread = 11, .switches = 7, .live = 3, .idle_for = 1500000000},
-        {.thread = 12, .switches = UINT64_MAX, .asleep = true, .idle_for = 9},
+        {.thread = 12,
+         .waits = {[GROVE_WAIT_SYNC] = 5},
+         .names_asked = 4,
+         .names_found = 2,
+         .names_timed_out = 1,
+         .names_time = 2500000000,
+         .switches = UINT64_MAX,
+         .asleep = true,
+         .idle_for = 9},
     };
     struct metrics m = {.release = "1.2.3", .hubs = hubs, .hub_count = 2};
     size_t size;
@@ -38,6 +46,20 @@ static void numbers_are_told_of_each_hub(void **state)
     assert_true(has_line(text,
                          "grove_hub_switches_total{hub=\"1\",thread=\"12\"} "
                          "18446744073709551615"));
+    assert_true(has_line(text, "grove_hub_waits_total{hub=\"0\",thread="
+                               "\"11\",kind=\"sync\"} 0"));
+    assert_true(has_line(text, "grove_hub_waits_total{hub=\"1\",thread="
+                               "\"12\",kind=\"sync\"} 5"));
+    assert_true(has_line(
+        text, "grove_hub_dns_questions_total{hub=\"1\",thread=\"12\"} 4"));
+    assert_true(has_line(
+        text, "grove_hub_dns_answers_total{hub=\"1\",thread=\"12\"} 2"));
+    assert_true(has_line(
+        text, "grove_hub_dns_timeouts_total{hub=\"1\",thread=\"12\"} 1"));
+    assert_true(has_line(
+        text, "grove_hub_dns_failures_total{hub=\"1\",thread=\"12\"} 0"));
+    assert_true(has_line(text, "grove_hub_dns_seconds_total{hub=\"1\",thread="
+                               "\"12\"} 2.500000000"));
     assert_true(has_line(text, "grove_hub_fibers{hub=\"0\",thread=\"11\"} 3"));
     assert_true(has_line(text, "grove_hub_turn_seconds{hub=\"0\",thread="
                                "\"11\"} 1.500000000"));

@@ -102,6 +102,68 @@ static void the_numbers_of_ones_own_are_of_now(void **state)
     assert_int_equal(of_hub(&after, self)->ended, was->ended + 1);
 }
 
+/* ---- waits ----------------------------------------------------------------------- */
+
+static uint64_t waits(enum grove_wait_kind kind)
+{
+    struct seen seen = look();
+    const grove_hub_info *is = of_hub(&seen, grove_hub_self());
+    assert_non_null(is);
+    return is->waits[kind];
+}
+
+static void *lock_and_unlock(void *arg)
+{
+    assert_int_equal(grove_mutex_lock(arg), 0);
+    assert_int_equal(grove_mutex_unlock(arg), 0);
+    return NULL;
+}
+
+static void wait_for_a_mutex(void)
+{
+    grove_mutex mutex;
+    grove_fiber *f;
+    grove_mutex_init(&mutex);
+    assert_int_equal(grove_mutex_lock(&mutex), 0);
+    assert_int_equal(grove_spawn(&f, lock_and_unlock, &mutex), 0);
+    grove_yield();
+    assert_int_equal(grove_mutex_unlock(&mutex), 0);
+    assert_int_equal(grove_join(f, NULL), 0);
+    grove_release(f);
+}
+
+static void wait_for_a_pipe(void)
+{
+    struct pollfd in = {.fd = -1, .events = POLLIN};
+    int ends[2];
+    assert_int_equal(grove_pipe2(ends, 0), 0);
+    in.fd = ends[0];
+    assert_int_equal(grove_poll_until(&in, 1, grove_now() + 1), 0);
+    grove_close(ends[0]);
+    grove_close(ends[1]);
+}
+
+static void waits_are_counted_by_what_for(void **state)
+{
+    (void)state;
+    uint64_t before[GROVE_WAIT_KINDS];
+    for (int kind = 0; kind < GROVE_WAIT_KINDS; kind++)
+        before[kind] = waits((enum grove_wait_kind)kind);
+    assert_int_equal(grove_sleep(MS), 0);
+    assert_int_equal(grove_sleep(MS), 0);
+    wait_for_a_mutex();
+    wait_for_a_pipe();
+    assert_int_equal(grove_offload(identity, NULL, NULL), 0);
+    assert_int_equal(waits(GROVE_WAIT_SLEEP), before[GROVE_WAIT_SLEEP] + 2);
+    assert_int_equal(waits(GROVE_WAIT_SYNC), before[GROVE_WAIT_SYNC] + 1);
+    assert_int_equal(waits(GROVE_WAIT_END), before[GROVE_WAIT_END] + 1);
+    assert_int_equal(waits(GROVE_WAIT_DESCRIPTOR),
+                     before[GROVE_WAIT_DESCRIPTOR] + 1);
+    assert_int_equal(waits(GROVE_WAIT_WORKER), before[GROVE_WAIT_WORKER] + 1);
+    assert_int_equal(waits(GROVE_WAIT_NAME), before[GROVE_WAIT_NAME]);
+    assert_int_equal(waits(GROVE_WAIT_OTHER), before[GROVE_WAIT_OTHER]);
+}
+
 /* ---- the delay ------------------------------------------------------------------- */
 
 static void compute(int64_t ns)
@@ -278,6 +340,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_numbers_of_ones_own_are_of_now),
+        cmocka_unit_test(waits_are_counted_by_what_for),
         cmocka_unit_test(a_long_turn_is_a_long_delay),
         cmocka_unit_test(others_read_while_hubs_run),
         cmocka_unit_test(before_a_sleep_the_numbers_are_written_down),

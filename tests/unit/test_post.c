@@ -121,7 +121,8 @@ static void a_post_wakes_a_hub_that_sleeps_for_good(void **state)
         pthread_t t;
         assert_int_equal(pthread_create(&t, NULL, post_after_a_while, &post),
                          0);
-        assert_int_equal(hub_wait(hub_self(), GROVE_NEVER, "test", -1), 7);
+        assert_int_equal(
+            hub_wait(hub_self(), GROVE_WAIT_OTHER, GROVE_NEVER, "test", -1), 7);
         assert_int_equal(pthread_join(t, NULL), 0);
     }
     grove_hub_unhold(hub);
@@ -149,7 +150,8 @@ static bool play(struct player *me, int rounds, bool serves)
         if (serves && grove_hub_post(me->other->hub, &me->other->post) != 1)
             return false;
         while (me->hits < i) {
-            if (hub_wait(hub_self(), GROVE_NEVER, "test", -1) != 0)
+            if (hub_wait(hub_self(), GROVE_WAIT_OTHER, GROVE_NEVER, "test",
+                         -1) != 0)
                 return false;
         }
         if (!serves && grove_hub_post(me->other->hub, &me->other->post) != 1)

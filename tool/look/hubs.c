@@ -48,6 +48,13 @@ static void decode(struct look_hub *hub, struct record r,
     hub->descriptors = record_word(r, at->waits);
     hub->now = (int64_t)record_word(r, at->now);
     hub->stacks = hub->at + at->stacks;
+    for (size_t i = 0; i < METRICS_WAITS && i < at->waits_kinds; i++)
+        hub->waits[i] = record_word(r, at->waits_begun + 8 * (uint32_t)i);
+    hub->names_asked = record_word(r, at->names_asked);
+    hub->names_found = record_word(r, at->names_found);
+    hub->names_failed = record_word(r, at->names_failed);
+    hub->names_timed_out = record_word(r, at->names_timed_out);
+    hub->names_time = record_word(r, at->names_time);
 }
 
 static bool is_marked(struct target *t, uint64_t at)

@@ -5,6 +5,7 @@
 #define GROVE_TOOL_HUBS_H
 
 #include "look/target.h"
+#include "metrics/text.h"
 
 #define HUB_DELAYS_MOST 64
 
@@ -18,6 +19,9 @@ struct look_hub {
     uint64_t stacks; /* where what is known of its stacks is */
     /* Counted since the hub began: */
     uint64_t switches, spawned, polls, posts, offloads;
+    uint64_t waits[METRICS_WAITS]; /* by enum grove_wait_kind */
+    uint64_t names_asked, names_found, names_failed, names_timed_out;
+    uint64_t names_time;
     /* Now: */
     uint64_t live, timers, descriptors;
     /* The run-queue delays, as of grove_each_hub(3). */

@@ -164,7 +164,8 @@ int gather_wait(struct gather *g, size_t wanted, int64_t deadline)
             return -1;
         }
         g->fiber = g->thread->hub->current;
-        enum core_wait_result r = wait_until(g->thread, deadline, "wait");
+        enum core_wait_result r =
+            wait_until(g->thread, GROVE_WAIT_END, deadline, "wait");
         g->fiber = NULL;
         assert((r == CORE_FAILED) == (PyErr_Occurred() != NULL));
         if (r == CORE_FAILED)

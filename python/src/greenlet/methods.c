@@ -33,7 +33,7 @@ enum core_wait_result green_join(struct py_thread *t, Greenlet *g,
     assert(t->tstate == state_current_tstate() && !PyErr_Occurred());
     enum core_wait_result r;
     do
-        r = wait_until(t, deadline, "join");
+        r = wait_until(t, GROVE_WAIT_END, deadline, "join");
     while (r == CORE_WOKEN && !green_ready(g));
     assert((r == CORE_FAILED) == (PyErr_Occurred() != NULL));
     green_node_remove(g, &joiner.node);
@@ -264,7 +264,7 @@ int green_await_throw(struct py_thread *t, struct green_killer *killer,
 {
     enum core_wait_result r = CORE_WOKEN;
     while (killer->thrown && r == CORE_WOKEN)
-        r = wait_until(t, deadline, "kill");
+        r = wait_until(t, GROVE_WAIT_END, deadline, "kill");
     if (killer->thrown)
         killer->thrown->killer = NULL;
     return r == CORE_FAILED ? -1 : 0;

@@ -146,8 +146,8 @@ int64_t deadline_in_order(int64_t deadline);
 
 /* core_wait, but a deadline that has passed still lets all run who are due, as
  * any timer does. */
-enum core_wait_result wait_until(struct py_thread *t, int64_t deadline,
-                                 const char *what);
+enum core_wait_result wait_until(struct py_thread *t, enum grove_wait_kind kind,
+                                 int64_t deadline, const char *what);
 
 /* ---- the room's part of the module ----------------------------------------- */
 

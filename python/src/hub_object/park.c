@@ -107,7 +107,7 @@ enum core_wait_result core_wait(struct py_thread *t, int64_t deadline,
 {
     if (core_before_wait(t) < 0)
         return CORE_FAILED;
-    int r = hub_wait(t->hub, deadline, what, fd);
+    int r = hub_wait(t->hub, GROVE_WAIT_OTHER, deadline, what, fd);
     resumed(t);
     return result_of(t, r, switched);
 }
@@ -140,12 +140,12 @@ int64_t deadline_in_order(int64_t deadline)
     return deadline == 0 ? hub_clock() : deadline;
 }
 
-enum core_wait_result wait_until(struct py_thread *t, int64_t deadline,
-                                 const char *what)
+enum core_wait_result wait_until(struct py_thread *t, enum grove_wait_kind kind,
+                                 int64_t deadline, const char *what)
 {
     if (core_before_wait(t) < 0)
         return CORE_FAILED;
-    int r = hub_wait_looking(t->hub, deadline_in_order(deadline), what);
+    int r = hub_wait_looking(t->hub, kind, deadline_in_order(deadline), what);
     resumed(t);
     return result_of(t, r, NULL);
 }

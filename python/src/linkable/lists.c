@@ -66,7 +66,7 @@ enum core_wait_result linkable_wait(struct linkable_waiter *w, int64_t deadline,
     enum core_wait_result r;
     assert(w->fiber == w->thread->hub->current && !PyErr_Occurred());
     do
-        r = wait_until(w->thread, deadline, what);
+        r = wait_until(w->thread, GROVE_WAIT_SYNC, deadline, what);
     while (unlikely(r == CORE_WOKEN && !w->woken));
     linkable_cancel(w);
     assert((r == CORE_FAILED) == (PyErr_Occurred() != NULL));
@@ -79,7 +79,7 @@ int linkable_wait_due(struct linkable_waiter *w)
     enum core_wait_result r;
     assert(w->woken && ring_linked(&w->at));
     do
-        r = wait_until(w->thread, GROVE_NEVER, "turn");
+        r = wait_until(w->thread, GROVE_WAIT_SYNC, GROVE_NEVER, "turn");
     while (r == CORE_WOKEN && ring_linked(&w->at));
     linkable_cancel(w);
     return r == CORE_FAILED ? -1 : 0;

@@ -7,6 +7,7 @@
  * and nothing is left to look for: the switch is kept, the time is 0.
  */
 #include "hub/metrics.h"
+#include "net/dns.h"
 #include "raw/private.h"
 
 #include <time.h>
@@ -168,6 +169,36 @@ static PyObject *set_thread_local(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(name_asked_doc,
+             "name_asked()\n--\n\n"
+             "A question about a name begins: count it. What name_told() is to "
+             "be given.\nMemoryError.");
+
+static PyObject *module_name_asked(PyObject *module, PyObject *none)
+{
+    struct hub *hub = hub_self();
+    return hub ? PyLong_FromLongLong(dns_asked(hub)) : PyErr_NoMemory();
+}
+
+PyDoc_STRVAR(
+    name_told_doc,
+    "name_told(began, error, /)\n--\n\n"
+    "It has ended: count it. error: 0, or of which errno it is that it "
+    "failed.\nMemoryError.");
+
+static PyObject *module_name_told(PyObject *module, PyObject *args)
+{
+    struct hub *hub = hub_self();
+    long long began;
+    int error;
+    if (!PyArg_ParseTuple(args, "Li:name_told", &began, &error))
+        return NULL;
+    if (!hub)
+        return PyErr_NoMemory();
+    dns_told(hub, began, -error);
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(metrics_doc, "metrics()\n--\n\n"
                           "The numbers of all threads' hubs, as text that "
                           "Prometheus reads: switches,\n"
@@ -206,6 +237,8 @@ static PyMethodDef functions[] = {
     {"settrace", greenlet_module_settrace, METH_O, greenlet_settrace_doc},
     {"gettrace", greenlet_module_gettrace, METH_NOARGS, greenlet_gettrace_doc},
     {"metrics", module_metrics, METH_NOARGS, metrics_doc},
+    {"name_asked", module_name_asked, METH_NOARGS, name_asked_doc},
+    {"name_told", module_name_told, METH_VARARGS, name_told_doc},
     {"stack_size", module_stack_size, METH_VARARGS, stack_size_doc},
     {"enable_optional_cleanup", enable_optional_cleanup, METH_O,
      enable_cleanup_doc},

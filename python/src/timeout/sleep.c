@@ -22,7 +22,7 @@ static PyObject *sleep_for(struct py_thread *t, PyObject *seconds, bool ref)
     t->hub->unref += !ref;
     enum core_wait_result r;
     do
-        r = wait_until(t, deadline, "sleep");
+        r = wait_until(t, GROVE_WAIT_SLEEP, deadline, "sleep");
     while (r == CORE_WOKEN);
     assert(ref || t->hub->unref > 0);
     t->hub->unref -= !ref;

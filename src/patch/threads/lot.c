@@ -68,7 +68,7 @@ int lot_await(struct lot_wait *w, int64_t deadline, const char *what,
     hub->holds++;
     int r = 0;
     if (!interruptible || thread_may_wait())
-        r = hub_wait_shared(hub, &w->in.wait, deadline, what);
+        r = hub_wait_shared(hub, GROVE_WAIT_SYNC, &w->in.wait, deadline, what);
     else if (!hub_withdraw_shared(hub, &w->in.wait))
         r = 0;
     if (interruptible)

@@ -199,8 +199,9 @@ static int take(struct hub *hub, struct room *room, sem_t *semaphore,
     atomic_fetch_add(&room->waits, 1);
     while ((r = sem_trywait(semaphore)) < 0 && errno == EAGAIN && !error) {
         int64_t until = shared_until(&pace, deadline);
-        int waited =
-            thread_may_wait() ? hub_wait(hub, until, "semaphore", -1) : -EINTR;
+        int waited = thread_may_wait() ? hub_wait(hub, GROVE_WAIT_SYNC, until,
+                                                  "semaphore", -1)
+                                       : -EINTR;
         thread_has_waited();
         if (waited == -ETIMEDOUT && until == deadline)
             error = ETIMEDOUT;
