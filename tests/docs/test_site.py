@@ -86,13 +86,15 @@ VISIT = """<!doctype html><title>visit</title><script>
 const work = WIDTHS.flatMap(width => PAGES.map(page => [page, width]));
 const wide = [];
 const scrolls = element => ["auto", "scroll"].includes(getComputedStyle(element).overflowX);
-// What is cut off: text that is wider than its place, where nothing scrolls.
+// What is cut off: text that is wider than its place, where nothing scrolls; by more
+// than the few pixels that a mark around a signature may stand out.
+const MARK = 8;
 function cut(root, width) {
     for (const element of root.querySelectorAll("h1, h2, h3, p, li, dt, dd, td, svg, pre")) {
         let inside = false;
         for (let e = element; e && e !== root; e = e.parentElement) inside ||= scrolls(e);
         const place = element.getBoundingClientRect();
-        if (!inside && place.width && (place.right > width + 1 || element.scrollWidth > element.clientWidth + 1 && element.clientWidth))
+        if (!inside && place.width && (place.right > width + 1 || element.scrollWidth > element.clientWidth + MARK && element.clientWidth))
             return element.outerHTML.slice(0, 120);
     }
 }
