@@ -71,7 +71,7 @@ def test_gevent_websocket(start: Callable, tmp_path: Path):
 
 
 STARLETTE = """
-import asyncio, json
+import asyncio, contextlib, json
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
@@ -91,8 +91,10 @@ async def stream(request):
 async def fails(request):
     raise KeyError("of the application")
 
-def begin():
+@contextlib.asynccontextmanager
+async def lifespan(app):
     app.state.started = True
+    yield
 
 app = Starlette(
     routes=[
@@ -100,7 +102,7 @@ app = Starlette(
         Route("/stream", stream),
         Route("/fails", fails),
     ],
-    on_startup=[begin],
+    lifespan=lifespan,
 )
 """
 
