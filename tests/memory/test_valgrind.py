@@ -6,15 +6,18 @@ The build is one with -Dmemcheck=enabled.
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from build_tree import BUILD, ROOT
 
+SUPPRESSED = Path(__file__).with_name("cpython.supp")
 PYTHON = os.environ.get("GROVE_PYTHON", sys.executable)
 
 
 def test_the_bodies_of_the_raw_greenlets_tests():
     result = subprocess.run(
-        ["valgrind", "-q", "--error-exitcode=99", PYTHON, "-W", "ignore"]
+        ["valgrind", "-q", "--error-exitcode=99", f"--suppressions={SUPPRESSED}"]
+        + [PYTHON, "-W", "ignore"]
         + [ROOT / "tests" / "python" / "greenlet_bodies.py"],
         env={
             **os.environ,
