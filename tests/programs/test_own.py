@@ -57,3 +57,22 @@ def test_tornado_tests(on: Runtime, part: str) -> None:
     modules, least = TORNADO[part]
     names = [f"tornado.test.{module}_test" for module in modules.split()]
     assert outcomes(on, True, names, *without(*NOT_TORNADO)).count("passed") >= least
+
+
+# Its modules, and pytest's options for them. Users that are to be there within 50 ms
+# are left out, and what warns of a processor that others use. Most tests of a master
+# do not hold on gevent.
+BUSY = "not (spawn_rate or cpu_warning)"
+LOCUST = {
+    "clients": (["fasthttp", "http", "zmqrpc"], []),
+    "users": (["locust_class", "users", "sequential_taskset"], []),
+    "runner": (["runners"], ["-k", f"TestLocustRunner and {BUSY}"]),
+    "worker": (["runners"], ["-k", f"TestWorkerRunner and {BUSY}"]),
+}
+
+
+@pytest.mark.parametrize("part", LOCUST)
+def test_locust_tests(on: Runtime, part: str) -> None:
+    modules, options = LOCUST[part]
+    names = [f"locust.test.test_{module}" for module in modules]
+    assert "passed" in outcomes(on, False, names, *options)
