@@ -28,9 +28,45 @@ static char landing[READER_PIECE];
 
 /* ---- bytes that are there --------------------------------------------------------- */
 
+/* A large buffer that no reader has, for the next that needs one: each piece of
+ * a body in chunks would else be memory that malloc takes from the system and
+ * gives back. One for all threads, which have the interpreter's lock here. */
+static struct {
+    char *buffer; /* NULL: there is none */
+    size_t room;  /* bytes of it */
+} spare;
+
+#define SPARE_LEAST (READER_PIECE / 2)
+#define SPARE_MOST (2 * (size_t)READER_PIECE)
+
+/* Memory for at least *room bytes, which becomes how many it is for. NULL
+ * without an exception. */
+static char *take_room(size_t *room)
+{
+    if (*room < SPARE_LEAST || *room > spare.room)
+        return PyMem_Malloc(*room);
+    char *buffer = spare.buffer;
+    *room = spare.room;
+    spare.buffer = NULL;
+    spare.room = 0;
+    return buffer;
+}
+
+/* The larger one stays. */
+static void give_room(char *buffer, size_t room)
+{
+    if (room < SPARE_LEAST || room > SPARE_MOST || room <= spare.room) {
+        PyMem_Free(buffer);
+        return;
+    }
+    PyMem_Free(spare.buffer);
+    spare.buffer = buffer;
+    spare.room = room;
+}
+
 static void free_buffer(struct reader *r)
 {
-    PyMem_Free(r->buffer);
+    give_room(r->buffer, r->room);
     r->buffer = NULL;
     r->begin = r->end = r->room = 0;
 }
@@ -49,15 +85,21 @@ static int make_room(struct reader *r, size_t n)
     size_t count = reader_count(r);
     if (r->room - r->end >= n)
         return 0;
+    if (r->room - count >= n && count <= r->begin) {
+        memcpy(r->buffer, r->buffer + r->begin, count);
+        r->begin = 0;
+        r->end = count;
+        return 0;
+    }
     size_t room = count + n > 2 * r->room ? count + n : 2 * r->room;
-    char *buffer = PyMem_Malloc(room);
+    char *buffer = take_room(&room);
     if (!buffer) {
         PyErr_NoMemory();
         return -1;
     }
     if (count)
         memcpy(buffer, r->buffer + r->begin, count);
-    PyMem_Free(r->buffer);
+    give_room(r->buffer, r->room);
     *r = (struct reader){.ob_base = r->ob_base,
                          .socket = r->socket,
                          .raw = r->raw,
