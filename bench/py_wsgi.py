@@ -77,10 +77,11 @@ def ask(port: int, request: bytes, connections: int) -> None:
 class Clients:
     """The process that asks."""
 
-    def __init__(self, port: int, kind: str, connections: int) -> None:
+    def __init__(self, port: int, kind: str, connections: int, *more: int) -> None:
         self.connections = connections
+        words = [port, kind, connections, *more]
         self._process = subprocess.Popen(
-            [sys.executable, sys.argv[0], "--ask", str(port), kind, str(connections)],
+            [sys.executable, sys.argv[0], "--ask", *map(str, words)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
