@@ -486,6 +486,13 @@ def test_stat_tells_numbers(parked: subprocess.Popen):
     assert of_hub(found, "timers", parked.pid) == 1
     assert of_hub(found, "descriptor_waits", parked.pid) == 1
     assert of_hub(found, "turn_seconds", parked.pid) == 0, "it sleeps"
+    assert of_hub(found, "dns_questions_total", parked.pid) == 0
+    waits = {
+        re.search('kind="(.*?)"', labels)[1]: count
+        for labels, count in found["grove_hub_waits_total"].items()
+        if f'thread="{parked.pid}"' in labels
+    }
+    assert waits["sleep"] == waits["descriptor"] == 1 and waits["name"] == 0
     assert found["grove_fibers"]['state="parked"'] == 4
     assert found["grove_fibers_waiting"] == {'reason="event"': 2, 'reason="read"': 1, 'reason="sleep"': 1}
 
