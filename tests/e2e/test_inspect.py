@@ -672,13 +672,17 @@ def test_a_program_is_known_however_it_is_linked(how: str, tmp_path: Path, start
     assert len(re.findall(r"^#\d+ ", text, re.M)) >= 2
 
 
+#: What the library's table begins with.
+VERSION = re.search(r"HUB_LAYOUT_VERSION (\d+)", (ROOT / "src" / "hub" / "layout.h").read_text())
+LAYOUT = b"GVLayout" + int(VERSION[1]).to_bytes(4, "little")
+
+
 def test_another_layout_is_refused(programs: Callable, start: Callable, tmp_path: Path):
     """A library whose table says another version."""
     library = tmp_path / "libgrove.so.0"
     data = (BUILD / "src" / "libgrove.so.0").read_bytes()
-    head = b"GVLayout" + (1).to_bytes(4, "little")
-    assert data.count(head) == 1
-    library.write_bytes(data.replace(head, b"GVLayout" + (77).to_bytes(4, "little")))
+    assert data.count(LAYOUT) == 1
+    library.write_bytes(data.replace(LAYOUT, b"GVLayout" + (77).to_bytes(4, "little")))
     process = start(programs("parked_fibers.c"), env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path), "LD_PRELOAD": str(library)})
     result = grove("ps", process.pid)
     assert (result.returncode, result.stdout) == (1, "")
@@ -736,7 +740,7 @@ def test_tables_may_say_anything(seed: int, sanitized: Path, programs: Callable,
     nonsense, and nothing worse."""
     chosen = random.Random(seed)
     data = bytearray((BUILD / "src" / "libgrove.so.0").read_bytes())
-    at = data.index(b"GVLayout" + (1).to_bytes(4, "little"))
+    at = data.index(LAYOUT)
     words = range(at + 32, at + size_of_table(data, at), 4)
     for place in chosen.sample(words, 3):
         value = chosen.choice([0, 1, 8, 0x7FFFFFFF, 0xFFFFFFFF, chosen.getrandbits(32), chosen.getrandbits(9)])
