@@ -186,6 +186,11 @@ def start_joinable_thread(
         daemon: the interpreter does not wait for it.
 
     Raises RuntimeError for a handle that was used.
+
+    >>> from grove import thread
+    >>> handle = thread.start_joinable_thread(lambda: print("it runs"))
+    >>> handle.join()
+    it runs
     """
     return _start_joinable(function, handle, daemon)[0]
 
