@@ -534,3 +534,28 @@ def test_process_ends_with_greenlets_left():
         """
     )
     assert (p.returncode, p.stdout, p.stderr) == (0, "", "")
+
+
+def test_errors_are_reported_however_small_stacks_are():
+    """The Hub formats them, which takes more than the smallest stack."""
+    program = (
+        "import grove, traceback\n"
+        "def deep(n): return deep(n - 1) if n else 1 / 0\n"
+        "def link(task):\n"
+        "    try: deep(100)\n"
+        "    except ZeroDivisionError: traceback.print_exc()\n"
+        "    compile('(' * 80 + ')' * 80, 'deep', 'eval')\n"
+        "    print('compiled')\n"
+        "task = grove.spawn(grove.sleep, 0)\n"
+        "task.rawlink(link)\n"
+        "grove.sleep(0.01)\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "GROVE_STACK_SIZE": "128K"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (told.stdout, told.returncode) == ("compiled\n", 0), told.stderr
+    assert told.stderr.endswith("ZeroDivisionError: division by zero\n")

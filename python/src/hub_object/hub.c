@@ -40,13 +40,23 @@ static bool on_main_thread(void)
     return same;
 }
 
+/* A Hub reports errors and calls what programs want, however small the stacks
+ * are that many greenlets are to stand on: log2 of the default. */
+#define HUB_STACK_SHIFT 20
+
+static unsigned stack_shift_of_hub(void)
+{
+    return greenlet_stack_shift > HUB_STACK_SHIFT ? greenlet_stack_shift
+                                                  : HUB_STACK_SHIFT;
+}
+
 static int give_fiber(struct py_thread *t, PyObject *self)
 {
     if (t->hub_object) {
         hub_object_take_place(t, self);
         return 0;
     }
-    if (hub_set_loop_stack(t->hub, STACK_HOSTED, greenlet_stack_shift) < 0) {
+    if (hub_set_loop_stack(t->hub, STACK_HOSTED, stack_shift_of_hub()) < 0) {
         PyErr_NoMemory();
         return -1;
     }
