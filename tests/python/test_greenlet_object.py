@@ -20,6 +20,7 @@ from grove._greenlet import (
     greenlet,
     settrace,
 )
+from stacks import SMALLEST
 
 
 def suspended():
@@ -383,7 +384,7 @@ class Witness:
 def small_stacks():
     from grove import stack_size
 
-    before = stack_size(1 << 16)
+    before = stack_size(SMALLEST)
     Witness.dead = 0
     yield
     stack_size(before)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import recursion
+from stacks import SMALLEST
 
 PROGRAM = Path(recursion.__file__)
 DEFAULT = 1 << 20
@@ -100,7 +101,7 @@ if sys.version_info < (3, 14):
         assert overflows_with_a_message(row, 1 << 17)
 
 
-@pytest.mark.parametrize("size", [1 << 16, 1 << 17, 1 << 18])
+@pytest.mark.parametrize("size", sorted({SMALLEST, 1 << 17, 1 << 18}))
 @pytest.mark.parametrize("row", rows(FIXED))
 def test_at_any_size(row, size):
     assert ends_well(row, size)

@@ -172,7 +172,18 @@ static PyObject *os_read(PyObject *module, PyObject *const *args,
 PyDoc_STRVAR(os_readinto_doc,
              "os_readinto(fd, buffer, /)\n--\n\n"
              "As os.readinto, while other greenlets run. A descriptor that is\n"
-             "set non-blocking raises BlockingIOError.");
+             "set non-blocking raises BlockingIOError.\n\n"
+             "    >>> from grove import os\n"
+             "    >>> reading, writing = os.pipe()\n"
+             "    >>> os.write(writing, b\"four\")\n"
+             "    4\n"
+             "    >>> buffer = bytearray(8)\n"
+             "    >>> os.readinto(reading, buffer)\n"
+             "    4\n"
+             "    >>> bytes(buffer[:4])\n"
+             "    b'four'\n"
+             "    >>> os.close(reading), os.close(writing)\n"
+             "    (None, None)");
 
 static PyObject *os_readinto(PyObject *module, PyObject *const *args,
                              Py_ssize_t nargs)
