@@ -118,19 +118,37 @@ def test_values_that_make_no_sense(option, value, said):
     assert done.returncode == 2 and done.stderr.endswith(f"{said}\n")
 
 
+def second_server(folder, *options):
+    """A server that is refused."""
+    return subprocess.run(
+        [sys.executable, "-m", "grove.serve", "--pid", "pid", *options, "app"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+    )
+
+
+def test_pid_file_of_another_server(serve, tmp_path):  # noqa: F811
+    """It stays that server's, and one that a killed server has left is taken over."""
+    first = serve("--pid", "pid")
+    second = second_server(tmp_path, "--bind", "127.0.0.1:0")
+    number = first.process.pid
+    assert second.returncode == 1
+    assert f"it is that of process {number}, which runs: 'pid'" in second.stderr
+    assert (tmp_path / "pid").read_text() == f"{number}\n"
+    first.process.kill()
+    first.process.wait(HANG)
+    third = serve("--pid", "pid")
+    assert (tmp_path / "pid").read_text() == f"{third.process.pid}\n"
+
+
 def test_port_of_another_server(serve, tmp_path):  # noqa: F811
     """Two that share one by SO_REUSEPORT would each get a part of the connections,
     and nobody would have asked for it."""
     first = serve("--bind", "127.0.0.1:0", "--workers", "2", "--pid", "pid")
     port = re.search(r"127\.0\.0\.1:(\d+)", first.said)[1]
-    second = subprocess.run(
-        [sys.executable, "-m", "grove.serve", "--pid", "pid"]
-        + ["--bind", f"127.0.0.1:{port}", "app"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=HANG,
-    )
+    second = second_server(tmp_path, "--bind", f"127.0.0.1:{port}")
     assert second.returncode == 1
     assert f"cannot listen: 127.0.0.1:{port}: Address already in use" in second.stderr
     assert int((tmp_path / "pid").read_text()) == first.process.pid

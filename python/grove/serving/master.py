@@ -21,6 +21,7 @@ import time
 from typing import Any
 
 from grove.serving.listeners import Listeners
+from grove.serving.pid_file import PidFile
 from grove.serving.processes import BOOT_FAILED, say
 
 __all__ = ["Master"]
@@ -77,7 +78,8 @@ class Master:
             return self._look_after()
         finally:
             self.listeners.close()
-            self._remove_pid()
+            if self._pid_file:
+                self._pid_file.remove()
 
     def _begin(self) -> bool:
         """Listen; False when that cannot be, which is said."""
@@ -94,7 +96,7 @@ class Master:
             say(f"cannot listen: {error}")
             return False
         try:
-            self._write_pid()
+            self._pid_file = PidFile(self.options.pid) if self.options.pid else None
         except OSError as error:
             say(f"cannot write its number: {error}")
             self.listeners.close()
@@ -269,14 +271,3 @@ class Master:
             self._reap()
             self._kill_hanging()
         return 0
-
-    # ---- the file with its number ----------------------------------------------------
-
-    def _write_pid(self) -> None:
-        if self.options.pid:
-            with open(self.options.pid, "w", encoding="ascii") as file:
-                file.write(f"{os.getpid()}\n")
-
-    def _remove_pid(self) -> None:
-        if self.options.pid and os.path.exists(self.options.pid):
-            os.unlink(self.options.pid)
