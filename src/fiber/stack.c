@@ -55,6 +55,7 @@
 
 #include "fiber/annotate.h"
 #include "fiber/fiber.h"
+#include "fiber/log.h"
 
 #define PAGE ((size_t)4096)
 #define GUARD_MAX ((size_t)64 << 10)
@@ -126,6 +127,11 @@ static void choose_guard(void)
 {
     const char *wish = getenv("GROVE_GUARD");
     bool by_mprotect = wish && strcmp(wish, "mprotect") == 0;
+    if (wish && !by_mprotect)
+        log_tell(GROVE_LOG_WARNING,
+                 "GROVE_GUARD is \"%s\"; expected mprotect; using guard "
+                 "regions where they work",
+                 wish);
     watched = annotate_watched();
     bool regions = !watched && !by_mprotect && guard_regions_work();
     guard_mode = regions ? STACK_GUARD_REGION : STACK_GUARD_MPROTECT;

@@ -142,8 +142,14 @@ static void on_signal(int signum)
 static void watch_signal(void)
 {
     const char *wish = getenv("GROVE_DUMP");
-    if (!wish || strcmp(wish, "1") != 0)
+    if (!wish || strcmp(wish, "0") == 0)
         return;
+    if (strcmp(wish, "1") != 0) {
+        log_tell(GROVE_LOG_WARNING,
+                 "GROVE_DUMP is \"%s\"; expected 1, or 0; nothing is dumped",
+                 wish);
+        return;
+    }
     struct sigaction action = {.sa_handler = on_signal,
                                .sa_flags = SA_RESTART | SA_ONSTACK};
     sigaction(SIGUSR2, &action, NULL);
