@@ -17,6 +17,7 @@ Of python3 -m grove.serve:
     master.py     the process that looks after the others
     worker.py     one of those
     processes.py  how they tell of themselves
+    pid_file.py   where the number of the former stands
     access_log.py lines about requests
     static.py     files below a folder
     metrics.py    the numbers of the process
