@@ -56,19 +56,25 @@ static void make_absolute(char path[PATH_MAX], const char *name)
         snprintf(path, PATH_MAX, "%s", name);
 }
 
-/* What is left of an earlier run is not to be taken for this one's. */
-static void remove_old(const char *path)
+/* What is there, or nothing. */
+static struct stat look_at(const char *path)
 {
     struct stat st;
-    if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
-        unlink(path);
+    if (stat(path, &st) < 0)
+        memset(&st, 0, sizeof(st));
+    return st;
 }
 
-static bool is_written(const char *path)
+/* What is left of an earlier run is not to be taken for this one's. */
+static bool is_written(const char *path, const struct stat *before)
 {
-    struct stat st;
-    return strstr(path, "%p") ||
-           (stat(path, &st) == 0 && (st.st_size > 0 || !S_ISREG(st.st_mode)));
+    struct stat now = look_at(path);
+    if (strstr(path, "%p") || (now.st_mode && !S_ISREG(now.st_mode)))
+        return true;
+    return now.st_size > 0 &&
+           (now.st_ino != before->st_ino || now.st_size != before->st_size ||
+            now.st_mtim.tv_sec != before->st_mtim.tv_sec ||
+            now.st_mtim.tv_nsec != before->st_mtim.tv_nsec);
 }
 
 static void tell_why_not(const char *program, int status)
@@ -83,6 +89,12 @@ static void tell_why_not(const char *program, int status)
                 "grove: no trace: %s has no fibers; one that knows nothing of "
                 "Grove is traced by: grove trace grove run %s\n",
                 program, program);
+}
+
+static void tell_what_is_there(const char *name, const struct stat *before)
+{
+    if (before->st_size > 0)
+        fprintf(stderr, "grove: %s is of an earlier run\n", name);
 }
 
 /* ---- the program ------------------------------------------------------------------ */
@@ -160,15 +172,17 @@ static int trace(char **argv, const char *name)
 {
     char path[PATH_MAX];
     make_absolute(path, name);
-    remove_old(path);
+    struct stat before = look_at(path);
     setenv("GROVE_TRACE", path, 1);
     int status = run(argv);
     if (status < 0)
         return CANNOT_RUN;
     bool failed = WIFEXITED(status) && (WEXITSTATUS(status) == NOT_FOUND ||
                                         WEXITSTATUS(status) == CANNOT_RUN);
-    if (!failed && !is_written(path))
+    if (!failed && !is_written(path, &before)) {
         tell_why_not(argv[0], status);
+        tell_what_is_there(name, &before);
+    }
     return WIFEXITED(status) ? WEXITSTATUS(status)
                              : SIGNALLED + WTERMSIG(status);
 }

@@ -22,6 +22,7 @@ from grove._core import (
     spawn_raw,
     stalls_set,
     thread_background,
+    trace_write,
     wait,
 )
 from grove._core import error as GreenletError
@@ -59,6 +60,10 @@ with suppress(RuntimeError):  # it is ending already
 
 # While the interpreter is taken apart, which can take long, nobody is held up.
 atexit.register(stalls_set, 0, False, None)
+
+# The library writes it when the process exits, which an interrupted one does not:
+# once the interpreter has ended it is killed by the signal.
+atexit.register(trace_write)
 
 
 _get_hub_noargs = get_hub

@@ -52,13 +52,18 @@ static bool make_path(const char *more)
     return n < (int)sizeof(path);
 }
 
-/* 0 or -errno. */
+/* Leaves what is there, and nothing where nothing was. 0 or -errno. */
 static int try_to_open(void)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool is_new = fd < 0 && errno == ENOENT;
+    if (is_new)
+        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0)
-        return -errno;
+        return is_new && errno == EEXIST ? 0 : -errno; /* another's, of now */
     close(fd);
+    if (is_new)
+        unlink(path);
     return 0;
 }
 

@@ -4,7 +4,8 @@
  * act, or for who asks. Any thread. The hubs of other threads may go on
  * meanwhile.
  *
- * A process that ends by _exit or by a signal writes nothing.
+ * A process that ends by _exit or by a signal writes nothing, and leaves what
+ * is there of an earlier one.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include "fiber/log.h"
 #include "grove.h"
 #include "trace/chrome.h"
+#include "trace/file.h"
 #include "trace/rings.h"
 #include "trace/settings.h"
 #include "trace/trace.h"
@@ -40,10 +42,10 @@ static void write_ring(const struct trace_ring *ring, void *arg)
 }
 
 /* 0 or -errno. */
-static int write_all(FILE *file)
+static int write_all(FILE *to)
 {
     struct trace_chrome c;
-    trace_chrome_begin(&c, file);
+    trace_chrome_begin(&c, to);
     trace_rings_each(write_ring, &c);
     trace_chrome_end(&c);
     return c.error;
@@ -51,23 +53,18 @@ static int write_all(FILE *file)
 
 int grove_trace_write(const char *path)
 {
-    if (!trace_path())
+    struct trace_file file;
+    const char *own = trace_path();
+    if (!own)
         return -ENODATA;
-    FILE *file = fopen(path, "we");
-    if (!file)
-        return -errno;
-    int r = write_all(file);
-    if (r == 0 && (fflush(file) != 0 || ferror(file)))
-        r = -errno;
-    if (fclose(file) != 0 && r == 0)
-        r = -errno;
-    return r;
+    int r = trace_file_begin(&file, path ? path : own);
+    return r < 0 ? r : trace_file_end(&file, write_all(file.stream));
 }
 
 __attribute__((destructor)) static void write_at_end(void)
 {
     const char *path = trace_path();
-    int r = path ? grove_trace_write(path) : 0;
+    int r = path ? grove_trace_write(NULL) : 0;
     if (r < 0)
         log_tell(GROVE_LOG_WARNING, "no trace: cannot write \"%s\": %s", path,
                  strerror(-r));

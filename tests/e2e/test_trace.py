@@ -201,10 +201,11 @@ def test_where_nothing_is_traced_it_is_said(tmp_path: Path):
     path.write_text("of an earlier run")
     result = run("-o", path, "sh", "-c", "exit 3")
     assert result.returncode == 3
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("grove: no trace: sh has no fibers; ")
-    assert "grove trace grove run sh" in line
-    assert not path.exists()
+    why, left = result.stderr.splitlines()
+    assert why.startswith("grove: no trace: sh has no fibers; ")
+    assert "grove trace grove run sh" in why
+    assert left == f"grove: {path} is of an earlier run"
+    assert path.read_text() == "of an earlier run"
 
 
 def test_a_program_that_cannot_be_run(tmp_path: Path):
@@ -221,16 +222,44 @@ def test_a_file_that_cannot_be_written_is_told():
     assert 'grove: no trace: cannot write "/nonexistent/x": No such file' in result.stderr
 
 
-def test_an_end_by_a_signal_is_handed_on_and_told(tmp_path: Path):
-    program = "import grove, sys; print('there', flush=True); grove.sleep(3600)"
-    command = [COMMAND, "trace", "-o", tmp_path / "t.json", PYTHON, "-c", program]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+def end_by(signum: int, path: Path) -> str:
+    """What is told of a program in Python that is traced and gets the signal, as
+    from a terminal.
+    """
+    program = "import grove; grove.sleep(0); print('there', flush=True); grove.sleep(3600)"
+    command = [COMMAND, "trace", "-o", path, PYTHON, "-c", program]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True}
     with subprocess.Popen(command, env=python_environment(), text=True, **pipes) as process:
         assert process.stdout.readline() == "there\n"
-        process.send_signal(signal.SIGTERM)
+        if signum == signal.SIGINT:
+            os.killpg(process.pid, signum)
+        else:
+            process.send_signal(signum)
         told = process.stderr.read()
-    assert process.returncode == 128 + signal.SIGTERM
-    assert "was ended by a signal (Terminated)" in told
+    assert process.returncode == 128 + signum
+    return told
+
+
+def test_an_end_by_a_signal_is_handed_on_and_told(tmp_path: Path):
+    assert "was ended by a signal (Terminated)" in end_by(signal.SIGTERM, tmp_path / "t.json")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_end_by_a_signal_leaves_an_earlier_trace(tmp_path: Path):
+    path = tmp_path / "t.json"
+    path.write_text("of an earlier run")
+    told = end_by(signal.SIGTERM, path)
+    assert told.endswith(f"grove: {path} is of an earlier run\n")
+    assert path.read_text() == "of an earlier run"
+
+
+def test_an_interrupted_interpreter_writes_its_trace(tmp_path: Path):
+    path = tmp_path / "t.json"
+    path.write_text("of an earlier run")
+    told = end_by(signal.SIGINT, path)
+    assert "KeyboardInterrupt" in told and "no trace" not in told
+    assert "sleep" in Trace(path).did("main")
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_use_is_told(tmp_path: Path):

@@ -2,13 +2,16 @@
  * that are written. */
 #include "told_programs.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 #include "hub/hub.h"
 #include "trace/copy.h"
+#include "trace/file.h"
 #include "trace/rings.h"
 #include "turns.h"
 
@@ -317,6 +320,62 @@ static void what_is_written_is_whole(void **state)
     unlink(path);
 }
 
+static size_t files_in_folder(void)
+{
+    size_t n = 0;
+    DIR *dir = opendir(folder);
+    for (struct dirent *e; (e = readdir(dir));)
+        n += e->d_name[0] != '.';
+    closedir(dir);
+    return n;
+}
+
+static void a_file_is_replaced_once_it_is_whole(void **state)
+{
+    (void)state;
+    char path[PATH_MAX];
+    struct trace_file whole, failed;
+    size_t before = files_in_folder();
+    snprintf(path, sizeof(path), "%s/replaced", folder);
+    assert_int_equal(trace_file_begin(&whole, path), 0);
+    fputs("whole", whole.stream);
+    assert_int_equal(trace_file_end(&whole, 0), 0);
+    assert_int_equal(trace_file_begin(&failed, path), 0);
+    fputs("a part", failed.stream);
+    fflush(failed.stream);
+    assert_string_equal(contents(path), "whole");
+    assert_int_equal(files_in_folder(), before + 2);
+    assert_int_equal(trace_file_end(&failed, -ENOMEM), -ENOMEM);
+    assert_string_equal(contents(path), "whole");
+    unlink(path);
+    assert_int_equal(files_in_folder(), before);
+}
+
+static void a_link_is_written_to(void **state)
+{
+    (void)state;
+    char path[PATH_MAX], link[PATH_MAX];
+    struct stat st;
+    snprintf(path, sizeof(path), "%s/linked", folder);
+    snprintf(link, sizeof(link), "%s/link", folder);
+    assert_int_equal(symlink(path, link), 0);
+    assert_int_equal(grove_trace_write(link), 0);
+    assert_true(lstat(link, &st) == 0 && S_ISLNK(st.st_mode));
+    assert_true(occurrences(contents(path), "\"ph\":\"B\"") > 10);
+    unlink(link);
+    unlink(path);
+}
+
+static void no_name_is_the_file_of_the_process(void **state)
+{
+    (void)state;
+    char own[PATH_MAX];
+    snprintf(own, sizeof(own), "%s/trace.json", folder);
+    unlink(own);
+    assert_int_equal(grove_trace_write(NULL), 0);
+    assert_true(occurrences(contents(own), "\"ph\":\"B\"") > 10);
+}
+
 static void errors_of_writing_are_returned(void **state)
 {
     (void)state;
@@ -434,6 +493,9 @@ static int run_all(void)
         cmocka_unit_test(hubs_that_end_are_kept_up_to_a_number),
         cmocka_unit_test(a_ring_is_copied_while_its_hub_goes_on),
         cmocka_unit_test(what_is_written_is_whole),
+        cmocka_unit_test(a_file_is_replaced_once_it_is_whole),
+        cmocka_unit_test(a_link_is_written_to),
+        cmocka_unit_test(no_name_is_the_file_of_the_process),
         cmocka_unit_test(errors_of_writing_are_returned),
         cmocka_unit_test(a_forked_child_has_a_file_of_its_own),
     };

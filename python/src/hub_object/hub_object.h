@@ -16,6 +16,7 @@
  *   thread_result.c  ThreadResult: what native threads hand to a hub
  *   stalls.c         who holds up the hub, for Python
  *   switch_figures.c how long greenlets run, for Python
+ *   trace.c          the trace of the process, for Python
  *   init.c           the room's part of the module
  */
 #ifndef GROVE_PYTHON_HUB_OBJECT_H

@@ -23,7 +23,8 @@ int hub_object_init(PyObject *module)
     static int (*const parts[])(PyObject *) = {
         hub_exceptions_init, place_init,          hub_init,
         callback_init,       loop_object_init,    waiter_init,
-        thread_result_init,  switch_figures_init, stalls_init};
+        thread_result_init,  switch_figures_init, stalls_init,
+        trace_init};
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         if (parts[i](module) < 0)
             return -1;

@@ -185,4 +185,8 @@ int stalls_init(PyObject *module);
 /* What is on its way to a hub whose thread ends is not told of. */
 void stalls_abandon(struct hub *hub);
 
+/* ---- trace.c ----------------------------------------------------------------- */
+
+int trace_init(PyObject *module);
+
 #endif

@@ -1,0 +1,74 @@
+/*
+ * A file is written beside its place, "path.1234-1.part", and renamed. So a
+ * process that is killed meanwhile, or a full disk, leaves the file of an
+ * earlier run as it was.
+ *
+ * What is there and is no plain file, a device or a link, is written to itself;
+ * so is a file in a folder where none can be made. Any thread: the number
+ * behind that of the process tells writings of the same moment apart.
+ */
+#include "trace/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Whether a new file can take the place of what is there. */
+static bool can_be_replaced(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0
+               ? S_ISREG(st.st_mode) && access(path, W_OK) == 0
+               : errno == ENOENT;
+}
+
+/* The descriptor of the part; -1: there is none. */
+static int open_part(struct trace_file *file)
+{
+    static atomic_uint writings;
+    unsigned number = atomic_fetch_add(&writings, 1) + 1;
+    int n = snprintf(file->part, sizeof(file->part), "%s.%ld-%u.part",
+                     file->path, (long)getpid(), number);
+    if (n >= (int)sizeof(file->part) || !can_be_replaced(file->path))
+        return -1;
+    return open(file->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+}
+
+int trace_file_begin(struct trace_file *file, const char *path)
+{
+    file->path = path;
+    int fd = open_part(file);
+    if (fd < 0) {
+        file->part[0] = '\0';
+        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    }
+    file->stream = fd < 0 ? NULL : fdopen(fd, "w");
+    if (file->stream)
+        return 0;
+    int error = -errno;
+    if (fd >= 0) {
+        close(fd);
+        unlink(file->part);
+    }
+    return error;
+}
+
+int trace_file_end(struct trace_file *file, int error)
+{
+    if (fflush(file->stream) != 0 && error == 0)
+        error = -errno;
+    if (ferror(file->stream) && error == 0)
+        error = -EIO;
+    if (fclose(file->stream) != 0 && error == 0)
+        error = -errno;
+    if (!file->part[0])
+        return error;
+    if (error == 0 && rename(file->part, file->path) < 0)
+        error = -errno;
+    if (error < 0)
+        unlink(file->part);
+    return error;
+}
