@@ -139,29 +139,39 @@ static const char *wrong_with(const char *path, int scripts)
 
 /* ---- finding -------------------------------------------------------------------- */
 
-static bool is_program(const char *path)
+/* 0, or the errno value that says why it cannot be run. */
+static int wrong_with_file(const char *path)
 {
     struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-           access(path, X_OK) == 0;
+    if (stat(path, &st) < 0)
+        return errno;
+    if (S_ISDIR(st.st_mode))
+        return EISDIR;
+    if (!S_ISREG(st.st_mode))
+        return EACCES;
+    return access(path, X_OK) == 0 ? 0 : errno;
 }
 
-/* As execvp does. False with ENOENT. */
-static bool find_program(char path[PATH_MAX], const char *name)
+/* As execvp does. 0, or the errno value that says why there is none. */
+static int find_program(char path[PATH_MAX], const char *name)
 {
     const char *at = getenv("PATH");
+    int error = ENOENT;
     if (strchr(name, '/')) {
         snprintf(path, PATH_MAX, "%s", name);
-        return is_program(path);
+        return wrong_with_file(path);
     }
     for (at = at ? at : "/bin:/usr/bin"; at; at = strchr(at, ':')) {
         at += *at == ':';
         int n = (int)strcspn(at, ":");
         snprintf(path, PATH_MAX, "%.*s/%s", n ? n : 1, n ? at : ".", name);
-        if (is_program(path))
-            return true;
+        int wrong = wrong_with_file(path);
+        if (wrong == 0)
+            return 0;
+        if (wrong == EACCES)
+            error = wrong;
     }
-    return false;
+    return error;
 }
 
 /* In the folder of `file`, below `below`. */
@@ -193,6 +203,19 @@ static int cannot(const char *program, const char *why, int status)
     return status;
 }
 
+/* Of a script the system does not say whether it is its interpreter that is not
+ * there. */
+static int cannot_begin(const char *program, const char *path, int error)
+{
+    char why[PATH_MAX];
+    struct head h;
+    const char *by = read_head(&h, path) ? interpreter(&h) : NULL;
+    if (!by || access(by, X_OK) == 0)
+        return cannot(program, strerror(error), CANNOT_RUN);
+    snprintf(why, sizeof(why), "its interpreter %s: %s", by, strerror(error));
+    return cannot(program, why, CANNOT_RUN);
+}
+
 /* What was asked for. */
 struct wishes {
     char letters[8];
@@ -214,8 +237,10 @@ static void set_environment(const char *library, const struct wishes *w)
 static int start(char **argv, const struct wishes *w)
 {
     char path[PATH_MAX], library[PATH_MAX];
-    if (!find_program(path, argv[0]))
-        return cannot(argv[0], strerror(ENOENT), NOT_FOUND);
+    int error = find_program(path, argv[0]);
+    if (error)
+        return cannot(argv[0], strerror(error),
+                      error == ENOENT ? NOT_FOUND : CANNOT_RUN);
     const char *wrong = wrong_with(path, SCRIPTS);
     if (wrong)
         return cannot(argv[0], wrong, CANNOT_RUN);
@@ -225,7 +250,7 @@ static int start(char **argv, const struct wishes *w)
         return cannot(argv[0], grove_own_tls_refused(), CANNOT_RUN);
     set_environment(library, w);
     execv(path, argv);
-    return cannot(argv[0], strerror(errno), CANNOT_RUN);
+    return cannot_begin(argv[0], path, errno);
 }
 
 /* ---- options ----------------------------------------------------------------------- */

@@ -156,7 +156,23 @@ def test_no_program_is_told():
     result = run("no-such-program")
     assert result.returncode == 127
     assert result.stderr == "grove: cannot run no-such-program: No such file or directory\n"
-    assert run("/").returncode == 127
+
+
+def test_what_is_no_program_is_told(tmp_path: Path):
+    plain = tmp_path / "plain"
+    plain.write_text("exit 4\n")
+    assert refused(plain) == f"grove: cannot run {plain}: Permission denied\n"
+    assert refused("/") == "grove: cannot run /: Is a directory\n"
+    found = run("plain", env={**os.environ, "PATH": f"{tmp_path}:/bin"})
+    assert (found.returncode, found.stderr) == (126, "grove: cannot run plain: Permission denied\n")
+
+
+def test_a_missing_interpreter_is_named(tmp_path: Path):
+    script = tmp_path / "script"
+    script.write_text("#!/no/such/sh -e\n")
+    script.chmod(0o755)
+    why = "its interpreter /no/such/sh: No such file or directory"
+    assert refused(script) == f"grove: cannot run {script}: {why}\n"
 
 
 def test_use_is_told():
