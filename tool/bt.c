@@ -40,6 +40,7 @@ struct stacks {
     uint64_t wanted; /* 0: all */
     long thread;     /* 0: all */
     bool native;
+    size_t hubs; /* that were looked at */
     uint64_t found;
     int frames; /* of the one that is shown */
 };
@@ -148,23 +149,40 @@ static int show_all(struct stacks *s)
     int r = hubs_read(&hubs, &s->t);
     for (size_t i = 0; i < hubs.count && r == 0; i++) {
         s->hub = &hubs.list[i];
-        if (s->thread == 0 || s->hub->thread == s->thread)
-            r = fibers_each(&s->t, s->hub, visit, s);
+        if (s->thread && s->hub->thread != s->thread)
+            continue;
+        s->hubs++;
+        r = fibers_each(&s->t, s->hub, visit, s);
     }
     hubs_free(&hubs);
     return r;
 }
 
-static int run(struct stacks *s, const char *pid, const char *fiber)
+/* What was asked for and is not there. The exit status. */
+static int tell_missing(const struct stacks *s, pid_t pid)
 {
+    if (s->thread && !s->hubs)
+        fprintf(stderr, "grove: process %d has no fibers on a thread %ld\n",
+                (int)pid, s->thread);
+    else if (s->thread)
+        fprintf(stderr,
+                "grove: process %d has no fiber %" PRIu64 " on thread %ld\n",
+                (int)pid, s->wanted, s->thread);
+    else
+        fprintf(stderr, "grove: process %d has no fiber %" PRIu64 "\n",
+                (int)pid, s->wanted);
+    return FAILED;
+}
+
+static int run(void *arg, pid_t pid)
+{
+    struct stacks *s = arg;
     if (!session_begin(&s->t, &s->symbols, pid))
         return FAILED;
     if (!session_end(&s->t, &s->symbols, show_all(s)))
         return FAILED;
-    if (s->found || !s->wanted)
-        return OK;
-    fprintf(stderr, "grove: process %s has no fiber %s\n", pid, fiber);
-    return FAILED;
+    bool lacking = s->wanted ? !s->found : s->thread && !s->hubs;
+    return lacking ? tell_missing(s, pid) : OK;
 }
 
 /* ---- options --------------------------------------------------------------------------- */
@@ -176,40 +194,39 @@ static uint64_t parse(const char *text)
     return options_count(text, &number) ? number : 0;
 }
 
-/* Whether the option and its argument can be. */
-static bool take_option(void *arg, int option)
-{
-    struct stacks *s = arg;
-    if (option == 'n')
-        return s->native = true;
-    return option == 't' && (s->thread = (long)parse(optarg)) > 0;
-}
+enum { NATIVE = LONG_OPTION, THREAD };
 
-/* The arguments behind the options. */
-static int take_rest(void *arg, int n, char **rest)
+/* NULL, or what was expected in the argument's place. */
+static const char *take_option(void *arg, int option)
 {
     struct stacks *s = arg;
-    if (n != 2)
-        return BAD_USE;
-    s->wanted = parse(rest[1]);
-    if (s->wanted == 0 && strcmp(rest[1], "all") != 0)
-        return BAD_USE;
-    return run(s, rest[0], rest[1]);
+    if (option == NATIVE)
+        s->native = true;
+    if (option == THREAD && (s->thread = (long)parse(optarg)) <= 0)
+        return "the number of a thread";
+    if (option == BEHIND_PID) {
+        s->wanted = parse(optarg);
+        if (s->wanted == 0 && strcmp(optarg, "all") != 0)
+            return "the number of a fiber, or all";
+    }
+    return NULL;
 }
 
 static const struct option longer[] = {
-    {"native", no_argument, NULL, 'n'},
-    {"thread", required_argument, NULL, 't'},
+    {"native", no_argument, NULL, NATIVE},
+    {"thread", required_argument, NULL, THREAD},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
 
 static const struct command command = {
+    .name = "bt",
     .usage = usage,
-    .letters = "h",
+    .letters = ":h",
     .longer = longer,
+    .behind = "FIBER",
     .take = take_option,
-    .run = take_rest,
+    .run = run,
 };
 
 int show_stack(int argc, char **argv)

@@ -147,8 +147,9 @@ static int list_all(struct list *l)
     return r;
 }
 
-static int run(struct list *l, const char *pid)
+static int run(void *arg, pid_t pid)
 {
+    struct list *l = arg;
     if (!session_begin(&l->t, &l->symbols, pid))
         return FAILED;
     return session_end(&l->t, &l->symbols, list_all(l)) ? OK : FAILED;
@@ -166,41 +167,35 @@ static int parse_state(const char *text)
     return -1;
 }
 
-/* Whether the option and its argument can be. */
-static bool take_option(void *arg, int option)
+enum { STATE = LONG_OPTION, JSON };
+
+/* NULL, or what was expected in the argument's place. */
+static const char *take_option(void *arg, int option)
 {
     struct list *l = arg;
-    switch (option) {
-    case 'n':
-        return options_count(optarg, &l->most);
-    case 's':
-        return (l->state = parse_state(optarg)) >= 0;
-    case 'j':
-        return l->json = true;
-    default:
-        return false;
-    }
-}
-
-/* The arguments behind the options. */
-static int take_rest(void *arg, int n, char **rest)
-{
-    return n == 1 ? run(arg, rest[0]) : BAD_USE;
+    if (option == 'n' && !options_count(optarg, &l->most))
+        return "a whole number";
+    if (option == STATE && (l->state = parse_state(optarg)) < 0)
+        return "new, ready, running, parked or stranded";
+    if (option == JSON)
+        l->json = true;
+    return NULL;
 }
 
 static const struct option longer[] = {
-    {"state", required_argument, NULL, 's'},
-    {"json", no_argument, NULL, 'j'},
+    {"state", required_argument, NULL, STATE},
+    {"json", no_argument, NULL, JSON},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
 
 static const struct command command = {
+    .name = "ps",
     .usage = usage,
-    .letters = "n:h",
+    .letters = ":n:h",
     .longer = longer,
     .take = take_option,
-    .run = take_rest,
+    .run = run,
 };
 
 int list_fibers(int argc, char **argv)

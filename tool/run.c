@@ -24,9 +24,10 @@
 #include <unistd.h>
 
 #include "fiber/stack.h"
+#include "look/options.h"
 
 /* Exit statuses as of env(1). */
-enum { BAD_USE = 2, CANNOT_RUN = 126, NOT_FOUND = 127 };
+enum { CANNOT_RUN = 126, NOT_FOUND = 127 };
 
 /* What --cores takes at most. */
 #define HUBS_MOST 256
@@ -291,7 +292,7 @@ static bool takes_stack(struct wishes *w, const char *text)
     return w->stack >= 2 * GROVE_STACK_MIN;
 }
 
-static const struct option {
+static const struct run_option {
     const char *name;
     char letter;
     bool (*take)(struct wishes *w, const char *text); /* NULL: no value */
@@ -307,11 +308,11 @@ static const struct option {
 
 /* The option of that name, or of that name with a value behind "="; NULL: there
  * is none. */
-static const struct option *option_of(const char *text)
+static const struct run_option *option_of(const char *text)
 {
     size_t n = strcspn(text, "=");
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-        const struct option *o = &options[i];
+        const struct run_option *o = &options[i];
         if (strncmp(o->name, text, n) == 0 && !o->name[n] &&
             (o->take || !text[n]))
             return o;
@@ -319,20 +320,13 @@ static const struct option *option_of(const char *text)
     return NULL;
 }
 
-static int bad_use(const char *what, const char *text, const char *expected)
-{
-    fprintf(stderr, "grove: run: %s '%s'%s%s; see 'grove run --help'\n", what,
-            text, expected ? ": expected " : "", expected ? expected : "");
-    return BAD_USE;
-}
-
 /* How many arguments it takes; -1: it makes no sense, which has been told. */
 static int take_option(struct wishes *w, char **argv)
 {
-    const struct option *o = option_of(argv[0]);
+    const struct run_option *o = option_of(argv[0]);
     const char *value = strchr(argv[0], '=');
     if (!o) {
-        bad_use("no option", argv[0], NULL);
+        options_refuse("run", "no option", argv[0], NULL);
         return -1;
     }
     if (!strchr(w->letters, o->letter))
@@ -343,7 +337,7 @@ static int take_option(struct wishes *w, char **argv)
     value = value ? value + 1 : argv[1];
     if (value && o->take(w, value))
         return taken;
-    bad_use(o->name, value ? value : "", o->expected);
+    options_refuse("run", o->name, value ? value : "", o->expected);
     return -1;
 }
 
@@ -363,8 +357,5 @@ int run_program(int argc, char **argv)
             return BAD_USE;
         i += taken;
     }
-    if (i < argc)
-        return start(argv + i, &w);
-    fputs(usage, stderr);
-    return BAD_USE;
+    return i < argc ? start(argv + i, &w) : options_missing("run", "PROGRAM");
 }

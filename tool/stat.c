@@ -113,8 +113,9 @@ static bool write_out(const struct numbers *n)
     return good;
 }
 
-static int run(struct numbers *n, const char *pid)
+static int run(void *arg, pid_t pid)
 {
+    struct numbers *n = arg;
     bool good = target_open(&n->t, pid) == 0;
     if (good) {
         int r = gather(n);
@@ -130,21 +131,17 @@ static int run(struct numbers *n, const char *pid)
 
 /* ---- options ----------------------------------------------------------------------------- */
 
-static int take_rest(void *arg, int n, char **rest)
-{
-    return n == 1 ? run(arg, rest[0]) : BAD_USE;
-}
-
 static const struct option longer[] = {
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
 
 static const struct command command = {
+    .name = "stat",
     .usage = usage,
-    .letters = "h",
+    .letters = ":h",
     .longer = longer,
-    .run = take_rest,
+    .run = run,
 };
 
 int tell_numbers(int argc, char **argv)

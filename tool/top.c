@@ -328,8 +328,9 @@ static int watch(struct top *top)
     return r;
 }
 
-static int run(struct top *top, const char *pid)
+static int run(void *arg, pid_t pid)
 {
+    struct top *top = arg;
     if (!session_begin(&top->t, &top->symbols, pid))
         return FAILED;
     top->rows.t = &top->t;
@@ -344,28 +345,22 @@ static int run(struct top *top, const char *pid)
 
 /* ---- options --------------------------------------------------------------------------------- */
 
-/* Whether the option and its argument can be. */
-static bool take_option(void *arg, int option)
+/* NULL, or what was expected in the argument's place. */
+static const char *take_option(void *arg, int option)
 {
     struct top *top = arg;
-    double number;
-    if (option == 'b')
-        return top->batch = true;
-    if (option == 'n' && options_number(optarg, 1, 1e15, &number)) {
-        top->pictures = (uint64_t)number;
-        return true;
+    double seconds;
+    if (option == 'b') {
+        top->batch = true;
+    } else if (option == 'n') {
+        if (!options_count(optarg, &top->pictures) || top->pictures == 0)
+            return "a whole number above 0";
+    } else if (option == 'd') {
+        if (!options_number(optarg, 0.01, 86400, &seconds))
+            return "0.01 to 86400 seconds";
+        top->interval = (int64_t)(seconds * 1e9);
     }
-    if (option == 'd' && options_number(optarg, 0.01, 86400, &number)) {
-        top->interval = (int64_t)(number * 1e9);
-        return true;
-    }
-    return false;
-}
-
-/* The arguments behind the options. */
-static int take_rest(void *arg, int n, char **rest)
-{
-    return n == 1 ? run(arg, rest[0]) : BAD_USE;
+    return NULL;
 }
 
 static const struct option longer[] = {
@@ -374,11 +369,12 @@ static const struct option longer[] = {
 };
 
 static const struct command command = {
+    .name = "top",
     .usage = usage,
-    .letters = "bn:d:h",
+    .letters = ":bn:d:h",
     .longer = longer,
     .take = take_option,
-    .run = take_rest,
+    .run = run,
 };
 
 int watch_fibers(int argc, char **argv)

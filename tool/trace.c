@@ -22,11 +22,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "look/options.h"
 #include "page.h"
 
 /* Exit statuses as of env(1); of a program that a signal has ended, as of a
  * shell. */
-enum { BAD_USE = 2, CANNOT_RUN = 126, NOT_FOUND = 127, SIGNALLED = 128 };
+enum { CANNOT_RUN = 126, NOT_FOUND = 127, SIGNALLED = 128 };
 
 #define FILE_NAME "grove-trace.json"
 
@@ -189,28 +190,34 @@ static int trace(char **argv, const char *name)
 
 /* ---- options ------------------------------------------------------------------------ */
 
-static int bad_use(void)
+/* The page, with argv[0] "--html". */
+static int make_page(int argc, char **argv)
 {
-    fputs(usage, stderr);
-    return BAD_USE;
+    if (argc < 3)
+        return options_missing("trace", argc < 2 ? "PAGE" : "FILE");
+    return argc > 3 ? options_surplus("trace", argv[3])
+                    : page_write(argv[1], argv[2]);
 }
 
 int trace_program(int argc, char **argv)
 {
     const char *name = FILE_NAME;
     int i = 1;
-    if (argc == 2 &&
+    if (argc > 1 &&
         (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0))
         return fputs(usage, stdout) < 0;
-    if (argc == 4 && strcmp(argv[1], "--html") == 0)
-        return page_write(argv[2], argv[3]);
-    if (argc > 2 && strcmp(argv[1], "-o") == 0) {
+    if (argc > 1 && strcmp(argv[1], "--html") == 0)
+        return make_page(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "-o") == 0) {
+        if (argc < 3 || !*argv[2])
+            return options_refuse("trace", "-o", "", "the name of a file");
         name = argv[2];
         i = 3;
     }
     if (i < argc && strcmp(argv[i], "--") == 0)
         i++;
     else if (i < argc && argv[i][0] == '-')
-        return bad_use();
-    return i < argc ? trace(argv + i, name) : bad_use();
+        return options_refuse("trace", "no option", argv[i], NULL);
+    return i < argc ? trace(argv + i, name)
+                    : options_missing("trace", "PROGRAM");
 }

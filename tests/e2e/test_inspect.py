@@ -596,19 +596,22 @@ def test_names_tell_a_terminal_nothing(text: bytes, shown: bytes, functions: cty
 @pytest.mark.parametrize(
     "pid, why",
     [
-        ("x", "'x' is not the number of a process"),
-        ("-5", ""),
-        ("0", "'0' is not the number of a process"),
-        ("1e3", "'1e3' is not the number of a process"),
-        ("99999999999999999999", "is not the number of a process"),
+        ("x", "PID 'x': expected the number of a process"),
+        ("-5", "no option '-5'"),
+        ("0", "PID '0': expected the number of a process"),
+        ("1e3", "PID '1e3': expected the number of a process"),
+        ("99999999999999999999", "PID '99999999999999999999': expected the number of a process"),
         ("4194305", "there is no process 4194305"),
     ],
 )
 def test_what_is_no_process_is_refused(command: list[str], pid: str, why: str):
     result = grove(*command, pid, *(["1"] if command == ["bt"] else []))
-    assert result.returncode in (1, 2) and result.stdout == ""
-    if why:
-        assert re.fullmatch(f"grove: .*{re.escape(why)}\n", result.stderr)
+    if pid == "4194305":
+        assert (result.returncode, result.stdout, result.stderr) == (1, "", f"grove: {why}\n")
+    else:
+        (name,) = command
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr == f"grove: {name}: {why}; see 'grove {name} --help'\n"
 
 
 def test_a_process_without_grove_is_told(start: Callable):
@@ -618,15 +621,55 @@ def test_a_process_without_grove_is_told(start: Callable):
     assert result.stderr == f"grove: process {process.pid} does not use Grove\n"
 
 
-def test_bad_use_is_told(parked: subprocess.Popen):
-    for words in (["ps"], ["ps", "--state", "x", parked.pid], ["top", "-d", "x", parked.pid], ["stat"]):
-        result = grove(*words)
-        assert (result.returncode, result.stdout) == (2, "")
-        assert result.stderr.startswith("usage: ")
-    for words in (["bt", parked.pid], ["bt", parked.pid, "x"], ["bt", "--thread", "x", parked.pid, "1"]):
-        assert grove(*words).returncode == 2
-    result = grove("bt", parked.pid, 999)
-    assert (result.returncode, result.stderr) == (1, f"grove: process {parked.pid} has no fiber 999\n")
+STATES = "new, ready, running, parked or stranded"
+FIBER = "the number of a fiber, or all"
+
+
+@pytest.mark.parametrize(
+    "words, why",
+    [
+        ("ps", "PID is missing"),
+        ("ps --nope 1", "no option '--nope'"),
+        ("ps -xn 1", "no option '-x'"),
+        ("ps --json=x 1", "no option '--json=x'"),
+        ("ps --state foo 1", f"--state 'foo': expected {STATES}"),
+        ("ps --state", f"--state '': expected {STATES}"),
+        ("ps -n x 1", "-n 'x': expected a whole number"),
+        ("ps -n -1 1", "-n '-1': expected a whole number"),
+        ("ps 1 2", "one argument too many, '2'"),
+        ("bt 1", "FIBER is missing"),
+        ("bt 1 x", f"FIBER 'x': expected {FIBER}"),
+        ("bt 1 0", f"FIBER '0': expected {FIBER}"),
+        ("bt 1 1 all", "one argument too many, 'all'"),
+        ("bt --thread x 1 1", "--thread 'x': expected the number of a thread"),
+        ("top -n x 1", "-n 'x': expected a whole number above 0"),
+        ("top -n 0 1", "-n '0': expected a whole number above 0"),
+        ("top -d 0 1", "-d '0': expected 0.01 to 86400 seconds"),
+        ("top -d -1 1", "-d '-1': expected 0.01 to 86400 seconds"),
+        ("top -d nan 1", "-d 'nan': expected 0.01 to 86400 seconds"),
+        ("top -d", "-d '': expected 0.01 to 86400 seconds"),
+        ("stat", "PID is missing"),
+        ("stat -b 1", "no option '-b'"),
+    ],
+)
+def test_bad_use_is_told(words: str, why: str):
+    result = grove(*words.split())
+    name = words.split()[0]
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == f"grove: {name}: {why}; see 'grove {name} --help'\n"
+
+
+def test_a_fiber_that_is_not_there_is_told(parked: subprocess.Popen):
+    pid = parked.pid
+    for words, why in [
+        ([pid, 999], "fiber 999"),
+        (["--thread", pid, pid, 999], f"fiber 999 on thread {pid}"),
+        (["--thread", 1, pid, 1], "fibers on a thread 1"),
+        (["--thread", 1, pid, "all"], "fibers on a thread 1"),
+    ]:
+        result = grove("bt", *words)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr == f"grove: process {pid} has no {why}\n"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user: run it as root")

@@ -178,7 +178,7 @@ def test_a_missing_interpreter_is_named(tmp_path: Path):
 def test_use_is_told():
     for spelling in ("-h", "--help"):
         assert run(spelling).stdout.startswith("usage: grove run ")
-    for arguments in [(), ("--wrong", "true")]:
+    for arguments, why in [((), "PROGRAM is missing"), (("--wrong", "true"), "no option '--wrong'")]:
         result = run(*arguments)
         assert (result.returncode, result.stdout) == (2, "")
-        assert result.stderr
+        assert result.stderr == f"grove: run: {why}; see 'grove run --help'\n"

@@ -226,7 +226,7 @@ def end_by(signum: int, path: Path) -> str:
     """What is told of a program in Python that is traced and gets the signal, as
     from a terminal.
     """
-    program = "import grove; grove.sleep(0); print('there', flush=True); grove.sleep(3600)"
+    program = "import grove; grove.spawn(print, 'there', flush=True); grove.sleep(3600)"
     command = [COMMAND, "trace", "-o", path, PYTHON, "-c", program]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True}
     with subprocess.Popen(command, env=python_environment(), text=True, **pipes) as process:
@@ -265,10 +265,18 @@ def test_an_interrupted_interpreter_writes_its_trace(tmp_path: Path):
 def test_use_is_told(tmp_path: Path):
     for spelling in ("-h", "--help"):
         assert run(spelling).stdout.startswith("usage: grove trace ")
-    for arguments in [(), ("-o",), ("-o", "x"), ("--wrong", "true"), ("--html", "x")]:
-        result = run(*arguments, cwd=tmp_path)
+    for arguments, why in [
+        ("", "PROGRAM is missing"),
+        ("-o", "-o '': expected the name of a file"),
+        ("-o x", "PROGRAM is missing"),
+        ("--wrong true", "no option '--wrong'"),
+        ("--html", "PAGE is missing"),
+        ("--html x", "FILE is missing"),
+        ("--html x y z", "one argument too many, 'z'"),
+    ]:
+        result = run(*arguments.split(), cwd=tmp_path)
         assert (result.returncode, result.stdout) == (2, "")
-        assert result.stderr.startswith("usage: ")
+        assert result.stderr == f"grove: trace: {why}; see 'grove trace --help'\n"
 
 
 # ---- the page ----------------------------------------------------------------------

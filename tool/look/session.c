@@ -12,7 +12,7 @@ static void tell(int error)
     fprintf(stderr, "grove: %s\n", strerror(error));
 }
 
-bool session_begin(struct target *t, struct symbols *s, const char *pid)
+bool session_begin(struct target *t, struct symbols *s, pid_t pid)
 {
     if (target_open(t, pid) < 0)
         return false;

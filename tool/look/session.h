@@ -9,7 +9,7 @@
 
 /* Opens both for the process of that number. False: it was told why not, and
  * nothing is to be closed. */
-bool session_begin(struct target *t, struct symbols *s, const char *pid);
+bool session_begin(struct target *t, struct symbols *s, pid_t pid);
 
 /* Closes both. r: 0, or the -errno of what was done in between. Whether all was
  * read and could be written on standard output; else it was told what was not.

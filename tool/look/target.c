@@ -172,26 +172,10 @@ static int find_grove(struct target *t)
 
 /* ---- open and close ---------------------------------------------------------------- */
 
-/* The number of a process; -1: it is none. */
-static pid_t parse_pid(const char *text)
-{
-    char *end;
-    errno = 0;
-    long pid = strtol(text, &end, 10);
-    bool good = errno == 0 && *text >= '0' && *text <= '9' && *end == '\0' &&
-                pid > 0 && pid == (pid_t)pid;
-    return good ? (pid_t)pid : -1;
-}
-
-int target_open(struct target *t, const char *pid)
+int target_open(struct target *t, pid_t pid)
 {
     *t = (struct target){.package = NULL};
-    pid_t number = parse_pid(pid);
-    if (number < 0) {
-        fprintf(stderr, "grove: '%s' is not the number of a process\n", pid);
-        return -1;
-    }
-    if (memory_open(&t->memory, number) < 0) {
+    if (memory_open(&t->memory, pid) < 0) {
         fprintf(stderr, "grove: out of memory\n");
         return -1;
     }

@@ -27,7 +27,7 @@ struct target {
 
 /* Looks for Grove in the process of that number, as a user typed it. 0, or -1
  * where that cannot be: why was told on stderr, in one line. */
-int target_open(struct target *t, const char *pid);
+int target_open(struct target *t, pid_t pid);
 void target_close(struct target *t);
 
 /* Whether the process could be read up to now; if not that is told on stderr.
