@@ -31,20 +31,70 @@ static void put_byte(FILE *to, int c)
         putc(c, to);
 }
 
-static void put_trace(FILE *to, FILE *from)
+/* ---- a trace that is cut ------------------------------------------------------------ */
+
+/* What stands after the last event, and ends in two braces. */
+static const char last_line[] = "],\"otherData\":{";
+
+/* Bytes within which that is. */
+#define TAIL 512
+
+/* Whether its end is missing. */
+static bool is_cut(FILE *from)
 {
-    for (int c; (c = getc(from)) != EOF;)
-        put_byte(to, c);
+    char tail[TAIL];
+    if (fseek(from, -TAIL, SEEK_END) < 0)
+        rewind(from);
+    size_t n = fread(tail, 1, sizeof(tail), from);
+    rewind(from);
+    while (n > 0 && (tail[n - 1] == '\n' || tail[n - 1] == ' '))
+        n--;
+    return n < 2 || memcmp(tail + n - 2, "}}", 2) != 0 ||
+           !memmem(tail, n, last_line, strlen(last_line));
 }
 
-static void put_page(FILE *to, FILE *from)
+/* The bytes up to the end of the last line that is whole, without the comma
+ * after an event; 0: not even the first is. */
+static long whole_lines(FILE *from)
+{
+    long size = 0, at = 0;
+    for (int c, before = 0; (c = getc(from)) != EOF; before = c, at++) {
+        if (c == '\n')
+            size = before == ',' ? at - 1 : at;
+    }
+    rewind(from);
+    return size;
+}
+
+/* ---- the page ------------------------------------------------------------------------ */
+
+static void put_lines(FILE *to, FILE *from)
+{
+    long size = whole_lines(from);
+    if (size == 0)
+        fputs("{\"traceEvents\":[", to);
+    while (size-- > 0)
+        put_byte(to, getc(from));
+    fprintf(to, "\n%s\"cut\":true}}\n", last_line);
+}
+
+static void put_trace(FILE *to, FILE *from, bool cut)
+{
+    if (cut)
+        put_lines(to, from);
+    else
+        for (int c; (c = getc(from)) != EOF;)
+            put_byte(to, c);
+}
+
+static void put_page(FILE *to, FILE *from, bool cut)
 {
     const unsigned char *end = trace_page + trace_page_size;
     const unsigned char *at =
         memmem(trace_page, trace_page_size, place, strlen(place));
     const unsigned char *after = at + strlen(place) - 1;
     fwrite(trace_page, 1, (size_t)(at + 1 - trace_page), to);
-    put_trace(to, from);
+    put_trace(to, from, cut);
     fwrite(after, 1, (size_t)(end - after), to);
 }
 
@@ -64,11 +114,18 @@ static int write_from(const char *page, const char *trace, FILE *from)
     FILE *to = fopen(page, "we");
     if (!to)
         return cannot("write", page, strerror(errno));
-    put_page(to, from);
+    bool cut = is_cut(from);
+    put_page(to, from, cut);
     bool bad = ferror(to);
     if (fclose(to) != 0 || bad)
         return cannot("write", page, strerror(errno));
-    return ferror(from) ? cannot("read", trace, strerror(EIO)) : 0;
+    if (ferror(from))
+        return cannot("read", trace, strerror(EIO));
+    if (cut)
+        fprintf(stderr,
+                "grove: trace: %s is cut: its end is missing on the page\n",
+                trace);
+    return 0;
 }
 
 int page_write(const char *page, const char *trace)

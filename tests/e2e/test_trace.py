@@ -308,6 +308,37 @@ def test_pages_of_what_is_none_are_refused(tmp_path: Path):
     assert not (tmp_path / "page").exists()
 
 
+def trace_in(page: Path) -> dict:
+    return json.loads(re.search(r'type="application/json">(.*?)</script>', page.read_text(), re.S)[1])
+
+
+def test_a_trace_that_is_cut_is_told_and_shown(page: Path, tmp_path: Path):
+    whole = page.with_suffix(".json").read_bytes()
+    events = json.loads(whole)["traceEvents"]
+    cut, shown = tmp_path / "cut.json", tmp_path / "cut.html"
+    last = whole.rindex(b"\n]")
+    for size in [19, 40, len(whole) // 2, last - 1, last, *range(last + 1, len(whole) - 1)]:
+        cut.write_bytes(whole[:size])
+        result = run("--html", shown, cut)
+        told = f"grove: trace: {cut} is cut: its end is missing on the page\n"
+        assert (result.returncode, result.stderr) == (0, told), size
+        data = trace_in(shown)
+        assert data["otherData"] == {"cut": True}
+        n = whole[:size].count(b"},\n") + (size > last)
+        assert data["traceEvents"] == events[:n]
+    assert trace_in(page) == json.loads(whole)
+
+
+def test_the_page_of_a_trace_that_is_cut_says_so(page: Path, tmp_path: Path):
+    whole = page.with_suffix(".json").read_bytes()
+    cut, shown = tmp_path / "cut.json", tmp_path / "cut.html"
+    cut.write_bytes(whole[: len(whole) // 2])
+    assert run("--html", shown, cut).returncode == 0
+    told = re.search(r'<span id="summary">(.*?)</span>', browse(shown.as_uri(), tmp_path, "--dump-dom"))[1]
+    assert "of a process: hubs: 1, " in told
+    assert told.endswith("; the trace is cut: its end is missing")
+
+
 def test_a_page_that_cannot_be_written_is_told(page: Path):
     result = run("--html", "/dev/full", page.with_suffix(".json"))
     assert (result.returncode, len(result.stderr.splitlines())) == (1, 1)
