@@ -102,7 +102,9 @@ int main(int argc, char **argv)
     int r = grove_server_start(&server, &attr, serve, NULL);
     if (r < 0) {
         fprintf(stderr, "http_static: %s: %s\n", attr.address, strerror(-r));
-        usage_refuse();
+        if (r == -EINVAL)
+            usage_refuse();
+        return EXIT_FAILURE;
     }
     printf("listening on 127.0.0.1:%d\n", grove_server_port(server));
     fflush(stdout);

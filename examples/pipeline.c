@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +122,17 @@ static void end_all(int failed)
     grove_shield_end(&shield);
 }
 
+/* Whether there is a command on each side of each ":". */
+static bool has_all_commands(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        bool first = i == 1 || strcmp(argv[i - 1], ":") == 0;
+        if (strcmp(argv[i], ":") == 0 && (first || i == argc - 1))
+            return false;
+    }
+    return true;
+}
+
 static int run(int argc, char **argv)
 {
     for (int i = 1; i < argc && count < MOST; i++) {
@@ -128,10 +140,6 @@ static int run(int argc, char **argv)
             stages[count++].argv = &argv[i];
         if (strcmp(argv[i], ":") == 0)
             argv[i] = NULL;
-    }
-    if (count == 0) {
-        fprintf(stderr, "usage: pipeline COMMAND... [: COMMAND...]...\n");
-        return 2;
     }
     int fd = start_all();
     end_all(fd < 0 || number_lines(fd) < 0);
@@ -145,5 +153,7 @@ int main(int argc, char **argv)
                 "usage: pipeline COMMAND [ARGUMENT...] [: COMMAND "
                 "[ARGUMENT...]]...\n\nRun commands as a pipeline and number "
                 "the lines of the last.");
+    if (!has_all_commands(argc, argv))
+        usage_refuse();
     return grove_main(run, argc, argv);
 }

@@ -2,7 +2,8 @@
 
     python3 crawler.py URL [FETCHING]
 
-Prints each page as it comes, and how long it all took.
+Prints each page as it comes, and how long it all took. The exit status is 1 if
+one could not be read.
 """
 
 from grove import monkey
@@ -11,10 +12,12 @@ monkey.patch_socket()
 
 import argparse  # noqa: E402
 import re  # noqa: E402
+import sys  # noqa: E402
 import time  # noqa: E402
 from urllib.parse import urljoin  # noqa: E402
 from urllib.request import urlopen  # noqa: E402
 
+from grove import Greenlet  # noqa: E402
 from grove.lock import Semaphore  # noqa: E402
 from grove.pool import Group  # noqa: E402
 
@@ -27,6 +30,7 @@ start = time.monotonic()
 pages = Group()
 fetching = Semaphore(arguments.fetching)
 seen: set[str] = set()
+failed: list[Greenlet] = []
 
 
 def visit(url: str) -> None:
@@ -40,9 +44,10 @@ def visit(url: str) -> None:
 def follow(url: str) -> None:
     if url not in seen:
         seen.add(url)
-        pages.spawn(visit, url)
+        pages.spawn(visit, url).link_exception(failed.append)
 
 
 follow(arguments.url)
 pages.join()
 print(f"{len(seen)} pages in {time.monotonic() - start:.2f} s")
+sys.exit(1 if failed else 0)
