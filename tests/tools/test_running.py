@@ -97,7 +97,8 @@ import os, signal, sys, time
 sys.path.insert(0, {str(ROOT / "tools")!r})
 from pathlib import Path
 from making import running
-running.end_on_signals()
+from making.ending import end_on_signals
+end_on_signals()
 {EARLY * early}
 script = "exec >{fifo}; echo here; : >" + sys.argv[2] + "; sleep 1000"
 running.run(Path(sys.argv[1]), ["sh", "-c", script], 60, {{}})
@@ -114,3 +115,27 @@ running.run(Path(sys.argv[1]), ["sh", "-c", script], 60, {{}})
             assert reader.read() == ""
         assert asked.wait(60) == 128 + signal.SIGTERM
         assert asked.stderr.read() == "ended by SIGTERM\n"
+
+
+def test_a_build_that_is_asked_to_end_has_ninja_end(tmp_path: Path):
+    """And what ninja has started; who is started by ninja says that it runs."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    (tmp_path / "build.ninja").write_text(
+        f"rule wait\n  command = exec >{fifo}; echo here; sleep 1000\nbuild it: wait\n"
+    )
+    program = f"""
+import sys
+sys.path.insert(0, {str(ROOT / "tools")!r})
+from pathlib import Path
+from making.ending import end_on_signals
+from making.trees import Tree
+end_on_signals()
+Tree(Path(sys.argv[1])).build()
+"""
+    with subprocess.Popen([sys.executable, "-B", "-c", program, tmp_path]) as asked:
+        with open(fifo) as reader:
+            assert reader.readline() == "here\n"
+            asked.terminate()
+            assert reader.read() == ""
+        assert asked.wait(60) == 128 + signal.SIGTERM

@@ -1,6 +1,7 @@
 """What `make` and the scripts in tools/ are made of.
 
     trees       the build directories: where they are, configuring, building
+    ending      what is started ends with what has started it
     running     a command with its output in a log, not for ever, and with
                 signals as a program expects them
     progress    what a running command is at, told in place or line by line

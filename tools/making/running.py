@@ -14,17 +14,14 @@ when their time is up, and when we are interrupted or asked to end.
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
+from making.ending import started
 from making.trees import ROOT
 
 LOOK = 0.2  # seconds between looks at a command
-#: By which we are interrupted or asked to end.
-ENDS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 class Hung(Exception):
@@ -36,18 +33,6 @@ def reset_signals() -> None:
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-def end_on_signals() -> None:
-    """End by SystemExit when asked to, so that what was started is ended too."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        print(f"ended by {signal.Signals(number).name}", file=sys.stderr, flush=True)
-        sys.exit(128 + number)
-
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, end)
 
 
 def run(
@@ -65,21 +50,17 @@ def run(
     with log.open("a") as out:
         out.write(f"$ {' '.join(command)}\n")
         out.flush()
-        process = None
-        # None of them comes before it is known what is to be ended.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
-        try:
-            process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **env},
-                start_new_session=True,
-                preexec_fn=reset_signals,
-            )
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        with started(
+            command,
+            end=lambda process: os.killpg(process.pid, signal.SIGKILL),
+            prepare=reset_signals,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **env},
+            start_new_session=True,
+        ) as process:
             printed, when = 0, time.monotonic()
             while time.monotonic() < when + silence:
                 try:
@@ -89,8 +70,3 @@ def run(
                 if (size := os.fstat(out.fileno()).st_size) != printed:
                     printed, when = size, time.monotonic()
             raise Hung(f"printed nothing for {silence:g} s: {' '.join(command)}")
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            if process is not None and process.returncode is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()

@@ -26,6 +26,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from making.ending import started
+
 ROOT = Path(__file__).resolve().parents[2]
 
 Options = Mapping[str, bool | str]
@@ -159,8 +161,14 @@ def say(text: str) -> None:
 
 
 def attached(command: list[str], env: dict[str, str]) -> int:
-    """Run a command in the root where its output is seen."""
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, **env}).returncode
+    """Run a command in the root where its output is seen.
+
+    If we are ended it is asked to end, too: ninja then ends what it has started.
+    """
+    with started(
+        command, end=subprocess.Popen.terminate, cwd=ROOT, env={**os.environ, **env}
+    ) as process:
+        return process.wait()
 
 
 class Tree:
