@@ -50,6 +50,7 @@ def test_make_help_names_every_target():
     [
         (["check", "nothing"], 2, "no part 'nothing'; there are unit asan"),
         (["check", "unit", "nothing"], 2, "unit has no topic 'nothing'"),
+        (["check", "unit", "timer::name"], 2, "tests that 'timer::name' asks for"),
         (["check", "debug", "event"], 2, "debug has no topic 'event'"),
         (["setup", "nothing"], 2, "no purpose 'nothing'; there are lib, build"),
         (["build", "nothing"], 2, "invalid choice: 'nothing'"),

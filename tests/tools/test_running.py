@@ -22,14 +22,14 @@ print(sorted(map(int, ignored)), sorted(signal.pthread_sigmask(signal.SIG_BLOCK,
 def test_signals_are_as_a_login_shell_has_them(tmp_path: Path):
     # As a script's background job starts us, and worse.
     program = f"""
-import signal, sys
+import os, signal, sys
 sys.path.insert(0, {str(ROOT / "tools")!r})
 for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1):
     signal.signal(number, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD, signal.SIGINT])
 from pathlib import Path
 from making import running
-sys.exit(running.run(Path(sys.argv[1]), [sys.executable, "-c", {TELL!r}], 60, {{}}))
+sys.exit(running.run(Path(sys.argv[1]), [sys.executable, "-c", {TELL!r}], 60, os.environ))
 """
     log = tmp_path / "log"
     subprocess.check_call([sys.executable, "-B", "-c", program, log], timeout=60)
@@ -44,7 +44,7 @@ def test_what_hangs_is_killed_with_its_whole_group(tmp_path: Path):
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     script = f"{{ echo here; sleep 1000; }} >{fifo} & wait"
     with pytest.raises(running.Hung, match="printed nothing for 2 s: sh -c"):
-        running.run(tmp_path / "log", ["sh", "-c", script], 2, {})
+        running.run(tmp_path / "log", ["sh", "-c", script], 2, os.environ)
     os.set_blocking(reader, True)
     assert os.read(reader, 9) == b"here\n"
     # The end: nobody who could write is left.
@@ -54,7 +54,7 @@ def test_what_hangs_is_killed_with_its_whole_group(tmp_path: Path):
 
 def test_what_goes_on_printing_is_not_hung(tmp_path: Path):
     script = "for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.5; done"
-    assert running.run(tmp_path / "log", ["sh", "-c", script], 3, {}) == 0
+    assert running.run(tmp_path / "log", ["sh", "-c", script], 3, os.environ) == 0
 
 
 def test_status_output_and_looks(tmp_path: Path):
@@ -66,9 +66,9 @@ def test_status_output_and_looks(tmp_path: Path):
         looks.append(log.read_text())
         (tmp_path / "seen").touch()
 
-    status = running.run(
-        log, ["sh", "-c", f"cd {tmp_path}; {script}"], 60, {"WHOM": "you"}, look
-    )
+    env = {**os.environ, "WHOM": "you"}
+    command = ["sh", "-c", f"cd {tmp_path}; {script}"]
+    status = running.run(log, command, 60, env, look)
     assert status == 3 and looks
     assert log.read_text().endswith("\nto you\n")
 
@@ -101,7 +101,7 @@ from making.ending import end_on_signals
 end_on_signals()
 {EARLY * early}
 script = "exec >{fifo}; echo here; : >" + sys.argv[2] + "; sleep 1000"
-running.run(Path(sys.argv[1]), ["sh", "-c", script], 60, {{}})
+running.run(Path(sys.argv[1]), ["sh", "-c", script], 60, os.environ)
 """
     with subprocess.Popen(
         [sys.executable, "-B", "-c", program, tmp_path / "log", tmp_path / "runs"],

@@ -6,7 +6,8 @@ A part that is asked for topics builds what these need and runs them alone.
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from making import running
@@ -57,6 +58,23 @@ PYTHON_ONLY: Options = {
 }
 
 
+# By these, and only these, the tests let themselves be told of the outside.
+OF_TESTS = ("GROVE_SEEDS", "GROVE_CPYTHON", "GROVE_FUZZ_*", "GROVE_*SEED")
+
+
+def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what somebody has set for programs of Grove's.
+
+    The tests expect what is so by default.
+    """
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith(("GROVE_", "GEVENT_"))
+        or any(fnmatch(name, pattern) for pattern in OF_TESTS)
+    }
+
+
 class PartFailed(Exception):
     """The part could not run its tests; the text is for people."""
 
@@ -79,7 +97,12 @@ class Job:
         self.progress.follow(self.log, doing, tests)
         # Tests hold hubs up, and so does a machine that is busy: those that are
         # about being told of it say so.
-        environment = {"GROVE_STALLS": "0", **compiler_environment(), **env}
+        environment = {
+            **without_settings(os.environ),
+            "GROVE_STALLS": "0",
+            **compiler_environment(),
+            **env,
+        }
         try:
             return running.run(
                 self.log, command, SILENCE, environment, self.progress.look
@@ -136,6 +159,10 @@ class Part:
         """The first of topics that it has not, or ""."""
         known = self.topics()
         return next((topic for topic in topics if name_of(topic) not in known), "")
+
+    def has_names(self) -> bool:
+        """Can a single test of a topic be asked for, as TOPIC::NAME?"""
+        return False
 
     def run(self, job: Job, topics: Sequence[str]) -> Result:
         """Build, run the topics, or all if there are none, and count."""
@@ -231,6 +258,9 @@ class PythonTests(Part):
 
     def topics(self) -> list[str]:
         return list(self._paths())
+
+    def has_names(self) -> bool:
+        return True
 
     def run(self, job: Job, topics: Sequence[str]) -> Result:
         paths = self._paths()

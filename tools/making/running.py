@@ -15,7 +15,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from making.ending import started
@@ -39,11 +39,12 @@ def run(
     log: Path,
     command: list[str],
     silence: float,
-    env: dict[str, str],
+    env: Mapping[str, str],
     look: Callable[[], None] = lambda: None,
 ) -> int:
     """Run command in the root, its output into log; its exit status.
 
+    env is all of its environment.
     It is killed when it has printed nothing for silence seconds. look() is called
     again and again meanwhile.
     """
@@ -58,7 +59,7 @@ def run(
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **env},
+            env=env,
             start_new_session=True,
         ) as process:
             printed, when = 0, time.monotonic()
