@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import grove
+import pytest
 from grove.names.unbuilt import reason
 
 PACKAGE = Path(grove.__file__).parent
@@ -45,6 +46,16 @@ def test_built_for_another_interpreter(tmp_path: Path):
     assert told == f"ImportError: {reason(package)}"
     assert f"{package} is built for {BUILT}, and" in told
     assert told.endswith(f": make PYTHON={sys.executable}")
+
+
+@pytest.mark.parametrize("version", [(3, 10), (3, 16)])
+def test_an_interpreter_that_is_not_supported(version, monkeypatch, tmp_path: Path):
+    """However the package is built, and whatever is said of building it."""
+    monkeypatch.setattr(sys, "version_info", (*version, 0, "final", 0))
+    assert reason(tmp_path) == (
+        "Grove is for CPython 3.11 to 3.15, and this interpreter,"
+        f" {sys.executable}, is Python 3.{version[1]}"
+    )
 
 
 def test_a_fault_in_the_extension_is_told_as_it_is(tmp_path: Path):
