@@ -91,8 +91,9 @@ help:
 #help make clean      remove the build directories
 #help
 #help PYTHON=python3.13   the interpreter that the package is for; it gets a
-#help                     build directory of its own, build-python3.13
-#help CC=clang            the compiler; build-clang
+#help                     build directory of its own, build-python3.13, and so
+#help                     has PYTHON=/some/where/bin/python3
+#help CC=clang            the compiler, with options if need be; build-clang
 #help BUILD=/some/dir     build there; the checkout may be read-only
 #help PREFIX=/usr/local   where to install; below DESTDIR, if that is given
 #help SETUP=no            leave the packages alone

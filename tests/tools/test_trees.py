@@ -52,7 +52,11 @@ def configured(path: Path, source: Path = ROOT, **options: object) -> Path:
         ({}, "build", "build-asan"),
         ({"CC": "gcc", "PYTHON": "/usr/bin/python3"}, "build", "build-asan"),
         ({"CC": "clang"}, "build-clang", "build-asan-clang"),
-        ({"CC": "ccache /usr/bin/gcc-11 -m64"}, "build-gcc-11", "build-asan-gcc-11"),
+        ({"CC": "/usr/bin/clang-14"}, "build-clang-14", "build-asan-clang-14"),
+        ({"CC": "gcc -m64"}, "build-gcc-m64", "build-asan-gcc-m64"),
+        ({"CC": "ccache gcc"}, "build-ccache-gcc", "build-asan-ccache-gcc"),
+        ({"CC": "/opt/bin/gcc"}, "build-opt-bin-gcc", "build-asan-opt-bin-gcc"),
+        ({"CC": "clang --target=x"}, "build-clang-target=x", "build-asan-clang-target=x"),
         ({"PYTHON": "/opt/bin/python3.13"}, "build-python3.13", "build-asan"),
         ({"CC": "clang", "PYTHON": "p"}, "build-clang-p", "build-asan-clang"),
     ],
@@ -62,6 +66,50 @@ def test_a_directory_for_each_compiler_and_python(environment, given, main, of_a
         environment.setenv(name, value)
     assert trees.main_path() == ROOT / main
     assert trees.part_path("asan") == ROOT / of_asan
+
+
+def test_a_long_command_for_the_compiler_is_cut_and_kept_apart(environment):
+    names = set()
+    for last in ("-O1", "-O2"):
+        environment.setenv("CC", f"gcc {'-DNAME ' * 100}{last}")
+        names.add(trees.main_path().name)
+    assert len(names) == 2 and max(map(len, names)) < 100
+
+
+def make_interpreter(path: Path, version: str) -> str:
+    path.parent.mkdir(parents=True)
+    path.write_text(f"#!/bin/sh\necho {version}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_interpreters_of_one_name_have_directories_of_their_own(environment, tmp_path: Path):
+    environment.setattr(trees, "ROOT", tmp_path)
+    first, second, newer = (
+        make_interpreter(tmp_path / where / "bin/python3", version)
+        for where, version in [("a", "3.12"), ("b", "3.12"), ("c", "3.13")]
+    )
+    environment.setenv("PYTHON", newer)
+    assert trees.main_path() == tmp_path / "build-python3.13"
+    environment.setenv("PYTHON", first)
+    assert trees.main_path() == tmp_path / "build-python3.12"
+    configured(trees.main_path(), tmp_path, python=first)
+    assert trees.main_path() == tmp_path / "build-python3.12"
+    environment.setenv("PYTHON", second)
+    path = trees.main_path()
+    assert path.name.startswith("build-python3.12-")
+    assert trees.logs_path().name == path.name.replace("build", "build-check")
+    configured(path, tmp_path, python=second)
+    assert trees.main_path() == path
+    # What is gone leaves its directory to others.
+    Path(first).unlink()
+    assert trees.main_path() == tmp_path / "build-python3.12"
+
+
+def test_the_interpreter_of_the_system_is_known_by_its_bare_name(environment, tmp_path: Path):
+    environment.setenv("PYTHON", "python3")
+    environment.setenv("PATH", "/usr/bin")
+    assert trees.main_path() == ROOT / "build"
 
 
 def test_build_names_the_place_of_all(environment, tmp_path: Path):

@@ -5,7 +5,9 @@ none is built anew because another was asked for:
 
     build                      the default compiler, /usr/bin/python3
     build-clang                CC=clang
-    build-python3.13           PYTHON=python3.13
+    build-clang-m32            CC="clang -m32"
+    build-python3.13           PYTHON=python3.13, or /some/where/bin/python3 if that
+                               is 3.13; of two such the second gets a longer name
     build-asan, build-tsan ... those of the tests, build-asan-clang ...
     build-check                what the tests print
 
@@ -17,8 +19,11 @@ What a directory was configured with is read from what Meson writes into it
 """
 
 import configparser
+import functools
+import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -62,6 +67,8 @@ PURPOSES: dict[str, Options] = {
 # The folders whose targets are the C library: what `make install` installs.
 LIBRARY_FOLDERS = ("src", "tool", "man")
 
+LONGEST = 60  # characters of a directory's name that are of CC
+
 
 class TreeError(Exception):
     """A directory cannot be configured or built; the text is for people."""
@@ -80,6 +87,24 @@ def compiler() -> str:
         if name != "ccache":
             return "" if name in ("cc", "gcc") else name
     return ""
+
+
+def compiler_name() -> str:
+    """What a directory for CC is called after, "" for the default one.
+
+    A word of all of it: options, and the folder it is in, make another compiler.
+    """
+    given = os.environ.get("CC", "").strip()
+    command = given.removeprefix("/usr/bin/")
+    if command in ("", "cc", "gcc"):
+        return ""
+    word = "-".join(re.findall(r"[\w.+=]+", command))
+    return word if len(word) <= LONGEST else f"{word[:LONGEST]}-{digest(given)}"
+
+
+def digest(text: str) -> str:
+    """A few characters that tell texts apart."""
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
 def compiler_environment() -> dict[str, str]:
@@ -118,28 +143,67 @@ def python() -> str:
     return os.environ.get("PYTHON", "")
 
 
+def python_path(name: str) -> str:
+    """The file that an interpreter's name stands for, as it is if there is none."""
+    return os.path.realpath(shutil.which(name) or name)
+
+
 def python_name() -> str:
-    """What a directory for it is called after, "" for the default one."""
-    return "" if python() in ("", "/usr/bin/python3") else Path(python()).name
+    """What a directory for it is called after, "" for the default one.
+
+    Its own name where that tells its version or is the system's, else one with the
+    version; and with a few characters more if the directory by that name is another
+    interpreter's.
+    """
+    found = shutil.which(python()) or python()
+    if found in ("", "/usr/bin/python3"):
+        return ""
+    name = Path(found).name
+    if not (found.startswith("/usr/bin/") or re.search(r"\d\.\d", name)):
+        name = f"{name.rstrip('0123456789')}{python_version(found)}"
+    path = ROOT / f"build{suffix(compiler_name(), name)}"
+    if os.environ.get("BUILD") or not is_of_another_python(path):
+        return name
+    return f"{name}-{digest(python_path(found))}"
+
+
+@functools.cache
+def python_version(path: str) -> str:
+    """The version of an interpreter, such as 3.13, "" if it does not tell."""
+    tell = "import sys; print('%d.%d' % sys.version_info[:2])"
+    try:
+        asked = subprocess.run([path, "-I", "-c", tell], capture_output=True, text=True)
+    except OSError:
+        return ""
+    return asked.stdout.strip()
+
+
+def is_of_another_python(path: Path) -> bool:
+    """Is a directory configured for an interpreter that is not PYTHON's, and is there?"""
+    tree = Tree(path)
+    if not tree.is_configured():
+        return False
+    built_for = python_path(str(tree.options()["python"]))
+    return os.path.exists(built_for) and built_for != python_path(python())
 
 
 def main_path() -> Path:
     """The directory of the build that is for use."""
     if given := os.environ.get("BUILD"):
         return Path(given).absolute()
-    return ROOT / f"build{suffix(compiler(), python_name())}"
+    return ROOT / f"build{suffix(compiler_name(), python_name())}"
 
 
 def part_path(name: str, *, any_compiler: bool = False) -> Path:
     """The directory of a build that a part of the tests has for itself."""
     base = main_path() if os.environ.get("BUILD") else ROOT
-    return base / f"build-{name}{suffix('' if any_compiler else compiler())}"
+    return base / f"build-{name}{suffix('' if any_compiler else compiler_name())}"
 
 
 def logs_path() -> Path:
     """The directory of what the tests print."""
     base = main_path() if os.environ.get("BUILD") else ROOT
-    return base / f"build-check{suffix(compiler(), python_name())}"
+    return base / f"build-check{suffix(compiler_name(), python_name())}"
 
 
 def shown(path: Path) -> str:
@@ -319,6 +383,6 @@ def main_tree(purpose: str, run: Run = attached) -> Tree:
     tree = Tree(main_path(), run)
     wanted = dict(PURPOSES[purpose])
     if python():
-        wanted["python"] = python()
+        wanted["python"] = shutil.which(python()) or python()
     tree.configure(wanted, first=LIBRARY_ALONE)
     return tree
