@@ -1,6 +1,6 @@
 # A thin front for the scripts in tools/, which do the work: `make help`.
 
-.PHONY: all lib demo check check-programs check-debian check-packages wheel deb bench docs install setup clean help
+.PHONY: all lib demo check check-programs check-debian check-packages wheel deb bench docs install uninstall setup clean help
 .SILENT:
 
 # What these scripts are told by; given to make or in the environment.
@@ -64,6 +64,9 @@ install:
 	tools/setup lib
 	tools/build --install
 
+uninstall:
+	tools/build --uninstall
+
 setup:
 	tools/setup
 
@@ -87,6 +90,7 @@ help:
 #help make bench      build, then run the benchmarks (tools/bench runs some)
 #help make docs       build, then make a site of the documentation: build/site
 #help make install    build and install the library, command and manual
+#help make uninstall  remove that, from the same PREFIX and DESTDIR
 #help make setup      the packages for all of that (tools/setup --list)
 #help make clean      remove the build directories
 #help

@@ -18,13 +18,18 @@ int main(void)
 """
 
 
-def make_install(build: Path, prefix: Path, destdir: str = "") -> None:
-    """What a user types, with a build of its own, so that build/ stays as it is."""
-    subprocess.check_call(
-        ["make", "-C", ROOT, "install", f"BUILD={build}", f"PREFIX={prefix}"]
+def make_install(
+    build: Path, prefix: Path, destdir: str = "", target: str = "install"
+) -> str:
+    """What a user types, with a build of its own, so that build/ stays as it is.
+
+    It returns what was printed.
+    """
+    return subprocess.check_output(
+        ["make", "-C", ROOT, target, f"BUILD={build}", f"PREFIX={prefix}"]
         + [f"DESTDIR={destdir}", "SETUP=no"],
         env={k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "PYTHON")},
-        stdout=subprocess.DEVNULL,
+        text=True,
     )
 
 
@@ -182,3 +187,21 @@ def test_destdir_comes_before_the_prefix(prefix: Path, build: Path, tmp_path: Pa
     assert (there / "bin/grove").exists()
     assert "prefix=/opt/grove\n" in (there / "lib/pkgconfig/grove.pc").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["opt"]
+
+
+def test_what_was_installed_is_removed_and_nothing_else(build: Path, tmp_path: Path):
+    """Installed twice, so that its folders were there."""
+    prefix, others = Path("/a b/prefix"), tmp_path / "a b/prefix/lib/theirs.so"
+    make_install(build, prefix, str(tmp_path))
+    others.touch()
+    make_install(build, prefix, str(tmp_path))
+    make_install(build, prefix, str(tmp_path), "uninstall")
+    assert sorted((tmp_path / "a b/prefix").rglob("*")) == [others.parent, others]
+
+
+def test_where_it_is_can_be_told_to_a_shell(build: Path, tmp_path: Path):
+    printed = make_install(build, tmp_path / "a b")
+    (export,) = [line for line in printed.splitlines() if "export " in line]
+    script = f"{export}; pkg-config --variable=prefix grove"
+    told = subprocess.check_output(["sh", "-c", script], text=True)
+    assert told.strip().replace("\\", "") == str(tmp_path / "a b")

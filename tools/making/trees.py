@@ -255,6 +255,10 @@ class Tree:
         """All options of the build and their values."""
         return {o["name"]: o["value"] for o in self._info("intro-buildoptions")}
 
+    def installed(self) -> list[Path]:
+        """The files that it installs, where it installs them without DESTDIR."""
+        return [Path(path) for path in self._info("intro-installed").values()]
+
     def has_moved(self) -> bool:
         """Was it configured in another place, or for sources in another?
 
