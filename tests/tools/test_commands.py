@@ -63,6 +63,19 @@ def test_what_is_not_there_is_named(command: list[str], status: int, told: str):
     assert told in refused.stderr
 
 
+@pytest.mark.parametrize("command", [["build", "lib"], ["check", "tools"]])
+@pytest.mark.parametrize("place", ["{}/file", "{}/file/below", "/proc/grove/below"])
+def test_where_nothing_can_be_built_is_named(tmp_path: Path, place: str, command: list[str]):
+    """Not even by root, in /proc."""
+    (tmp_path / "file").touch()
+    refused = run(ROOT / "tools" / command[0], *command[1:], BUILD=place.format(tmp_path))
+    assert refused.returncode == 1
+    name = {"build": "make", "check": "check"}[command[0]]
+    top = place.format(tmp_path).removesuffix("/below")
+    (said,) = refused.stderr.splitlines()
+    assert said.startswith(f"{name}: cannot use {top}")
+
+
 def test_topics_of_a_part():
     listed = run("tools/check", "--list", "unit").stdout.split()
     assert "timer" in listed and "cxx" in listed

@@ -27,6 +27,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -219,6 +220,20 @@ def as_arguments(options: Options) -> list[str]:
     ]
 
 
+def make_folder(path: Path) -> None:
+    """Have a folder there, one in which we may write; raises OSError."""
+    path.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=path):
+        pass
+
+
+def refusal(error: OSError) -> str:
+    """What the system did not let us do, for people: with the path, if it is of one."""
+    if isinstance(error.filename, (str, os.PathLike)):
+        return f"cannot use {shown(Path(error.filename))}: {error.strerror}"
+    return str(error)
+
+
 def say(text: str) -> None:
     """Tell the user, before what is run next says something."""
     print(f"make: {text}", flush=True)
@@ -284,6 +299,7 @@ class Tree:
             self._empty()
         if not self.is_configured():
             self._refuse_other_use()
+            make_folder(self.path)
             self._empty()  # what an interrupted configuration left
             options = {**first, **wanted}
             setup = ["meson", "setup", str(self.path), str(ROOT), *arguments]
