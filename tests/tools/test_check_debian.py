@@ -34,6 +34,7 @@ def root_in(place: Path, mirror: str = "http://127.0.0.1:9/debian") -> Root:
         (["trixie", "nonsense"], "no part 'nonsense'"),
         (["trixie", "--python", "three"], "no version of Python 'three'"),
         ([], "required: release"),
+        (["lenny"], "no release 'lenny'; there are bookworm trixie forky"),
     ],
 )
 def test_a_wrong_command_line(wrong: list[str], said: str):

@@ -9,6 +9,7 @@ import pytest
 
 from build_tree import ROOT
 from making.parts import usual
+from making.roots import RELEASES
 
 SCRIPTS = ["setup", "build", "check", "check-debian", "check-fresh", "bench", "demo",
            "packages", "site"]
@@ -38,6 +39,16 @@ def test_help(script: str):
     assert max(len(line) for line in help.stdout.splitlines()) <= 80
 
 
+@pytest.mark.parametrize("script", ["embed", "libc-table", "link-python", "manpages"])
+def test_what_the_build_runs_tells_how(script: str):
+    help = run(ROOT / "tools" / script, "--help")
+    assert help.returncode == 0 and help.stderr == ""
+    assert f"    {script} " in help.stdout
+    refused = run(ROOT / "tools" / script, "--nothing")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith(f"{script}: ") and refused.stderr.count("\n") == 1
+
+
 def test_make_help_names_every_target():
     targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)[1]
     told = run("make", "-s", "help").stdout
@@ -54,6 +65,7 @@ def test_make_help_names_every_target():
         (["check", "debug", "event"], 2, "debug has no topic 'event'"),
         (["setup", "nothing"], 2, "no purpose 'nothing'; there are lib, build"),
         (["build", "nothing"], 2, "invalid choice: 'nothing'"),
+        (["check-fresh", "sid"], 2, "no release 'sid'; there are bookworm trixie forky"),
         (["bench", "build", "nothing"], 2, "no benchmark 'nothing'"),
     ],
 )
@@ -61,6 +73,15 @@ def test_what_is_not_there_is_named(command: list[str], status: int, told: str):
     refused = run(ROOT / "tools" / command[0], *command[1:])
     assert refused.returncode == status
     assert told in refused.stderr
+
+
+def test_a_release_that_there_is_not():
+    for release in RELEASES:
+        assert run("tools/setup", "--list", RELEASE=release).returncode == 0
+    refused = run("tools/setup", "--list", RELEASE="lenny")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    told = "setup: no release 'lenny'; there are bookworm, trixie and forky\n"
+    assert refused.stderr == told
 
 
 @pytest.mark.parametrize("command", [["build", "lib"], ["check", "tools"]])

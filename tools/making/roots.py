@@ -24,6 +24,7 @@ from pathlib import Path
 
 from making.trees import ROOT
 
+RELEASES = ("bookworm", "trixie", "forky")  # those supported; tools/setup has them, too
 MIRROR = "http://deb.debian.org/debian"
 ARCHIVE_TIMEOUT = 20  # seconds, for an answer of the archive
 MAKING_TIMEOUT = 2400  # seconds, for making a root or installing into it
@@ -76,6 +77,11 @@ CANNOT_RUN = 77  # the exit status of a tool that met CannotRun
 
 class CannotRun(Exception):
     """This machine, or the archive, does not let us; the text is for people."""
+
+
+def no_release(name: str) -> str:
+    """What to say of a release that is none of RELEASES."""
+    return f"no release '{name}'; there are {' '.join(RELEASES)}"
 
 
 def require_machine() -> None:
