@@ -61,11 +61,14 @@ def configured(path: Path, source: Path = ROOT, **options: object) -> Path:
         ({"CC": "clang", "PYTHON": "p"}, "build-clang-p", "build-asan-clang"),
     ],
 )
-def test_a_directory_for_each_compiler_and_python(environment, given, main, of_asan):
+def test_a_directory_for_each_compiler_and_python(
+    environment, given, main, of_asan, tmp_path: Path
+):
+    environment.setattr(trees, "ROOT", tmp_path)  # where nothing is built yet
     for name, value in given.items():
         environment.setenv(name, value)
-    assert trees.main_path() == ROOT / main
-    assert trees.part_path("asan") == ROOT / of_asan
+    assert trees.main_path() == tmp_path / main
+    assert trees.part_path("asan") == tmp_path / of_asan
 
 
 def test_a_long_command_for_the_compiler_is_cut_and_kept_apart(environment):
