@@ -24,7 +24,7 @@ from awaiting import HANG
 from grove import socket
 from grove.pywsgi import WSGIHandler, WSGIServer
 
-REQUESTS = int(os.environ.get("GROVE_FUZZ_REQUESTS", 200_000))
+REQUESTS = int(os.environ.get("GROVE_FUZZ_REQUESTS", 20_000))
 SECONDS = float(os.environ.get("GROVE_FUZZ_SECONDS", 0))
 SEED = int(os.environ.get("GROVE_FUZZ_SEED") or time.time_ns())
 

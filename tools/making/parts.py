@@ -367,6 +367,7 @@ PARTS: dict[str, Part] = {
             **SANITIZED,
             "ASAN_OPTIONS": SANITIZED["ASAN_OPTIONS"] + ":detect_leaks=0",
             "PYTHONMALLOC": "malloc",
+            "GROVE_FUZZ_REQUESTS": os.environ.get("GROVE_FUZZ_REQUESTS", "200000"),
         },
         sanitized=True,
     ),
