@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from awaiting import HANG
+from awaiting import HANG, until
 from test_serve import APPLICATION, read, send, serve  # noqa: F401
 
 #: An application that hangs as nothing but a signal can end, once it is told to.
@@ -118,6 +118,12 @@ def test_values_that_make_no_sense(option, value, said):
     assert done.returncode == 2 and done.stderr.endswith(f"{said}\n")
 
 
+def listens(path):
+    """Whether somebody does, at a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        return sock.connect_ex(path) == 0
+
+
 def second_server(folder, *options):
     """A server that is refused."""
     return subprocess.run(
@@ -139,6 +145,7 @@ def test_pid_file_of_another_server(serve, tmp_path):  # noqa: F811
     assert (tmp_path / "pid").read_text() == f"{number}\n"
     first.process.kill()
     first.process.wait(HANG)
+    until(lambda: not listens(first.path))  # those that it had forked have seen it
     third = serve("--pid", "pid")
     assert (tmp_path / "pid").read_text() == f"{third.process.pid}\n"
 
