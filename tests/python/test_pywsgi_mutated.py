@@ -157,6 +157,12 @@ def answered(server: WSGIServer, message: bytes, chance: random.Random | None) -
     return statuses
 
 
+def accepted(statuses: list[int]) -> list[int]:
+    """With the refusals alike: of several faults it is the first one seen that is told,
+    and what is seen first depends on the pieces."""
+    return [status if status < 400 else 400 for status in statuses]
+
+
 def test_good_ones_are_answered(server: WSGIServer) -> None:
     for message in GOOD:
         assert set(answered(server, message, None)) <= {100, 200}
@@ -177,7 +183,7 @@ def test_changed_ones_are_answered_or_refused(server: WSGIServer) -> None:
         assert "Traceback" not in server.error_log.text, why
         server.error_log.text = ""
         if count % IN_PIECES == 0:
-            assert answered(server, message, chance) == statuses, why
+            assert accepted(answered(server, message, chance)) == accepted(statuses), why
         told.update(statuses)
         count += 1
     print(f"{count} requests, seed {SEED}: {dict(sorted(told.items()))}")
