@@ -360,17 +360,17 @@ def test_a_bad_stack_size_of_the_environment_keeps_the_default():
 def test_stack_size():
     from grove import stack_size
 
-    for wrong in (0, -1, 65535, 1 << 40):
+    for wrong in (0, -1, SMALLEST - 1, 1 << 40):
         with pytest.raises(ValueError, match=str(wrong)):
             stack_size(wrong)
     for wrong in ("big", 1.5):
         with pytest.raises((TypeError, ValueError)):
             stack_size(wrong)
-    before = stack_size(100_000)
+    before = stack_size(SMALLEST + 1)
     try:
-        assert stack_size() == 1 << 17  # rounded up
+        assert stack_size() == 2 * SMALLEST  # rounded up
     finally:
-        assert stack_size(before) == 1 << 17
+        assert stack_size(before) == 2 * SMALLEST
 
 
 class Witness:
