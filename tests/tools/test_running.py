@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from making import running
+from making import ending, running
 
 from build_tree import ROOT
 
@@ -28,7 +28,7 @@ for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1):
     signal.signal(number, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD, signal.SIGINT])
 from pathlib import Path
-from making import running
+from making import ending, running
 sys.exit(running.run(Path(sys.argv[1]), [sys.executable, "-c", {TELL!r}], 60, os.environ))
 """
     log = tmp_path / "log"
@@ -96,7 +96,7 @@ def test_who_is_asked_to_end_says_so_and_ends_what_was_started(
 import os, signal, sys, time
 sys.path.insert(0, {str(ROOT / "tools")!r})
 from pathlib import Path
-from making import running
+from making import ending, running
 from making.ending import end_on_signals
 end_on_signals()
 {EARLY * early}
@@ -115,6 +115,26 @@ running.run(Path(sys.argv[1]), ["sh", "-c", script], 60, os.environ)
             assert reader.read() == ""
         assert asked.wait(60) == 128 + signal.SIGTERM
         assert asked.stderr.read() == "ended by SIGTERM\n"
+
+
+def test_what_has_something_to_put_in_order_does_so_before_its_group_is_gone(
+    tmp_path: Path,
+):
+    """As mmdebstrap does, whose children do not end by themselves."""
+    fifo, order = tmp_path / "fifo", tmp_path / "order"
+    os.mkfifo(fifo)
+    script = (
+        f"exec >{fifo}; trap '' TERM; sleep 1000 &"
+        f" trap 'echo done >{order}; exit 3' TERM; echo here; wait"
+    )
+    with ending.started(
+        ["sh", "-c", script], end=ending.end_group, start_new_session=True
+    ):
+        reader = fifo.open()
+        assert reader.readline() == "here\n"
+    assert reader.read() == ""  # nobody is left who could write there
+    assert order.read_text() == "done\n"
+    reader.close()
 
 
 def test_a_build_that_is_asked_to_end_has_ninja_end(tmp_path: Path):

@@ -5,6 +5,7 @@ themselves: it ends by an exception, on whose way these are ended.
 """
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 #: By which we are interrupted or asked to end.
 ENDS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+ORDER = 20  # seconds, to put things in order
 
 
 def end_on_signals() -> None:
@@ -26,6 +28,20 @@ def end_on_signals() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, end)
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End, for started, a command that has a session of its own, with all it started."""
+    os.killpg(process.pid, signal.SIGKILL)
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """The same for one that has something to put in order first, if it soon does."""
+    os.killpg(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(ORDER)
+    with contextlib.suppress(ProcessLookupError):
+        kill_group(process)
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from making.ending import end_group, started
 from making.trees import ROOT
 
 RELEASES = ("bookworm", "trixie", "forky")  # those supported; tools/setup has them, too
@@ -276,28 +277,30 @@ class Root:
         with self._log.open("w" if fresh else "a") as log:
             log.write(f"$ {' '.join(command)}\n")
             log.flush()
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
-            )
-            try:
-                while True:
-                    try:
-                        status = process.wait(30)
-                        break
-                    except subprocess.TimeoutExpired:
-                        passed = time.monotonic() - start
-                        if passed > MAKING_TIMEOUT:
-                            status = -1
-                            break
-                        self._tell(f"still at it after {passed:.0f} s ({self._log})")
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    process.wait()
+            with started(
+                command,
+                end=end_group,  # mmdebstrap unmounts what it has mounted
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            ) as process:
+                status = self._await(process)
         if status != 0:
             tail = self._log.read_text(errors="replace").splitlines()[-20:]
             raise CannotRun("\n    ".join([f"{failure}; {self._log} ends in", *tail]))
         self._tell(f"done in {time.monotonic() - start:.0f} s")
+
+    def _await(self, process: subprocess.Popen[bytes]) -> int:
+        """The status of what is run; -1: it takes too long, and goes on."""
+        start = time.monotonic()
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(30)
+            passed = time.monotonic() - start
+            if passed > MAKING_TIMEOUT:
+                return -1
+            self._tell(f"still at it after {passed:.0f} s ({self._log})")
 
     # ---- running in it -----------------------------------------------------
 

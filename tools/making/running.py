@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from making.ending import started
+from making.ending import kill_group, started
 from making.trees import ROOT
 
 LOOK = 0.2  # seconds between looks at a command
@@ -53,7 +53,7 @@ def run(
         out.flush()
         with started(
             command,
-            end=lambda process: os.killpg(process.pid, signal.SIGKILL),
+            end=kill_group,
             prepare=reset_signals,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
