@@ -4,7 +4,8 @@
  * earlier run as it was.
  *
  * What is there and is no plain file, a device or a link, is written to itself;
- * so is a file in a folder where none can be made. Any thread: the number
+ * so is another user's, whose place a folder like /tmp gives to nobody, and a
+ * file in a folder where none can be made. Any thread: the number
  * behind that of the process tells writings of the same moment apart.
  */
 #include "trace/file.h"
@@ -21,7 +22,8 @@ static bool can_be_replaced(const char *path)
 {
     struct stat st;
     return lstat(path, &st) == 0
-               ? S_ISREG(st.st_mode) && access(path, W_OK) == 0
+               ? S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+                     access(path, W_OK) == 0
                : errno == ENOENT;
 }
 

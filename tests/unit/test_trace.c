@@ -351,6 +351,25 @@ static void a_file_is_replaced_once_it_is_whole(void **state)
     assert_int_equal(files_in_folder(), before);
 }
 
+/* Where its place may not be taken by another it is written to all the same. */
+static void another_users_file_is_written_to(void **state)
+{
+    (void)state;
+    enum { OTHER = 65534 };
+    char path[PATH_MAX];
+    struct stat st;
+    snprintf(path, sizeof(path), "%s/others", folder);
+    close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+    if (chown(path, OTHER, (gid_t)-1) < 0) {
+        unlink(path);
+        unit_skip("only root can give a file to another user");
+    }
+    assert_int_equal(grove_trace_write(path), 0);
+    assert_true(stat(path, &st) == 0 && st.st_uid == OTHER);
+    assert_true(occurrences(contents(path), "\"ph\":\"B\"") > 10);
+    unlink(path);
+}
+
 static void a_link_is_written_to(void **state)
 {
     (void)state;
@@ -494,6 +513,7 @@ static int run_all(void)
         cmocka_unit_test(a_ring_is_copied_while_its_hub_goes_on),
         cmocka_unit_test(what_is_written_is_whole),
         cmocka_unit_test(a_file_is_replaced_once_it_is_whole),
+        cmocka_unit_test(another_users_file_is_written_to),
         cmocka_unit_test(a_link_is_written_to),
         cmocka_unit_test(no_name_is_the_file_of_the_process),
         cmocka_unit_test(errors_of_writing_are_returned),
