@@ -4,6 +4,7 @@
     py_wsgi.py browser   a request with the eight headers of a browser
     py_wsgi.py gunicorn  the short one, by gunicorn: its worker of ours beside its
                          gevent worker on gevent
+    py_wsgi.py gunicorn_pywsgi   the same by gunicorn's gevent_pywsgi worker on ours
     py_wsgi.py aiohttp   the short one, by ours beside aiohttp's server on uvloop
     py_wsgi.py hello 10000   of as many connections
 
@@ -39,8 +40,17 @@ BROWSER = (
     b"Cookie: session=abcdef0123456789; theme=dark\r\n"
     b"Upgrade-Insecure-Requests: 1\r\n\r\n"
 )
-REQUESTS = {"hello": HELLO, "browser": BROWSER, "gunicorn": HELLO, "aiohttp": HELLO}
+REQUESTS = {
+    "hello": HELLO,
+    "browser": BROWSER,
+    "gunicorn": HELLO,
+    "aiohttp": HELLO,
+    "gunicorn_pywsgi": HELLO,
+}
 KINDS = list(REQUESTS)
+# gunicorn's workers where the names gevent and greenlet are ours; beside each
+# stands its gevent worker on gevent.
+WORKERS = {"gunicorn": "grove.gunicorn.Worker", "gunicorn_pywsgi": "gevent_pywsgi"}
 
 
 def application(environ: dict, start_response: Callable) -> list[bytes]:
@@ -182,7 +192,7 @@ def measure_gunicorn(kind: str, connections: int) -> float:
     import gevent
 
     ours = "grove" in gevent.__name__
-    worker = "grove.gunicorn.Worker" if ours else "gevent"
+    worker = WORKERS[kind] if ours else "gevent"
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.set_inheritable(True)
         port = listener.getsockname()[1]
@@ -212,7 +222,7 @@ def child_of(pid: int) -> int:
 
 def measure(kind: int, connections: int) -> float:
     name = KINDS[kind]
-    by = measure_gunicorn if name == "gunicorn" else measure_server
+    by = measure_gunicorn if name in WORKERS else measure_server
     return by(name, connections)
 
 
