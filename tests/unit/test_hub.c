@@ -323,7 +323,7 @@ static void glances_are_for_who_finds_something(void **state)
                                      grove_now() + GROVE_MILLISECOND / 2, NULL),
                          -ETIMEDOUT);
     }
-    assert_in_range(glances, 1, 6); /* 1 + 3 + 7 + 15 + 31 are left out */
+    assert_uint_in_range(glances, 1, 6); /* 1 + 3 + 7 + 15 + 31 are left out */
     for (int i = 0; i < WAITS; i++) {
         assert_int_equal(write(fds[1], "", 1), 1);
         assert_int_equal(hub_wait_fd(hub, fds[0], LOOP_READ, GROVE_NEVER, NULL),
