@@ -10,11 +10,13 @@
 static char trace[64]; /* a letter a step */
 static int told[4];
 static grove_fiber *runner; /* who ran the last handler */
+static grove_event killed;
 
 static void reset(void)
 {
     trace[0] = '\0';
     memset(told, 1, sizeof(told));
+    grove_event_init(&killed);
 }
 
 static void note(void *letter)
@@ -24,14 +26,15 @@ static void note(void *letter)
 }
 
 /* Spawns fn and joins it; what it ended with. */
-static int run(void *(*fn)(void *), bool killed)
+static int run(void *(*fn)(void *), bool kill)
 {
     grove_fiber *f;
     reset();
     assert_int_equal(grove_spawn(&f, fn, NULL), 0);
-    if (killed) {
+    if (kill) {
         grove_yield();
         assert_int_equal(grove_kill(f), 0);
+        grove_event_set(&killed);
     }
     void *value;
     int r = grove_join(f, &value);
@@ -91,7 +94,9 @@ static void one_that_never_ran_has_none(void **state)
 
 static void wait_in_handler(void *letter)
 {
-    told[0] = grove_sleep(GROVE_MILLISECOND);
+    told[0] = grove_event_wait(&killed);
+    if (told[0] == 0)
+        told[0] = grove_sleep(GROVE_MILLISECOND);
     strcat(trace, letter);
 }
 
