@@ -118,6 +118,21 @@ static void recv_nonblocking(struct stage *s)
     close(p.out);
 }
 
+/* Gives a socket's waits a limit in microseconds. False, and it has none: qemu
+ * 9 and later sets it, but does not tell it when asked. */
+static bool limits(int fd, int name, long us)
+{
+    struct timeval tv = {0, us}, told = {0, 0}, none = {0, 0};
+    socklen_t size = sizeof(told);
+    setsockopt(fd, SOL_SOCKET, name, &tv, sizeof(tv));
+    getsockopt(fd, SOL_SOCKET, name, &told, &size);
+    if (told.tv_usec >= us)
+        return true;
+    assert_true(unit_emulated());
+    setsockopt(fd, SOL_SOCKET, name, &none, sizeof(none));
+    return false;
+}
+
 static void recv_timed(struct stage *s)
 {
     struct pair p = tcp_pair();
@@ -125,11 +140,11 @@ static void recv_timed(struct stage *s)
     later(s, send_word, &p.out);
     say(s, recv(p.in, buf, 4, 0));
     await_peer(s);
-    struct timeval tv = {0, 20000};
-    setsockopt(p.in, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-    say(s, recv(p.in, buf, 4, 0));
-    say(s, send(p.out, "ab", 2, 0));
-    say(s, recv(p.in, buf, 4, MSG_WAITALL));
+    if (limits(p.in, SO_RCVTIMEO, 20000)) {
+        say(s, recv(p.in, buf, 4, 0));
+        say(s, send(p.out, "ab", 2, 0));
+        say(s, recv(p.in, buf, 4, MSG_WAITALL));
+    }
     await_peer(s);
     close(p.in);
     close(p.out);
@@ -277,12 +292,12 @@ static void send_all(struct stage *s)
 static void send_timed(struct stage *s)
 {
     struct pair p = pair_of(UNIX_STREAM);
-    struct timeval tv = {0, 20000};
     char *much = calloc(1, MUCH);
-    setsockopt(p.out, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
-    say(s, send(p.out, much, MUCH, 0) < (ssize_t)MUCH);
-    say(s, send(p.out, much, MUCH, 0));
-    say(s, send(p.out, much, MUCH, MSG_DONTWAIT));
+    if (limits(p.out, SO_SNDTIMEO, 20000)) {
+        say(s, send(p.out, much, MUCH, 0) < (ssize_t)MUCH);
+        say(s, send(p.out, much, MUCH, 0));
+        say(s, send(p.out, much, MUCH, MSG_DONTWAIT));
+    }
     await_peer(s);
     close(p.in);
     close(p.out);
@@ -376,9 +391,8 @@ static void accept_shared(struct stage *s)
     int fd = accept(server, NULL, NULL);
     say(s, fd >= 0);
     say(s, fcntl(server, F_GETFL));
-    struct timeval tv = {0, 20000};
-    setsockopt(server, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-    say(s, accept(server, NULL, NULL));
+    if (limits(server, SO_RCVTIMEO, 20000))
+        say(s, accept(server, NULL, NULL));
     await_peer(s);
     close(fd);
     close(server);
@@ -430,10 +444,9 @@ static void connect_timed(struct stage *s)
     struct sockaddr_in addr;
     int server = bound(SOCK_STREAM, &addr), fds[3];
     fill_queue(server, &addr, fds);
-    struct timeval tv = {0, 50000};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
-    say(s, connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
+    if (limits(fd, SO_SNDTIMEO, 50000))
+        say(s, connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
     await_peer(s);
     close(fd);
     for (int i = 0; i < 3; i++)
