@@ -110,7 +110,8 @@ GROVE_API int grove_http_url_parse(grove_http_url *out, const char *url);
 /* What a message may have at most. 0 means the default. */
 typedef struct grove_http_limits {
     size_t head_size;  /* bytes of a head, or of trailers; 16384 */
-    size_t line_size;  /* bytes of a request's target; 8192 */
+    size_t line_size;  /* bytes of a request's target, or of the line
+                          before a chunk; 8192 */
     size_t fields;     /* 100 */
     int64_t body_size; /* bytes of a body; 1 MiB. -1: no limit */
 } grove_http_limits;

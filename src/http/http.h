@@ -66,6 +66,25 @@ enum parser_state {
     PARSER_REFUSED,  /* for good */
 };
 
+/* Where in chunks it is: in the line before one, up to its end ... */
+enum chunk_place {
+    CHUNK_SIZE,        /* in the digits, or before the first */
+    CHUNK_BEFORE_NAME, /* of an extension */
+    CHUNK_NAME,
+    CHUNK_BEHIND_NAME, /* and a blank */
+    CHUNK_BEFORE_VALUE,
+    CHUNK_VALUE,
+    CHUNK_QUOTED,
+    CHUNK_ESCAPED,       /* behind a backslash in quotes */
+    CHUNK_END_OF_QUOTED, /* behind the quotes */
+    CHUNK_BEHIND_VALUE,  /* and a blank; or behind the size and one */
+    CHUNK_LF,
+    CHUNK_DATA, /* ... or in the chunk, or behind it */
+    CHUNK_DATA_CR,
+    CHUNK_DATA_LF,
+    CHUNK_WRONG, /* nowhere: it is refused */
+};
+
 struct grove_http_parser {
     llhttp_t llhttp;
     enum parser_state state;
@@ -85,14 +104,14 @@ struct grove_http_parser {
     size_t count;             /* of fields, those of the trailers included */
     size_t head_count;        /* of those, the head's */
     bool in_value;            /* of the last field, the name is complete */
-    uint64_t left;            /* of the body, or, in PARSER_CHUNKED unused */
-    uint64_t body;            /* bytes of the body so far */
-    int64_t excess;           /* bytes of chunks that are no data, less what
-                                 the data allows for */
-    grove_http_text data;     /* a piece that llhttp has found */
-    bool last_chunk;          /* llhttp has seen the head of it */
-    int status;               /* why it was refused: 400, 431 ...; 0: not */
-    const char *error;        /* in words; "" */
+    enum chunk_place chunk;   /* in PARSER_CHUNKED: there, ... */
+    size_t line;       /* ... and of the line before one, so many bytes */
+    uint64_t left;     /* bytes of the body, or of the chunk */
+    uint64_t body;     /* bytes of the body so far */
+    int64_t excess;    /* bytes of chunks that are no data, less what
+                          the data allows for */
+    int status;        /* why it was refused: 400, 431 ...; 0: not */
+    const char *error; /* in words; "" */
     grove_http_field few[PARSER_FIELDS];
 };
 

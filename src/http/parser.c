@@ -10,9 +10,8 @@
  *
  * The bytes of a head stand in one piece. They may come in several calls, and
  * be elsewhere in the next one: then the views are moved along. llhttp pauses
- * at a head's end and at the last chunk's head; lengths are counted without it,
- * and each message begins with it reset, so that nothing depends on what it
- * thinks comes next.
+ * at a head's end; bodies are taken apart without it, and each message begins
+ * with it reset, so that nothing depends on what it thinks comes next.
  *
  * Any thread may use a parser, one at a time; nothing here waits.
  */
@@ -130,22 +129,6 @@ static int on_headers_complete(llhttp_t *llhttp)
     return HPE_PAUSED;
 }
 
-static int on_body(llhttp_t *llhttp, const char *at, size_t len)
-{
-    parser_of(llhttp)->data = (grove_http_text){at, len};
-    return HPE_PAUSED;
-}
-
-/* In content_length is that of the chunk. */
-static int on_chunk_header(llhttp_t *llhttp)
-{
-    grove_http_parser *p = parser_of(llhttp);
-    if (llhttp->content_length > 0)
-        return 0;
-    p->last_chunk = true;
-    return HPE_PAUSED;
-}
-
 static int on_message_complete(llhttp_t *llhttp)
 {
     return HPE_PAUSED;
@@ -160,8 +143,6 @@ static const llhttp_settings_t settings = {
     .on_header_field_complete = on_field_name_complete,
     .on_header_value = on_field_value,
     .on_headers_complete = on_headers_complete,
-    .on_body = on_body,
-    .on_chunk_header = on_chunk_header,
     .on_message_complete = on_message_complete,
 };
 
@@ -237,7 +218,8 @@ void grove_http_parser_reset(grove_http_parser *p)
     p->in_value = false;
     p->left = p->body = 0;
     p->excess = 0;
-    p->last_chunk = false;
+    p->chunk = CHUNK_SIZE;
+    p->line = 0;
     p->status = 0;
     p->error = "";
 }
