@@ -5,8 +5,9 @@
 Four figures: an answer that the application has as one bytes object, one that it
 yields in parts of 16 KiB (which are chunks of HTTP), a posted body that it reads and
 throws away, and the same sent in chunks. nginx has the answer as a file, which it
-sends as it is (`sendfile`), and throws away what is posted to a page that is a
-`return`. It is one process, without a log.
+sends as it is (`sendfile`): beside an answer in parts by as many calls, each of which
+goes out at once, for that is what an application that yields parts asks for. It throws
+away what is posted to a page that is a `return`. It is one process, without a log.
 
 The clients are another process: 16 connections, each of which has a request under
 way; all are sent, then all answers are read.
@@ -51,6 +52,7 @@ http {{
     server {{
         listen 127.0.0.1:{port};
         root {home};
+        location /chunks {{ sendfile_max_chunk 16k; tcp_nopush off; }}
         location /up {{ return 200 "hello"; }}
     }}
 }}

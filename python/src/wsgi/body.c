@@ -1,28 +1,28 @@
 /*
  * The base of wsgi.input's type: its attributes, so that one is made without a
- * call of Python's. What it reads, and how, is in the package
- * (serving/input.py).
+ * call of Python's. What is read, and how, is in body_read.c.
  */
 #include "wsgi/private.h"
 
 #include <structmember.h>
 
-static void begin(struct body *b, PyObject *rfile, int64_t length,
-                  PyObject *socket)
+static int begin(struct body *b, PyObject *rfile, int64_t length,
+                 PyObject *socket)
 {
     handler_set(&b->rfile, Py_NewRef(rfile));
     handler_set(&b->socket, Py_XNewRef(socket));
-    b->chunked = b->first_chunk = length < 0;
+    b->chunked = length < 0;
     b->answered = false;
     b->left = length < 0 ? 0 : length;
     b->ended = length == 0;
+    return length < 0 ? chunks_begin(&b->chunks) : 0;
 }
 
 PyObject *body_new(PyObject *rfile, int64_t length, PyObject *socket)
 {
     struct body *b = (struct body *)parts.input->tp_alloc(parts.input, 0);
-    if (b)
-        begin(b, rfile, length, socket);
+    if (b && begin(b, rfile, length, socket) < 0)
+        Py_CLEAR(b);
     return (PyObject *)b;
 }
 
@@ -40,18 +40,18 @@ static int body_begin(PyObject *self, PyObject *args, PyObject *keywords)
         bytes = PyLong_AsLongLong(length);
     if (PyErr_Occurred())
         return -1;
-    begin((struct body *)self, rfile,
-          chunked     ? -1
-          : bytes > 0 ? bytes
-                      : 0,
-          socket == Py_None ? NULL : socket);
-    return 0;
+    return begin((struct body *)self, rfile,
+                 chunked     ? -1
+                 : bytes > 0 ? bytes
+                             : 0,
+                 socket == Py_None ? NULL : socket);
 }
 
 static int body_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(((struct body *)self)->rfile);
     Py_VISIT(((struct body *)self)->socket);
+    Py_VISIT(((struct body *)self)->chunks.from);
     return 0;
 }
 
@@ -59,6 +59,7 @@ static int body_clear(PyObject *self)
 {
     Py_CLEAR(((struct body *)self)->rfile);
     Py_CLEAR(((struct body *)self)->socket);
+    chunks_clear(&((struct body *)self)->chunks);
     return 0;
 }
 
@@ -66,6 +67,7 @@ static void body_dealloc(PyObject *self)
 {
     PyObject_GC_UnTrack(self);
     body_clear(self);
+    chunks_end(&((struct body *)self)->chunks);
     Py_TYPE(self)->tp_free(self);
 }
 
@@ -78,16 +80,15 @@ static PyMemberDef members[] = {
     {"chunked_input", T_BOOL, PLACE(chunked), 0, "Whether it is in chunks."},
     {"_ended", T_BOOL, PLACE(ended), 0, "All of it was read."},
     {"_answered", T_BOOL, PLACE(answered), 0, "The response has begun."},
-    {"_first_chunk", T_BOOL, PLACE(first_chunk), 0, "No chunk has begun."},
-    {"_left", T_LONGLONG, PLACE(left), 0,
-     "Bytes that can be read before the next chunk, or the end."},
     {NULL}};
 
 PyTypeObject Body_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove._core.HTTPBody",
-    .tp_doc = "HTTPBody(rfile, content_length, socket=None,\n"
-              "         chunked_input=False)\n--\n\n"
-              "What a body is read by; its subclass reads.",
+    .tp_doc =
+        "HTTPBody(rfile, content_length, socket=None,\n"
+        "         chunked_input=False)\n--\n\n"
+        "The body of a request, for reading; what errors are its subclass\n"
+        "says.",
     .tp_basicsize = sizeof(struct body),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .tp_new = PyType_GenericNew,
@@ -96,6 +97,9 @@ PyTypeObject Body_Type = {
     .tp_clear = body_clear,
     .tp_dealloc = body_dealloc,
     .tp_members = members,
+    .tp_methods = body_methods,
+    .tp_iter = PyObject_SelfIter,
+    .tp_iternext = body_next_line,
 };
 
 int body_init(PyObject *module)

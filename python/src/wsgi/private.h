@@ -10,7 +10,7 @@
 #include "wsgi/wsgi.h"
 #include <grove/http.h>
 
-/* ---- a connection, for reading: reader.c ------------------------------------- */
+/* ---- a connection, for reading: reader.c, reader_file.c ------------------------ */
 
 /* Bytes that one system call may bring, and of the largest head. */
 #define READER_PIECE (64 << 10)
@@ -55,8 +55,17 @@ Py_ssize_t reader_fill(struct reader *r, int64_t deadline);
  * greenlet does not hold now is given back to the system meanwhile. */
 Py_ssize_t reader_fill_idle(struct reader *r, int64_t deadline);
 
-/* The first n bytes of those there are done with. */
+/* Receive into other memory, where nothing is there that was not read: as
+ * reader_fill. Only of a reader with a descriptor. */
+Py_ssize_t reader_receive(struct reader *r, char *to, size_t size,
+                          int64_t deadline);
+
+/* Until when a read that begins now may wait. */
+int64_t reader_deadline(const struct reader *r);
+
+/* The first n bytes of those there are done with; or all of them. */
 void reader_drop(struct reader *r, size_t n);
+void reader_empty(struct reader *r);
 
 /* ---- heads: head.c ------------------------------------------------------------- */
 
@@ -133,6 +142,9 @@ PyObject *keys_method(grove_http_text method);
     X(process_result) \
     X(read_request) \
     X(read_requestline) \
+    X(read) \
+    X(read1) \
+    X(readline) \
     X(recv) \
     X(run_application) \
     X(sendall) \
@@ -142,7 +154,9 @@ PyObject *keys_method(grove_http_text method);
     X(write_timeout) \
     X(_handle_client_error) \
     X(_headers_of) \
+    X(_invalid) \
     X(_refuse) \
+    X(_send_100_continue) \
     X(_send_error_response_if_possible) \
     X(_send_file) \
     X(_sendall) \
@@ -174,25 +188,63 @@ struct parts {
 
 extern struct parts parts;
 
-/* ---- wsgi.input: body.c ---------------------------------------------------------- */
+/* ---- wsgi.input: body.c, body_read.c, chunks.c --------------------------------- */
 
-/* The base of a body's type, which does the reading in Python. */
+/* What a body in chunks is read by. */
+struct chunks {
+    grove_http_parser *parser; /* NULL: there has been no such body */
+    PyObject *from;            /* whose bytes were looked at last */
+    PyObject *trailers; /* bytes behind the last chunk; NULL: none has come */
+    PyObject *line;     /* bytes of another file than ours; NULL */
+    size_t line_used;   /* of them, those that are done with */
+    bool broken;        /* an error has come between: nothing can be read */
+};
+
+/* The base of a body's type; what errors are is its subclass's. */
 struct body {
     PyObject_HEAD
     PyObject *rfile;  /* what it is read from */
     PyObject *socket; /* where "100 Continue" is said before; NULL: done */
     bool chunked;     /* it comes in chunks */
     bool ended;       /* all of it was read */
-    bool first_chunk; /* none has begun */
     bool answered;    /* the response has begun: "100 Continue" would be taken
                          for a part of it */
-    long long left;   /* bytes until the next chunk, or its end */
+    int64_t left;     /* bytes of it, if it does not come in chunks */
+    struct chunks chunks;
 };
 
 extern PyTypeObject Body_Type;
 
 /* One of the package's class. length: bytes, -1: in chunks. */
 PyObject *body_new(PyObject *rfile, int64_t length, PyObject *socket);
+
+/* body_read.c */
+
+extern PyMethodDef body_methods[];
+PyObject *body_next_line(PyObject *self);
+
+/* The body cannot be read, as the client is told with a status: -1 with the
+ * exception. */
+int body_refuse(struct body *b, const char *why, int status);
+
+/* rfile.name(size), bytes of which there are at most `most`: new. NULL with an
+ * exception. */
+PyObject *body_call_file(struct body *b, PyObject *name, PyObject *size,
+                         size_t most);
+
+/* chunks.c */
+
+/* A body in chunks is read next: 0, or -1 with MemoryError. */
+int chunks_begin(struct chunks *c);
+void chunks_clear(struct chunks *c); /* what it has of Python's */
+void chunks_end(struct chunks *c);
+
+/* Data that is there, at most `most` bytes, which may be all there is of a
+ * line: 1, to be followed by chunks_done before anybody else runs; 0: the body
+ * has ended; -1 with an exception. */
+int chunks_next(struct body *b, size_t most, bool line,
+                grove_http_piece *piece);
+void chunks_done(struct body *b, const grove_http_piece *piece);
 
 /* ---- handlers: handler.c ----------------------------------------------------------- */
 

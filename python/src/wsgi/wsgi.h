@@ -3,10 +3,13 @@
  * other room uses it, and only the module's own file includes this header.
  *
  *   reader.c      a connection, for reading
+ *   reader_file.c the same as a file of Python's
  *   head.c        the head of a request, by the parser of src/http
  *   keys.c        what fields of requests are called in an environment
  *   environ.c     the environment of a request
  *   body.c        wsgi.input's attributes
+ *   body_read.c   reading it
+ *   chunks.c      where it comes in chunks
  *   handler.c     the type of handlers: its attributes
  *   overridden.c  which methods a subclass has of its own
  *   request.c     reading a request
