@@ -9,6 +9,7 @@ from pathlib import Path
 import grove
 import pytest
 from awaiting import HANG
+from sanitized import own_memory
 
 CONNECTIONS = 1000
 MOST = 6 * 1024  # bytes that are resident, of a connection; a second page has it fail
@@ -74,6 +75,7 @@ SERVER = """
 """
 
 
+@own_memory
 def test_a_page_of_stack_and_its_objects():
     resource = pytest.importorskip("resource")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

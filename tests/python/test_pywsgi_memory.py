@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from awaiting import HANG
+from sanitized import own_memory
 
 # Reads 8 MiB in chunks of 16 KiB, and prints how many pages that was the first to
 # touch.
@@ -33,6 +34,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
+@own_memory
 def test_chunks_take_the_same_memory_again():
     """A buffer is not taken from the system and given back for each piece: where
     malloc does so at once, 2,048 pages come by fewer than a tenth of them."""

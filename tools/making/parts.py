@@ -351,10 +351,10 @@ PARTS: dict[str, Part] = {
     "python": PythonTests(
         "the Python package", "tests/python", needs=["python"], inside=True
     ),
-    # Requests to the WSGI server. The interpreter is not built so: what it keeps to its
+    # The WSGI server, and mutated requests to it. The interpreter is not built so: what it keeps to its
     # end is no leak, and all that it allocates is to be looked at.
     "python-asan": PythonTests(
-        "mutated requests to WSGI under AddressSanitizer and UBSan",
+        "the WSGI server under AddressSanitizer and UBSan",
         "tests/python",
         needs=["python"],
         build=Build(
@@ -362,7 +362,7 @@ PARTS: dict[str, Part] = {
             {**PYTHON_ONLY, "b_sanitize": "address,undefined", "b_lundef": False},
         ),
         inside=True,
-        files="test_pywsgi_mutated.py",
+        files="test_pywsgi*.py",
         env={
             **SANITIZED,
             "ASAN_OPTIONS": SANITIZED["ASAN_OPTIONS"] + ":detect_leaks=0",
