@@ -1,31 +1,12 @@
 /*
- * From events to slices. Of each fiber there is one open slice at most; what it
- * does next closes that and opens another:
- *
- *     spawn, wake, a yield --> READY     switched to --> RUNS
- *     park --> WAITS                     end --> GONE: no slice
- *
- * Whatever is open at the end is closed there, so each begin has its end. Where
- * the ring has lost the beginning, what a fiber is known to have done until its
- * first event begins with the ring's first.
+ * An event is an object, on a line of its own.
  */
 #include "trace/chrome.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "grove.h"
-#include "trace/states.h"
-
-/* One ring while it is written. */
-struct writing {
-    struct trace_chrome *to;
-    const struct trace_copy *copy;
-    struct trace_states states;
-    uint64_t first; /* ticks: what is known begins here */
-};
 
 /* ---- JSON ----------------------------------------------------------------------- */
 
@@ -42,268 +23,117 @@ static void put_text(FILE *file, const char *text)
     }
 }
 
-static void begin_object(struct trace_chrome *c, const char *phase,
+static void begin_object(struct trace_output *to, const char *phase,
                          unsigned hub, uint64_t fiber)
 {
-    fprintf(c->file, "%s{\"ph\":\"%s\",\"pid\":%u,\"tid\":%" PRIu64,
+    struct trace_chrome *c = (struct trace_chrome *)to;
+    fprintf(to->file, "%s{\"ph\":\"%s\",\"pid\":%u,\"tid\":%" PRIu64,
             c->more ? ",\n" : "", phase, hub, fiber);
     c->more = true;
 }
 
-static void begin_event(struct writing *w, const char *phase, uint64_t fiber,
-                        uint64_t ticks)
+static void begin_event(struct trace_output *to, const char *phase,
+                        const struct trace_row *row, uint64_t ns)
 {
-    struct trace_chrome *c = w->to;
-    uint64_t ns = trace_nanoseconds(&c->scale, ticks);
-    begin_object(c, phase, w->copy->ring->number, fiber);
-    fprintf(c->file, ",\"ts\":%" PRIu64 ".%03u", ns / 1000,
+    begin_object(to, phase, row->hub, row->fiber);
+    fprintf(to->file, ",\"ts\":%" PRIu64 ".%03u", ns / 1000,
             (unsigned)(ns % 1000));
 }
 
-static void put_name(FILE *file, const char *category, const char *name)
+static void put_label(FILE *file, const struct trace_label *label)
 {
-    fprintf(file, ",\"cat\":\"%s\",\"name\":\"", category);
-    put_text(file, name);
+    fprintf(file, ",\"cat\":\"%s\",\"name\":\"", label->category);
+    put_text(file, label->name);
     putc('"', file);
 }
 
-static void end_event(struct writing *w)
+static void put_args(FILE *file, const struct trace_arg *args)
 {
-    putc('}', w->to->file);
-}
-
-/* A moment in a fiber's row. */
-static void put_moment(struct writing *w, uint64_t fiber, uint64_t ticks,
-                       const char *name)
-{
-    begin_event(w, "i", fiber, ticks);
-    put_name(w->to->file, name, name);
-    fputs(",\"s\":\"t\"", w->to->file);
-}
-
-/* ---- slices ---------------------------------------------------------------------- */
-
-static struct trace_state *state_of(struct writing *w, uint64_t fiber)
-{
-    struct trace_state *state = trace_state_of(&w->states, fiber);
-    if (!state)
-        w->to->error = -ENOMEM;
-    return state;
-}
-
-static bool has_slice(enum trace_doing doing)
-{
-    return doing != TRACE_UNKNOWN && doing != TRACE_GONE;
-}
-
-static void close_slice(struct writing *w, const struct trace_state *state,
-                        uint64_t ticks)
-{
-    if (!has_slice(state->doing))
+    if (!args[0].name)
         return;
-    begin_event(w, "E", state->fiber, ticks);
-    end_event(w);
+    for (int i = 0; i < TRACE_ARGS && args[i].name; i++)
+        fprintf(file, "%s\"%s\":%" PRId64, i ? "," : ",\"args\":{",
+                args[i].name, args[i].value);
+    putc('}', file);
 }
 
-/* Leaves the object open for args. */
-static void open_slice(struct writing *w, struct trace_state *state,
-                       enum trace_doing doing, const char *name, uint64_t ticks)
+/* ---- slices and moments ------------------------------------------------------------ */
+
+static void chrome_open(struct trace_output *to, const struct trace_row *row,
+                        uint64_t ns, const struct trace_label *label)
 {
-    static const char *const categories[] = {
-        [TRACE_READY] = "ready",
-        [TRACE_RUNS] = "run",
-        [TRACE_WAITS] = "wait",
-        [TRACE_SLEEPS] = "sleep",
-    };
-    close_slice(w, state, ticks);
-    state->doing = doing;
-    begin_event(w, "B", state->fiber, ticks);
-    put_name(w->to->file, categories[doing], name);
+    begin_event(to, "B", row, ns);
+    put_label(to->file, label);
+    put_args(to->file, label->args);
+    putc('}', to->file);
 }
 
-/* The fiber does something else from now on. False: no memory. */
-static bool goes_over(struct writing *w, uint64_t fiber, enum trace_doing doing,
-                      const char *name, uint64_t ticks)
+static void chrome_close(struct trace_output *to, const struct trace_row *row,
+                         uint64_t ns)
 {
-    struct trace_state *state = state_of(w, fiber);
-    if (state)
-        open_slice(w, state, doing, name, ticks);
-    return state;
+    begin_event(to, "E", row, ns);
+    putc('}', to->file);
 }
 
-/* What nothing was told of did this until its first event. */
-static void did_before(struct writing *w, uint64_t fiber,
-                       enum trace_doing doing, const char *name)
+static void chrome_moment(struct trace_output *to, const struct trace_row *row,
+                          uint64_t ns, const struct trace_label *label)
 {
-    struct trace_state *state = state_of(w, fiber);
-    if (!state || state->doing != TRACE_UNKNOWN)
-        return;
-    open_slice(w, state, doing, name, w->first);
-    end_event(w);
+    begin_event(to, "i", row, ns);
+    put_label(to->file, label);
+    fputs(",\"s\":\"t\"", to->file);
+    put_args(to->file, label->args);
+    putc('}', to->file);
 }
-
-/* ---- events ----------------------------------------------------------------------- */
-
-static void write_spawn(struct writing *w, const struct trace_event *e)
-{
-    did_before(w, e->other, TRACE_RUNS, "run");
-    put_moment(w, e->other, e->time, "spawn");
-    fprintf(w->to->file, ",\"args\":{\"fiber\":%" PRIu64 "}", e->fiber);
-    end_event(w);
-    if (!goes_over(w, e->fiber, TRACE_READY, "ready", e->time))
-        return;
-    fprintf(w->to->file, ",\"args\":{\"spawned by\":%" PRIu64 "}", e->other);
-    end_event(w);
-}
-
-static void write_end(struct writing *w, const struct trace_event *e)
-{
-    struct trace_state *state = state_of(w, e->fiber);
-    if (!state)
-        return;
-    close_slice(w, state, e->time);
-    state->doing = TRACE_GONE;
-    put_moment(w, e->fiber, e->time, "end");
-    end_event(w);
-}
-
-static void write_run(struct writing *w, uint64_t fiber, uint64_t ticks)
-{
-    if (goes_over(w, fiber, TRACE_RUNS, "run", ticks))
-        end_event(w);
-}
-
-/* Who is left while it runs, and has not been told to wait or end, has let
- * others run; the hub does neither, and may be left where it is about to
- * sleep. */
-static void leave(struct writing *w, uint64_t fiber, uint64_t ticks)
-{
-    did_before(w, fiber, TRACE_RUNS, "run");
-    struct trace_state *state = state_of(w, fiber);
-    if (!state || (state->doing != TRACE_RUNS && state->doing != TRACE_SLEEPS))
-        return;
-    if (fiber) {
-        open_slice(w, state, TRACE_READY, "ready", ticks);
-        end_event(w);
-    } else {
-        close_slice(w, state, ticks);
-        state->doing = TRACE_GONE;
-    }
-}
-
-static void write_switch(struct writing *w, const struct trace_event *e)
-{
-    leave(w, e->fiber, e->time);
-    write_run(w, e->other, e->time);
-}
-
-static void write_park(struct writing *w, const struct trace_event *e)
-{
-    const char *what = (const char *)(uintptr_t)e->other;
-    did_before(w, e->fiber, TRACE_RUNS, "run");
-    if (!goes_over(w, e->fiber, TRACE_WAITS, what ? what : "switch", e->time))
-        return;
-    if (e->value >= 0)
-        fprintf(w->to->file, ",\"args\":{\"fd\":%d}", e->value);
-    end_event(w);
-}
-
-static void write_wake(struct writing *w, const struct trace_event *e)
-{
-    did_before(w, e->fiber, TRACE_WAITS, "unknown");
-    if (!goes_over(w, e->fiber, TRACE_READY, "ready", e->time))
-        return;
-    fprintf(w->to->file, ",\"args\":{\"woken by\":%" PRIu64 ",\"result\":%d}",
-            e->other, e->value);
-    end_event(w);
-}
-
-static void write_sleep(struct writing *w, const struct trace_event *e)
-{
-    did_before(w, e->fiber, TRACE_RUNS, "run");
-    if (goes_over(w, e->fiber, TRACE_SLEEPS, "sleep", e->time))
-        end_event(w);
-}
-
-static void write_awake(struct writing *w, const struct trace_event *e)
-{
-    did_before(w, e->fiber, TRACE_SLEEPS, "sleep");
-    write_run(w, e->fiber, e->time);
-}
-
-static void write_begin(struct writing *w, const struct trace_event *e)
-{
-    write_run(w, e->fiber, e->time);
-}
-
-static void (*const writers[])(struct writing *, const struct trace_event *) = {
-    [TRACE_BEGIN] = write_begin, [TRACE_SPAWN] = write_spawn,
-    [TRACE_END] = write_end,     [TRACE_SWITCH] = write_switch,
-    [TRACE_PARK] = write_park,   [TRACE_WAKE] = write_wake,
-    [TRACE_SLEEP] = write_sleep, [TRACE_AWAKE] = write_awake,
-};
 
 /* ---- rows -------------------------------------------------------------------------- */
 
-static void put_metadata(struct trace_chrome *c, const char *what, unsigned hub,
-                         uint64_t fiber)
+static void put_metadata(struct trace_output *to, const char *what,
+                         unsigned hub, uint64_t fiber)
 {
-    begin_object(c, "M", hub, fiber);
-    fprintf(c->file, ",\"name\":\"%s\",\"args\":{\"name\":\"", what);
+    begin_object(to, "M", hub, fiber);
+    fprintf(to->file, ",\"name\":\"%s\",\"args\":{\"name\":\"", what);
 }
 
-static void name_row(struct trace_state *state, void *arg)
+static void chrome_hub(struct trace_output *to, const struct trace_copy *copy,
+                       uint64_t ns)
 {
-    struct writing *w = arg;
-    char name[TRACE_NAME_SIZE];
-    if (state->fiber == 0)
-        strcpy(name, "hub");
-    else if (!trace_copy_name(w->copy, state->fiber, name) || !*name)
-        snprintf(name, sizeof(name), "fiber %" PRIu64, state->fiber);
-    put_metadata(w->to, "thread_name", w->copy->ring->number, state->fiber);
-    put_text(w->to->file, name);
-    fputs("\"}}", w->to->file);
+    (void)ns;
+    put_metadata(to, "process_name", copy->ring->number, 0);
+    fprintf(to->file, "hub %u, thread %ld\"}}", copy->ring->number,
+            copy->ring->thread);
 }
 
-static void close_row(struct trace_state *state, void *arg)
+static void chrome_row(struct trace_output *to, const struct trace_row *row,
+                       const char *name)
 {
-    struct writing *w = arg;
-    close_slice(w, state, w->copy->end);
-    state->doing = TRACE_GONE;
-}
-
-static void name_hub(struct trace_chrome *c, const struct trace_ring *ring)
-{
-    put_metadata(c, "process_name", ring->number, 0);
-    fprintf(c->file, "hub %u, thread %ld\"}}", ring->number, ring->thread);
-}
-
-void trace_chrome_ring(struct trace_chrome *c, const struct trace_copy *copy)
-{
-    struct writing w = {.to = c, .copy = copy};
-    bool whole = copy->lost == 0;
-    w.first = whole || !copy->count ? copy->ring->began : copy->events[0].time;
-    name_hub(c, copy->ring);
-    for (size_t i = 0; i < copy->count && !c->error; i++)
-        writers[copy->events[i].kind](&w, &copy->events[i]);
-    trace_states_each(&w.states, close_row, &w);
-    trace_states_each(&w.states, name_row, &w);
-    trace_states_free(&w.states);
-    c->lost += copy->lost;
+    put_metadata(to, "thread_name", row->hub, row->fiber);
+    put_text(to->file, name);
+    fputs("\"}}", to->file);
 }
 
 /* ---- the file ---------------------------------------------------------------------- */
 
-void trace_chrome_begin(struct trace_chrome *c, FILE *file)
+static void chrome_end(struct trace_output *to)
 {
-    *c = (struct trace_chrome){.file = file, .scale = trace_scale_now()};
-    fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n", file);
-}
-
-void trace_chrome_end(struct trace_chrome *c)
-{
-    fprintf(c->file,
+    fprintf(to->file,
             "\n],\"otherData\":{\"program\":\"grove %s\",\"process\":%ld,"
             "\"lost\":%" PRIu64 "}}\n",
-            grove_version(), (long)getpid(), c->lost);
+            grove_version(), (long)getpid(), to->lost);
+}
+
+static const struct trace_format chrome = {
+    .hub = chrome_hub,
+    .row = chrome_row,
+    .open = chrome_open,
+    .close = chrome_close,
+    .moment = chrome_moment,
+    .end = chrome_end,
+};
+
+void trace_chrome_begin(struct trace_chrome *c, FILE *file)
+{
+    *c = (struct trace_chrome){.output = {.format = &chrome,
+                                          .file = file,
+                                          .scale = trace_scale_now()}};
+    fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n", file);
 }

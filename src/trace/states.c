@@ -30,7 +30,7 @@ static int grow(struct trace_states *s)
     if (!table)
         return -1;
     for (size_t i = 0; i < room; i++)
-        table[i] = (struct trace_state){NOBODY, TRACE_UNKNOWN};
+        table[i] = (struct trace_state){NOBODY, TRACE_UNKNOWN, 0};
     s->table = table;
     s->room = room;
     for (size_t i = 0; i < old.room; i++) {

@@ -19,6 +19,7 @@ enum trace_doing {
 struct trace_state {
     uint64_t fiber;
     enum trace_doing doing;
+    uint64_t row; /* in the file; 0: it has none yet */
 };
 
 struct trace_states {

@@ -17,6 +17,7 @@
 #include "trace/file.h"
 #include "trace/rings.h"
 #include "trace/settings.h"
+#include "trace/slices.h"
 #include "trace/trace.h"
 
 void trace_once(void)
@@ -30,25 +31,26 @@ void trace_once(void)
 
 static void write_ring(const struct trace_ring *ring, void *arg)
 {
-    struct trace_chrome *c = arg;
+    struct trace_output *to = arg;
     struct trace_copy copy;
     int r = trace_copy_make(&copy, ring);
     if (r < 0) {
-        c->error = r;
+        to->error = r;
         return;
     }
-    trace_chrome_ring(c, &copy);
+    trace_slices_write(to, &copy);
     trace_copy_free(&copy);
 }
 
 /* 0 or -errno. */
-static int write_all(FILE *to)
+static int write_all(FILE *file)
 {
-    struct trace_chrome c;
-    trace_chrome_begin(&c, to);
-    trace_rings_each(write_ring, &c);
-    trace_chrome_end(&c);
-    return c.error;
+    struct trace_chrome chrome;
+    trace_chrome_begin(&chrome, file);
+    struct trace_output *to = &chrome.output;
+    trace_rings_each(write_ring, to);
+    to->format->end(to);
+    return to->error;
 }
 
 int grove_trace_write(const char *path)
