@@ -1,25 +1,11 @@
 /*
- * UTF-8, and what of it may be shown: a name in another process is whatever its
+ * What of UTF-8 may be shown: a name in another process is whatever its
  * owner has put there, and who looks may be root at a terminal.
  */
 #include "look/utf8.h"
 
 #include <stdbool.h>
-
-size_t utf8_length(const char *text)
-{
-    const unsigned char *s = (const unsigned char *)text;
-    size_t n = s[0] < 0x80                   ? 1
-               : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
-               : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
-               : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
-                                             : 0;
-    for (size_t i = 1; i < n; i++) {
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    return n;
-}
+#include <stddef.h>
 
 /* Below U+0020, and from U+007F to U+009F. */
 static bool is_control(const char *text)
