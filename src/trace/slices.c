@@ -219,6 +219,7 @@ static void take_park(struct slicing *s, const struct trace_event *e)
 
 static void take_wake(struct slicing *s, const struct trace_event *e)
 {
+    did_before(s, e->other, TRACE_RUNS, "run");
     did_before(s, e->fiber, TRACE_WAITS, "unknown");
     uint64_t arrow = s->format->has_arrows ? put_deed(s, e, "wake") : 0;
     goes_over(s, e->fiber, TRACE_READY,

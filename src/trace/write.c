@@ -7,7 +7,9 @@
  * A process that ends by _exit or by a signal writes nothing, and leaves what
  * is there of an earlier one.
  */
+#include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +17,7 @@
 #include "grove.h"
 #include "trace/chrome.h"
 #include "trace/file.h"
+#include "trace/perfetto.h"
 #include "trace/rings.h"
 #include "trace/settings.h"
 #include "trace/slices.h"
@@ -42,15 +45,36 @@ static void write_ring(const struct trace_ring *ring, void *arg)
     trace_copy_free(&copy);
 }
 
-/* 0 or -errno. */
-static int write_all(FILE *file)
+/* The name's without a number at its end, as that of a forked child has. */
+static size_t length_of(const char *path)
 {
-    struct trace_chrome chrome;
-    trace_chrome_begin(&chrome, file);
-    struct trace_output *to = &chrome.output;
-    trace_rings_each(write_ring, to);
-    to->format->end(to);
-    return to->error;
+    size_t all = strlen(path), n = all;
+    while (n > 0 && isdigit((unsigned char)path[n - 1]))
+        n--;
+    return n < all && n > 0 && path[n - 1] == '.' ? n - 1 : all;
+}
+
+static bool ends_in(const char *path, const char *end)
+{
+    size_t all = length_of(path), n = strlen(end);
+    return all >= n && memcmp(path + all - n, end, n) == 0;
+}
+
+/* 0 or -errno. */
+static int write_all(FILE *file, const char *path)
+{
+    union {
+        struct trace_output output; /* with which each begins */
+        struct trace_chrome chrome;
+        struct trace_perfetto perfetto;
+    } to;
+    if (ends_in(path, ".pftrace") || ends_in(path, ".perfetto-trace"))
+        trace_perfetto_begin(&to.perfetto, file);
+    else
+        trace_chrome_begin(&to.chrome, file);
+    trace_rings_each(write_ring, &to.output);
+    to.output.format->end(&to.output);
+    return to.output.error;
 }
 
 int grove_trace_write(const char *path)
@@ -59,8 +83,10 @@ int grove_trace_write(const char *path)
     const char *own = trace_path();
     if (!own)
         return -ENODATA;
-    int r = trace_file_begin(&file, path ? path : own);
-    return r < 0 ? r : trace_file_end(&file, write_all(file.stream));
+    if (!path)
+        path = own;
+    int r = trace_file_begin(&file, path);
+    return r < 0 ? r : trace_file_end(&file, write_all(file.stream, path));
 }
 
 __attribute__((destructor)) static void write_at_end(void)
