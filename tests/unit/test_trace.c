@@ -1,10 +1,10 @@
 /* The trace: what is kept of a small program, what of a long one, and the files
  * that are written. */
 #include "told_programs.h"
+#include "traced.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
@@ -15,12 +15,6 @@
 #include "trace/rings.h"
 #include "turns.h"
 
-/* Events that a ring of GROVE_TRACE_SIZE=16K has, and how many of them are left
- * out of a copy while the hub goes on. */
-#define ROOM 512
-#define EARLY 64
-
-static char folder[] = "/tmp/grove-trace-XXXXXX";
 static char file[PATH_MAX]; /* GROVE_TRACE */
 
 /* ---- what was kept, as lines -------------------------------------------------- */
@@ -278,26 +272,6 @@ static void a_ring_is_copied_while_its_hub_goes_on(void **state)
 
 /* ---- files -------------------------------------------------------------------------- */
 
-static char *contents(const char *path)
-{
-    static char text[1 << 20];
-    FILE *from = fopen(path, "r");
-    check(from, "%s: %s", path, strerror(errno));
-    size_t n = fread(text, 1, sizeof(text) - 1, from);
-    assert_true(n < sizeof(text) - 1);
-    fclose(from);
-    text[n] = '\0';
-    return text;
-}
-
-static size_t occurrences(const char *text, const char *what)
-{
-    size_t n = 0;
-    for (; (text = strstr(text, what)); text += strlen(what))
-        n++;
-    return n;
-}
-
 static void what_is_written_is_whole(void **state)
 {
     (void)state;
@@ -522,21 +496,7 @@ static int run_all(void)
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
-/* The tests have a process of their own, which writes its trace at its end. */
 int main(void)
 {
-    char path[sizeof(folder) + 16];
-    int status = 1;
-    if (!mkdtemp(folder))
-        return 1;
-    snprintf(path, sizeof(path), "%s/trace.json", folder);
-    setenv("GROVE_TRACE", path, 1);
-    setenv("GROVE_TRACE_SIZE", "16K", 1);
-    pid_t pid = fork();
-    if (pid == 0)
-        exit(run_all());
-    waitpid(pid, &status, 0);
-    bool written = unlink(path) == 0;
-    bool alone = rmdir(folder) == 0;
-    return status == 0 && written && alone ? 0 : 1;
+    return traced_main(run_all);
 }
