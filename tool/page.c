@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "trace/format.h"
+
 /* Made by tools/embed: trace_page and trace_page_size. */
 #include "trace_page.h"
 
@@ -107,10 +109,20 @@ static bool is_trace(FILE *from)
     return n > 0 && strncmp(head, "{\"displayTimeUnit\"", 18) == 0;
 }
 
+/* Of a file that is no such trace. */
+static int refuse(const char *trace)
+{
+    return cannot("read", trace,
+                  trace_format_is_perfetto(trace)
+                      ? "a page is made of JSON; https://ui.perfetto.dev "
+                        "shows this"
+                      : "it is no trace of Grove");
+}
+
 static int write_from(const char *page, const char *trace, FILE *from)
 {
     if (!is_trace(from))
-        return cannot("read", trace, "it is no trace of Grove");
+        return refuse(trace);
     FILE *to = fopen(page, "we");
     if (!to)
         return cannot("write", page, strerror(errno));

@@ -24,6 +24,7 @@
 
 #include "look/options.h"
 #include "page.h"
+#include "trace/format.h"
 
 /* Exit statuses as of env(1); of a program that a signal has ended, as of a
  * shell. */
@@ -38,6 +39,10 @@ static const char usage[] =
     "Runs a program that uses Grove, and has it write what its fibers did at "
     "its\n"
     "end, to FILE (" FILE_NAME "): the newest of it, for Chrome and Perfetto.\n"
+    "FILE is JSON, or in Perfetto's own format if its name ends in .pftrace "
+    "or\n"
+    ".perfetto-trace: smaller, with arrows, for https://ui.perfetto.dev and\n"
+    "trace_processor.\n"
     "For other programs: grove trace grove run PROGRAM. The exit status is "
     "the\n"
     "program's, 128 and more for a signal.\n"
@@ -96,6 +101,16 @@ static void tell_what_is_there(const char *name, const struct stat *before)
 {
     if (before->st_size > 0)
         fprintf(stderr, "grove: %s is of an earlier run\n", name);
+}
+
+/* JSON has a page to be made of it; see --html. */
+static void tell_who_reads(const char *name)
+{
+    if (trace_format_is_perfetto(name))
+        fprintf(stderr,
+                "grove: %s is for https://ui.perfetto.dev, and for "
+                "trace_processor, which takes SQL\n",
+                name);
 }
 
 /* ---- the program ------------------------------------------------------------------ */
@@ -180,7 +195,11 @@ static int trace(char **argv, const char *name)
         return CANNOT_RUN;
     bool failed = WIFEXITED(status) && (WEXITSTATUS(status) == NOT_FOUND ||
                                         WEXITSTATUS(status) == CANNOT_RUN);
-    if (!failed && !is_written(path, &before)) {
+    if (failed)
+        return WEXITSTATUS(status);
+    if (is_written(path, &before)) {
+        tell_who_reads(name);
+    } else {
         tell_why_not(argv[0], status);
         tell_what_is_there(name, &before);
     }

@@ -7,9 +7,7 @@
  * A process that ends by _exit or by a signal writes nothing, and leaves what
  * is there of an earlier one.
  */
-#include <ctype.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +15,7 @@
 #include "grove.h"
 #include "trace/chrome.h"
 #include "trace/file.h"
+#include "trace/format.h"
 #include "trace/perfetto.h"
 #include "trace/rings.h"
 #include "trace/settings.h"
@@ -45,21 +44,6 @@ static void write_ring(const struct trace_ring *ring, void *arg)
     trace_copy_free(&copy);
 }
 
-/* The name's without a number at its end, as that of a forked child has. */
-static size_t length_of(const char *path)
-{
-    size_t all = strlen(path), n = all;
-    while (n > 0 && isdigit((unsigned char)path[n - 1]))
-        n--;
-    return n < all && n > 0 && path[n - 1] == '.' ? n - 1 : all;
-}
-
-static bool ends_in(const char *path, const char *end)
-{
-    size_t all = length_of(path), n = strlen(end);
-    return all >= n && memcmp(path + all - n, end, n) == 0;
-}
-
 /* 0 or -errno. */
 static int write_all(FILE *file, const char *path)
 {
@@ -68,7 +52,7 @@ static int write_all(FILE *file, const char *path)
         struct trace_chrome chrome;
         struct trace_perfetto perfetto;
     } to;
-    if (ends_in(path, ".pftrace") || ends_in(path, ".perfetto-trace"))
+    if (trace_format_is_perfetto(path))
         trace_perfetto_begin(&to.perfetto, file);
     else
         trace_chrome_begin(&to.chrome, file);
