@@ -104,9 +104,10 @@ static void tell_what_is_there(const char *name, const struct stat *before)
 }
 
 /* JSON has a page to be made of it; see --html. */
-static void tell_who_reads(const char *name)
+static void tell_who_reads(const char *name, const char *path)
 {
-    if (trace_format_is_perfetto(name))
+    bool is_file = strstr(path, "%p") || S_ISREG(look_at(path).st_mode);
+    if (is_file && trace_format_is_perfetto(name))
         fprintf(stderr,
                 "grove: %s is for https://ui.perfetto.dev, and for "
                 "trace_processor, which takes SQL\n",
@@ -198,7 +199,7 @@ static int trace(char **argv, const char *name)
     if (failed)
         return WEXITSTATUS(status);
     if (is_written(path, &before)) {
-        tell_who_reads(name);
+        tell_who_reads(name, path);
     } else {
         tell_why_not(argv[0], status);
         tell_what_is_there(name, &before);

@@ -9,88 +9,12 @@ import shutil
 import signal
 import struct
 import subprocess
-import sys
 import zlib
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
-from build_tree import BUILD
-
-COMMAND = BUILD / "tool" / "grove"
-EXAMPLES = BUILD / "examples"
-PYTHON = os.environ.get("GROVE_PYTHON", sys.executable)
-
-#: A reader whose byte comes 20 ms later, and one that computes meanwhile.
-PROGRAM = """
-import socket, time
-import grove
-
-def read(sock):
-    assert sock.recv(1) == b"x"
-
-def write(sock):
-    grove.sleep(0.02)
-    sock.send(b"x")
-
-def compute():
-    end = time.monotonic() + 0.01
-    while time.monotonic() < end:
-        pass
-
-from grove import monkey
-monkey.patch_all()
-a, b = socket.socketpair()
-tasks = [grove.spawn(read, a), grove.spawn(write, b), grove.spawn(compute)]
-tasks[0].name = "the \\u00e4 <reader>"
-grove.joinall(tasks)
-print(a.fileno())
-"""
-
-
-def run(*arguments: str | Path, **options) -> subprocess.CompletedProcess[str]:
-    command = [COMMAND, "trace", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, **options)
-
-
-class Trace:
-    """A file: its rows by name, and of each what it did, in pairs of events."""
-
-    def __init__(self, path: Path):
-        self.data = json.loads(path.read_text())
-        self.names: dict[tuple[int, int], str] = {}
-        self.hubs: dict[int, str] = {}
-        self.moments: dict[tuple[int, int], list[dict]] = defaultdict(list)
-        self.slices: dict[tuple[int, int], list[tuple[dict, dict]]] = defaultdict(list)
-        begun: dict[tuple[int, int], dict] = {}
-        for event in self.data["traceEvents"]:
-            row = event["pid"], event["tid"]
-            if event["ph"] == "M" and event["name"] == "thread_name":
-                self.names[row] = event["args"]["name"]
-            elif event["ph"] == "M":
-                self.hubs[event["pid"]] = event["args"]["name"]
-            elif event["ph"] == "B":
-                assert row not in begun
-                begun[row] = event
-            elif event["ph"] == "E":
-                begin = begun.pop(row)
-                assert begin["ts"] <= event["ts"]
-                self.slices[row].append((begin, event))
-            else:
-                assert event["ph"] == "i"
-                self.moments[row].append(event)
-        assert not begun, "every begin has its end"
-        assert set(self.slices) <= set(self.names)
-
-    def did(self, name: str) -> list[str]:
-        (row,) = (row for row in self.names if self.names[row] == name)
-        return [begin["name"] for begin, _ in self.slices[row]]
-
-    def longest(self, name: str, what: str) -> float:
-        """In microseconds."""
-        (row,) = (row for row in self.names if self.names[row] == name)
-        return max(e["ts"] - b["ts"] for b, e in self.slices[row] if b["name"] == what)
+from traces import COMMAND, EXAMPLES, HUBS, PROGRAM, PYTHON, THREAD, TURNS, Trace, python_environment, run
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +24,6 @@ def python_trace(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     result = run("-o", path, "--", PYTHON, "-c", PROGRAM, env=python_environment())
     assert (result.returncode, result.stderr) == (0, "")
     return path, int(result.stdout)
-
-
-def python_environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(BUILD / "python")}
 
 
 def test_a_program_in_c(tmp_path: Path):
@@ -126,14 +46,8 @@ def test_a_program_in_c(tmp_path: Path):
 
 
 def test_a_program_of_several_hubs(tmp_path: Path):
-    program = (
-        "import threading, grove\n"
-        "threads = [threading.Thread(target=grove.sleep, args=(0.01,)) for _ in range(3)]\n"
-        "grove.sleep(0.01)\n"
-        "[t.start() for t in threads]; [t.join() for t in threads]\n"
-    )
     path = tmp_path / "trace.json"
-    result = run("-o", path, PYTHON, "-c", program, env=python_environment())
+    result = run("-o", path, PYTHON, "-c", HUBS, env=python_environment())
     assert (result.returncode, result.stderr) == (0, "")
     trace = Trace(path)
     assert list(trace.hubs) == [1, 2, 3, 4]
@@ -157,14 +71,8 @@ def test_a_program_in_python(python_trace: tuple[Path, int]):
 
 def test_the_newest_are_kept(tmp_path: Path):
     path = tmp_path / "trace.json"
-    program = (
-        "import grove\n"
-        "def turns():\n"
-        "    for _ in range(5000): grove.sleep(0)\n"
-        "grove.joinall([grove.spawn(turns), grove.spawn(turns)])\n"
-    )
     environment = {**python_environment(), "GROVE_TRACE_SIZE": "16K"}
-    result = run("-o", path, PYTHON, "-c", program, env=environment)
+    result = run("-o", path, PYTHON, "-c", TURNS, env=environment)
     assert (result.returncode, result.stderr) == (0, "")
     trace = Trace(path)
     assert trace.data["otherData"]["lost"] > 5000
@@ -172,9 +80,8 @@ def test_the_newest_are_kept(tmp_path: Path):
 
 
 def test_by_grove_run_what_knows_nothing_of_it(tmp_path: Path):
-    program = "import threading, time\nt = threading.Thread(target=time.sleep, args=(0.01,))\nt.start(); t.join()\n"
     path = tmp_path / "trace.json"
-    result = run("-o", path, COMMAND, "run", "--threads", "/usr/bin/python3", "-c", program)
+    result = run("-o", path, COMMAND, "run", "--threads", "/usr/bin/python3", "-c", THREAD)
     assert (result.returncode, result.stderr) == (0, "")
     trace = Trace(path)
     waits = {begin["name"] for row in trace.slices.values() for begin, _ in row if begin["cat"] == "wait"}
