@@ -109,8 +109,9 @@ GROVE_API int grove_stalls_get(grove_stalls *settings);
 /* ---- The trace ----------------------------------------------------------- */
 
 /* Write what the trace of the process has so far to a file, in place of what
- * that holds, in the format of the file that GROVE_TRACE in the environment
- * names, which is written at the end: see grove(1). NULL is that file. From any
+ * that holds: in Perfetto's format if its name ends in .pftrace or
+ * .perfetto-trace, else in JSON, see grove(1). NULL is the file that
+ * GROVE_TRACE in the environment names, which is written at the end. From any
  * thread, which does not let fibers run meanwhile; those of other threads go
  * on. 0, -ENODATA if nothing is traced, -ENOMEM, or a negative errno value of
  * open or write: what was in the file is there still. */
