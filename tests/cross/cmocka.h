@@ -67,7 +67,7 @@ static jmp_buf cross_leave;
 #define assert_int_not_equal(a, b) CROSS_INT(a, !=, b)
 #define assert_return_code(rc, error) \
     CROSS_CHECK((rc) >= 0, "%s < 0, errno %d", #rc, (int)(error))
-#define assert_in_range(v, low, high) \
+#define assert_uint_in_range(v, low, high) \
     CROSS_CHECK((uintmax_t)(v) >= (uintmax_t)(low) && \
                     (uintmax_t)(v) <= (uintmax_t)(high), \
                 "%s not in range", #v)

@@ -151,7 +151,7 @@ HELPER void take_texts(struct packets *p, struct bytes from)
 {
     struct field f;
     while (read_field(&from, &f)) {
-        assert_in_range(f.number, 1, 3);
+        assert_uint_in_range(f.number, 1, 3);
         struct message m = MESSAGE(f.bytes, 1, 2);
         assert_int_equal(m.fields[1].value, ++p->texts[f.number]);
         assert_true(m.fields[2].is_bytes);
@@ -167,7 +167,7 @@ HELPER void take_clocks(struct packets *p, struct bytes from, bool of_sequence)
         if (f.number == 2)
             continue;
         struct message m = MESSAGE(f.bytes, 1, 2, 3);
-        assert_in_range(m.fields[1].value, 1, 64);
+        assert_uint_in_range(m.fields[1].value, 1, 64);
         assert_int_equal(m.fields[3].value, m.fields[1].value == 64);
         times[m.fields[1].value] = m.fields[2].value;
     }

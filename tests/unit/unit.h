@@ -22,10 +22,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* cmocka 2 has it beside the other, which it calls deprecated. */
+/* cmocka 2 has this one beside the other, which it calls deprecated, and which
+ * is taken away here. */
 #ifndef assert_uint_in_range
-#define assert_uint_in_range assert_in_range
+#define assert_uint_in_range(value, least, most) \
+    _assert_in_range(cast_to_largest_integral_type(value), \
+                     cast_to_largest_integral_type(least), \
+                     cast_to_largest_integral_type(most), __FILE__, __LINE__)
 #endif
+#undef assert_in_range
 
 #include "grove.h"
 
