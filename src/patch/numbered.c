@@ -1,12 +1,13 @@
 /*
- * syscall: system calls by number, of those that block. The others go to the
- * kernel as they come, and so do those that take a signal mask in the kernel's
+ * syscall, and system calls without libc (raw/): by number, of those that
+ * block. The others go to the kernel as they come, and so do those that take a signal mask in the kernel's
  * form, and futexes, which nobody but their owner can tell the meaning of.
  */
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "patch/call.h"
+#include "patch/duration.h"
 #include "patch/functions.h"
 
 /* Names that the two architectures do not share. */
@@ -27,6 +28,33 @@
 #else
 #define OLD_CALLS(number, a, b, c, d, e)
 #endif
+
+/* ---- those that libc's functions differ from ---------------------------------- */
+
+/* libc's returns the error. */
+static long sleep_on(long clock, long flags, const struct timespec *time,
+                     struct timespec *left)
+{
+    int r = patch_clock_nanosleep((clockid_t)clock, (int)flags, time, left);
+    if (r == 0)
+        return 0;
+    errno = r;
+    return -1;
+}
+
+/* The kernel tells what is left of the time. */
+static long poll_for(struct pollfd *fds, nfds_t n, struct timespec *time)
+{
+    bool tells = time && duration_is_valid(time);
+    int64_t end = tells ? duration_end(time) : GROVE_NEVER;
+    int r = patch_ppoll(fds, n, time, NULL), error = errno;
+    if (tells)
+        *time = duration_left(end);
+    errno = error;
+    return r;
+}
+
+/* ---- by number ------------------------------------------------------------------ */
 
 long patch_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
@@ -59,6 +87,37 @@ long patch_syscall(long number, long a, long b, long c, long d, long e, long f)
     case SYS_nanosleep:
         return patch_nanosleep((const struct timespec *)a,
                                (struct timespec *)b);
+    case SYS_clock_nanosleep:
+        return sleep_on(a, b, (const struct timespec *)c, (struct timespec *)d);
+    case SYS_ppoll:
+        if (d) /* a mask */
+            break;
+        return poll_for((struct pollfd *)a, (nfds_t)b, (struct timespec *)c);
+    case SYS_epoll_pwait:
+        if (e)
+            break;
+        return patch_epoll_pwait((int)a, (struct epoll_event *)b, (int)c,
+                                 (int)d, NULL);
+    case SYS_recvmmsg:
+        return patch_recvmmsg((int)a, (struct mmsghdr *)b, (unsigned)c, (int)d,
+                              (struct timespec *)e);
+    case SYS_sendmmsg:
+        return patch_sendmmsg((int)a, (struct mmsghdr *)b, (unsigned)c, (int)d);
+    case SYS_pread64:
+        return patch_pread((int)a, (void *)b, (size_t)c, (off_t)d);
+    case SYS_pwrite64:
+        return patch_pwrite((int)a, (const void *)b, (size_t)c, (off_t)d);
+    case SYS_fsync:
+        return patch_fsync((int)a);
+    case SYS_fdatasync:
+        return patch_fdatasync((int)a);
+    case SYS_sendfile:
+        return patch_sendfile((int)a, (int)b, (off_t *)c, (size_t)d);
+    case SYS_splice:
+        return patch_splice((int)a, (off_t *)b, (int)c, (off_t *)d, (size_t)e,
+                            (unsigned)f);
+    case SYS_fcntl:
+        return patch_fcntl((int)a, (int)b, c);
     case SYS_wait4:
         return patch_wait4((pid_t)a, (int *)b, (int)c, (struct rusage *)d);
     case SYS_flock:
@@ -69,6 +128,7 @@ long patch_syscall(long number, long a, long b, long c, long d, long e, long f)
         return patch_dup3((int)a, (int)b, (int)c);
         OLD_CALLS(number, a, b, c, d, e)
     default:
-        return syscall(number, a, b, c, d, e, f);
+        break;
     }
+    return syscall(number, a, b, c, d, e, f);
 }

@@ -732,6 +732,52 @@ static void syscall_waits(struct stage *s)
     close(fd);
 }
 
+/* Those that the kernel's form differs of, and of several messages and files.
+ */
+static void syscall_others_wait(struct stage *s)
+{
+    struct pair p = tcp_pair();
+    struct timespec little = {0, 1000000}, minute = {60, 0}, wrong = {0, -1};
+    struct pollfd poll = {.fd = p.in, .events = POLLIN};
+    char buf[8];
+    say(s, syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &little, NULL));
+    say(s, syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &wrong, NULL));
+    say(s, syscall(SYS_ppoll, &poll, 1, &little, NULL, 0));
+    say(s, little.tv_nsec);
+    say(s, syscall(SYS_ppoll, &poll, 1, &wrong, NULL, 0));
+    later(s, send_word, &p.out);
+    say(s, syscall(SYS_ppoll, &poll, 1, &minute, NULL, 0));
+    say(s, minute.tv_sec < 60);
+    await_peer(s);
+    say(s, read(p.in, buf, sizeof(buf)));
+    struct iovec iov = {buf, 2};
+    struct mmsghdr messages[2] = {
+        {.msg_hdr = {.msg_iov = &iov, .msg_iovlen = 1}},
+        {.msg_hdr = {.msg_iov = &iov, .msg_iovlen = 1}}};
+    later(s, send_word, &p.out);
+    say(s, syscall(SYS_recvmmsg, p.in, messages, 2, 0, NULL));
+    await_peer(s);
+    say(s, syscall(SYS_sendmmsg, p.out, messages, 2, 0));
+    close(p.in);
+    close(p.out);
+    int fd = temporary(), to[2];
+    off_t at = 0;
+    say(s, syscall(SYS_pwrite64, fd, "abcdef", 6, 0L));
+    say(s, syscall(SYS_pread64, fd, buf, 3, 2L));
+    say(s, buf[0] == 'c');
+    say(s, syscall(SYS_fsync, fd));
+    say(s, syscall(SYS_fdatasync, fd));
+    say(s, pipe(to));
+    say(s, syscall(SYS_splice, fd, &at, to[1], NULL, 4L, 0));
+    say(s, syscall(SYS_sendfile, to[1], fd, &at, 4L));
+    say(s, at);
+    say(s,
+        syscall(SYS_fcntl, fd, F_SETLKW, &(struct flock){.l_type = F_WRLCK}));
+    close(fd);
+    close(to[0]);
+    close(to[1]);
+}
+
 /* ---- all of them ------------------------------------------------------------------------ */
 
 static void receiving(void **state)
@@ -796,6 +842,7 @@ static void files(void **state)
         PROGRAM("sendfile sendfile64", sendfile_waits),
         PROGRAM("splice tee copy_file_range", splice_waits),
         PROGRAM("syscall", syscall_waits),
+        PROGRAM("syscall", syscall_others_wait),
     };
     if (unit_emulated())
         unit_skip(
