@@ -9,7 +9,8 @@ extern const struct hub_fixture hub_mailbox_fixture, hub_message_fixture,
     hub_links_fixture, hub_root_fixture, hub_parts_fixture, hub_shared_fixture,
     hub_fork_fixture, hub_dump_fixture, hub_overflow_fixture,
     hub_descriptor_fixture, hub_hooks_fixture, hub_numbers_fixture,
-    hub_spin_fixture, hub_stall_fixture, hub_trace_fixture, hub_layout_fixture;
+    hub_spin_fixture, hub_stall_fixture, hub_trace_fixture, hub_layout_fixture,
+    hub_visit_fixture;
 
 /* At the end nobody is woken by others any more before parts and the root's
  * last acts, which may still post and send, and only then the mailbox is
@@ -34,6 +35,7 @@ const struct hub_fixture *const hub_fixtures[] = {
     &hub_parts_fixture,
     &hub_shared_fixture,
     &hub_dump_fixture,
+    &hub_visit_fixture,
     &hub_hooks_fixture,
     &hub_numbers_fixture,
     /* The last: a hub is marked as one when it is whole. */

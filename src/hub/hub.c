@@ -22,6 +22,7 @@
 #include "hub/list.h"
 #include "hub/part.h"
 #include "hub/stall.h"
+#include "hub/visit.h"
 
 #define LINE ((size_t)64) /* of the cache */
 
@@ -163,6 +164,7 @@ struct hub *hub_create(void)
         goto fail_fixtures;
     hub_of_thread = hub;
     hub_list_add(hub);
+    hub_visit_begin();
     hub_stall_awake();
     return hub;
 
