@@ -23,12 +23,16 @@ extern "C" {
 /* Flags: 0, or of */
 #define GROVE_PATCH_LOADED 1u  /* what is loaded later is left alone */
 #define GROVE_PATCH_THREADS 2u /* threads created from now on are fibers */
+/* System calls made without libc are patched as well, of all objects. */
+#define GROVE_PATCH_SYSCALLS 4u
 
 /* Patch the loaded objects, and those to come, all of them. How many slots were
  * changed; or -EINVAL (a flag that there is not), -ENOMEM, -ENOSYS (another
  * libc, another architecture, or Grove is linked statically into the program
  * along with its libc), -ENOTSUP (GROVE_PATCH_THREADS, where no fiber can have
- * storage of its own), or what mprotect says: then nothing is changed. */
+ * storage of its own; GROVE_PATCH_SYSCALLS, where
+ * grove_patch_syscalls_refused() says why), or what mprotect says: then nothing
+ * is changed. */
 GROVE_API int grove_patch_all(unsigned flags);
 
 /* The same of objects and symbols whose names match; each is a pattern of
@@ -42,6 +46,9 @@ GROVE_API int grove_patch(const char *objects, const char *symbols,
  * left alone: slots are, and objects loaded later; who asks dlsym(3) gets what
  * he would get without. 0 or -ENOMEM. */
 GROVE_API int grove_patch_except(const char *objects, const char *symbols);
+
+/* NULL, or why GROVE_PATCH_SYSCALLS is refused here. */
+GROVE_API const char *grove_patch_syscalls_refused(void);
 
 /* Undo all of it, and patch no objects that are loaded later. Calls under way
  * end as they have begun. How many slots were changed back; or -EBUSY (there

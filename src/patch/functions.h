@@ -113,6 +113,8 @@ int patch_sigtimedwait(const sigset_t *set, siginfo_t *info,
                        const struct timespec *timeout);
 int patch_sigwaitinfo(const sigset_t *set, siginfo_t *info);
 int patch_sigwait(const sigset_t *set, int *signum);
+int patch_pthread_sigmask(int how, const sigset_t *set, sigset_t *before);
+int patch_sigprocmask(int how, const sigset_t *set, sigset_t *before);
 
 /* ---- descriptors.c ------------------------------------------------------- */
 

@@ -25,6 +25,8 @@
 
 #include "patch/call.h"
 #include "patch/functions.h"
+#include "patch/raw/raw.h"
+#include "patch/raw/sigsys.h"
 
 /* The program's, of each signal whose handler for the kernel is ours. */
 typedef void handler(int signum, siginfo_t *info, void *context);
@@ -80,6 +82,8 @@ static void on_signal(int signum, siginfo_t *info, void *context)
     if (!(flags & SA_RESTART))
         h->restart = false;
     patch_calls_signalled(flags & SA_RESTART);
+    if (raw_thread_self()->on)
+        raw_unmask(); /* the handler's own calls may be raw */
     program(signum, info, context);
     *(volatile unsigned long *)&frame.cookie = 0;
     h->innermost = frame.outer;
@@ -118,12 +122,12 @@ static int install(int signum, const struct sigaction *action,
     int flags_before = programs[signum].flags;
     mine.sa_sigaction = on_signal;
     mine.sa_flags |= SA_SIGINFO;
-    if (sigaction(signum, NULL, old) < 0)
+    if (sigsys_action(signum, NULL, old) < 0)
         return -1;
     tell_programs(signum, old);
     programs[signum].handler = action->sa_sigaction;
     programs[signum].flags = action->sa_flags;
-    int r = sigaction(signum, &mine, NULL);
+    int r = sigsys_action(signum, &mine, NULL);
     if (r < 0) {
         programs[signum].handler = handler_before;
         programs[signum].flags = flags_before;
@@ -138,7 +142,7 @@ int patch_sigaction(int signum, const struct sigaction *action,
     bool known = signum > 0 && signum < NSIG;
     int r = known && action && is_function(action) && !is_ours(action)
                 ? install(signum, action, &before)
-                : sigaction(signum, action, &before);
+                : sigsys_action(signum, action, &before);
     if (r < 0)
         return r;
     tell_programs(signum, &before);
@@ -147,10 +151,21 @@ int patch_sigaction(int signum, const struct sigaction *action,
     return 0;
 }
 
+/* As signal(2) does; the kernel may have another action (raw/sigsys.c). */
+static void (*signal_of_calls(void (*function)(int)))(int)
+{
+    struct sigaction action = {.sa_handler = function, .sa_flags = SA_RESTART};
+    struct sigaction before;
+    return patch_sigaction(SIGSYS, &action, &before) < 0 ? SIG_ERR
+                                                         : before.sa_handler;
+}
+
 /* With whichever flags libc gives it: siginterrupt changes them. */
 void (*patch_signal(int signum, void (*function)(int)))(int)
 {
     struct sigaction before, now;
+    if (signum == SIGSYS)
+        return signal_of_calls(function);
     if (signum <= 0 || signum >= NSIG || sigaction(signum, NULL, &before) < 0 ||
         signal(signum, function) == SIG_ERR)
         return signal(signum, function);
@@ -168,7 +183,7 @@ static void each_handler(bool ours,
     int error = errno;
     for (int signum = 1; signum < NSIG; signum++) {
         struct sigaction action;
-        if (sigaction(signum, NULL, &action) == 0 && is_function(&action) &&
+        if (sigsys_action(signum, NULL, &action) == 0 && is_function(&action) &&
             is_ours(&action) == ours)
             fn(signum, &action);
     }
@@ -184,7 +199,7 @@ static void take_over(int signum, struct sigaction *action)
 static void give_back(int signum, struct sigaction *action)
 {
     tell_programs(signum, action);
-    sigaction(signum, action, NULL);
+    sigsys_action(signum, action, NULL);
 }
 
 void handlers_take_over(void)

@@ -21,6 +21,8 @@
 
 #include "grove.h"
 #include "patch/call.h"
+#include "patch/raw/places.h"
+#include "patch/raw/raw.h"
 #include "patch/slots.h"
 #include "patch/stdio/tables.h"
 #include "patch/threads/deal.h"
@@ -251,11 +253,15 @@ static int patch_twice(const struct rule *by)
     return again > 0 ? r + again : r;
 }
 
+#define FLAGS (GROVE_PATCH_LOADED | GROVE_PATCH_THREADS | GROVE_PATCH_SYSCALLS)
+
 int grove_patch(const char *objects, const char *symbols, unsigned flags)
 {
-    if (flags & ~(GROVE_PATCH_LOADED | GROVE_PATCH_THREADS))
+    if (flags & ~FLAGS)
         return -EINVAL;
     if ((flags & GROVE_PATCH_THREADS) && tls_block_refused())
+        return -ENOTSUP;
+    if ((flags & GROVE_PATCH_SYSCALLS) && raw_refused())
         return -ENOTSUP;
     int r = patch_resolve() ? patch_calls_begin() : -ENOSYS;
     if (r < 0)
@@ -265,13 +271,18 @@ int grove_patch(const char *objects, const char *symbols, unsigned flags)
     if (!rule)
         return -ENOMEM;
     pthread_mutex_lock(&lock);
-    r = patch_twice(rule);
+    bool raw = (flags & GROVE_PATCH_SYSCALLS) && !raw_is_on();
+    r = raw ? raw_begin() : 0;
+    if (r == 0)
+        r = patch_twice(rule);
     if (r >= 0) {
         handlers_take_over();
         if (rule->threads)
             hub_threads_are_fibers = true;
         rule->next = rules;
         rules = rule;
+    } else if (raw) {
+        raw_end();
     }
     pthread_mutex_unlock(&lock);
     if (r < 0)
@@ -297,6 +308,11 @@ int grove_patch_all(unsigned flags)
     return grove_patch(NULL, NULL, flags);
 }
 
+const char *grove_patch_syscalls_refused(void)
+{
+    return raw_refused();
+}
+
 /* ---- later ------------------------------------------------------------------------------- */
 
 static int has_changed(struct dl_phdr_info *info, size_t size, void *arg)
@@ -310,6 +326,8 @@ void patch_later_objects(void)
     pthread_mutex_lock(&lock);
     if (rules && dl_iterate_phdr(has_changed, NULL) == 2)
         patch_by(rules, true); /* without memory they wait for the next time */
+    if (raw_is_on())
+        places_look();
     pthread_mutex_unlock(&lock);
     errno = error;
 }
@@ -348,6 +366,7 @@ int grove_unpatch_all(void)
         r = (int)slots_own(&patched);
         slots_free(&patched);
         handlers_give_back();
+        raw_end();
         hub_threads_are_fibers = false;
         rules = exceptions = NULL;
     } else {
@@ -404,6 +423,8 @@ int grove_patch_report(int fd)
         return -ENOMEM;
     pthread_mutex_lock(&lock);
     dl_iterate_phdr(tell_object, to);
+    if (raw_is_on())
+        fputs("raw system calls: of threads with a hub\n", to);
     pthread_mutex_unlock(&lock);
     bool complete = !ferror(to);
     int r = fclose(to) == 0 && complete ? write_text(fd, text, size) : -ENOMEM;
@@ -416,14 +437,22 @@ int grove_patch_report(int fd)
 static void hold(void)
 {
     pthread_mutex_lock(&lock);
+    raw_hold();
 }
 
 static void let_go(void)
 {
+    raw_let_go();
+    pthread_mutex_unlock(&lock);
+}
+
+static void in_child(void)
+{
+    raw_forked();
     pthread_mutex_unlock(&lock);
 }
 
 __attribute__((constructor)) static void watch_forks(void)
 {
-    pthread_atfork(hold, let_go, let_go);
+    pthread_atfork(hold, let_go, in_child);
 }

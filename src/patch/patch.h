@@ -20,7 +20,7 @@
  *   transfer.c     sendfile, splice, tee, copy_file_range
  *   polling.c      poll, select, epoll_wait
  *   sleeping.c     sleep and its kin
- *   signals.c      sigwait and its kin, pause
+ *   signals.c      sigwait and its kin, pause, masks
  *   handlers.c     sigaction: handlers must not park
  *   descriptors.c  close, dup2: what ends a descriptor
  *   locks.c        flock, fcntl, lockf
@@ -33,6 +33,7 @@
  *   numbered.c     syscall
  *   stdio/         FILEs
  *   threads/       threads that are fibers
+ *   raw/           system calls that are not made by libc
  *
  * A patched call of a thread without a hub, or whose hub runs nobody else, is
  * libc's own. Else it is the function of net/, os/ or hub/ that the public call

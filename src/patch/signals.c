@@ -1,5 +1,6 @@
 /*
- * sigwait and its kin, pause, sigsuspend, and masks that calls bring along.
+ * sigwait and its kin, pause, sigsuspend, the thread's mask, and masks that
+ * calls bring along.
  *
  * Who waits for signals that are blocked waits for a signalfd of them, which is
  * readable while one of them is pending and takes none away: that the system's
@@ -19,6 +20,7 @@
 #include "patch/duration.h"
 #include "patch/functions.h"
 #include "patch/masks.h"
+#include "patch/raw/raw.h"
 
 /* ---- masks -------------------------------------------------------------------------------- */
 
@@ -52,6 +54,18 @@ bool masks_deliver(const sigset_t *mask)
 {
     static const struct timespec now = {0, 0};
     return ppoll(NULL, 0, &now, mask) < 0;
+}
+
+int patch_pthread_sigmask(int how, const sigset_t *set, sigset_t *before)
+{
+    sigset_t room;
+    return pthread_sigmask(how, raw_mask(set, &room), before);
+}
+
+int patch_sigprocmask(int how, const sigset_t *set, sigset_t *before)
+{
+    sigset_t room;
+    return sigprocmask(how, raw_mask(set, &room), before);
 }
 
 /* ---- pause ---------------------------------------------------------------------------------- */

@@ -27,6 +27,9 @@
 
 #define SAYINGS 64
 
+/* Of grove_patch, where programs are patched. */
+static unsigned stage_flags;
+
 struct stage;
 
 struct action {
@@ -196,7 +199,7 @@ HELPER void stage_run_patched(struct stage *s, const struct program *p)
     *s = (struct stage){.patched = true,
                         .thread = (pid_t)syscall(SYS_gettid),
                         .hub = grove_hub_self()};
-    assert_true(grove_patch("", NULL, 0) > 0);
+    assert_true(grove_patch("", NULL, stage_flags) > 0);
     stage_check_patched(p->symbols);
     assert_int_equal(grove_spawn(&f, stage_run_in_fiber, &r), 0);
     check(grove_join_until(f, NULL, grove_now() + HANG) == 0,

@@ -260,7 +260,7 @@ static void threads_are_dealt_as_asked(void **state)
 static void wrong_arguments(void **state)
 {
     assert_int_equal(grove_patch_all(1u << 31), -EINVAL);
-    assert_int_equal(grove_patch(NULL, NULL, 4), -EINVAL);
+    assert_int_equal(grove_patch(NULL, NULL, 8), -EINVAL);
     assert_int_equal(grove_patch_report(-1), -EBADF);
 }
 

@@ -18,6 +18,7 @@
 
 #include "hub/wait.h"
 #include "patch/call.h"
+#include "patch/raw/raw.h"
 #include "patch/threads/lot.h"
 #include "patch/threads/thread.h"
 #include "patch/threads/threads.h"
@@ -107,8 +108,8 @@ int patched_raise(int n)
 
 int patched_pthread_sigmask(int how, const sigset_t *set, sigset_t *before)
 {
-    sigset_t now;
-    int r = pthread_sigmask(how, set, before);
+    sigset_t now, room;
+    int r = pthread_sigmask(how, raw_mask(set, &room), before);
     struct hub *hub = hub_of_thread;
     if (r != 0 || !set || !hub)
         return r;

@@ -1,0 +1,198 @@
+/*
+ * What becomes of a raw call. The kernel has not made it; its signal's handler
+ * runs on the stack of who did, makes it as libc's function of that number
+ * (../numbered.c), which may park the fiber there, and leaves what it says
+ * where the instruction would have: -errno in rax, and errno as it was. All
+ * other registers come back with the signal's end, as the kernel keeps them.
+ *
+ *     syscall --> SIGSYS --> only its caller can make it --> through.c
+ *                       \--> of an object left alone, or on the alternate
+ *                        |   stack: made as it is
+ *                        \-> patch_syscall()
+ *
+ * With the signal's end the thread gets back its mask and its alternate stack
+ * as they were at its beginning; what was set meanwhile, by the call itself or
+ * by other fibers, is written over these.
+ *
+ * A raw call is no cancellation point. The handler is on the stack of the
+ * caller, so that who has one of a few kilobytes, as goroutines do, must make
+ * none on a thread with a hub.
+ */
+#include "patch/raw/trap.h"
+
+#include <asm/prctl.h>
+#include <errno.h>
+#include <linux/audit.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "patch/call.h"
+#include "patch/functions.h"
+#include "patch/raw/forms.h"
+#include "patch/raw/raw.h"
+#include "patch/raw/sigsys.h"
+#include "patch/raw/through.h"
+
+/* Linux's, of siginfo_t's si_code. */
+#ifndef SYS_USER_DISPATCH
+#define SYS_USER_DISPATCH 2
+#endif
+
+#define INSTRUCTION 2 /* bytes of syscall, and of int $0x80 */
+
+/* libc's way out of a handler. */
+static uintptr_t restorer;
+
+/* ---- making it --------------------------------------------------------------- */
+
+/* As the kernel tells it. */
+static long raw_result(long r)
+{
+    return r == -1 ? -errno : r;
+}
+
+static bool is_alternate(const ucontext_t *uc)
+{
+    uintptr_t sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
+    return sp - (uintptr_t)uc->uc_stack.ss_sp < uc->uc_stack.ss_size;
+}
+
+/* Whether it is of code that is patched, and may park where it is. */
+static bool is_patched(const ucontext_t *uc)
+{
+    return !is_alternate(uc) &&
+           !places_exempt((uintptr_t)uc->uc_mcontext.gregs[REG_RIP] -
+                          INSTRUCTION);
+}
+
+static long make_patched(long number, const long *a)
+{
+    switch (number) {
+    case SYS_rt_sigaction:
+        return form_sigaction(a);
+    case SYS_rt_sigprocmask:
+        return form_sigmask(a);
+    default:
+        return patch_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    }
+}
+
+static long make(const ucontext_t *uc)
+{
+    const greg_t *r = uc->uc_mcontext.gregs;
+    long number = (long)r[REG_RAX];
+    const long a[] = {(long)r[REG_RDI], (long)r[REG_RSI], (long)r[REG_RDX],
+                      (long)r[REG_R10], (long)r[REG_R8],  (long)r[REG_R9]};
+    if (is_patched(uc))
+        return raw_result(make_patched(number, a));
+    return raw_result(syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]));
+}
+
+/* A cancel is not acted on meanwhile. */
+static long make_uncancelled(const ucontext_t *uc)
+{
+    struct thread *t = thread_self;
+    if (likely(!t))
+        return make(uc);
+    int before = t->cancel_state;
+    t->cancel_state = PTHREAD_CANCEL_DISABLE;
+    long result = make(uc);
+    t->cancel_state = before;
+    return result;
+}
+
+/* ---- what the signal's end brings back ---------------------------------------- */
+
+/* The kernel's own mask is shorter than libc's. */
+#define MASK_BYTES 8
+
+static void keep_settings(ucontext_t *uc)
+{
+    syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &uc->uc_sigmask, MASK_BYTES);
+    sigaltstack(NULL, &uc->uc_stack);
+}
+
+static uint64_t switches(void)
+{
+    return hub_of_thread ? hub_switches(hub_of_thread) : 0;
+}
+
+static void answer(ucontext_t *uc)
+{
+    long number = (long)uc->uc_mcontext.gregs[REG_RAX];
+    uint64_t before = switches();
+    uc->uc_mcontext.gregs[REG_RAX] = (greg_t)make_uncancelled(uc);
+    if (number == SYS_rt_sigprocmask || number == SYS_sigaltstack ||
+        switches() != before)
+        keep_settings(uc);
+}
+
+/* ---- what is not made here ---------------------------------------------------- */
+
+/* The instruction is to run again, and be let through: of this thread's raw
+ * calls we are told no more. */
+static void give_up(ucontext_t *uc)
+{
+    raw_thread_self()->selector = SYSCALL_DISPATCH_FILTER_ALLOW;
+    uc->uc_mcontext.gregs[REG_RIP] -= INSTRUCTION;
+}
+
+static void on_call(const siginfo_t *info, ucontext_t *uc)
+{
+    greg_t *r = uc->uc_mcontext.gregs;
+    if (info->si_arch != AUDIT_ARCH_X86_64) {
+        give_up(uc); /* numbers of another meaning */
+        return;
+    }
+    switch (r[REG_RAX]) {
+    case SYS_clone:
+    case SYS_clone3:
+    case SYS_fork:
+    case SYS_vfork:
+        if (!through_send(uc))
+            give_up(uc);
+        return;
+    case SYS_rt_sigreturn: /* by libc's own instruction, on the same stack */
+        r[REG_RIP] = (greg_t)restorer;
+        return;
+    case SYS_arch_prctl:
+        if (r[REG_RDI] == ARCH_SET_FS) {
+            give_up(uc); /* our variables are out of reach afterwards */
+            return;
+        }
+        break;
+    default:
+        break;
+    }
+    answer(uc);
+}
+
+static void on_signal(int signum, siginfo_t *info, void *context)
+{
+    int error = errno;
+    if (info->si_code == SYS_USER_DISPATCH)
+        on_call(info, context);
+    else
+        sigsys_pass_on(signum, info, context);
+    errno = error;
+}
+
+int trap_begin(const struct place *libc)
+{
+    struct form_action now;
+    int r = sigsys_take(on_signal);
+    if (r < 0)
+        return r;
+    if (syscall(SYS_rt_sigaction, SIGSYS, NULL, &now, MASK_BYTES) < 0)
+        r = -errno;
+    else if (now.restorer - libc->start >= libc->end - libc->start)
+        r = -ENOTSUP;
+    restorer = now.restorer;
+    if (r < 0)
+        sigsys_give_back();
+    return r;
+}
