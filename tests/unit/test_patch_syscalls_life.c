@@ -1,0 +1,543 @@
+/*
+ * System calls made without libc, where fibers, hubs, threads and processes
+ * come and go: on which threads they are patched, and for how long.
+ */
+#include "raw_calls.h"
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+/* Linux's, of siginfo_t's si_code. */
+#ifndef SYS_SECCOMP
+#define SYS_SECCOMP 1
+#endif
+
+static void skip_if_refused(void)
+{
+    if (grove_patch_syscalls_refused())
+        unit_skip(grove_patch_syscalls_refused());
+}
+
+static void patch(void)
+{
+    skip_if_refused();
+    assert_true(grove_patch("", NULL, GROVE_PATCH_SYSCALLS) > 0);
+}
+
+static void unpatch(void)
+{
+    assert_true(grove_unpatch_all() > 0);
+}
+
+/* ---- fibers ------------------------------------------------------------------- */
+
+/* One that reads a byte without libc. */
+struct reader {
+    int fds[2];
+    long n;
+    bool read;
+    grove_fiber *fiber;
+};
+
+static void *read_raw(void *arg)
+{
+    struct reader *r = arg;
+    char byte;
+    r->n = raw(SYS_read, r->fds[0], &byte, 1);
+    r->read = true;
+    return NULL;
+}
+
+/* It has come to its read when this returns. */
+static bool reader_begin(struct reader *r)
+{
+    r->read = false;
+    if (pipe(r->fds) < 0 || grove_spawn(&r->fiber, read_raw, r) < 0)
+        return false;
+    grove_yield();
+    return !r->read;
+}
+
+/* Whether it has parked, and comes back with a byte. */
+static bool reader_end(struct reader *r)
+{
+    bool parked = !r->read && write(r->fds[1], "x", 1) == 1;
+    int joined = grove_join_until(r->fiber, NULL, grove_now() + HANG);
+    grove_release(r->fiber);
+    close(r->fds[0]);
+    close(r->fds[1]);
+    return parked && joined == 0 && r->n == 1;
+}
+
+static bool parks_here(void)
+{
+    struct reader r;
+    return reader_begin(&r) && reader_end(&r);
+}
+
+#define MANY 100
+
+static void many_fibers(void **state)
+{
+    static struct reader readers[MANY];
+    patch();
+    for (int i = 0; i < MANY; i++)
+        assert_true(reader_begin(&readers[i]));
+    for (int i = MANY - 1; i >= 0; i--)
+        assert_true(reader_end(&readers[i]));
+    unpatch();
+}
+
+static void a_fiber_is_killed(void **state)
+{
+    struct reader r;
+    patch();
+    assert_true(reader_begin(&r));
+    assert_int_equal(grove_kill(r.fiber), 0);
+    assert_int_equal(grove_join(r.fiber, NULL), 0);
+    assert_int_equal(r.n, -ECANCELED);
+    grove_release(r.fiber);
+    close(r.fds[0]);
+    close(r.fds[1]);
+    unpatch();
+}
+
+static void a_scope_expires(void **state)
+{
+    struct reader r;
+    grove_timeout t;
+    char byte;
+    patch();
+    assert_true(reader_begin(&r)); /* somebody else is there */
+    grove_timeout_begin(&t, grove_now() + MS);
+    assert_int_equal(raw(SYS_read, r.fds[0], &byte, 1), -ETIMEDOUT);
+    assert_int_equal(grove_timeout_end(&t), -ETIMEDOUT);
+    assert_true(reader_end(&r));
+    unpatch();
+}
+
+/* What other fibers set of the thread meanwhile stays set. */
+static void a_mask_is_set_meanwhile(void **state)
+{
+    struct reader r;
+    sigset_t set, now;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    patch();
+    assert_true(reader_begin(&r));
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+    assert_true(reader_end(&r));
+    pthread_sigmask(SIG_BLOCK, NULL, &now);
+    assert_true(sigismember(&now, SIGUSR2));
+    assert_int_equal(pthread_sigmask(SIG_UNBLOCK, &set, NULL), 0);
+    unpatch();
+}
+
+static void patched_while_parked(void **state)
+{
+    struct reader r;
+    patch();
+    assert_true(reader_begin(&r));
+    unpatch();
+    patch();
+    assert_true(parks_here());
+    unpatch();
+    assert_true(reader_end(&r)); /* it began when they were */
+}
+
+/* ---- threads ---------------------------------------------------------------------- */
+
+/* SIGSYS is blocked: told of by it, the call would end the process. */
+static void *call_with_all_blocked(void *arg)
+{
+    sigset_t all;
+    sigfillset(&all);
+    if (syscall(SYS_rt_sigprocmask, SIG_BLOCK, &all, NULL, 8) < 0)
+        return arg;
+    return raw(SYS_getpid) == getpid() ? NULL : arg;
+}
+
+static void threads_without_a_hub(void **state)
+{
+    pthread_t thread;
+    void *failure;
+    patch();
+    assert_true(parks_here());
+    assert_int_equal(
+        pthread_create(&thread, NULL, call_with_all_blocked, state), 0);
+    assert_int_equal(pthread_join(thread, &failure), 0);
+    assert_null(failure);
+    unpatch();
+}
+
+/* Another thread with a hub, that goes on when it is told to. */
+struct other {
+    pthread_t thread;
+    int go[2], come[2]; /* a byte each way */
+    bool before, after; /* whether it parks: at first, when told to go on */
+    bool untouched;     /* without a hub, at the end */
+};
+
+static void tell(int fd)
+{
+    assert_int_equal(write(fd, "x", 1), 1);
+}
+
+static void await(int fd)
+{
+    char byte;
+    assert_int_equal(read(fd, &byte, 1), 1);
+}
+
+static void *be_other(void *arg)
+{
+    struct other *o = arg;
+    o->before = parks_here();
+    tell(o->come[1]);
+    await(o->go[0]);
+    grove_sleep(MS); /* its hub turns */
+    o->after = parks_here();
+    return NULL;
+}
+
+/* A raw read of a fiber that nobody else can let read: it would hang unpatched,
+ * so that there is something to read by then. */
+static void *be_other_unpatched(void *arg)
+{
+    struct other *o = arg;
+    o->before = parks_here();
+    tell(o->come[1]);
+    await(o->go[0]);
+    grove_sleep(MS);
+    o->untouched = !call_with_all_blocked(arg);
+    return NULL;
+}
+
+static void other_begin(struct other *o, void *(*fn)(void *))
+{
+    *o = (struct other){.before = false};
+    assert_int_equal(pipe(o->go), 0);
+    assert_int_equal(pipe(o->come), 0);
+    assert_int_equal(pthread_create(&o->thread, NULL, fn, o), 0);
+    await(o->come[0]);
+}
+
+static void other_end(struct other *o)
+{
+    tell(o->go[1]);
+    assert_int_equal(pthread_join(o->thread, NULL), 0);
+    for (int i = 0; i < 2; i++) {
+        close(o->go[i]);
+        close(o->come[i]);
+    }
+}
+
+static void two_hubs(void **state)
+{
+    struct other o;
+    patch();
+    other_begin(&o, be_other);
+    assert_true(parks_here());
+    assert_true(o.before);
+    other_end(&o);
+    assert_true(o.after);
+    unpatch();
+}
+
+/* One that has its hub already is reached when that turns. */
+static void *have_a_hub(void *arg)
+{
+    struct other *o = arg;
+    grove_sleep(1);
+    tell(o->come[1]);
+    await(o->go[0]);
+    grove_sleep(MS);
+    o->after = parks_here();
+    return NULL;
+}
+
+static void a_hub_that_was_there(void **state)
+{
+    struct other o;
+    skip_if_refused();
+    other_begin(&o, have_a_hub);
+    patch();
+    other_end(&o);
+    assert_true(o.after);
+    unpatch();
+}
+
+static void a_hub_that_stays(void **state)
+{
+    struct other o;
+    patch();
+    other_begin(&o, be_other_unpatched);
+    unpatch();
+    other_end(&o);
+    assert_true(o.before);
+    assert_true(o.untouched);
+}
+
+/* ---- processes -------------------------------------------------------------------- */
+
+static struct reader forker;
+
+static void *fork_and_park(void *arg)
+{
+    int *status = arg;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(parks_here() && parks_here() ? 7 : 8);
+    waitpid(pid, status, 0);
+    return NULL;
+}
+
+static void a_fiber_forks(void **state)
+{
+    int status = 0;
+    grove_fiber *f;
+    if (UNIT_TSAN)
+        unit_skip(UNIT_TSAN_FORK);
+    patch();
+    assert_true(reader_begin(&forker));
+    assert_int_equal(grove_spawn(&f, fork_and_park, &status), 0);
+    assert_int_equal(grove_join(f, NULL), 0);
+    grove_release(f);
+    assert_int_equal(WEXITSTATUS(status), 7);
+    assert_true(reader_end(&forker));
+    unpatch();
+}
+
+/* ---- signals ---------------------------------------------------------------------- */
+
+static _Atomic int handled;
+static bool others_ran; /* while the handler waited */
+static bool others_may;
+
+static void *run_at_once(void *arg)
+{
+    others_ran = others_may;
+    return arg;
+}
+
+/* Its calls are made as they are: whatever it has interrupted waits. */
+static void sleep_in_handler(int signum)
+{
+    struct timespec time = {0, 2 * MS};
+    others_may = true;
+    handled += raw(SYS_nanosleep, &time, NULL) == 0;
+    others_may = false;
+}
+
+static void handlers_do_not_park(void **state)
+{
+    grove_fiber *f;
+    struct sigaction action = {.sa_handler = sleep_in_handler};
+    patch();
+    handled = 0;
+    assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+    assert_int_equal(grove_spawn(&f, run_at_once, NULL), 0);
+    raise(SIGUSR1);
+    assert_int_equal(grove_join(f, NULL), 0);
+    grove_release(f);
+    assert_int_equal(handled, 1);
+    assert_false(others_ran);
+    signal(SIGUSR1, SIG_DFL);
+    unpatch();
+}
+
+/* Nor do they on a stack of their own, whoever has set them. */
+static void alternate_stacks(void **state)
+{
+    static char stack[65536];
+    stack_t own = {.ss_sp = stack, .ss_size = sizeof(stack)}, old;
+    grove_fiber *f;
+    struct sigaction action = {.sa_handler = sleep_in_handler,
+                               .sa_flags = SA_ONSTACK};
+    patch();
+    grove_yield(); /* the hub is there, and has a stack for its own handler */
+    handled = 0;
+    assert_int_equal(sigaltstack(&own, &old), 0);
+    assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+    assert_int_equal(grove_spawn(&f, run_at_once, NULL), 0);
+    raise(SIGUSR1);
+    assert_int_equal(grove_join(f, NULL), 0);
+    grove_release(f);
+    assert_int_equal(handled, 1);
+    assert_false(others_ran);
+    signal(SIGUSR1, SIG_DFL);
+    assert_int_equal(sigaltstack(&old, NULL), 0);
+    unpatch();
+}
+
+static volatile sig_atomic_t sent, forbidden;
+
+static void on_sigsys(int signum, siginfo_t *info, void *context)
+{
+    if (info->si_code == SYS_SECCOMP)
+        forbidden++;
+    else
+        sent++;
+}
+
+static void on_sigsys_simply(int signum)
+{
+    sent++;
+}
+
+static int counts_sigsys(void)
+{
+    struct sigaction action = {.sa_sigaction = on_sigsys,
+                               .sa_flags = SA_SIGINFO},
+                     now;
+    CHILD_CHECK(sigaction(SIGSYS, &action, NULL) == 0);
+    CHILD_CHECK(grove_patch("", NULL, GROVE_PATCH_SYSCALLS) > 0);
+    CHILD_CHECK(sigaction(SIGSYS, NULL, &now) == 0);
+    CHILD_CHECK(now.sa_sigaction == on_sigsys);
+    CHILD_CHECK(parks_here());
+    CHILD_CHECK(raise(SIGSYS) == 0 && sent == 1);
+    CHILD_CHECK(parks_here());
+    CHILD_CHECK(signal(SIGSYS, on_sigsys_simply) ==
+                (void (*)(int))(void *)on_sigsys);
+    CHILD_CHECK(raise(SIGSYS) == 0 && sent == 2);
+    CHILD_CHECK(signal(SIGSYS, SIG_IGN) == on_sigsys_simply);
+    CHILD_CHECK(raise(SIGSYS) == 0 && sent == 2);
+    CHILD_CHECK(sigaction(SIGSYS, &action, NULL) == 0);
+    CHILD_CHECK(parks_here() && sent == 2);
+    CHILD_CHECK(grove_unpatch_all() > 0);
+    CHILD_CHECK(sigaction(SIGSYS, NULL, &now) == 0);
+    CHILD_CHECK(now.sa_sigaction == on_sigsys);
+    CHILD_CHECK(raise(SIGSYS) == 0 && sent == 3);
+    return 0;
+}
+
+static int dies_of_sigsys(void)
+{
+    signal(SIGSYS, SIG_DFL); /* cmocka has a handler */
+    CHILD_CHECK(grove_patch("", NULL, GROVE_PATCH_SYSCALLS) > 0);
+    CHILD_CHECK(parks_here());
+    raise(SIGSYS);
+    return 0;
+}
+
+/* A sandbox that tells of getppid. */
+static bool forbid_getppid(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {UNIT_COUNT(filter), filter};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static int is_sandboxed(void)
+{
+    struct sigaction action = {.sa_sigaction = on_sigsys,
+                               .sa_flags = SA_SIGINFO};
+    CHILD_CHECK(grove_patch("", NULL, GROVE_PATCH_SYSCALLS) > 0);
+    CHILD_CHECK(sigaction(SIGSYS, &action, NULL) == 0);
+    CHILD_CHECK(forbid_getppid());
+    CHILD_CHECK(parks_here());
+    getppid();
+    CHILD_CHECK(forbidden == 1);
+    raw(SYS_getppid); /* told of twice: to be made, and when it is */
+    CHILD_CHECK(forbidden == 2);
+    CHILD_CHECK(parks_here() && sent == 0);
+    return 0;
+}
+
+static void the_programs_own_sigsys(void **state)
+{
+    struct unit_child child;
+    skip_if_refused();
+    if (UNIT_TSAN)
+        unit_skip(UNIT_TSAN_FORK);
+    unit_in_child(&child, counts_sigsys);
+    unit_assert_exit(&child);
+    unit_in_child(&child, dies_of_sigsys);
+    assert_true(unit_died_of(&child, SIGSYS));
+    unit_in_child(&child, is_sandboxed);
+    unit_assert_exit(&child);
+}
+
+/* ---- threads that are fibers ---------------------------------------------------------- */
+
+static void *read_in_thread(void *arg)
+{
+    struct reader *r = arg;
+    char byte;
+    r->n = raw(SYS_read, r->fds[0], &byte, 1);
+    r->read = true;
+    pthread_testcancel();
+    return NULL;
+}
+
+/* A raw call is none of the places where a cancel acts. */
+static int threads_read(void)
+{
+    static struct reader readers[3];
+    pthread_t threads[3];
+    void *value;
+    CHILD_CHECK(
+        grove_patch("", NULL, GROVE_PATCH_SYSCALLS | GROVE_PATCH_THREADS) > 0);
+    for (int i = 0; i < 3; i++) {
+        CHILD_CHECK(pipe(readers[i].fds) == 0);
+        CHILD_CHECK(pthread_create(&threads[i], NULL, read_in_thread,
+                                   &readers[i]) == 0);
+    }
+    sched_yield();
+    CHILD_CHECK(pthread_cancel(threads[1]) == 0);
+    sched_yield();
+    CHILD_CHECK(!readers[1].read);
+    for (int i = 2; i >= 0; i--) {
+        CHILD_CHECK(write(readers[i].fds[1], "x", 1) == 1);
+        CHILD_CHECK(pthread_join(threads[i], &value) == 0);
+        CHILD_CHECK(readers[i].read && readers[i].n == 1);
+        CHILD_CHECK(value == (i == 1 ? PTHREAD_CANCELED : NULL));
+    }
+    return 0;
+}
+
+static void threads_that_are_fibers(void **state)
+{
+    struct unit_child child;
+    skip_if_refused();
+    if (grove_own_tls_refused())
+        unit_skip("no storage of its own; a plain build on x86-64 runs it");
+    unit_in_child(&child, threads_read);
+    unit_assert_exit(&child);
+}
+
+/* ---- all of them ---------------------------------------------------------------------- */
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_hub_that_was_there),
+        cmocka_unit_test(many_fibers),
+        cmocka_unit_test(a_fiber_is_killed),
+        cmocka_unit_test(a_scope_expires),
+        cmocka_unit_test(a_mask_is_set_meanwhile),
+        cmocka_unit_test(patched_while_parked),
+        cmocka_unit_test(threads_without_a_hub),
+        cmocka_unit_test(two_hubs),
+        cmocka_unit_test(a_hub_that_stays),
+        cmocka_unit_test(a_fiber_forks),
+        cmocka_unit_test(handlers_do_not_park),
+        cmocka_unit_test(alternate_stacks),
+        cmocka_unit_test(the_programs_own_sigsys),
+        cmocka_unit_test(threads_that_are_fibers),
+    };
+    if (UNIT_HAS_NO_SLOTS)
+        return unit_skip_all();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
