@@ -5,6 +5,7 @@
  * The environment is put back as it was, unless programs that it starts are to
  * be run so as well.
  */
+#include <errno.h>
 #include <grove.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -116,18 +117,27 @@ static unsigned hubs_for_program(void)
     return gil_is_there() || n < 1 ? 1 : (unsigned)n;
 }
 
-static int patch(bool threads, unsigned hubs, size_t stack)
+static int patch(bool threads, bool syscalls, unsigned hubs, size_t stack)
 {
+    unsigned flags = syscalls ? GROVE_PATCH_SYSCALLS : 0;
     if (!threads)
-        return grove_patch_all(0);
+        return grove_patch_all(flags);
     int r = grove_patch_cores(hubs ? hubs : hubs_for_program());
     if (r == 0)
         r = grove_patch_stack(stack);
     if (r == 0)
-        r = grove_patch_all(GROVE_PATCH_THREADS);
+        r = grove_patch_all(GROVE_PATCH_THREADS | flags);
     if (r >= 0 && gil_is_there())
         gil_watch();
     return r;
+}
+
+/* The program has not begun. */
+static void refuse(const char *why)
+{
+    dprintf(STDERR_FILENO, "grove: cannot run %s: %s\n",
+            program_invocation_name, why);
+    _exit(CANNOT_RUN);
 }
 
 static pid_t process; /* a forked child tells nothing */
@@ -146,7 +156,10 @@ __attribute__((constructor)) static void begin(void)
     process = getpid();
     if (!strchr(letters, RUN_CHILDREN))
         restore_environment();
-    int r = patch(strchr(letters, RUN_THREADS), hubs, stack);
+    bool syscalls = strchr(letters, RUN_SYSCALLS);
+    if (syscalls && grove_patch_syscalls_refused())
+        refuse(grove_patch_syscalls_refused());
+    int r = patch(strchr(letters, RUN_THREADS), syscalls, hubs, stack);
     if (r < 0)
         dprintf(STDERR_FILENO, "grove: nothing is patched: %s\n", strerror(-r));
     if (wants_report)

@@ -26,9 +26,6 @@
 #include "fiber/stack.h"
 #include "look/options.h"
 
-/* Exit statuses as of env(1). */
-enum { CANNOT_RUN = 126, NOT_FOUND = 127 };
-
 /* What --cores takes at most. */
 #define HUBS_MOST 256
 
@@ -271,6 +268,7 @@ static const char usage[] =
     "the\n"
     "                program says nothing; as the system has them, but at most "
     "2M\n"
+    "  --syscalls    system calls that it makes without libc are patched, too\n"
     "  --stats       tell at the end, on standard error, what fibers waited "
     "for\n"
     "  --report      tell at the beginning what was patched\n"
@@ -301,6 +299,7 @@ static const struct run_option {
     {"--threads", RUN_THREADS, NULL, NULL},
     {"--cores", RUN_THREADS, takes_cores, "1 to 256"},
     {"--stack", RUN_THREADS, takes_stack, "32K to 1G, as 256K"},
+    {"--syscalls", RUN_SYSCALLS, NULL, NULL},
     {"--stats", RUN_STATS, NULL, NULL},
     {"--report", RUN_REPORT, NULL, NULL},
     {"--children", RUN_CHILDREN, NULL, NULL},

@@ -13,7 +13,11 @@
 #define RUN_REPORT 'r'   /* tell at the beginning what was patched */
 #define RUN_CHILDREN 'c' /* programs that it starts are run so, too */
 #define RUN_THREADS 't'  /* its threads are fibers */
+#define RUN_SYSCALLS 'y' /* system calls without libc are patched, too */
 #define RUN_LIBRARY "libgrove-run.so"
+
+/* Exit statuses as of env(1). */
+enum { CANNOT_RUN = 126, NOT_FOUND = 127 };
 
 /* argv[0] is "run". Does not return if the program could be started. */
 int run_program(int argc, char **argv);

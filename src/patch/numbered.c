@@ -1,7 +1,8 @@
 /*
  * syscall, and system calls without libc (raw/): by number, of those that
- * block. The others go to the kernel as they come, and so do those that take a signal mask in the kernel's
- * form, and futexes, which nobody but their owner can tell the meaning of.
+ * block. The others go to the kernel as they come, and so do those that take a
+ * signal mask in the kernel's form, and futexes, which nobody but their owner
+ * can tell the meaning of.
  */
 #include <sys/syscall.h>
 #include <unistd.h>

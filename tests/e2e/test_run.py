@@ -98,6 +98,98 @@ def test_children_are_run_so_only_if_asked():
     assert other.stdout == "libm.so.6,\n"
 
 
+#: Two threads, in turns by a pipe, whose system calls are instructions of its own. Each
+#: turn of the second needs the first to have parked, as they are on one thread of the
+#: system.
+RAW = r"""
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int there[2], back[2];
+
+static long raw(long n, long a, const void *b, long c)
+{
+    __asm__ volatile("syscall" : "+a"(n) : "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+    return n;
+}
+
+static void *answer(void *arg)
+{
+    char c;
+    while (raw(SYS_read, there[0], &c, 1) == 1) {
+        c++;
+        raw(SYS_write, back[1], &c, 1);
+    }
+    return arg;
+}
+
+int main(void)
+{
+    pthread_t thread;
+    char c, text[] = "HAL";
+    if (pipe(there) < 0 || pipe(back) < 0 || pthread_create(&thread, NULL, answer, NULL))
+        return 1;
+    for (char *t = text; *t; t++)
+        if (raw(SYS_write, there[1], t, 1) != 1 || raw(SYS_read, back[0], t, 1) != 1)
+            return 2;
+    close(there[1]);
+    pthread_join(thread, NULL);
+    printf("%s %ld\n", text, raw(SYS_read, -1, &c, 1));
+    return 0;
+}
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="raw calls are patched on x86-64 only")
+def test_system_calls_without_libc_park(tmp_path: Path):
+    program = compiled(tmp_path / "raw", RAW, "-pthread")
+    plain = subprocess.run([program], capture_output=True, text=True)
+    assert (plain.returncode, plain.stdout) == (0, "IBM -9\n")
+    wishes = ["--threads", "--cores", "1", "--syscalls", "--stats", "--report"]
+    result = run(*wishes, program, timeout=60)
+    assert (result.returncode, result.stdout) == (0, "IBM -9\n")
+    assert "raw system calls: of threads with a hub\n" in result.stderr
+    assert "grove: read" in result.stderr
+
+
+#: Runs another program as if the kernel did not know prctl(2).
+SANDBOX = r"""
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {4, filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, 2, &program))
+        return 1;
+    execvp(argv[1], argv + 1);
+    return 2;
+}
+"""
+
+
+def test_system_calls_without_libc_are_refused_where_they_cannot_be_caught(tmp_path: Path):
+    sandbox = compiled(tmp_path / "sandbox", SANDBOX)
+    command = [sandbox, COMMAND, "run", "--syscalls", "echo", "not", "reached"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (126, "")
+    assert result.stderr.startswith("grove: cannot run echo: ")
+    assert len(result.stderr.splitlines()) == 1
+
+
 # ---- what cannot be run -------------------------------------------------------
 
 

@@ -425,13 +425,13 @@ static int dies_of_sigsys(void)
     return 0;
 }
 
-/* A sandbox that tells of getppid. */
-static bool forbid_getppid(void)
+/* A sandbox in which that call has this outcome. */
+static bool forbid(unsigned number, unsigned outcome)
 {
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, outcome),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog program = {UNIT_COUNT(filter), filter};
@@ -445,7 +445,7 @@ static int is_sandboxed(void)
                                .sa_flags = SA_SIGINFO};
     CHILD_CHECK(grove_patch("", NULL, GROVE_PATCH_SYSCALLS) > 0);
     CHILD_CHECK(sigaction(SIGSYS, &action, NULL) == 0);
-    CHILD_CHECK(forbid_getppid());
+    CHILD_CHECK(forbid(SYS_getppid, SECCOMP_RET_TRAP));
     CHILD_CHECK(parks_here());
     getppid();
     CHILD_CHECK(forbidden == 1);
@@ -453,6 +453,24 @@ static int is_sandboxed(void)
     CHILD_CHECK(forbidden == 2);
     CHILD_CHECK(parks_here() && sent == 0);
     return 0;
+}
+
+/* As on a kernel that does not know how. */
+static int has_an_old_kernel(void)
+{
+    CHILD_CHECK(forbid(SYS_prctl, SECCOMP_RET_ERRNO | EINVAL));
+    CHILD_CHECK(grove_patch_syscalls_refused());
+    CHILD_CHECK(grove_patch("", NULL, GROVE_PATCH_SYSCALLS) == -ENOTSUP);
+    CHILD_CHECK(grove_unpatch_all() == 0); /* nothing was patched */
+    return 0;
+}
+
+static void refused_by_the_kernel(void **state)
+{
+    struct unit_child child;
+    skip_if_refused();
+    unit_in_child(&child, has_an_old_kernel);
+    unit_assert_exit(&child);
 }
 
 static void the_programs_own_sigsys(void **state)
@@ -534,6 +552,7 @@ int main(void)
         cmocka_unit_test(a_fiber_forks),
         cmocka_unit_test(handlers_do_not_park),
         cmocka_unit_test(alternate_stacks),
+        cmocka_unit_test(refused_by_the_kernel),
         cmocka_unit_test(the_programs_own_sigsys),
         cmocka_unit_test(threads_that_are_fibers),
     };

@@ -78,7 +78,7 @@ _grove()
     case ${COMP_WORDS[1]} in
         bt) _grove_process "--thread" "--native" ;;
         ps) _grove_process "-n --state" "--json" ;;
-        run) _grove_options "--cores --stack" "--threads --stats --report --children" ;;
+        run) _grove_options "--cores --stack" "--threads --syscalls --stats --report --children" ;;
         stat) _grove_process "" "" ;;
         top) _grove_process "-n -d" "-b" ;;
         trace) _grove_options "-o --html" "" ;;
