@@ -17,15 +17,8 @@
 #define SYS_SECCOMP 1
 #endif
 
-static void skip_if_refused(void)
-{
-    if (grove_patch_syscalls_refused())
-        unit_skip(grove_patch_syscalls_refused());
-}
-
 static void patch(void)
 {
-    skip_if_refused();
     assert_true(grove_patch("", NULL, GROVE_PATCH_SYSCALLS) > 0);
 }
 
@@ -264,7 +257,6 @@ static void *have_a_hub(void *arg)
 static void a_hub_that_was_there(void **state)
 {
     struct other o;
-    skip_if_refused();
     other_begin(&o, have_a_hub);
     patch();
     other_end(&o);
@@ -301,8 +293,6 @@ static void a_fiber_forks(void **state)
 {
     int status = 0;
     grove_fiber *f;
-    if (UNIT_TSAN)
-        unit_skip(UNIT_TSAN_FORK);
     patch();
     assert_true(reader_begin(&forker));
     assert_int_equal(grove_spawn(&f, fork_and_park, &status), 0);
@@ -468,7 +458,6 @@ static int has_an_old_kernel(void)
 static void refused_by_the_kernel(void **state)
 {
     struct unit_child child;
-    skip_if_refused();
     unit_in_child(&child, has_an_old_kernel);
     unit_assert_exit(&child);
 }
@@ -476,9 +465,6 @@ static void refused_by_the_kernel(void **state)
 static void the_programs_own_sigsys(void **state)
 {
     struct unit_child child;
-    skip_if_refused();
-    if (UNIT_TSAN)
-        unit_skip(UNIT_TSAN_FORK);
     unit_in_child(&child, counts_sigsys);
     unit_assert_exit(&child);
     unit_in_child(&child, dies_of_sigsys);
@@ -528,7 +514,6 @@ static int threads_read(void)
 static void threads_that_are_fibers(void **state)
 {
     struct unit_child child;
-    skip_if_refused();
     if (grove_own_tls_refused())
         unit_skip("no storage of its own; a plain build on x86-64 runs it");
     unit_in_child(&child, threads_read);
@@ -558,5 +543,7 @@ int main(void)
     };
     if (UNIT_HAS_NO_SLOTS)
         return unit_skip_all();
+    if (grove_patch_syscalls_refused())
+        return raw_skip_all();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <sys/prctl.h>
 
+#include "fiber/annotate.h"
 #include "hub/visit.h"
 #include "patch/raw/places.h"
 #include "patch/raw/sigsys.h"
@@ -104,9 +105,23 @@ static bool kernel_can(void)
     return can;
 }
 
+/* valgrind makes the program's calls, and others of its own, by its own
+ * instructions; ThreadSanitizer calls from within its own work, where a handler
+ * that it watches must not run. */
+static const char *refused_by_tools(void)
+{
+#if defined(__SANITIZE_THREAD__)
+    return "Grove is built with ThreadSanitizer, which makes raw calls itself";
+#else
+    return annotate_watched() ? "valgrind makes all calls itself" : NULL;
+#endif
+}
+
 const char *raw_refused(void)
 {
     struct place found;
+    if (refused_by_tools())
+        return refused_by_tools();
     if (!places_libc(&found))
         return "libc's code is not where it is looked for";
     if (!kernel_can())

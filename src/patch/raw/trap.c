@@ -181,17 +181,28 @@ static void on_signal(int signum, siginfo_t *info, void *context)
     errno = error;
 }
 
-int trap_begin(const struct place *libc)
+/* A sanitizer has put a handler of its own before ours, during which all
+ * signals are blocked: the kernel is given ours itself. */
+static int set_directly(const struct place *libc)
 {
     struct form_action now;
-    int r = sigsys_take(on_signal);
-    if (r < 0)
-        return r;
     if (syscall(SYS_rt_sigaction, SIGSYS, NULL, &now, MASK_BYTES) < 0)
-        r = -errno;
-    else if (now.restorer - libc->start >= libc->end - libc->start)
-        r = -ENOTSUP;
+        return -errno;
+    if (now.restorer - libc->start >= libc->end - libc->start)
+        return -ENOTSUP;
     restorer = now.restorer;
+    now.handler = (uintptr_t)on_signal;
+    now.mask = 0;
+    return syscall(SYS_rt_sigaction, SIGSYS, &now, NULL, MASK_BYTES) < 0
+               ? -errno
+               : 0;
+}
+
+int trap_begin(const struct place *libc)
+{
+    int r = sigsys_take(on_signal);
+    if (r == 0)
+        r = set_directly(libc);
     if (r < 0)
         sigsys_give_back();
     return r;
