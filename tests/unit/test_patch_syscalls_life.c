@@ -275,6 +275,64 @@ static void a_hub_that_stays(void **state)
     assert_true(o.untouched);
 }
 
+static _Atomic bool done;
+
+/* What is read is there: whether the calls are patched at the moment or not. */
+static void *call_in_turns(void *arg)
+{
+    int fds[2];
+    char buf[2];
+    intptr_t calls = 0;
+    if (pipe(fds) < 0)
+        return NULL;
+    while (!done) {
+        if (raw(SYS_write, fds[1], "ab", 2) != 2 ||
+            raw(SYS_read, fds[0], buf, 2) != 2 || memcmp(buf, "ab", 2) != 0)
+            return NULL;
+        calls++;
+        grove_yield();
+    }
+    close(fds[0]);
+    close(fds[1]);
+    return (void *)calls;
+}
+
+static void *call_on_and_on(void *arg)
+{
+    grove_fiber *f[2];
+    void *calls;
+    for (int i = 0; i < 2; i++)
+        if (grove_spawn(&f[i], call_in_turns, NULL) < 0)
+            return NULL;
+    for (int i = 0; i < 2; i++) {
+        grove_join(f[i], &calls);
+        grove_release(f[i]);
+        if (!calls)
+            return NULL;
+    }
+    return calls;
+}
+
+static void cycles_while_hubs_call(void **state)
+{
+    pthread_t threads[3];
+    void *calls;
+    done = false;
+    for (size_t i = 0; i < UNIT_COUNT(threads); i++)
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, call_on_and_on, NULL), 0);
+    for (size_t i = 0; i < unit_scale(300, 50); i++) {
+        patch();
+        assert_true(parks_here());
+        unpatch();
+    }
+    done = true;
+    for (size_t i = 0; i < UNIT_COUNT(threads); i++) {
+        assert_int_equal(pthread_join(threads[i], &calls), 0);
+        assert_non_null(calls);
+    }
+}
+
 /* ---- processes -------------------------------------------------------------------- */
 
 static struct reader forker;
@@ -324,11 +382,12 @@ static void sleep_in_handler(int signum)
     others_may = false;
 }
 
-static void handlers_do_not_park(void **state)
+/* A signal comes while another fiber could run. */
+static void handle_without_others(int flags)
 {
     grove_fiber *f;
-    struct sigaction action = {.sa_handler = sleep_in_handler};
-    patch();
+    struct sigaction action = {.sa_handler = sleep_in_handler,
+                               .sa_flags = flags};
     handled = 0;
     assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
     assert_int_equal(grove_spawn(&f, run_at_once, NULL), 0);
@@ -338,6 +397,12 @@ static void handlers_do_not_park(void **state)
     assert_int_equal(handled, 1);
     assert_false(others_ran);
     signal(SIGUSR1, SIG_DFL);
+}
+
+static void handlers_do_not_park(void **state)
+{
+    patch();
+    handle_without_others(0);
     unpatch();
 }
 
@@ -346,21 +411,10 @@ static void alternate_stacks(void **state)
 {
     static char stack[65536];
     stack_t own = {.ss_sp = stack, .ss_size = sizeof(stack)}, old;
-    grove_fiber *f;
-    struct sigaction action = {.sa_handler = sleep_in_handler,
-                               .sa_flags = SA_ONSTACK};
     patch();
     grove_yield(); /* the hub is there, and has a stack for its own handler */
-    handled = 0;
     assert_int_equal(sigaltstack(&own, &old), 0);
-    assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
-    assert_int_equal(grove_spawn(&f, run_at_once, NULL), 0);
-    raise(SIGUSR1);
-    assert_int_equal(grove_join(f, NULL), 0);
-    grove_release(f);
-    assert_int_equal(handled, 1);
-    assert_false(others_ran);
-    signal(SIGUSR1, SIG_DFL);
+    handle_without_others(SA_ONSTACK);
     assert_int_equal(sigaltstack(&old, NULL), 0);
     unpatch();
 }
@@ -534,6 +588,7 @@ int main(void)
         cmocka_unit_test(threads_without_a_hub),
         cmocka_unit_test(two_hubs),
         cmocka_unit_test(a_hub_that_stays),
+        cmocka_unit_test(cycles_while_hubs_call),
         cmocka_unit_test(a_fiber_forks),
         cmocka_unit_test(handlers_do_not_park),
         cmocka_unit_test(alternate_stacks),

@@ -8,6 +8,7 @@
  *   raw.c              on and off, for the process and on its threads
  *   places.c           where the kernel lets calls through; whose are let be
  *   trap.c             the signal: what becomes of a call
+ *   forms.c            calls about signals, in the kernel's own form
  *   through.c          calls that only their caller can make
  *   through_x86_64.S   likewise
  *   sigsys.c           the signal of the program, which uses it itself
