@@ -143,6 +143,102 @@ static void patched_while_parked(void **state)
     assert_true(reader_end(&r)); /* it began when they were */
 }
 
+/* A stack of the program's own, as coroutines have. */
+#define SMALL 1024
+#define CANARY 0x5a
+
+struct small {
+    unsigned char below[16384];
+    unsigned char stack[SMALL];
+};
+
+/* Reads a byte there. */
+static long read_on(struct small *s, int fd, char *byte)
+{
+    long result = SYS_read;
+    unsigned char *top = s->stack + SMALL;
+    memset(s, CANARY, sizeof(*s));
+#if defined(__x86_64__)
+    __asm__ volatile("xchgq %%rsp, %[top]\n\t"
+                     "syscall\n\t"
+                     "movq %[top], %%rsp"
+                     : "+a"(result), [top] "+r"(top)
+                     : "D"((long)fd), "S"(byte), "d"(1L)
+                     : "rcx", "r11", "memory");
+#endif
+    return result;
+}
+
+static bool is_whole(const struct small *s)
+{
+    for (size_t i = 0; i < sizeof(*s); i++)
+        if (((const unsigned char *)s)[i] != CANARY)
+            return false;
+    return true;
+}
+
+static void *read_on_small_stack(void *arg)
+{
+    static struct small s;
+    struct reader *r = arg;
+    char byte;
+    r->n = read_on(&s, r->fds[0], &byte);
+    r->read = is_whole(&s);
+    return NULL;
+}
+
+/* The calls are made, and nothing of the signal comes to lie there. */
+static void stacks_of_the_programs_own(void **state)
+{
+    struct reader r = {.n = 0};
+    patch();
+    assert_int_equal(pipe(r.fds), 0);
+    assert_int_equal(write(r.fds[1], "ab", 2), 2);
+    assert_int_equal(grove_spawn(&r.fiber, read_on_small_stack, &r), 0);
+    assert_int_equal(grove_join(r.fiber, NULL), 0);
+    assert_true(r.read);
+    assert_int_equal(r.n, 1);
+    r.n = 0;
+    read_on_small_stack(&r); /* on the thread's own */
+    assert_true(r.read);
+    assert_int_equal(r.n, 1);
+    grove_release(r.fiber);
+    close(r.fds[0]);
+    close(r.fds[1]);
+    unpatch();
+}
+
+static void *read_with_little_room(void *arg)
+{
+    char filled[GROVE_STACK_MIN - (5 << 10)];
+    memset(filled, CANARY, sizeof(filled));
+    __asm__ volatile("" : : "r"(filled) : "memory");
+    read_raw(arg);
+    __asm__ volatile("" : : "r"(filled) : "memory");
+    return NULL;
+}
+
+/* Nor where there is no room for a park: it is made as it is. */
+static void stacks_that_are_full(void **state)
+{
+    struct reader r = {.n = 0};
+    const grove_attr attr = {.size = sizeof(attr),
+                             .stack_size = GROVE_STACK_MIN};
+    if (UNIT_ASAN)
+        unit_skip(UNIT_SLOW_MEMORY);
+    patch();
+    assert_int_equal(pipe(r.fds), 0);
+    assert_int_equal(write(r.fds[1], "ab", 2), 2);
+    assert_int_equal(
+        grove_spawn_with(&r.fiber, &attr, read_with_little_room, &r), 0);
+    assert_int_equal(grove_join(r.fiber, NULL), 0);
+    assert_int_equal(r.n, 1);
+    grove_release(r.fiber);
+    close(r.fds[0]);
+    close(r.fds[1]);
+    unpatch();
+}
+
 /* ---- threads ---------------------------------------------------------------------- */
 
 /* SIGSYS is blocked: told of by it, the call would end the process. */
@@ -585,6 +681,8 @@ int main(void)
         cmocka_unit_test(a_scope_expires),
         cmocka_unit_test(a_mask_is_set_meanwhile),
         cmocka_unit_test(patched_while_parked),
+        cmocka_unit_test(stacks_of_the_programs_own),
+        cmocka_unit_test(stacks_that_are_full),
         cmocka_unit_test(threads_without_a_hub),
         cmocka_unit_test(two_hubs),
         cmocka_unit_test(a_hub_that_stays),

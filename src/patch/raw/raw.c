@@ -15,6 +15,7 @@
 
 #include "fiber/annotate.h"
 #include "hub/visit.h"
+#include "patch/raw/move.h"
 #include "patch/raw/places.h"
 #include "patch/raw/sigsys.h"
 #include "patch/raw/trap.h"
@@ -49,6 +50,7 @@ static int dispatch(struct raw_thread *t, bool on)
 static void begin_here(struct raw_thread *t)
 {
     t->selector = SYSCALL_DISPATCH_FILTER_BLOCK;
+    move_note_stack();
     raw_unmask();
     if (dispatch(t, true) < 0)
         return; /* it cannot be reached, as if it had no hub */

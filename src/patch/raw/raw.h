@@ -9,6 +9,7 @@
  *   places.c           where the kernel lets calls through; whose are let be
  *   trap.c             the signal: what becomes of a call
  *   forms.c            calls about signals, in the kernel's own form
+ *   move.c             from the signal's stack to the caller's
  *   through.c          calls that only their caller can make
  *   through_x86_64.S   likewise
  *   sigsys.c           the signal of the program, which uses it itself
@@ -19,6 +20,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "fiber/tls_block.h"
@@ -28,7 +30,9 @@ struct raw_thread {
     /* The kernel reads it at each call that is not libc's:
      * SYSCALL_DISPATCH_FILTER_BLOCK tells of it, _ALLOW makes it. */
     volatile uint8_t selector;
-    bool on; /* the kernel was asked for this */
+    bool on;           /* the kernel was asked for this */
+    void *stack;       /* its own, from the lowest address on */
+    size_t stack_size; /* bytes; 0: not known */
 };
 
 extern __thread struct raw_thread raw_thread

@@ -16,8 +16,10 @@ static struct sigaction programs; /* while it is */
 
 int sigsys_take(void (*handler)(int signum, siginfo_t *info, void *context))
 {
+    /* On the alternate stack: whose the interrupted one is, is not known. */
     struct sigaction mine = {.sa_sigaction = handler,
-                             .sa_flags = SA_SIGINFO | SA_NODEFER | SA_RESTART};
+                             .sa_flags = SA_SIGINFO | SA_NODEFER | SA_RESTART |
+                                         SA_ONSTACK};
     sigemptyset(&mine.sa_mask);
     if (atomic_load(&taken))
         return 0;

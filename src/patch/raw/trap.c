@@ -1,22 +1,20 @@
 /*
  * What becomes of a raw call. The kernel has not made it; its signal's handler
- * runs on the stack of who did, makes it as libc's function of that number
- * (../numbered.c), which may park the fiber there, and leaves what it says
- * where the instruction would have: -errno in rax, and errno as it was. All
- * other registers come back with the signal's end, as the kernel keeps them.
+ * makes it as libc's function of that number (../numbered.c), on the stack of
+ * who did (move.c), where it may park the fiber, and leaves what it says where
+ * the instruction would have: -errno in rax, and errno as it was. All other
+ * registers come back with the signal's end, as the kernel keeps them.
  *
  *     syscall --> SIGSYS --> only its caller can make it --> through.c
- *                       \--> of an object left alone, or on the alternate
- *                        |   stack: made as it is
- *                        \-> patch_syscall()
+ *                       \--> of an object left alone, or on a stack that is
+ *                        |    not the fiber's: made as it is
+ *                        \--> patch_syscall()
  *
  * With the signal's end the thread gets back its mask and its alternate stack
  * as they were at its beginning; what was set meanwhile, by the call itself or
  * by other fibers, is written over these.
  *
- * A raw call is no cancellation point. The handler is on the stack of the
- * caller, so that who has one of a few kilobytes, as goroutines do, must make
- * none on a thread with a hub.
+ * A raw call is no cancellation point.
  */
 #include "patch/raw/trap.h"
 
@@ -33,6 +31,7 @@
 #include "patch/call.h"
 #include "patch/functions.h"
 #include "patch/raw/forms.h"
+#include "patch/raw/move.h"
 #include "patch/raw/raw.h"
 #include "patch/raw/sigsys.h"
 #include "patch/raw/through.h"
@@ -55,52 +54,38 @@ static long raw_result(long r)
     return r == -1 ? -errno : r;
 }
 
-static bool is_alternate(const ucontext_t *uc)
-{
-    uintptr_t sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
-    return sp - (uintptr_t)uc->uc_stack.ss_sp < uc->uc_stack.ss_size;
-}
-
-/* Whether it is of code that is patched, and may park where it is. */
+/* Whether it is of code that is patched. */
 static bool is_patched(const ucontext_t *uc)
 {
-    return !is_alternate(uc) &&
-           !places_exempt((uintptr_t)uc->uc_mcontext.gregs[REG_RIP] -
+    return !places_exempt((uintptr_t)uc->uc_mcontext.gregs[REG_RIP] -
                           INSTRUCTION);
 }
 
-static long make_patched(long number, const long *a)
-{
-    switch (number) {
-    case SYS_rt_sigaction:
-        return form_sigaction(a);
-    case SYS_rt_sigprocmask:
-        return form_sigmask(a);
-    default:
-        return patch_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-    }
-}
-
-static long make(const ucontext_t *uc)
+static long make(const ucontext_t *uc, bool may_park)
 {
     const greg_t *r = uc->uc_mcontext.gregs;
     long number = (long)r[REG_RAX];
     const long a[] = {(long)r[REG_RDI], (long)r[REG_RSI], (long)r[REG_RDX],
                       (long)r[REG_R10], (long)r[REG_R8],  (long)r[REG_R9]};
-    if (is_patched(uc))
-        return raw_result(make_patched(number, a));
+    if (number == SYS_rt_sigprocmask) /* whoever it is who blocks all */
+        return raw_result(form_sigmask(a));
+    if (number == SYS_rt_sigaction && is_patched(uc))
+        return raw_result(form_sigaction(a));
+    if (may_park)
+        return raw_result(
+            patch_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]));
     return raw_result(syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]));
 }
 
 /* A cancel is not acted on meanwhile. */
-static long make_uncancelled(const ucontext_t *uc)
+static long make_uncancelled(const ucontext_t *uc, bool may_park)
 {
     struct thread *t = thread_self;
     if (likely(!t))
-        return make(uc);
+        return make(uc, may_park);
     int before = t->cancel_state;
     t->cancel_state = PTHREAD_CANCEL_DISABLE;
-    long result = make(uc);
+    long result = make(uc, may_park);
     t->cancel_state = before;
     return result;
 }
@@ -121,14 +106,22 @@ static uint64_t switches(void)
     return hub_of_thread ? hub_switches(hub_of_thread) : 0;
 }
 
-static void answer(ucontext_t *uc)
+static void answer(ucontext_t *uc, bool may_park)
 {
     long number = (long)uc->uc_mcontext.gregs[REG_RAX];
     uint64_t before = switches();
-    uc->uc_mcontext.gregs[REG_RAX] = (greg_t)make_uncancelled(uc);
+    uc->uc_mcontext.gregs[REG_RAX] = (greg_t)make_uncancelled(uc, may_park);
     if (number == SYS_rt_sigprocmask || number == SYS_sigaltstack ||
         switches() != before)
         keep_settings(uc);
+}
+
+/* On the stack of who made the call. */
+static void answer_there(ucontext_t *uc)
+{
+    int error = errno;
+    answer(uc, true);
+    errno = error;
 }
 
 /* ---- what is not made here ---------------------------------------------------- */
@@ -168,7 +161,10 @@ static void on_call(const siginfo_t *info, ucontext_t *uc)
     default:
         break;
     }
-    answer(uc);
+    if (is_patched(uc) && move_may(uc))
+        move_and_call(uc, answer_there, restorer);
+    else
+        answer(uc, false);
 }
 
 static void on_signal(int signum, siginfo_t *info, void *context)
