@@ -213,6 +213,11 @@ int patch_syncfs(int fd);
 
 long patch_syscall(long number, long a, long b, long c, long d, long e, long f);
 
+/* ---- rings.c ------------------------------------------------------------- */
+
+int patch_io_uring_enter(int fd, unsigned submit, unsigned least,
+                         unsigned flags, const void *arg, size_t size);
+
 /* ---- loader.c ------------------------------------------------------------ */
 
 void *patch_dlopen(const char *file, int mode);

@@ -119,6 +119,9 @@ long patch_syscall(long number, long a, long b, long c, long d, long e, long f)
                             (unsigned)f);
     case SYS_fcntl:
         return patch_fcntl((int)a, (int)b, c);
+    case SYS_io_uring_enter:
+        return patch_io_uring_enter((int)a, (unsigned)b, (unsigned)c,
+                                    (unsigned)d, (const void *)e, (size_t)f);
     case SYS_wait4:
         return patch_wait4((pid_t)a, (int *)b, (int)c, (struct rusage *)d);
     case SYS_flock:

@@ -25,6 +25,7 @@
  *   descriptors.c  close, dup2: what ends a descriptor
  *   locks.c        flock, fcntl, lockf
  *   queues.c       System V's and POSIX message queues, semaphores
+ *   rings.c        io_uring_enter
  *   processes.c    waiting for children, system
  *   vfork_*.S      vfork
  *   names.c        looking names up

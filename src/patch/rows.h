@@ -494,8 +494,8 @@ ROW(dlclose, NULL, PATCH_PASSED, "slots of what is gone are forgotten")
 /* ---- by number ----------------------------------------------------------- */
 
 ROW(syscall, patch_syscall, PATCH_PARKS,
-    "calls of the above by their numbers; those with a mask, futexes and all "
-    "others as they are")
+    "calls of the above by their numbers, and io_uring_enter where it waits; "
+    "those with a mask, futexes and all others as they are")
 
 /* ---- threads ------------------------------------------------------------- */
 

@@ -210,7 +210,7 @@ static void stacks_of_the_programs_own(void **state)
 
 static void *read_with_little_room(void *arg)
 {
-    char filled[GROVE_STACK_MIN - (5 << 10)];
+    char filled[GROVE_STACK_MIN - (7 << 10)];
     memset(filled, CANARY, sizeof(filled));
     __asm__ volatile("" : : "r"(filled) : "memory");
     read_raw(arg);

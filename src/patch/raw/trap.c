@@ -54,11 +54,13 @@ static long raw_result(long r)
     return r == -1 ? -errno : r;
 }
 
-/* Whether it is of code that is patched. */
+/* Whether it is of code that is patched. The runtime shares liburing with the
+ * program, but waits by it only where nobody may park. */
 static bool is_patched(const ucontext_t *uc)
 {
-    return !places_exempt((uintptr_t)uc->uc_mcontext.gregs[REG_RIP] -
-                          INSTRUCTION);
+    const greg_t *r = uc->uc_mcontext.gregs;
+    return !places_exempt((uintptr_t)r[REG_RIP] - INSTRUCTION) ||
+           r[REG_RAX] == SYS_io_uring_enter;
 }
 
 static long make(const ucontext_t *uc, bool may_park)
