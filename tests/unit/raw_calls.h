@@ -1,5 +1,5 @@
 /* System calls made without libc, as the kernel has them: -errno for a failure.
- */
+ * On x86-64. */
 #ifndef TESTS_UNIT_RAW_CALLS_H
 #define TESTS_UNIT_RAW_CALLS_H
 
@@ -10,7 +10,6 @@
 HELPER __attribute__((noinline)) long raw6(long number, long a, long b, long c,
                                            long d, long e, long f)
 {
-#if defined(__x86_64__)
     register long r10 __asm__("r10") = d;
     register long r8 __asm__("r8") = e;
     register long r9 __asm__("r9") = f;
@@ -21,9 +20,6 @@ HELPER __attribute__((noinline)) long raw6(long number, long a, long b, long c,
                        "r"(r9)
                      : "rcx", "r11", "memory");
     return result;
-#else
-    return -ENOSYS;
-#endif
 }
 
 #define RAW_ARGS(number, a, b, c, d, e, f, ...) \

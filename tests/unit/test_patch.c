@@ -262,6 +262,8 @@ static void wrong_arguments(void **state)
     assert_int_equal(grove_patch_all(1u << 31), -EINVAL);
     assert_int_equal(grove_patch(NULL, NULL, 8), -EINVAL);
     assert_int_equal(grove_patch_report(-1), -EBADF);
+    if (grove_patch_syscalls_refused())
+        assert_int_equal(grove_patch_all(GROVE_PATCH_SYSCALLS), -ENOTSUP);
 }
 
 static _Atomic bool done; /* those that go on and on are to end */

@@ -298,20 +298,16 @@ static void alternate_stacks_are_set(struct stage *s)
 static inline __attribute__((always_inline)) long raw_vfork(void)
 {
     long result = SYS_vfork;
-#if defined(__x86_64__)
     __asm__ volatile("syscall" : "+a"(result) : : "rcx", "r11", "memory");
-#endif
     return result;
 }
 
 static inline __attribute__((always_inline)) void raw_exit(long status)
 {
-#if defined(__x86_64__)
     __asm__ volatile("syscall"
                      :
                      : "a"((long)SYS_exit_group), "D"(status)
                      : "rcx", "r11", "memory");
-#endif
 }
 
 static void say_end(struct stage *s, long child)
@@ -341,7 +337,6 @@ static void processes_fork(struct stage *s)
     say(s, raw(SYS_execve, "/no/such/file", NULL, NULL));
 }
 
-#if defined(__x86_64__)
 /* A thread with a stack of its own and no storage: it adds to a word, and ends,
  * which the kernel tells by another. */
 static long raw_thread(char *stack, size_t size, int *word, int *gone)
@@ -366,11 +361,9 @@ static long raw_thread(char *stack, size_t size, int *word, int *gone)
                      : "rcx", "r11", "memory", "cc");
     return result;
 }
-#endif
 
 static void threads_are_made(struct stage *s)
 {
-#if defined(__x86_64__)
     static char stack[16384];
     static int word, gone;
     word = 37;
@@ -380,7 +373,6 @@ static void threads_are_made(struct stage *s)
         syscall(SYS_futex, &gone, FUTEX_WAIT, 1, NULL, NULL, 0);
     say(s, word);
     say(s, raw(SYS_getpid) == getpid());
-#endif
 }
 
 /* ---- what the caller has ------------------------------------------------------------------ */
@@ -388,7 +380,6 @@ static void threads_are_made(struct stage *s)
 /* The registers, and the 128 bytes below the stack pointer. */
 static void registers_are_kept(struct stage *s)
 {
-#if defined(__x86_64__)
     int fds[2];
     char byte;
     long n = SYS_read, near = 0, far = 0;
@@ -415,7 +406,6 @@ static void registers_are_kept(struct stage *s)
     await_peer(s);
     close(fds[0]);
     close(fds[1]);
-#endif
 }
 
 /* The vDSO asks the kernel for it. */

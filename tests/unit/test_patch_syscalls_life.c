@@ -158,14 +158,12 @@ static long read_on(struct small *s, int fd, char *byte)
     long result = SYS_read;
     unsigned char *top = s->stack + SMALL;
     memset(s, CANARY, sizeof(*s));
-#if defined(__x86_64__)
     __asm__ volatile("xchgq %%rsp, %[top]\n\t"
                      "syscall\n\t"
                      "movq %[top], %%rsp"
                      : "+a"(result), [top] "+r"(top)
                      : "D"((long)fd), "S"(byte), "d"(1L)
                      : "rcx", "r11", "memory");
-#endif
     return result;
 }
 
@@ -661,12 +659,52 @@ static int threads_read(void)
     return 0;
 }
 
+/* An ordinary thread, which has blocked all signals, creates one of those. */
+struct blocker {
+    struct reader reader;
+    int go[2];
+    pthread_t created;
+};
+
+static void *block_and_create(void *arg)
+{
+    struct blocker *b = arg;
+    char byte;
+    sigset_t all;
+    sigfillset(&all);
+    if (pthread_sigmask(SIG_BLOCK, &all, NULL) != 0 ||
+        read(b->go[0], &byte, 1) != 1)
+        return arg;
+    return pthread_create(&b->created, NULL, read_in_thread, &b->reader) == 0
+               ? NULL
+               : arg;
+}
+
+static int threads_of_a_blocker_read(void)
+{
+    static struct blocker b;
+    pthread_t thread;
+    void *failure;
+    CHILD_CHECK(pipe(b.go) == 0 && pipe(b.reader.fds) == 0);
+    CHILD_CHECK(pthread_create(&thread, NULL, block_and_create, &b) == 0);
+    CHILD_CHECK(grove_patch_cores(2) == 0);
+    CHILD_CHECK(threads_read() == 0);
+    CHILD_CHECK(write(b.go[1], "x", 1) == 1);
+    CHILD_CHECK(pthread_join(thread, &failure) == 0 && !failure);
+    CHILD_CHECK(write(b.reader.fds[1], "x", 1) == 1);
+    CHILD_CHECK(pthread_join(b.created, NULL) == 0);
+    CHILD_CHECK(b.reader.read && b.reader.n == 1);
+    return 0;
+}
+
 static void threads_that_are_fibers(void **state)
 {
     struct unit_child child;
     if (grove_own_tls_refused())
         unit_skip("no storage of its own; a plain build on x86-64 runs it");
     unit_in_child(&child, threads_read);
+    unit_assert_exit(&child);
+    unit_in_child(&child, threads_of_a_blocker_read);
     unit_assert_exit(&child);
 }
 

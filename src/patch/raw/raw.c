@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/prctl.h>
 
 #include "fiber/annotate.h"
@@ -47,11 +48,25 @@ static int dispatch(struct raw_thread *t, bool on)
                       0);
 }
 
+/* What is kept of the thread's mask must not bring it back. */
+static void unmask_thread(void)
+{
+    struct hub *hub = hub_of_thread;
+    sigset_t now;
+    uint64_t mask;
+    raw_unmask();
+    if (!hub)
+        return;
+    pthread_sigmask(SIG_BLOCK, NULL, &now);
+    memcpy(&mask, &now, sizeof(mask)); /* the kernel's part of it */
+    tls_block_mask(&hub->own_tls, mask);
+}
+
 static void begin_here(struct raw_thread *t)
 {
     t->selector = SYSCALL_DISPATCH_FILTER_BLOCK;
     move_note_stack();
-    raw_unmask();
+    unmask_thread();
     if (dispatch(t, true) < 0)
         return; /* it cannot be reached, as if it had no hub */
     t->on = true;
