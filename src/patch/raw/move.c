@@ -52,6 +52,8 @@ void move_note_stack(void)
     pthread_attr_t attr;
     void *low = NULL;
     size_t size = 0;
+    if (tls_block_current()) /* pthread_self is the fiber's */
+        return;
     if (t->stack_size > 0 || pthread_getattr_np(pthread_self(), &attr) != 0)
         return;
     pthread_attr_getstack(&attr, &low, &size);
