@@ -21,15 +21,6 @@
 #include "patch/raw/sigsys.h"
 #include "patch/raw/trap.h"
 
-/* Linux's, since 5.11. */
-#ifndef PR_SET_SYSCALL_USER_DISPATCH
-#define PR_SET_SYSCALL_USER_DISPATCH 59
-#define PR_SYS_DISPATCH_OFF 0
-#define PR_SYS_DISPATCH_ON 1
-#define SYSCALL_DISPATCH_FILTER_ALLOW 0
-#define SYSCALL_DISPATCH_FILTER_BLOCK 1
-#endif
-
 __thread struct raw_thread raw_thread
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
