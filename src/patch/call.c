@@ -8,7 +8,7 @@
  * see to it that signals come to their main thread; else the one that was begun
  * first. A call that the kernel would make anew stays, if the handler has
  * SA_RESTART. Handlers that we were not told of are known only by the end of a
- * sleep, and not which it was: then all that there are must have it.
+ * sleep, and not which it was: then all of them must have it.
  *
  * The list belongs to the thread. In a forked child it also has those of fibers
  * that have ended there, whose stacks are not used again; they are passed over.
@@ -24,19 +24,6 @@ __thread struct patch_thread patch_thread
     __attribute__((tls_model("initial-exec")));
 
 /* ---- signals ------------------------------------------------------------------------ */
-
-/* Whether every handler has SA_RESTART. */
-static bool all_restart(void)
-{
-    for (int signum = 1; signum < NSIG; signum++) {
-        struct sigaction action;
-        if (sigaction(signum, NULL, &action) == 0 &&
-            action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN &&
-            !(action.sa_flags & SA_RESTART))
-            return false;
-    }
-    return true;
-}
 
 /* Whether it is parked where a wake ends it. */
 static bool can_end(const struct patch_call *call)
@@ -83,11 +70,15 @@ void patch_calls_signalled(bool restarts)
     grove_hub_post((grove_hub *)hub_of_thread, &t->noted.post);
 }
 
+/* A sleep ends early for other reasons as well: a process that is stopped and
+ * goes on, a completion of an io_uring of the thread's. */
 static void interrupt(struct hub *hub)
 {
     const struct patch_thread *t = patch_thread_self();
-    if (!t->noted.any) /* or the post sees to it */
-        end_one(hub, all_restart(), t->handlers.run + 1);
+    bool restart;
+    if (!t->noted.any && /* or the post sees to it */
+        handlers_unknown(&restart))
+        end_one(hub, restart, t->handlers.run + 1);
 }
 
 /* ---- what was sent to a thread that is a fiber ---------------------------------------- */

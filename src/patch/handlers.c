@@ -178,36 +178,62 @@ void (*patch_signal(int signum, void (*function)(int)))(int)
 /* ---- all of them ---------------------------------------------------------------------- */
 
 static void each_handler(bool ours,
-                         void (*fn)(int signum, struct sigaction *action))
+                         void (*fn)(int signum, struct sigaction *action,
+                                    void *arg),
+                         void *arg)
 {
     int error = errno;
     for (int signum = 1; signum < NSIG; signum++) {
         struct sigaction action;
         if (sigsys_action(signum, NULL, &action) == 0 && is_function(&action) &&
             is_ours(&action) == ours)
-            fn(signum, &action);
+            fn(signum, &action, arg);
     }
     errno = error;
 }
 
-static void take_over(int signum, struct sigaction *action)
+static void take_over(int signum, struct sigaction *action, void *arg)
 {
+    (void)arg;
     struct sigaction old;
     install(signum, action, &old);
 }
 
-static void give_back(int signum, struct sigaction *action)
+static void give_back(int signum, struct sigaction *action, void *arg)
 {
+    (void)arg;
     tell_programs(signum, action);
     sigsys_action(signum, action, NULL);
 }
 
 void handlers_take_over(void)
 {
-    each_handler(false, take_over);
+    each_handler(false, take_over, NULL);
 }
 
 void handlers_give_back(void)
 {
-    each_handler(true, give_back);
+    each_handler(true, give_back, NULL);
+}
+
+/* What there is of those that we are not told of. */
+struct unknown {
+    bool any;
+    bool all_restart;
+};
+
+static void count(int signum, struct sigaction *action, void *arg)
+{
+    struct unknown *unknown = arg;
+    (void)signum;
+    unknown->any = true;
+    unknown->all_restart &= (action->sa_flags & SA_RESTART) != 0;
+}
+
+bool handlers_unknown(bool *restart)
+{
+    struct unknown unknown = {.all_restart = true};
+    each_handler(false, count, &unknown);
+    *restart = unknown.all_restart;
+    return unknown.any;
 }

@@ -40,4 +40,12 @@ static inline bool handlers_running(struct handlers *h)
 void handlers_take_over(void);
 void handlers_give_back(void);
 
+/* Whether the kernel calls handlers that we are not told of; *restart is
+ * whether all of these have SA_RESTART. errno is kept. */
+bool handlers_unknown(bool *restart);
+
+/* Whether there are handlers that we are not told of; and if so in *restart
+ * whether all of them have SA_RESTART. */
+bool handlers_unknown(bool *restart);
+
 #endif

@@ -1,6 +1,7 @@
 /* Which slots are patched, when, and that all of it can be undone. */
 #include <pthread.h>
 #include <semaphore.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -420,6 +421,13 @@ static void *raise_and_stay(void *arg)
     return yield_on_and_on(arg);
 }
 
+static void *sleep_on_and_on(void *arg)
+{
+    while (!done)
+        grove_sleep(10 * MS);
+    return arg;
+}
+
 static void ignore_it(int signum)
 {
 }
@@ -439,6 +447,53 @@ static void signals_while_others_run(void **state)
     grove_release(other);
     assert_true(grove_unpatch_all() > 0);
     signal(SIGUSR1, SIG_DFL);
+}
+
+static bool is_in_state(pid_t pid, char state)
+{
+    char path[64], text[256] = "";
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "r");
+    bool there = file && fgets(text, sizeof(text), file);
+    if (file)
+        fclose(file);
+    return there && strrchr(text, ')')[2] == state;
+}
+
+/* Stops the process whenever it sleeps, and has it go on. */
+static void stop_and_go(pid_t pid)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;) {
+        while (!is_in_state(pid, 'S'))
+            sched_yield();
+        kill(pid, SIGSTOP);
+        while (!is_in_state(pid, 'T'))
+            sched_yield();
+        kill(pid, SIGCONT);
+    }
+}
+
+/* It ends the hub's sleep, but no call: no handler has run. */
+static void a_stop_is_no_signal(void **state)
+{
+    grove_fiber *other;
+    struct timespec some = {0, 300 * MS};
+    pid_t self = getpid(), peer = fork();
+    assert_true(peer >= 0);
+    if (peer == 0)
+        stop_and_go(self);
+    assert_true(grove_patch_all(0) > 0);
+    done = false;
+    assert_int_equal(grove_spawn(&other, sleep_on_and_on, NULL), 0);
+    int r = nanosleep(&some, NULL);
+    done = true;
+    kill(peer, SIGKILL);
+    assert_int_equal(waitpid(peer, NULL, 0), peer);
+    assert_int_equal(r, 0);
+    assert_int_equal(grove_join(other, NULL), 0);
+    grove_release(other);
+    assert_true(grove_unpatch_all() > 0);
 }
 
 /* ---- the runtime's own descriptors ----------------------------------------------- */
@@ -637,6 +692,7 @@ int main(void)
         cmocka_unit_test(closed_by_a_vforks_child),
         cmocka_unit_test(handlers_write_to_a_pipe),
         cmocka_unit_test(signals_while_others_run),
+        cmocka_unit_test(a_stop_is_no_signal),
         cmocka_unit_test(all_descriptors_closed),
         cmocka_unit_test(lowest_numbers_are_the_programs),
         cmocka_unit_test(many_children),
