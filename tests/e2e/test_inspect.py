@@ -539,7 +539,9 @@ def functions(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """Some of the command's own, to be called."""
     library = tmp_path_factory.mktemp("functions") / "functions.so"
     sources = [ROOT / "tool" / "look" / f"{name}.c" for name in ("linetable", "utf8")]
-    subprocess.check_call(["cc", "-shared", "-fPIC", f"-I{ROOT / 'tool'}", "-o", library, *sources])
+    sources += [ROOT / "src/trace/utf8.c"]
+    includes = [f"-I{ROOT / name}" for name in ("tool", "src")]
+    subprocess.check_call(["cc", "-shared", "-fPIC", *includes, "-o", library, *sources])
     return ctypes.CDLL(str(library))
 
 
@@ -740,7 +742,7 @@ def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command under ASan and UBSan, without libdw: its stacks are guessed."""
     path = tmp_path_factory.mktemp("sanitized") / "look"
     sources = [ROOT / "tool" / f"{name}.c" for name in ("bt", "ps", "stat", "top")]
-    sources += [*(ROOT / "tool" / "look").glob("*.c"), ROOT / "src/metrics/text.c"]
+    sources += [*(ROOT / "tool" / "look").glob("*.c"), ROOT / "src/metrics/text.c", ROOT / "src/trace/utf8.c"]
     folders = [f"-I{ROOT / name}" for name in ("tool", "src", "include", "python/src")]
     flags = ["-g", "-O1", "-D_GNU_SOURCE", "-DGROVE_LIBDW=0"]
     flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
