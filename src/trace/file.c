@@ -39,20 +39,44 @@ static int open_part(struct trace_file *file)
     return open(file->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 }
 
+/* ---- the stream ----------------------------------------------------------------- */
+
+static ssize_t put(void *cookie, const char *bytes, size_t size)
+{
+    struct trace_file *file = cookie;
+    ssize_t n;
+    do
+        n = write(file->fd, bytes, size);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && file->error == 0)
+        file->error = -errno;
+    return n < 0 ? 0 : n; /* as a cookie's function has it */
+}
+
+static int close_it(void *cookie)
+{
+    return close(((struct trace_file *)cookie)->fd);
+}
+
+/* ---- begin and end -------------------------------------------------------------- */
+
 int trace_file_begin(struct trace_file *file, const char *path)
 {
+    static const cookie_io_functions_t functions = {.write = put,
+                                                    .close = close_it};
     file->path = path;
-    int fd = open_part(file);
-    if (fd < 0) {
+    file->error = 0;
+    file->fd = open_part(file);
+    if (file->fd < 0) {
         file->part[0] = '\0';
-        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        file->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     }
-    file->stream = fd < 0 ? NULL : fdopen(fd, "w");
+    file->stream = file->fd < 0 ? NULL : fopencookie(file, "w", functions);
     if (file->stream)
         return 0;
     int error = -errno;
-    if (fd >= 0) {
-        close(fd);
+    if (file->fd >= 0) {
+        close(file->fd);
         unlink(file->part);
     }
     return error;
@@ -60,12 +84,9 @@ int trace_file_begin(struct trace_file *file, const char *path)
 
 int trace_file_end(struct trace_file *file, int error)
 {
-    if (fflush(file->stream) != 0 && error == 0)
-        error = -errno;
-    if (ferror(file->stream) && error == 0)
-        error = -EIO;
-    if (fclose(file->stream) != 0 && error == 0)
-        error = -errno;
+    int r = fclose(file->stream) == 0 ? 0 : -errno;
+    if (error == 0)
+        error = file->error ? file->error : r;
     if (!file->part[0])
         return error;
     if (error == 0 && rename(file->part, file->path) < 0)

@@ -9,6 +9,8 @@
 
 struct trace_file {
     FILE *stream;        /* to be written to */
+    int fd;              /* of the file, below the stream */
+    int error;           /* the first of writing: -errno, which stdio forgets */
     const char *path;    /* the caller's, which keeps it until the end */
     char part[PATH_MAX]; /* beside it, until it is whole; empty: path itself */
 };

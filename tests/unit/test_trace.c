@@ -374,6 +374,12 @@ static void errors_of_writing_are_returned(void **state)
     (void)state;
     assert_int_equal(grove_trace_write("/nonexistent/x"), -ENOENT);
     assert_int_equal(grove_trace_write("/dev/full"), -ENOSPC);
+    /* So is one of the first bytes, when the last were written. */
+    struct trace_file full;
+    assert_int_equal(trace_file_begin(&full, "/dev/full"), 0);
+    fprintf(full.stream, "[");
+    assert_int_equal(fflush(full.stream), EOF);
+    assert_int_equal(trace_file_end(&full, 0), -ENOSPC);
 }
 
 /* What a child ends with that does what fn does and returns. */
