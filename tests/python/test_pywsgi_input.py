@@ -181,3 +181,25 @@ def test_what_was_refused_stays_so(octets):
         with pytest.raises(InvalidClientInput):
             while body.read1():
                 pass
+
+
+@pytest.mark.parametrize("method", ["read", "readline"])
+@pytest.mark.parametrize("size", [200, 100_000, 2_000_000])
+@pytest.mark.parametrize("in_chunks", [False, True])
+def test_nothing_is_lost_where_a_read_was_cut_short(in_chunks, size, method):
+    """It timed out, and somebody reads on."""
+    data = bytes(range(65, 91)) * (size // 26)
+    octets = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if in_chunks else data
+    near, far = socket.socketpair()
+    length = None if in_chunks else len(data)
+    body = Input(_core.HTTPReader(near, near._sock), length, chunked_input=in_chunks)
+    sending = grove.spawn(far.sendall, octets[: size // 2])
+    with pytest.raises(grove.Timeout), grove.Timeout(0.05):
+        getattr(body, method)(len(data))
+    sending.join(10)
+    sending = grove.spawn(far.sendall, octets[size // 2 :] + BEHIND)
+    with grove.Timeout(10):
+        assert body.read(10) + body.readline(10) + body.read() == data
+        assert body.read() == b""
+        assert body.rfile.read(len(BEHIND)) == BEHIND
+    sending.join(10)

@@ -15,6 +15,8 @@ static int begin(struct body *b, PyObject *rfile, int64_t length,
     b->answered = false;
     b->left = length < 0 ? 0 : length;
     b->ended = length == 0;
+    Py_CLEAR(b->kept);
+    b->kept_used = 0;
     return length < 0 ? chunks_begin(&b->chunks) : 0;
 }
 
@@ -59,6 +61,7 @@ static int body_clear(PyObject *self)
 {
     Py_CLEAR(((struct body *)self)->rfile);
     Py_CLEAR(((struct body *)self)->socket);
+    Py_CLEAR(((struct body *)self)->kept);
     chunks_clear(&((struct body *)self)->chunks);
     return 0;
 }

@@ -167,6 +167,45 @@ static int add_chunk(struct body *b, enum wanted wanted, struct together *t,
     return r;
 }
 
+static int add_piece(struct body *b, enum wanted wanted, struct together *t,
+                     size_t most)
+{
+    return b->chunked ? add_chunk(b, wanted, t, most)
+                      : add_counted(b, wanted, t, most);
+}
+
+/* From what a read that failed has left. */
+static int add_kept(struct body *b, enum wanted wanted, struct together *t,
+                    size_t most)
+{
+    const char *at = PyBytes_AS_STRING(b->kept) + b->kept_used;
+    size_t there = (size_t)PyBytes_GET_SIZE(b->kept) - b->kept_used;
+    size_t n = there < most - t->size ? there : most - t->size;
+    const char *end = wanted == A_LINE ? memchr(at, '\n', n) : NULL;
+    if (end)
+        n = (size_t)(end - at) + 1;
+    if (add(t, at, n, most) < 0)
+        return -1;
+    b->kept_used += n;
+    if (n == there)
+        Py_CLEAR(b->kept);
+    return 0;
+}
+
+/* A read fails, with an exception: who catches that and reads on must not find
+ * a hole. */
+static void keep(struct body *b, struct together *t)
+{
+    PyObject *error = exception_take();
+    if (t->size > 0 && !b->kept) {
+        b->kept = end_together(t);
+        b->kept_used = 0;
+    } else {
+        Py_XDECREF(t->bytes);
+    }
+    exception_set(error);
+}
+
 static bool is_all(enum wanted wanted, const struct together *t)
 {
     if (wanted == ALL || t->size == 0)
@@ -180,14 +219,14 @@ static PyObject *collect(struct body *b, enum wanted wanted, size_t most)
 {
     struct together t = {NULL};
     int r = b->ended || most == 0 ? 0 : in_time(b, say_continue(b));
-    while (r >= 0 && !b->ended && t.size < most && !is_all(wanted, &t))
-        r = in_time(b, b->chunked ? add_chunk(b, wanted, &t, most)
-                                  : add_counted(b, wanted, &t, most));
-    if (r < 0) {
-        Py_XDECREF(t.bytes);
-        return NULL;
-    }
-    return end_together(&t);
+    while (r >= 0 && (b->kept || !b->ended) && t.size < most &&
+           !is_all(wanted, &t))
+        r = b->kept ? add_kept(b, wanted, &t, most)
+                    : in_time(b, add_piece(b, wanted, &t, most));
+    if (r >= 0)
+        return end_together(&t);
+    keep(b, &t);
+    return NULL;
 }
 
 /* ---- methods ------------------------------------------------------------------------ */

@@ -55,13 +55,17 @@ Py_ssize_t reader_fill(struct reader *r, int64_t deadline);
  * greenlet does not hold now is given back to the system meanwhile. */
 Py_ssize_t reader_fill_idle(struct reader *r, int64_t deadline);
 
-/* Receive into other memory, where nothing is there that was not read: as
- * reader_fill. Only of a reader with a descriptor. */
-Py_ssize_t reader_receive(struct reader *r, char *to, size_t size,
-                          int64_t deadline);
+/* Receive into other memory, where nothing is there that was not read: *came
+ * bytes, 0 at the connection's end, and some may have when it fails. 0 or -1.
+ * Only of a reader with a descriptor. */
+int reader_receive(struct reader *r, char *to, size_t size, int64_t deadline,
+                   size_t *came);
 
 /* Until when a read that begins now may wait. */
 int64_t reader_deadline(const struct reader *r);
+
+/* n bytes more are there. 0; -1: there is no memory. */
+int reader_append(struct reader *r, const char *at, size_t n);
 
 /* The first n bytes of those there are done with; or all of them. */
 void reader_drop(struct reader *r, size_t n);
@@ -210,6 +214,9 @@ struct body {
     bool answered;    /* the response has begun: "100 Continue" would be taken
                          for a part of it */
     int64_t left;     /* bytes of it, if it does not come in chunks */
+    PyObject *kept;   /* bytes that a read had when it failed: the next one
+                         begins with them; NULL: there are none */
+    size_t kept_used; /* of them, those that are done with */
     struct chunks chunks;
 };
 

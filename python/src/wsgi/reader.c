@@ -111,7 +111,7 @@ static int make_room(struct reader *r, size_t n)
     return 0;
 }
 
-static int append(struct reader *r, const char *at, size_t n)
+int reader_append(struct reader *r, const char *at, size_t n)
 {
     if (n == 0)
         return 0;
@@ -185,15 +185,18 @@ static Py_ssize_t end_wait(struct py_thread *t, ssize_t n, int64_t deadline,
     return n >= 0 ? n : reader_raise(deadline);
 }
 
-Py_ssize_t reader_receive(struct reader *r, char *to, size_t size,
-                          int64_t deadline)
+int reader_receive(struct reader *r, char *to, size_t size, int64_t deadline,
+                   size_t *came)
 {
+    *came = 0;
     struct py_thread *t = begin_wait();
     int fd = t ? reader_descriptor(r->raw) : -1;
     if (fd < 0)
         return -1;
-    return end_wait(t, net_recv(fd, to, size, 0, deadline, NET_PARK), deadline,
-                    NULL);
+    ssize_t n = net_recv(fd, to, size, 0, deadline, NET_PARK);
+    if (n > 0)
+        *came = (size_t)n;
+    return end_wait(t, n, deadline, NULL) < 0 ? -1 : 0;
 }
 
 static Py_ssize_t fill_by_descriptor(struct reader *r, int64_t deadline,
@@ -205,7 +208,7 @@ static Py_ssize_t fill_by_descriptor(struct reader *r, int64_t deadline,
         return -1;
     ssize_t n = net_recv(fd, landing, sizeof(landing), 0, deadline, NET_PARK);
     int error = errno;
-    if (n > 0 && append(r, landing, (size_t)n) < 0)
+    if (n > 0 && reader_append(r, landing, (size_t)n) < 0)
         return -1;
     errno = error;
     return end_wait(t, n, deadline, late);
@@ -268,7 +271,7 @@ static Py_ssize_t fill_by_method(struct reader *r, int64_t deadline)
         Py_XDECREF(data);
         return -1;
     }
-    int result = append(r, view.buf, (size_t)view.len);
+    int result = reader_append(r, view.buf, (size_t)view.len);
     Py_ssize_t n = result < 0 ? -1 : view.len;
     PyBuffer_Release(&view);
     Py_DECREF(data);

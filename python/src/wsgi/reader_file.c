@@ -24,6 +24,16 @@ static int fill_up_to(struct reader *r, size_t count)
     return n < 0 ? -1 : 0;
 }
 
+/* They are to be read again: bytes of a read that fails, with an exception. */
+static void put_back(struct reader *r, const char *at, size_t n)
+{
+    PyObject *error = exception_take();
+    if (reader_append(r, at, n) == 0)
+        exception_set(error);
+    else
+        Py_DECREF(error); /* out of memory: that it says */
+}
+
 /* Many bytes land where they will stay. */
 static PyObject *read_long(struct reader *r, size_t size)
 {
@@ -35,16 +45,17 @@ static PyObject *read_long(struct reader *r, size_t size)
         memcpy(PyBytes_AS_STRING(bytes), r->buffer + r->begin, count);
         reader_drop(r, count);
     }
-    while (count < size) {
-        Py_ssize_t n = reader_receive(r, PyBytes_AS_STRING(bytes) + count,
-                                      size - count, reader_deadline(r));
-        if (n < 0) {
-            Py_DECREF(bytes);
-            return NULL;
-        }
-        if (n == 0)
-            break;
-        count += (size_t)n;
+    size_t came = 1;
+    int result = 0;
+    while (result == 0 && came > 0 && count < size) {
+        result = reader_receive(r, PyBytes_AS_STRING(bytes) + count,
+                                size - count, reader_deadline(r), &came);
+        count += came;
+    }
+    if (result < 0) {
+        put_back(r, PyBytes_AS_STRING(bytes), count);
+        Py_CLEAR(bytes);
+        return NULL;
     }
     if (count < size)
         _PyBytes_Resize(&bytes, (Py_ssize_t)count);
