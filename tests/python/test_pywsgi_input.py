@@ -183,6 +183,24 @@ def test_what_was_refused_stays_so(octets):
                 pass
 
 
+@pytest.mark.parametrize(
+    "octets", [b"g", b"0\r\nA\r", b"0\r\nContent-Length: 1\r\n\r\n"]
+)
+def test_nothing_is_waited_for_behind_what_was_refused(octets):
+    near, far = socket.socketpair()
+    body = Input(_core.HTTPReader(near, near._sock), None, chunked_input=True)
+
+    def send():
+        for octet in octets:
+            far.sendall(bytes([octet]))
+            grove.sleep(0)
+
+    grove.spawn(send)
+    for _ in range(3):
+        with grove.Timeout(10), pytest.raises(InvalidClientInput):
+            body.read()
+
+
 @pytest.mark.parametrize("method", ["read", "readline"])
 @pytest.mark.parametrize("size", [200, 100_000, 2_000_000])
 @pytest.mark.parametrize("in_chunks", [False, True])

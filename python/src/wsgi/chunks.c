@@ -112,8 +112,11 @@ static int take_from_file(struct body *b, size_t most, struct came *came)
     return 0;
 }
 
+/* Nothing is waited for, or taken, behind what was refused. */
 static int take(struct body *b, size_t most, bool line, struct came *came)
 {
+    if (b->chunks.broken)
+        return body_refuse(b, "the body made no sense", 400);
     PyObject *rfile = Py_NewRef(or_none(b->rfile));
     int r = Py_IS_TYPE(rfile, &Reader_Type)
                 ? take_from_reader((struct reader *)rfile, most, line, came)
@@ -187,8 +190,6 @@ int chunks_next(struct body *b, size_t most, bool line, grove_http_piece *piece)
     struct came came;
     assert(most > 0 && b->chunks.parser);
     while (!b->chunks.trailers && !b->ended) {
-        if (b->chunks.broken)
-            return body_refuse(b, "the body made no sense", 400);
         if (take(b, most, line, &came) < 0 ||
             parse(b, came.at, came.size, piece) < 0)
             return -1;
