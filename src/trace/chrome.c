@@ -7,19 +7,24 @@
 #include <unistd.h>
 
 #include "grove.h"
+#include "trace/utf8.h"
 
 /* ---- JSON ----------------------------------------------------------------------- */
 
-/* Bytes that are not UTF-8 are taken as they are: who names fibers in another
- * encoding reads them so. "<" is escaped for the sake of pages of HTML. */
+/* JSON is UTF-8 (RFC 8259, 8.1), and whoever reads it may refuse all of a file
+ * for a byte that is not, as names that were cut end with. "<" is escaped for
+ * the sake of pages of HTML. */
 static void put_text(FILE *file, const char *text)
 {
-    for (; *text; text++) {
+    for (size_t n; *text; text += n ? n : 1) {
         unsigned char c = (unsigned char)*text;
-        if (c < ' ' || c == '"' || c == '\\' || c == '<')
+        n = utf8_length(text);
+        if (n == 0)
+            putc('?', file);
+        else if (c < ' ' || c == '"' || c == '\\' || c == '<')
             fprintf(file, "\\u%04x", c);
         else
-            putc(c, file);
+            fwrite(text, 1, n, file);
     }
 }
 

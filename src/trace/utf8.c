@@ -4,6 +4,18 @@
  */
 #include "trace/utf8.h"
 
+#include <stdbool.h>
+
+/* Whether a character of n bytes may begin so: it is not one that fewer bytes
+ * would do for, no half of a pair of UTF-16, and not beyond the last (RFC 3629,
+ * 4). */
+static bool is_beginning(const unsigned char *s, size_t n)
+{
+    unsigned first = n < 3 ? 0xc280 : n == 3 ? 0xe0a0 : 0xf090;
+    unsigned pair = (unsigned)s[0] << 8 | s[1];
+    return pair >= first && pair < 0xf490 && (pair < 0xeda0 || pair > 0xedbf);
+}
+
 size_t utf8_length(const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;
@@ -16,5 +28,5 @@ size_t utf8_length(const char *text)
         if ((s[i] & 0xc0) != 0x80)
             return 0;
     }
-    return n;
+    return n < 2 || is_beginning(s, n) ? n : 0;
 }

@@ -583,6 +583,7 @@ def test_tables_of_lines_may_be_anything(line_decoder: Callable):
         ("\x9b31m".encode(), b"??31m"),
         (b"cut \xe4\xb8", b"cut ??"),
         (b"\xff\xc0\x80\xf8", b"????"),
+        (b"\xed\xa0\x80\xf4\x90\x80\x80", b"???????"),
     ],
 )
 def test_names_tell_a_terminal_nothing(text: bytes, shown: bytes, functions: ctypes.CDLL):

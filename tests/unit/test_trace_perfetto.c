@@ -46,6 +46,11 @@ static void texts_are_utf8_and_have_an_end(void **state)
     proto_text(&p, 1, "");
     proto_text(&p, 2, "\xc3\xa4\xe4\x80z");
     EXPECT(&p, 0x0a, 0, 0x12, 5, 0xc3, 0xa4, '?', '?', 'z');
+    /* Longer than it has to be, half of a pair, behind the last. */
+    proto_text(&p, 3, "\xe0\x9f\xbf\xed\xa0\x80\xf4\x90\x80\x80");
+    EXPECT(&p, 0x1a, 10, '?', '?', '?', '?', '?', '?', '?', '?', '?', '?');
+    proto_text(&p, 3, "\xed\x9f\xbf\xf4\x8f\xbf\xbf");
+    EXPECT(&p, 0x1a, 7, 0xed, 0x9f, 0xbf, 0xf4, 0x8f, 0xbf, 0xbf);
     /* The last character would have its end behind the end. */
     memset(text, 'x', sizeof(text));
     memcpy(text + PROTO_TEXT - 1, "\xc3\xa4", 3);
