@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fiber/log.h"
@@ -52,9 +53,18 @@ static bool make_path(const char *more)
     return n < (int)sizeof(path);
 }
 
-/* Leaves what is there, and nothing where nothing was. 0 or -errno. */
+static bool is_pipe(void)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+/* Leaves what is there, and nothing where nothing was. 0 or -errno. A pipe is
+ * opened once, for its reader would take the second time for the end. */
 static int try_to_open(void)
 {
+    if (is_pipe())
+        return access(path, W_OK) == 0 ? 0 : -errno;
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     bool is_new = fd < 0 && errno == ENOENT;
     if (is_new)

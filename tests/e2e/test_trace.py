@@ -98,6 +98,18 @@ def test_a_name_with_the_number_of_the_process(tmp_path: Path):
     assert path.stem == str(Trace(path).data["otherData"]["process"])
 
 
+def test_a_pipe_is_read_to_its_end(tmp_path: Path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with subprocess.Popen(["cat", path], stdout=subprocess.PIPE, text=True) as reader:
+        try:
+            result = run("-o", path, EXAMPLES / "switch_order", timeout=20)
+            assert (result.returncode, result.stderr) == (0, "")
+            assert json.loads(reader.communicate(timeout=20)[0])["traceEvents"]
+        finally:
+            reader.kill()
+
+
 def test_without_a_name_it_is_said_where(tmp_path: Path):
     assert run(EXAMPLES / "switch_order", cwd=tmp_path).returncode == 0
     assert Trace(tmp_path / "grove-trace.json").names
