@@ -33,6 +33,20 @@ static uint64_t kernels_mask(const sigset_t *set)
     return mask;
 }
 
+/* Whether the kernel can read a mask there. As how it is to be set no number
+ * says, it goes no further; others find out so what they may read, too. */
+static bool is_readable(const void *mask)
+{
+    return syscall(SYS_rt_sigprocmask, ~0, mask, NULL, MASK_BYTES) < 0 &&
+           errno != EFAULT;
+}
+
+static long fault(void)
+{
+    errno = EFAULT;
+    return -1;
+}
+
 /* ---- actions ---------------------------------------------------------------- */
 
 /* libc brings its own restorer. */
@@ -64,8 +78,13 @@ long form_sigaction(const long *args)
     struct sigaction now, before;
     if (args[3] != MASK_BYTES || is_libcs(args[0]))
         return syscall(SYS_rt_sigaction, args[0], args[1], args[2], args[3]);
-    if (action)
+    if (action) {
+        if (!is_readable(action) || !is_readable(&action->mask))
+            return fault();
         now = libcs_action(action);
+    }
+    if (old && syscall(SYS_rt_sigaction, args[0], NULL, old, MASK_BYTES) < 0)
+        return -1; /* it cannot be written */
     int r = patch_sigaction((int)args[0], action ? &now : NULL, &before);
     if (r == 0 && old)
         *old = kernels_action(&before);
@@ -81,8 +100,13 @@ long form_sigmask(const long *args)
     sigset_t set, before;
     if (args[3] != MASK_BYTES)
         return syscall(SYS_rt_sigprocmask, args[0], args[1], args[2], args[3]);
-    if (mask)
+    if (mask) {
+        if (!is_readable(mask))
+            return fault();
         set = libcs_mask(*mask);
+    }
+    if (old && syscall(SYS_rt_sigprocmask, 0, NULL, old, MASK_BYTES) < 0)
+        return -1; /* it cannot be written */
     int r = (hub_threads_are_fibers ? patched_pthread_sigmask
                                     : patch_pthread_sigmask)(
         (int)args[0], mask ? &set : NULL, &before);
