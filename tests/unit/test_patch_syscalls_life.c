@@ -513,6 +513,81 @@ static void alternate_stacks(void **state)
     unpatch();
 }
 
+/* One that is taken away while a handler runs is there afterwards, whoever has
+ * run meanwhile. */
+static void alternate_stacks_that_are_taken_away(void **state)
+{
+    static char stack[65536];
+    stack_t own = {.ss_sp = stack,
+                   .ss_size = sizeof(stack),
+                   .ss_flags = (int)(1u << 31)}, /* SS_AUTODISARM */
+        old, now;
+    patch();
+    grove_yield();
+    assert_int_equal(sigaltstack(&own, &old), 0);
+    assert_true(parks_here());
+    assert_int_equal(sigaltstack(&old, &now), 0);
+    assert_ptr_equal(now.ss_sp, stack);
+    assert_int_equal(now.ss_flags, own.ss_flags);
+    unpatch();
+}
+
+/* sigaltstack with these arguments, on a stack of the program's own. */
+static long set_on(struct small *s, const stack_t *stack, stack_t *old)
+{
+    long result = SYS_sigaltstack;
+    unsigned char *top = s->stack + SMALL;
+    __asm__ volatile("xchgq %%rsp, %[top]\n\t"
+                     "syscall\n\t"
+                     "movq %[top], %%rsp"
+                     : "+a"(result), [top] "+r"(top)
+                     : "D"(stack), "S"(old)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+static void alternate_stacks_are_set_elsewhere(void **state)
+{
+    static struct small s;
+    static char stack[2][65536];
+    stack_t own = {.ss_sp = stack[0], .ss_size = sizeof(stack[0])}, old, now;
+    patch();
+    grove_yield();
+    assert_int_equal(set_on(&s, &own, &old), 0);
+    assert_int_equal(set_on(&s, NULL, &now), 0);
+    assert_ptr_equal(now.ss_sp, stack[0]);
+    own = (stack_t){.ss_sp = stack, /* behind the handler's, too */
+                    .ss_size = sizeof(stack),
+                    .ss_flags = (int)(1u << 31)};
+    assert_int_equal(set_on(&s, &own, &now), 0);
+    assert_int_equal(now.ss_flags, 0);
+    own.ss_size = 1;
+    assert_int_equal(set_on(&s, &own, NULL), -ENOMEM);
+    assert_int_equal(set_on(&s, (stack_t *)8, NULL), -EFAULT);
+    assert_true(parks_here());
+    assert_int_equal(set_on(&s, &old, &now), 0);
+    assert_int_equal(now.ss_size, sizeof(stack));
+    assert_int_equal(now.ss_flags, (int)(1u << 31));
+    unpatch();
+}
+
+/* How programs find out what they may read. */
+static void addresses_that_are_none(void **state)
+{
+    static const uint64_t none;
+    patch();
+    grove_yield();
+    for (int how = -1; how <= SIG_SETMASK; how++) {
+        assert_int_equal(raw(SYS_rt_sigprocmask, how, 8, NULL, 8), -EFAULT);
+        assert_int_equal(raw(SYS_rt_sigprocmask, SIG_BLOCK, &none, 8, 8),
+                         -EFAULT);
+    }
+    assert_int_equal(raw(SYS_rt_sigprocmask, -1, &none, NULL, 8), -EINVAL);
+    assert_int_equal(raw(SYS_rt_sigaction, SIGUSR1, 8, NULL, 8), -EFAULT);
+    assert_int_equal(raw(SYS_rt_sigaction, SIGUSR1, NULL, 8, 8), -EFAULT);
+    unpatch();
+}
+
 static volatile sig_atomic_t sent, forbidden;
 
 static void on_sigsys(int signum, siginfo_t *info, void *context)
@@ -728,6 +803,9 @@ int main(void)
         cmocka_unit_test(a_fiber_forks),
         cmocka_unit_test(handlers_do_not_park),
         cmocka_unit_test(alternate_stacks),
+        cmocka_unit_test(alternate_stacks_that_are_taken_away),
+        cmocka_unit_test(alternate_stacks_are_set_elsewhere),
+        cmocka_unit_test(addresses_that_are_none),
         cmocka_unit_test(refused_by_the_kernel),
         cmocka_unit_test(the_programs_own_sigsys),
         cmocka_unit_test(threads_that_are_fibers),

@@ -17,10 +17,13 @@
 #include "patch/raw/move.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include "hub/hub.h"
 #include "patch/raw/raw.h"
@@ -134,4 +137,51 @@ void move_and_call(ucontext_t *uc, void (*fn)(ucontext_t *context),
     context->uc_mcontext.fpregs = state ? (fpregset_t)copy : NULL;
     frame->restorer = restorer;
     leave_for(frame, fn, context);
+}
+
+/* ---- the alternate stack ------------------------------------------------------ */
+
+/* Linux's. */
+#ifndef SS_AUTODISARM
+#define SS_AUTODISARM (1 << 31)
+#endif
+
+void move_rearm(const ucontext_t *uc)
+{
+    if (uc->uc_stack.ss_flags & SS_AUTODISARM)
+        sigaltstack(&uc->uc_stack, NULL);
+}
+
+/* With the stack pointer at sp, where nothing is written: nobody but the kernel
+ * looks at it. */
+static long sigaltstack_at(uintptr_t sp, const long *args)
+{
+    long result = SYS_sigaltstack;
+    __asm__ volatile("movq %%rsp, %%rbx\n\t"
+                     "movq %[sp], %%rsp\n\t"
+                     "syscall\n\t"
+                     "movq %%rbx, %%rsp"
+                     : "+a"(result)
+                     : [sp] "r"(sp), "D"(args[0]), "S"(args[1])
+                     : "rbx", "rcx", "r11", "memory");
+    return result;
+}
+
+/* Who is on the alternate stack may not set another, and we are. A signal would
+ * find us on none, or on a part of the new one. */
+long move_altstack(ucontext_t *uc, const long *args)
+{
+    struct raw_thread *t = raw_thread_self();
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+    move_rearm(uc);
+    t->selector = SYSCALL_DISPATCH_FILTER_ALLOW;
+    long r = sigaltstack_at((uintptr_t)uc->uc_mcontext.gregs[REG_RSP], args);
+    t->selector = SYSCALL_DISPATCH_FILTER_BLOCK;
+    sigaltstack(NULL, &uc->uc_stack);
+    if (r >= 0)
+        return r;
+    errno = (int)-r;
+    return -1;
 }

@@ -24,4 +24,13 @@ bool move_may(const ucontext_t *context);
 void move_and_call(ucontext_t *context, void (*fn)(ucontext_t *context),
                    uintptr_t restorer);
 
+/* In the handler: an alternate stack that the kernel has taken away for it, as
+ * SS_AUTODISARM asks it to, is set again. */
+void move_rearm(const ucontext_t *context);
+
+/* sigaltstack with these arguments, as if it were called on the stack that the
+ * signal has interrupted; the signal's end leaves it so. In the handler, which
+ * no signal interrupts from then on. -1 with errno. */
+long move_altstack(ucontext_t *context, const long *args);
+
 #endif

@@ -63,7 +63,7 @@ static bool is_patched(const ucontext_t *uc)
            r[REG_RAX] == SYS_io_uring_enter;
 }
 
-static long make(const ucontext_t *uc, bool may_park)
+static long make(ucontext_t *uc, bool may_park)
 {
     const greg_t *r = uc->uc_mcontext.gregs;
     long number = (long)r[REG_RAX];
@@ -73,6 +73,8 @@ static long make(const ucontext_t *uc, bool may_park)
         return raw_result(form_sigmask(a));
     if (number == SYS_rt_sigaction && is_patched(uc))
         return raw_result(form_sigaction(a));
+    if (number == SYS_sigaltstack && !may_park)
+        return raw_result(move_altstack(uc, a));
     if (may_park)
         return raw_result(
             patch_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]));
@@ -80,7 +82,7 @@ static long make(const ucontext_t *uc, bool may_park)
 }
 
 /* A cancel is not acted on meanwhile. */
-static long make_uncancelled(const ucontext_t *uc, bool may_park)
+static long make_uncancelled(ucontext_t *uc, bool may_park)
 {
     struct thread *t = thread_self;
     if (likely(!t))
@@ -97,10 +99,9 @@ static long make_uncancelled(const ucontext_t *uc, bool may_park)
 /* The kernel's own mask is shorter than libc's. */
 #define MASK_BYTES 8
 
-static void keep_settings(ucontext_t *uc)
+static void keep_mask(ucontext_t *uc)
 {
     syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &uc->uc_sigmask, MASK_BYTES);
-    sigaltstack(NULL, &uc->uc_stack);
 }
 
 static uint64_t switches(void)
@@ -113,15 +114,18 @@ static void answer(ucontext_t *uc, bool may_park)
     long number = (long)uc->uc_mcontext.gregs[REG_RAX];
     uint64_t before = switches();
     uc->uc_mcontext.gregs[REG_RAX] = (greg_t)make_uncancelled(uc, may_park);
-    if (number == SYS_rt_sigprocmask || number == SYS_sigaltstack ||
-        switches() != before)
-        keep_settings(uc);
+    bool parked = switches() != before;
+    if (number == SYS_rt_sigprocmask || parked)
+        keep_mask(uc);
+    if (may_park && (number == SYS_sigaltstack || parked))
+        sigaltstack(NULL, &uc->uc_stack);
 }
 
-/* On the stack of who made the call. */
+/* On the stack of who made the call: the alternate one was left. */
 static void answer_there(ucontext_t *uc)
 {
     int error = errno;
+    move_rearm(uc);
     answer(uc, true);
     errno = error;
 }
