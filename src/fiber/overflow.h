@@ -26,7 +26,7 @@ int overflow_watch(const struct stack_pool *pool,
                    const struct overflow_hooks *hooks);
 
 /* Whether faults come to us before anybody else. */
-bool overflow_is_first(void);
+GROVE_HOST_API bool overflow_is_first(void);
 
 /* Somebody is going to install or remove a SIGSEGV handler: ours makes way, so
  * that it can come first again after. False when ours was not the first: then

@@ -23,6 +23,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "fiber/overflow.h"
 #include "patch/call.h"
 #include "patch/functions.h"
 #include "patch/raw/raw.h"
@@ -222,10 +223,12 @@ struct unknown {
     bool all_restart;
 };
 
+/* The runtime's own, for faults, ends no sleep. */
 static void count(int signum, struct sigaction *action, void *arg)
 {
     struct unknown *unknown = arg;
-    (void)signum;
+    if (signum == SIGSEGV && overflow_is_first())
+        return;
     unknown->any = true;
     unknown->all_restart &= (action->sa_flags & SA_RESTART) != 0;
 }

@@ -44,8 +44,4 @@ void handlers_give_back(void);
  * whether all of these have SA_RESTART. errno is kept. */
 bool handlers_unknown(bool *restart);
 
-/* Whether there are handlers that we are not told of; and if so in *restart
- * whether all of them have SA_RESTART. */
-bool handlers_unknown(bool *restart);
-
 #endif

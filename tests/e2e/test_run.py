@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -140,6 +142,45 @@ int main(void)
     return 0;
 }
 """
+
+
+#: A thread sleeps; 1 if that is cut short.
+SLEEPER = r"""
+#include <pthread.h>
+#include <stdio.h>
+#include <time.h>
+
+static void *nap(void *arg)
+{
+    struct timespec some = {0, 500000000};
+    return nanosleep(&some, NULL) == 0 ? NULL : arg;
+}
+
+int main(void)
+{
+    pthread_t thread;
+    void *result;
+    pthread_create(&thread, NULL, nap, &thread);
+    puts("there");
+    fflush(stdout);
+    pthread_join(thread, &result);
+    return result != NULL;
+}
+"""
+
+
+def test_a_program_that_is_stopped_is_not_told(tmp_path: Path):
+    """Nor by the runtime's own handler of faults being there."""
+    program = compiled(tmp_path / "sleeper", SLEEPER, "-pthread")
+    command = [COMMAND, "run", "--threads", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        for _ in range(10):
+            time.sleep(0.02)
+            process.send_signal(signal.SIGSTOP)
+            os.waitpid(process.pid, os.WUNTRACED)
+            process.send_signal(signal.SIGCONT)
+        assert process.wait(20) == 0
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="raw calls are patched on x86-64 only")
