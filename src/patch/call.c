@@ -16,7 +16,10 @@
 #include "patch/call.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "os/file.h"
 
@@ -61,7 +64,7 @@ static void end_for_noted(grove_post *post)
 void patch_calls_signalled(bool restarts)
 {
     struct patch_thread *t = patch_thread_self();
-    if (!hub_of_thread || t->raises)
+    if (!hub_of_thread || t->raises || !*patch_process)
         return;
     t->noted.restart = restarts && (t->noted.restart || !t->noted.any);
     t->noted.any = true;
@@ -96,9 +99,38 @@ bool patch_call_again(const struct patch_call *call)
            t->handlers.restart;
 }
 
+/* ---- processes ------------------------------------------------------------------------ */
+
+/* Where the kernel wipes no page in a child, all are taken for libc's. */
+static char everywhere = 1;
+static char *page = &everywhere;
+const volatile char *patch_process = &everywhere;
+
+static void make_page(void)
+{
+    size_t size = (size_t)sysconf(_SC_PAGESIZE);
+    char *made = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (made == MAP_FAILED)
+        return;
+    if (madvise(made, size, MADV_WIPEONFORK) < 0) {
+        munmap(made, size);
+        return;
+    }
+    *made = 1;
+    patch_process = page = made;
+}
+
+void patch_calls_forked(void)
+{
+    *page = 1;
+}
+
 int patch_calls_begin(void)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     hub_interrupted = interrupt;
+    pthread_once(&once, make_page);
     return 0;
 }
 

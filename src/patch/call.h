@@ -63,10 +63,16 @@ static inline bool patch_host_lets(const struct hub *hub)
     return f->host && hub->host && hub->host->foreign_may_park(f);
 }
 
+/* 0 in the child of a fork that libc does not know of: its hub is the parent's,
+ * with whose fibers' copies and loop it must not go on. */
+extern const volatile char *patch_process;
+
 /* What patch_hub asks of a thread that has a hub. */
 static inline bool patch_may_park(const struct hub *hub)
 {
     const struct grove_fiber *f = hub->current;
+    if (unlikely(!*patch_process))
+        return false;
     if (f == hub->loop_fiber || hub->ending || hub->keep_stacks)
         return false;
     if (unlikely(patch_in_handler()))
@@ -173,6 +179,9 @@ static inline int patch_result(int r)
 
 /* Once a process, before the first slot is patched. 0 or -ENOMEM. */
 int patch_calls_begin(void);
+
+/* In the child of libc's fork. */
+void patch_calls_forked(void);
 
 /* A signal's handler runs on this thread; whether it has SA_RESTART. In it. */
 void patch_calls_signalled(bool restarts);

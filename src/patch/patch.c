@@ -448,6 +448,7 @@ static void let_go(void)
 
 static void in_child(void)
 {
+    patch_calls_forked();
     raw_forked();
     pthread_mutex_unlock(&lock);
 }

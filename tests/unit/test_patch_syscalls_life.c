@@ -457,6 +457,32 @@ static void a_fiber_forks(void **state)
 
 /* ---- signals ---------------------------------------------------------------------- */
 
+static void *end_process(void *arg)
+{
+    _exit(2); /* in the child; the parent kills it before its turn */
+    return arg;
+}
+
+/* libc does not know that it is the child: the parent's fibers are not there.
+ */
+static void a_child_without_libc_is_alone(void **state)
+{
+    grove_fiber *f;
+    int status;
+    patch();
+    assert_int_equal(grove_spawn(&f, end_process, NULL), 0);
+    long pid = raw(SYS_fork);
+    if (pid == 0) {
+        usleep(1000);
+        raw(SYS_exit_group, 7);
+    }
+    grove_kill(f);
+    assert_int_equal(raw(SYS_wait4, pid, &status, 0, NULL), pid);
+    assert_int_equal(status, 7 << 8);
+    grove_release(f);
+    unpatch();
+}
+
 static _Atomic int handled;
 static bool others_ran; /* while the handler waited */
 static bool others_may;
@@ -801,6 +827,7 @@ int main(void)
         cmocka_unit_test(a_hub_that_stays),
         cmocka_unit_test(cycles_while_hubs_call),
         cmocka_unit_test(a_fiber_forks),
+        cmocka_unit_test(a_child_without_libc_is_alone),
         cmocka_unit_test(handlers_do_not_park),
         cmocka_unit_test(alternate_stacks),
         cmocka_unit_test(alternate_stacks_that_are_taken_away),
