@@ -678,6 +678,19 @@ static bool forbid(unsigned number, unsigned outcome)
            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
+/* The kernel calls such a handler once. */
+static int handles_sigsys_once(void)
+{
+    struct sigaction action = {.sa_sigaction = on_sigsys,
+                               .sa_flags = SA_SIGINFO | SA_RESETHAND};
+    CHILD_CHECK(sigaction(SIGSYS, &action, NULL) == 0);
+    CHILD_CHECK(grove_patch("", NULL, GROVE_PATCH_SYSCALLS) > 0);
+    CHILD_CHECK(raise(SIGSYS) == 0 && sent == 1);
+    CHILD_CHECK(parks_here());
+    raise(SIGSYS);
+    return 0;
+}
+
 static int is_sandboxed(void)
 {
     struct sigaction action = {.sa_sigaction = on_sigsys,
@@ -717,6 +730,8 @@ static void the_programs_own_sigsys(void **state)
     unit_in_child(&child, counts_sigsys);
     unit_assert_exit(&child);
     unit_in_child(&child, dies_of_sigsys);
+    assert_true(unit_died_of(&child, SIGSYS));
+    unit_in_child(&child, handles_sigsys_once);
     assert_true(unit_died_of(&child, SIGSYS));
     unit_in_child(&child, is_sandboxed);
     unit_assert_exit(&child);

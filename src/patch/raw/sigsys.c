@@ -68,9 +68,9 @@ static void die(int signum)
 void sigsys_pass_on(int signum, siginfo_t *info, void *context)
 {
     struct sigaction action = programs;
+    /* Whatever its flags are, as the kernel has it. */
     bool has_default =
-        !(action.sa_flags & SA_SIGINFO) &&
-        (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN);
+        action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN;
     if (has_default) {
         if (action.sa_handler == SIG_DFL || is_forced(info))
             die(signum);
