@@ -18,6 +18,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -141,14 +142,12 @@ void move_and_call(ucontext_t *uc, void (*fn)(ucontext_t *context),
 
 /* ---- the alternate stack ------------------------------------------------------ */
 
-/* Linux's. */
-#ifndef SS_AUTODISARM
-#define SS_AUTODISARM (1 << 31)
-#endif
+/* Linux's SS_AUTODISARM, which it shifts out of an int. */
+#define AUTODISARM INT_MIN
 
 void move_rearm(const ucontext_t *uc)
 {
-    if (uc->uc_stack.ss_flags & SS_AUTODISARM)
+    if (uc->uc_stack.ss_flags & AUTODISARM)
         sigaltstack(&uc->uc_stack, NULL);
 }
 
