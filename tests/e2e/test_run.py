@@ -169,6 +169,12 @@ int main(void)
 """
 
 
+def wait_until_asleep(pid: int) -> None:
+    """Or until it has ended."""
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "SZ":
+        time.sleep(0)
+
+
 def test_a_program_that_is_stopped_is_not_told(tmp_path: Path):
     """Nor by the runtime's own handler of faults being there."""
     program = compiled(tmp_path / "sleeper", SLEEPER, "-pthread")
@@ -176,7 +182,7 @@ def test_a_program_that_is_stopped_is_not_told(tmp_path: Path):
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         for _ in range(10):
-            time.sleep(0.02)
+            wait_until_asleep(process.pid)
             process.send_signal(signal.SIGSTOP)
             os.waitpid(process.pid, os.WUNTRACED)
             process.send_signal(signal.SIGCONT)

@@ -14,12 +14,12 @@
 
 int body_refuse(struct body *b, const char *why, int status)
 {
-    PyObject *format = PyUnicode_FromString(why);
-    PyObject *code = format ? PyLong_FromLong(status) : NULL;
-    PyObject *args[] = {(PyObject *)b, format, code};
+    PyObject *text = PyUnicode_FromString(why);
+    PyObject *code = text ? PyLong_FromLong(status) : NULL;
+    PyObject *args[] = {(PyObject *)b, text, code};
     PyObject *error =
         code ? PyObject_VectorcallMethod(names._invalid, args, 3, NULL) : NULL;
-    Py_XDECREF(format);
+    Py_XDECREF(text);
     Py_XDECREF(code);
     if (error)
         PyErr_SetObject((PyObject *)Py_TYPE(error), error);

@@ -14,9 +14,8 @@
 
 #include "hub/hub.h"
 #include "patch/functions.h"
+#include "patch/raw/raw.h"
 #include "patch/threads/threads.h"
-
-#define MASK_BYTES 8 /* of the kernel's masks */
 
 static sigset_t libcs_mask(uint64_t mask)
 {
@@ -37,7 +36,7 @@ static uint64_t kernels_mask(const sigset_t *set)
  * says, it goes no further; others find out so what they may read, too. */
 static bool is_readable(const void *mask)
 {
-    return syscall(SYS_rt_sigprocmask, ~0, mask, NULL, MASK_BYTES) < 0 &&
+    return syscall(SYS_rt_sigprocmask, ~0, mask, NULL, RAW_MASK_BYTES) < 0 &&
            errno != EFAULT;
 }
 
@@ -76,14 +75,15 @@ long form_sigaction(const long *args)
     const struct form_action *action = (const void *)args[1];
     struct form_action *old = (void *)args[2];
     struct sigaction now, before;
-    if (args[3] != MASK_BYTES || is_libcs(args[0]))
+    if (args[3] != RAW_MASK_BYTES || is_libcs(args[0]))
         return syscall(SYS_rt_sigaction, args[0], args[1], args[2], args[3]);
     if (action) {
         if (!is_readable(action) || !is_readable(&action->mask))
             return fault();
         now = libcs_action(action);
     }
-    if (old && syscall(SYS_rt_sigaction, args[0], NULL, old, MASK_BYTES) < 0)
+    if (old &&
+        syscall(SYS_rt_sigaction, args[0], NULL, old, RAW_MASK_BYTES) < 0)
         return -1; /* it cannot be written */
     int r = patch_sigaction((int)args[0], action ? &now : NULL, &before);
     if (r == 0 && old)
@@ -98,14 +98,14 @@ long form_sigmask(const long *args)
     const uint64_t *mask = (const void *)args[1];
     uint64_t *old = (void *)args[2];
     sigset_t set, before;
-    if (args[3] != MASK_BYTES)
+    if (args[3] != RAW_MASK_BYTES)
         return syscall(SYS_rt_sigprocmask, args[0], args[1], args[2], args[3]);
     if (mask) {
         if (!is_readable(mask))
             return fault();
         set = libcs_mask(*mask);
     }
-    if (old && syscall(SYS_rt_sigprocmask, 0, NULL, old, MASK_BYTES) < 0)
+    if (old && syscall(SYS_rt_sigprocmask, 0, NULL, old, RAW_MASK_BYTES) < 0)
         return -1; /* it cannot be written */
     int r = (hub_threads_are_fibers ? patched_pthread_sigmask
                                     : patch_pthread_sigmask)(

@@ -30,8 +30,8 @@
 #include "patch/raw/raw.h"
 
 #define RED_ZONE 128
-#define MASK_BYTES 8 /* of the kernel's ucontext_t, whose last member it is */
-#define CONTEXT_BYTES (offsetof(ucontext_t, uc_sigmask) + MASK_BYTES)
+/* The kernel's ucontext_t, whose last member is the mask. */
+#define CONTEXT_BYTES (offsetof(ucontext_t, uc_sigmask) + RAW_MASK_BYTES)
 
 /* What a patched call takes at most, with a margin. */
 #define ROOM ((size_t)6 << 10)

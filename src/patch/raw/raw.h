@@ -25,6 +25,9 @@
 
 #include "fiber/tls_block.h"
 
+/* Bytes of the kernel's own masks of signals, which are shorter than libc's. */
+#define RAW_MASK_BYTES 8
+
 /* What is kept of a thread, whichever storage its fibers have. */
 struct raw_thread {
     /* The kernel reads it at each call that is not libc's:

@@ -96,12 +96,10 @@ static long make_uncancelled(ucontext_t *uc, bool may_park)
 
 /* ---- what the signal's end brings back ---------------------------------------- */
 
-/* The kernel's own mask is shorter than libc's. */
-#define MASK_BYTES 8
-
 static void keep_mask(ucontext_t *uc)
 {
-    syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &uc->uc_sigmask, MASK_BYTES);
+    syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &uc->uc_sigmask,
+            RAW_MASK_BYTES);
 }
 
 static uint64_t switches(void)
@@ -188,14 +186,14 @@ static void on_signal(int signum, siginfo_t *info, void *context)
 static int set_directly(const struct place *libc)
 {
     struct form_action now;
-    if (syscall(SYS_rt_sigaction, SIGSYS, NULL, &now, MASK_BYTES) < 0)
+    if (syscall(SYS_rt_sigaction, SIGSYS, NULL, &now, RAW_MASK_BYTES) < 0)
         return -errno;
     if (now.restorer - libc->start >= libc->end - libc->start)
         return -ENOTSUP;
     restorer = now.restorer;
     now.handler = (uintptr_t)on_signal;
     now.mask = 0;
-    return syscall(SYS_rt_sigaction, SIGSYS, &now, NULL, MASK_BYTES) < 0
+    return syscall(SYS_rt_sigaction, SIGSYS, &now, NULL, RAW_MASK_BYTES) < 0
                ? -errno
                : 0;
 }
