@@ -4,7 +4,7 @@ What is on the way of a spawn is compiled (python/src/greenlet/group.c and
 members.c).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from queue import Full
 from typing import Any
 
@@ -43,6 +43,11 @@ class PoolFull(Full):
 
 
 _set_pool_full(PoolFull)
+
+
+def _items(iterables: tuple[Iterable, ...]) -> Iterator:
+    """The members of a single iterable, tuples of those of several."""
+    return iter(iterables[0]) if len(iterables) == 1 else zip(*iterables)
 
 
 class GroupMappingMixin:
@@ -167,7 +172,7 @@ class GroupMappingMixin:
         >>> list(Pool(2).imap(pow, [2, 3], [3, 2]))
         [8, 9]
         """
-        return IMap.spawn(func, zip(*iterables), self.spawn, maxsize, True)
+        return IMap.spawn(func, _items(iterables), self.spawn, maxsize, len(iterables) != 1)
 
     def imap_unordered(
         self, func: Callable, *iterables: Iterable, maxsize: int | None = None
@@ -182,7 +187,9 @@ class GroupMappingMixin:
         >>> list(Pool(2).imap_unordered(wait, [0.02, 0]))
         [0, 0.02]
         """
-        return IMapUnordered.spawn(func, zip(*iterables), self.spawn, maxsize, True)
+        return IMapUnordered.spawn(
+            func, _items(iterables), self.spawn, maxsize, len(iterables) != 1
+        )
 
 
 class Group(GroupMappingMixin, GroupBase):

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from grove._core import Greenlet, Semaphore, SimpleQueue
-from grove.lock import DummySemaphore
 
 __all__ = ["IMap", "IMapUnordered"]
+
 
 class _Failure:
     """What next() is to raise."""
@@ -16,6 +16,11 @@ class _Failure:
     def __init__(self, exception: BaseException) -> None:
         self.exception = exception
         self.traceback = exception.__traceback__
+
+
+def _result_of(source: Any) -> Any:
+    """What next() is to give or to raise for a call that has ended."""
+    return source.value if source.successful() else _Failure(source.exception)
 
 
 class IMapUnordered(Greenlet):
@@ -41,9 +46,10 @@ class IMapUnordered(Greenlet):
         self._items = iterable
         self._spawn_one = spawn
         self._zipped = _zipped
-        self._room = Semaphore(maxsize) if maxsize else DummySemaphore()
+        self._room = Semaphore(maxsize) if maxsize else None
         #: The results that have come: values and failures.
         self.queue = SimpleQueue()
+        self._put = self.queue.put_nowait
         self._begun = 0
         self._arrived = 0
         self._all_begun = False
@@ -52,14 +58,15 @@ class IMapUnordered(Greenlet):
 
     def _run(self) -> None:
         func, zipped, spawn = self._func, self._zipped, self._spawn_one
-        limited = isinstance(self._room, Semaphore)
+        room, link = self._room, self._link
         try:
             for item in self._items:
-                if limited:
-                    self._room.acquire()
+                if room is not None:
+                    room.acquire()
                 one = spawn(func, *item) if zipped else spawn(func, item)
-                index, self._begun = self._begun, self._begun + 1
-                one.rawlink(self._link(index))
+                index = self._begun
+                self._begun = index + 1
+                one.rawlink(link(index))
         except Exception as error:
             self._failure = _Failure(error)
         finally:
@@ -68,26 +75,19 @@ class IMapUnordered(Greenlet):
             self._end_if_last()
 
     def _link(self, index: int) -> Callable[[Any], None]:
+        """What is told of the end of call `index`."""
         return self._on_result
 
     def _on_result(self, source: Any) -> None:
         self._arrived += 1
-        self._put(self._result_of(source))
-        self._end_if_last()
-
-    @staticmethod
-    def _result_of(source: Any) -> Any:
-        if source.successful():
-            return source.value
-        return _Failure(source.exception)
-
-    def _put(self, result: Any) -> None:
-        self.queue.put_nowait(result)
+        self._put(_result_of(source))
+        if self._all_begun:
+            self._end_if_last()
 
     def _end_if_last(self) -> None:
-        if self._all_begun and self._arrived == self._begun and not self._ended:
+        if self._arrived == self._begun and not self._ended:
             self._ended = True
-            self.queue.put_nowait(self._failure or _END)
+            self._put(self._failure or _END)
 
     def __iter__(self) -> "IMapUnordered":
         return self
@@ -95,11 +95,12 @@ class IMapUnordered(Greenlet):
     def __next__(self) -> Any:
         result = self.queue.get()
         if type(result) is not _Failure:
-            self._room.release()
+            if self._room is not None:
+                self._room.release()
             return result
         if result is _END or result is self._failure:
-            self.queue.put_nowait(_END)  # for those who ask again
-        else:
+            self._put(_END)  # for those who ask again
+        elif self._room is not None:
             self._room.release()
         try:
             raise result.exception.with_traceback(result.traceback)
@@ -120,12 +121,17 @@ class IMap(IMapUnordered):
 
     def _link(self, index: int) -> Callable[[Any], None]:
         def on_result(source: Any) -> None:
-            self._early[index] = self._result_of(source)
             self._arrived += 1
+            if index != self._turn:  # that one is yet to come: this isn't the last
+                self._early[index] = _result_of(source)
+                return
+            self._put(_result_of(source))
+            self._turn = index + 1
             while self._turn in self._early:
                 self._put(self._early.pop(self._turn))
                 self._turn += 1
-            self._end_if_last()
+            if self._all_begun:
+                self._end_if_last()
 
         return on_result
 
