@@ -38,6 +38,15 @@ enum frames_doing {
 /* The thread is that of this number. Any thread may ask, without an order. */
 enum frames_doing frames_doing(long tid);
 
+/* How long a thread has run, and could have run and had no processor, since it
+ * began, in nanoseconds. A wait for one that goes on is not in it. */
+struct frames_times {
+    int64_t ran, preempted;
+};
+
+/* False: it is gone, or the kernel does not tell; *times is then all zeros. */
+bool frames_times(long tid, struct frames_times *times);
+
 /* A thread that waits in the kernel: which system call, and where it was. */
 struct frames_wait {
     long number; /* -1: none, it waits for a page */

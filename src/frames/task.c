@@ -2,6 +2,7 @@
  * What a thread does, as the kernel tells it in /proc/self/task. Any thread.
  */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,17 @@ enum frames_doing frames_doing(long tid)
     if (state == 'R')
         return FRAMES_RUNS;
     return state == 'S' || state == 'D' ? FRAMES_WAITS : FRAMES_UNKNOWN;
+}
+
+/* "nanoseconds run, nanoseconds ready to run, turns", all 0 if it keeps none */
+bool frames_times(long tid, struct frames_times *times)
+{
+    char text[128];
+    *times = (struct frames_times){0};
+    return read_task(tid, "schedstat", text, sizeof(text)) &&
+           sscanf(text, "%" SCNd64 " %" SCNd64, &times->ran,
+                  &times->preempted) == 2 &&
+           times->ran > 0;
 }
 
 /* "running", "number and six arguments, sp pc", or "-1 sp pc" */

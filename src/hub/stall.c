@@ -8,6 +8,10 @@
  *     turns --too late--> noted --> told, by a callback of the loop
  *                                   --> the watcher begins
  *
+ * Time in which others had the processor is not the fiber's. The kernel tells
+ * how much of it a thread has had in all, so it is taken off where it was asked
+ * not long before: when the hub began, or noted something.
+ *
  * A program that never stalls never has a second thread, which libc would make
  * it pay for. A hub that has not turned yet does not stall: what comes before
  * its first switch is the program's beginning.
@@ -17,8 +21,11 @@
 #include "hub/stall.h"
 
 #include <assert.h>
+#include <errno.h>
 
 #include "hub/dump.h"
+
+#define LATELY (10 * GROVE_SECOND)
 
 size_t hub_stall_offset; /* of a struct stall */
 
@@ -39,6 +46,28 @@ static bool was_told(const struct hub *hub, const struct stall *s)
     return atomic_load(&s->told) > hub->turned;
 }
 
+void hub_stall_ask(struct hub *hub, int64_t now)
+{
+    struct stall *s = hub_stall_of(hub);
+    struct frames_times times;
+    int error = errno;
+    frames_times(atomic_load(&s->thread), &times);
+    s->preempted = times.preempted;
+    s->asked = now;
+    errno = error;
+}
+
+/* Nanoseconds without a processor since it was last asked, at most; 0: that is
+ * too long ago to say that they were now. */
+static int64_t preempted(struct hub *hub, int64_t now)
+{
+    const struct stall *s = hub_stall_of(hub);
+    int64_t before = s->preempted;
+    bool lately = now - s->asked < LATELY;
+    hub_stall_ask(hub, now);
+    return lately ? s->preempted - before : 0;
+}
+
 void hub_stall_note(struct hub *hub, int64_t now, const struct grove_fiber *f)
 {
     struct stall *s = hub_stall_of(hub);
@@ -47,7 +76,9 @@ void hub_stall_note(struct hub *hub, int64_t now, const struct grove_fiber *f)
         was_told(hub, s) || (f && !hub_stall_matters(hub, f)))
         return;
     s->turns = hub_switches(hub) - hub->turned_switches;
-    s->took = now - hub->turned;
+    s->took = now - hub->turned - preempted(hub, now);
+    if (s->took < atomic_load(&hub_stall_limit))
+        return;
     s->name[0] = '\0';
     s->id = 0;
     if (f && s->turns <= 1) {

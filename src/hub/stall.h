@@ -33,6 +33,8 @@ struct stall {
     uint64_t turns;        /* that were taken meanwhile; more than one: it is
                               not known whose */
     int64_t took;          /* nanoseconds */
+    int64_t preempted;     /* frames_times of the thread, when last asked */
+    int64_t asked;         /* the clock then */
     /* For the watcher */
     _Atomic long thread;  /* the system's number */
     _Atomic int64_t told; /* the clock, when it last told of one */
@@ -41,8 +43,9 @@ struct stall {
     uint64_t polls;                    /* likewise */
     const struct grove_fiber *current; /* likewise */
     bool known;                        /* it has seen these */
-    int64_t lasted; /* nanoseconds for which it has, those left out in which it
-                       did not come to look */
+    struct frames_times times;         /* of the thread, likewise */
+    int64_t lasted; /* nanoseconds for which it has stood, but for those in
+                       which it had no processor, or the watcher did not look */
     bool was_told;  /* of this one */
 };
 
@@ -72,6 +75,10 @@ static inline void hub_stall_look(struct hub *hub, int64_t now,
     hub->turned = now;
     hub->turned_switches = hub_switches(hub);
 }
+
+/* Asks the kernel how long the thread has had no processor: what follows is
+ * compared with that. */
+void hub_stall_ask(struct hub *hub, int64_t now);
 
 /* The first switch of a hub is about to be made, and was counted. */
 static inline void hub_stall_begin(struct hub *hub, int64_t now)

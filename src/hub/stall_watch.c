@@ -10,7 +10,8 @@
  *
  * What it looks at are words that hubs write anyway: how many switches and
  * polls there were, and who runs. A hub that sleeps is at `polling`, and is no
- * stall; nor is time in which the watcher itself did not come to run.
+ * stall; nor is time in which the watcher itself did not come to run, or in
+ * which others had the processor that the hub's thread was ready for.
  *
  * Invariants:
  *   1. `running` changes under `life`, which a fork holds.
@@ -80,6 +81,21 @@ matters(const struct hub *hub)
            !is_free;
 }
 
+/* Of the time since the last look, what the thread has run or waited in the
+ * kernel: where it is ready to run it may wait for a processor now, for which
+ * nobody can be blamed. */
+static int64_t spent(const struct stall *s, const struct frames_times *before,
+                     int64_t passed)
+{
+    int64_t ran = s->times.ran - before->ran;
+    int64_t preempted = s->times.preempted - before->preempted;
+    if (s->times.ran == 0)
+        return passed;
+    if (frames_doing(atomic_load(&s->thread)) == FRAMES_RUNS)
+        return ran < passed ? ran : passed;
+    return preempted < passed ? passed - preempted : 0;
+}
+
 /* Whether it is where it was at the last look. */
 __attribute__((no_sanitize("address", "thread"))) static bool
 stands(const struct hub *hub, struct stall *s)
@@ -104,11 +120,15 @@ static void look_at(struct hub *hub, void *arg)
     look->any |= !asleep;
     if (asleep || !matters(hub)) {
         s->known = false;
-    } else if (!stands(hub, s)) {
+        return;
+    }
+    struct frames_times before = s->times;
+    frames_times(atomic_load(&s->thread), &s->times);
+    if (!stands(hub, s)) {
         s->lasted = 0;
         s->was_told = false;
     } else {
-        s->lasted += look->passed;
+        s->lasted += spent(s, &before, look->passed);
         if (s->lasted >= look->limit && !s->was_told)
             look->hub = hub;
     }
@@ -296,6 +316,7 @@ static void note_thread(struct hub *hub)
     struct stall *s = hub_stall_of(hub);
     atomic_store(&s->thread, (long)syscall(SYS_gettid));
     s->known = false;
+    hub_stall_ask(hub, hub_clock_coarse());
     hub->turned = 0;
 }
 

@@ -8,7 +8,9 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <sys/prctl.h>
 
 #include "frames/frames.h"
 
@@ -107,11 +109,18 @@ __attribute__((noinline)) static void *compute_until_told(void *arg)
     return NULL;
 }
 
-/* Nanoseconds. */
+static int64_t worked(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (int64_t)ts.tv_sec * GROVE_SECOND + ts.tv_nsec;
+}
+
+/* Nanoseconds of processor time. */
 static void *compute_for(void *arg)
 {
     const int64_t *ns = arg;
-    for (int64_t end = grove_now() + *ns; grove_now() < end;)
+    for (int64_t end = worked() + *ns; worked() < end;)
         ;
     return NULL;
 }
@@ -313,8 +322,7 @@ static int compute_beside_the_hub(void)
         compute_for(&ns);
     }
     grove_kill(other);
-    /* A fiber from which the system takes the processor seems to be one. */
-    CHILD_CHECK(atomic_load(&told) == 0 || strcmp(last_name, "ticks") == 0);
+    CHILD_CHECK(atomic_load(&told) == 0);
     return 0;
 }
 
@@ -326,6 +334,83 @@ static void what_the_loop_around_it_does_is_none(void **state)
     unit_assert_exit(&child);
     assert_null(strstr(child.text, "\"main\""));
     assert_null(strstr(child.text, " turns "));
+}
+
+#define RIVALS 8
+
+/* Processes that want the only processor that is left to this one. */
+static void make_rivals(pid_t rivals[RIVALS])
+{
+    cpu_set_t all, one;
+    int cpu = 0;
+    CHILD_CHECK(sched_getaffinity(0, sizeof(all), &all) == 0);
+    while (!CPU_ISSET(cpu, &all))
+        cpu++;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    CHILD_CHECK(sched_setaffinity(0, sizeof(one), &one) == 0);
+    for (int i = 0; i < RIVALS; i++) {
+        rivals[i] = fork();
+        CHILD_CHECK(rivals[i] >= 0);
+        if (rivals[i] == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            for (;;)
+                atomic_signal_fence(memory_order_seq_cst);
+        }
+    }
+    CHILD_CHECK(nice(5) >= 0);
+}
+
+static void end_rivals(const pid_t rivals[RIVALS])
+{
+    for (int i = 0; i < RIVALS; i++)
+        kill(rivals[i], SIGKILL);
+    for (int i = 0; i < RIVALS; i++)
+        waitpid(rivals[i], NULL, 0);
+}
+
+/* Turns that take long, for little is theirs of what passes. */
+static int compute_beside_rivals(bool watch)
+{
+    pid_t rivals[RIVALS];
+    int64_t ns = LIMIT / 4, end = grove_now() + HANG;
+    make_rivals(rivals);
+    set(LIMIT, watch, NULL);
+    for (int slow = 0; slow < 5;) {
+        int64_t began = grove_now();
+        run("starved", compute_for, &ns);
+        slow += grove_now() - began > 2 * LIMIT;
+        CHILD_CHECK(grove_now() < end);
+    }
+    end_rivals(rivals);
+    return 0;
+}
+
+static int compute_beside_rivals_unwatched(void)
+{
+    return compute_beside_rivals(false);
+}
+
+static int compute_beside_rivals_watched(void)
+{
+    return compute_beside_rivals(true);
+}
+
+static void time_without_a_processor_is_none(void **state)
+{
+    (void)state;
+    struct unit_child child;
+    if (access("/proc/thread-self/schedstat", R_OK) != 0)
+        unit_skip("this kernel does not tell how long a thread had none");
+    if (unit_valgrind())
+        unit_skip("what valgrind itself takes for code that it has not seen is "
+                  "a stall; every other build runs it");
+    unit_in_child(&child, compute_beside_rivals_unwatched);
+    unit_assert_exit(&child);
+    assert_string_equal(child.text, "");
+    unit_in_child(&child, compute_beside_rivals_watched);
+    unit_assert_exit(&child);
+    assert_string_equal(child.text, "");
 }
 
 static int wait_for_ever(void)
@@ -621,6 +706,7 @@ int main(void)
         cmocka_unit_test(the_threads_own_stack_holds_others_up),
         cmocka_unit_test(so_does_a_callback_of_the_hub),
         cmocka_unit_test(what_the_loop_around_it_does_is_none),
+        cmocka_unit_test(time_without_a_processor_is_none),
         cmocka_unit_test(the_watcher_keeps_no_deadlock_from_being_told),
         cmocka_unit_test(one_a_second_is_told),
         cmocka_unit_test(a_fork_ends_the_watcher_and_it_begins_again),
