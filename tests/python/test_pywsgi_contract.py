@@ -297,6 +297,28 @@ def test_input_without_a_length_is_empty():
     assert body(b"the next request").read() == b""
 
 
+@pytest.mark.parametrize(
+    "head, length",
+    [
+        (b"", None),
+        (b"Content-Length: 0\r\n", 0),
+        (b"Content-Length: 3\r\n", 3),
+        (b"Transfer-Encoding: chunked\r\n", None),
+    ],
+)
+def test_the_length_that_a_request_tells(head, length):
+    lengths = []
+
+    def application(environ, start_response):
+        lengths.append(environ["wsgi.input"].content_length)
+        start_response("200 OK", [])
+        return []
+
+    with serve(application) as server:
+        exchange(server, b"POST / HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n0\r\n\r\n")
+    assert lengths[0] == length
+
+
 @pytest.mark.parametrize("data", [b"2\r\nab", b"x\r\n", b"2\r\nabc\r\n0\r\n\r\n", b"-1\r\n\r\n"])
 def test_chunks_are_strict(data: bytes):
     with pytest.raises(OSError):

@@ -65,6 +65,22 @@ def test_whatever_it_is_read_by_it_says_the_same(source, in_chunks):
         assert peer.end() == BEHIND, seed
 
 
+@pytest.mark.parametrize("in_chunks", [False, True])
+def test_position_and_length(in_chunks):
+    data = b"ab\ncd"
+    octets = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if in_chunks else data
+    length = None if in_chunks else len(data)
+    body = Input(io.BytesIO(octets), length, chunked_input=in_chunks)
+    assert (body.content_length, body.position) == (length, 0)
+    for size, position in (0, 0), (1, 1), (2, 3), (5, 5), (5, 5):
+        body.read(size)
+        assert (body.content_length, body.position) == (length, position)
+    with pytest.raises(AttributeError):
+        body.position = 0
+    assert Input(io.BytesIO(), None).content_length is None
+    assert Input(io.BytesIO(), 0).content_length == 0
+
+
 def check_reading(rng: random.Random, body: Input, file: io.BytesIO) -> None:
     """body as file, call by call, to the end."""
     while True:

@@ -11,13 +11,15 @@ static int begin(struct body *b, PyObject *rfile, int64_t length,
 {
     handler_set(&b->rfile, Py_NewRef(rfile));
     handler_set(&b->socket, Py_XNewRef(socket));
-    b->chunked = length < 0;
+    b->chunked = length == BODY_CHUNKED;
     b->answered = false;
-    b->left = length < 0 ? 0 : length;
-    b->ended = length == 0;
+    b->told = length >= 0;
+    b->length = b->left = b->told ? length : 0;
+    b->ended = b->left == 0 && !b->chunked;
+    b->position = 0;
     Py_CLEAR(b->kept);
     b->kept_used = 0;
-    return length < 0 ? chunks_begin(&b->chunks) : 0;
+    return b->chunked ? chunks_begin(&b->chunks) : 0;
 }
 
 PyObject *body_new(PyObject *rfile, int64_t length, PyObject *socket)
@@ -37,15 +39,14 @@ static int body_begin(PyObject *self, PyObject *args, PyObject *keywords)
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO|Op:Input", known,
                                      &rfile, &length, &socket, &chunked))
         return -1;
-    long long bytes = 0;
-    if (length != Py_None && !chunked)
+    long long bytes = chunked ? BODY_CHUNKED : BODY_NONE;
+    if (length != Py_None && !chunked) {
         bytes = PyLong_AsLongLong(length);
-    if (PyErr_Occurred())
-        return -1;
-    return begin((struct body *)self, rfile,
-                 chunked     ? -1
-                 : bytes > 0 ? bytes
-                             : 0,
+        if (PyErr_Occurred())
+            return -1;
+        bytes = bytes > 0 ? bytes : 0;
+    }
+    return begin((struct body *)self, rfile, bytes,
                  socket == Py_None ? NULL : socket);
 }
 
@@ -74,12 +75,27 @@ static void body_dealloc(PyObject *self)
     Py_TYPE(self)->tp_free(self);
 }
 
+static PyObject *content_length(PyObject *self, void *closure)
+{
+    const struct body *b = (struct body *)self;
+    (void)closure;
+    return b->told ? PyLong_FromLongLong(b->length) : Py_NewRef(Py_None);
+}
+
+static PyGetSetDef attributes[] = {
+    {"content_length", content_length, NULL,
+     "How many bytes it has; None: it comes in chunks, or there is none.",
+     NULL},
+    {NULL, NULL, NULL, NULL, NULL}};
+
 #define PLACE(field) offsetof(struct body, field)
 
 static PyMemberDef members[] = {
     {"rfile", T_OBJECT, PLACE(rfile), 0, "What it is read from."},
     {"socket", T_OBJECT, PLACE(socket), 0,
      "Where \"100 Continue\" is said before the first read; None: nowhere."},
+    {"position", T_LONGLONG, PLACE(position), READONLY,
+     "How many bytes reads have given."},
     {"chunked_input", T_BOOL, PLACE(chunked), 0, "Whether it is in chunks."},
     {"_ended", T_BOOL, PLACE(ended), 0, "All of it was read."},
     {"_answered", T_BOOL, PLACE(answered), 0, "The response has begun."},
@@ -100,6 +116,7 @@ PyTypeObject Body_Type = {
     .tp_clear = body_clear,
     .tp_dealloc = body_dealloc,
     .tp_members = members,
+    .tp_getset = attributes,
     .tp_methods = body_methods,
     .tp_iter = PyObject_SelfIter,
     .tp_iternext = body_next_line,

@@ -223,8 +223,10 @@ static PyObject *collect(struct body *b, enum wanted wanted, size_t most)
            !is_all(wanted, &t))
         r = b->kept ? add_kept(b, wanted, &t, most)
                     : in_time(b, add_piece(b, wanted, &t, most));
-    if (r >= 0)
+    if (r >= 0) {
+        b->position += (int64_t)t.size;
         return end_together(&t);
+    }
     keep(b, &t);
     return NULL;
 }

@@ -246,10 +246,24 @@ static int put_request(PyObject *env, struct handler *h)
     return put_peer(env, h);
 }
 
+/* As body_new takes it. */
+static int length_of_body(PyObject *env, const struct handler *h,
+                          int64_t *length)
+{
+    *length = h->length;
+    int told = *length != 0 ? 1 : PyDict_Contains(env, names.CONTENT_LENGTH);
+    if (told == 0)
+        *length = BODY_NONE;
+    return told < 0 ? -1 : 0;
+}
+
 static int put_input(PyObject *env, struct handler *h)
 {
     PyObject *socket = h->expects_continue ? h->socket : NULL;
-    handler_set(&h->wsgi_input, body_new(or_none(h->rfile), h->length, socket));
+    int64_t length;
+    if (length_of_body(env, h, &length) < 0)
+        return -1;
+    handler_set(&h->wsgi_input, body_new(or_none(h->rfile), length, socket));
     if (!h->wsgi_input)
         return -1;
     /* Who takes the connection over reads what follows as it comes. */

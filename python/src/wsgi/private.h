@@ -213,7 +213,10 @@ struct body {
     bool ended;       /* all of it was read */
     bool answered;    /* the response has begun: "100 Continue" would be taken
                          for a part of it */
-    int64_t left;     /* bytes of it, if it does not come in chunks */
+    bool told;        /* how long it is, if it does not come in chunks */
+    int64_t length;   /* then: bytes; else 0 */
+    int64_t left;     /* of these, to be read from rfile */
+    int64_t position; /* bytes that reads have given */
     PyObject *kept;   /* bytes that a read had when it failed: the next one
                          begins with them; NULL: there are none */
     size_t kept_used; /* of them, those that are done with */
@@ -222,7 +225,10 @@ struct body {
 
 extern PyTypeObject Body_Type;
 
-/* One of the package's class. length: bytes, -1: in chunks. */
+/* length: it comes in chunks; the request does not tell of a body. */
+enum { BODY_CHUNKED = -1, BODY_NONE = -2 };
+
+/* One of the package's class. length: bytes, or one of these. */
 PyObject *body_new(PyObject *rfile, int64_t length, PyObject *socket);
 
 /* body_read.c */
