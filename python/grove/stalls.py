@@ -3,10 +3,11 @@
 No greenlet is ever interrupted: one that computes for a second, or calls C code that
 waits, holds up all others of its thread. Such a stall, of more than 100 ms, is told
 on standard error without being asked for, at most once a second: the greenlet, how
-long, its stack in C and in Python. The first of a process is told in a line alone,
-when it is over, for there is no thread that looks before one was needed; watch()
-has it look at once. GROVE_STALLS in the environment sets the same:
-grove_stalls_set(3).
+long, its stack in C and in Python. A thread that takes no lock of the interpreter and
+runs no Python looks whether hubs turn, and sleeps while they do; it ends before a fork,
+and begins again. With GROVE_STALLS=late in the environment, or after watch(False), it
+is not there before there was a stall, of which a line alone is told when it is over.
+GROVE_STALLS sets the limit, too: grove_stalls_set(3).
 """
 
 from collections.abc import Callable
@@ -75,18 +76,16 @@ def limit(seconds: float | None = None) -> float:
 
 
 def watch(on: bool = True) -> None:
-    """Have a thread look from now on, so that the first stall is told with where
-    it is, too.
-
-    It takes no lock of the interpreter, runs no Python, and ends before a fork.
+    """Have the thread look from now on, as it does unless GROVE_STALLS says "late".
 
     Args:
-        on: False: a thread that is there already stays, and is not begun again
-            after a fork.
+        on: False: it is begun by the first stall only, for which it comes too
+            late; one that is there already stays, and is not begun again after a
+            fork.
 
     >>> from grove import stalls
-    >>> stalls.watch()
     >>> stalls.watch(False)
+    >>> stalls.watch()
     """
     _set(_core.stalls_settings()[0], on)
 

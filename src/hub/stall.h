@@ -96,6 +96,11 @@ bool hub_stall_matters(const struct hub *hub, const struct grove_fiber *f);
 /* Those of the environment, once a process. */
 void hub_stall_read_environment(void);
 
+/* The process's host has threads anyway, or does not care: unless the
+ * environment says otherwise, the watcher is there as soon as there is a hub.
+ */
+GROVE_HOST_API void hub_stall_prefer_watch(void);
+
 /* What holds now; what is to hold: the limit is valid. Any thread. */
 grove_stalls hub_stall_settings(void);
 void hub_stall_set(const grove_stalls *settings);

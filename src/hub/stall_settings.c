@@ -20,7 +20,8 @@ _Atomic int64_t hub_stall_limit = LIMIT;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static grove_stalls current; /* under the lock; its limit is not used */
-static pthread_once_t once = PTHREAD_ONCE_INIT; /* the environment was read */
+static bool said;            /* the environment says whether to watch */
+static pthread_once_t once = PTHREAD_ONCE_INIT; /* it was read */
 
 void hub_stall_settings_lock(void)
 {
@@ -58,7 +59,15 @@ void hub_stall_set(const grove_stalls *settings)
     set_limit(settings->limit);
 }
 
-/* "100", "100,watch" or "watch". */
+void hub_stall_prefer_watch(void)
+{
+    hub_stall_read_environment();
+    hub_stall_settings_lock();
+    current.watch |= !said;
+    hub_stall_settings_unlock();
+}
+
+/* "100", "100,watch", "100,late", "watch" or "late". */
 static bool take(const char *text)
 {
     char *end = (char *)(uintptr_t)text;
@@ -70,9 +79,11 @@ static bool take(const char *text)
         else if (*end)
             return false;
     }
-    if (ms > MOST || (*end && strcmp(end, "watch") != 0))
+    bool watch = strcmp(end, "watch") == 0;
+    if (ms > MOST || (*end && !watch && strcmp(end, "late") != 0))
         return false;
-    current.watch = *end;
+    current.watch = watch;
+    said = *end;
     set_limit(ms * GROVE_MILLISECOND);
     return true;
 }
@@ -96,7 +107,8 @@ static void read_environment(void)
         return;
     log_tell(GROVE_LOG_WARNING,
              "GROVE_STALLS is \"%s\"; expected milliseconds from 0 to %d, "
-             "\"watch\", or both with a comma between them; using %d",
+             "\"watch\" or \"late\", or both with a comma between them; "
+             "using %d",
              text, MOST, (int)(LIMIT / GROVE_MILLISECOND));
 }
 

@@ -48,7 +48,7 @@ PROGRAMS = [
 
 
 def run(
-    program: list, tmp_path: Path, wish: str = "watch"
+    program: list, tmp_path: Path, wish: str = ""
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         program,
@@ -87,7 +87,7 @@ def test_the_line_of_a_greenlet(tmp_path, name, marks, function, what):
     assert any(mark in line for mark in marks), line
 
 
-def test_the_second_is_told_with_its_line_without_being_asked_for(tmp_path):
+def test_late_the_second_is_told_with_its_line(tmp_path):
     path = write(
         tmp_path,
         """
@@ -97,7 +97,7 @@ def test_the_second_is_told_with_its_line_without_being_asked_for(tmp_path):
         grove.sleep(0.01)
         """,
     )
-    text = run([PYTHON, path], tmp_path, "").stderr
+    text = run([PYTHON, path], tmp_path, "late").stderr
     first, second = text.splitlines()[:2]
     assert " has held up thread " in first
     assert '"computes" holds up thread ' in second
@@ -153,7 +153,7 @@ def c_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [([], "computes", ("computing", "for (")), (["b"], "blocks", ("blocking", "return"))],
 )
 def test_the_line_of_a_fiber(tmp_path, c_program, arguments, function, mark):
-    result = run([c_program, *arguments], tmp_path)
+    result = run([c_program, *arguments], tmp_path, "watch")
     text = result.stderr
     assert result.returncode == 0, text
     assert re.match(r'grove: fiber \d+ "worker" holds up thread \d+, for \d+ ms', text)
@@ -201,7 +201,7 @@ def test_a_thread_that_is_a_fiber(tmp_path):
     source.write_text(THREADS)
     program = tmp_path / "threads"
     subprocess.run(["cc", "-O1", "-o", program, source, "-pthread"], check=True)
-    result = run([COMMAND, "run", "--threads", "--cores", "1", program], tmp_path)
+    result = run([COMMAND, "run", "--threads", "--cores", "1", program], tmp_path, "watch")
     text = result.stderr
     assert result.returncode == 0, text
     assert " holds up thread " in text and "; it computes\n" in text, text

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 HANG = 60
 
 #: That the line was written tells that a stall may end; the callback comes some time
@@ -155,14 +157,31 @@ def test_the_main_greenlet_alone_may_compute(tmp_path):
 WITHOUT = "import os, time, grove\nfrom grove import stalls\n"
 
 
-def test_without_a_stall_there_is_no_thread(tmp_path):
+def test_there_is_a_thread_as_soon_as_there_is_a_hub(tmp_path):
     text = run(
         tmp_path,
         """
+        assert len(os.listdir("/proc/self/task")) == 1
+        grove.joinall([grove.spawn(grove.sleep, 0.001) for _ in range(10)])
+        assert len(os.listdir("/proc/self/task")) == 2
+        """,
+        WITHOUT,
+    )
+    assert text == ""
+
+
+@pytest.mark.parametrize("late", ["GROVE_STALLS=late", "GROVE_STALLS=20,late", "watch(False)"])
+def test_without_a_stall_there_is_no_thread(tmp_path, late):
+    environment = dict([late.split("=")]) if "=" in late else {}
+    text = run(
+        tmp_path,
+        f"""
+        {"" if environment else "stalls." + late}
         grove.joinall([grove.spawn(grove.sleep, 0.001) for _ in range(10)])
         assert len(os.listdir("/proc/self/task")) == 1
         """,
         WITHOUT,
+        **environment,
     )
     assert text == ""
 
@@ -178,7 +197,7 @@ def test_the_first_is_told_when_it_is_over(tmp_path):
         assert len(os.listdir("/proc/self/task")) == 2
         """,
         WITHOUT,
-        GROVE_STALLS="20",
+        GROVE_STALLS="20,late",
     )
     assert text.count(" has held up thread ") == 1
     assert "  C" not in text

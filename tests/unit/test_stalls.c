@@ -664,6 +664,7 @@ static const struct {
     bool bad;
 } wishes[] = {
     {"30", 30, false, false},      {"30,watch", 30, true, false},
+    {"30,late", 30, false, false}, {"late", 100, false, false},
     {"0", 0, false, false},        {"30,", 30, false, false},
     {"30ms", -1, false, true},     {"watched", -1, false, true},
     {"99999999", -1, false, true}, {"-1", -1, false, true},

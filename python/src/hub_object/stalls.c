@@ -9,6 +9,7 @@
  *     the watcher's thread: on_stall --> a post --> the Hub: function(...)
  */
 #include "hub/mailbox.h"
+#include "hub/stall.h"
 #include "hub_object/private.h"
 
 #include "frames/frames.h"
@@ -171,8 +172,9 @@ static PyObject *stalls_elsewhere(PyObject *module, PyObject *const *args,
 
 static PyMethodDef functions[] = {
     {"stalls_settings", stalls_settings, METH_NOARGS,
-     "stalls_settings(): the limit in seconds, and whether the first is told "
-     "with where it is."},
+     "stalls_settings(): the limit in seconds, and whether the watcher is "
+     "there "
+     "before the first."},
     {"stalls_set", (PyCFunction)(void (*)(void))stalls_set, METH_FASTCALL,
      "stalls_set(limit, watch, function): function(name, seconds, thread, "
      "waits, guessed, frames, python) is called in the hub that was held up, "
@@ -184,5 +186,6 @@ static PyMethodDef functions[] = {
 
 int stalls_init(PyObject *module)
 {
+    hub_stall_prefer_watch();
     return PyModule_AddFunctions(module, functions);
 }
