@@ -173,7 +173,7 @@ static int stall_once(void)
     int64_t ns = 3 * LIMIT;
     set(LIMIT, false, NULL);
     run("slow", compute_for, &ns);
-    grove_sleep(MS);
+    grove_sleep(5 * LIMIT); /* not over before it begins: the hub turns */
     CHILD_CHECK(watcher_is_there());
     return 0;
 }
