@@ -103,12 +103,28 @@ static int protocol_error(grove_tls *tls)
     return EPROTO;
 }
 
+/* Whether the peer, which has gone before all was written to it, has said why
+ * in an alert that nobody has read; it is OpenSSL's error then. */
+static bool was_refused(grove_tls *tls)
+{
+    char byte;
+    size_t n;
+    if (tls->fd < 0 || (tls->io_error != ECONNRESET && tls->io_error != EPIPE))
+        return false;
+    ERR_clear_error();
+    return SSL_peek_ex(tls->ssl, &byte, 1, &n) <= 0 &&
+           ERR_GET_REASON(ERR_peek_error()) > SSL_AD_REASON_OFFSET;
+}
+
 int tls_break_down(grove_tls *tls, int ssl_error, int *broken)
 {
-    int error;
+    int error = tls->io_error;
     assert(broken == &tls->read_broken || broken == &tls->write_broken);
-    if (ssl_error == SSL_ERROR_SYSCALL && tls->io_error) {
-        error = tls->io_error;
+    if (ssl_error == SSL_ERROR_SYSCALL && broken == &tls->write_broken &&
+        was_refused(tls)) {
+        error = protocol_error(tls);
+        tls->read_broken = tls->write_broken = error;
+    } else if (ssl_error == SSL_ERROR_SYSCALL && error) {
         tls_say(tls, "%s", strerror(error));
     } else if (ssl_error == SSL_ERROR_SYSCALL) {
         error = end_of_stream(tls);

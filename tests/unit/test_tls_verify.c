@@ -203,6 +203,41 @@ static void the_systems_store_is_the_default(void **state)
 
 /* ---- clients' certificates ------------------------------------------------------ */
 
+/* With TLS 1.3 a client that shows none goes on before it hears of that, and
+ * what it writes then finds the server's end closed. */
+static void a_client_that_writes_on_hears_why_it_was_refused(void **state)
+{
+    (void)state;
+    grove_tls_context *s = server_context(&good);
+    grove_tls_context *c = client_context(&ca);
+    assert_int_equal(grove_tls_context_trust_text(s, ca.cert_text), 0);
+    assert_int_equal(grove_tls_context_verify(s, GROVE_TLS_VERIFY_CHAIN), 0);
+    struct link l = link_over(tcp_pair(), c, s, "a.test");
+    struct call server = tls_call(make_handshake, "server", l.server, NULL, 0);
+    server.deadline = grove_now() + HANG;
+    call_start(&server);
+    assert_int_equal(grove_tls_handshake_until(l.client, grove_now() + HANG),
+                     0);
+    assert_int_equal(
+        grove_tls_write_until(l.client, "a", 1, grove_now() + HANG), 1);
+    call_finish(&server);
+    assert_int_equal(server.error, EKEYREJECTED);
+    grove_tls_free(l.server);
+    grove_close(l.pair.in);
+    int more = 0; /* the reset is the answer to the first */
+    while (grove_tls_write_until(l.client, "b", 1, grove_now() + HANG) == 1)
+        assert_true(++more < 10);
+    check(errno == EPROTO && strstr(grove_tls_error(l.client), "refused"),
+          "errno %d, %s", errno, grove_tls_error(l.client));
+    char byte;
+    assert_int_equal(grove_tls_read(l.client, &byte, 1), -1);
+    assert_int_equal(errno, EPROTO);
+    grove_tls_free(l.client);
+    grove_close(l.pair.out);
+    grove_tls_context_release(c);
+    grove_tls_context_release(s);
+}
+
 static void clients_show_certificates(void **state)
 {
     static const struct {
@@ -408,6 +443,7 @@ int main(void)
         cmocka_unit_test(a_long_list_of_hosts_is_cut),
         cmocka_unit_test(less_can_be_asked),
         cmocka_unit_test(the_systems_store_is_the_default),
+        cmocka_unit_test(a_client_that_writes_on_hears_why_it_was_refused),
         cmocka_unit_test(clients_show_certificates),
         cmocka_unit_test(application_protocols),
         cmocka_unit_test(versions),
