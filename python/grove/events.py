@@ -352,7 +352,13 @@ class _PatchAll:
         self.patch_all_kwargs = patch_all_kwargs
 
     def will_patch_module(self, module_name: str) -> bool:
-        """Whether patch_all was asked to patch that module."""
+        """Whether patch_all was asked to patch that module.
+
+        >>> from grove.events import GeventWillPatchAllEvent
+        >>> event = GeventWillPatchAllEvent({"socket": True}, {})
+        >>> event.will_patch_module("socket"), event.will_patch_module("ssl")
+        (True, False)
+        """
         return bool(self.patch_all_arguments.get(module_name))
 
 

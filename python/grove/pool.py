@@ -78,9 +78,11 @@ class GroupMappingMixin:
     ) -> Any:
         """apply(), then a greenlet that calls callback with the result.
 
+        >>> import grove
         >>> from grove.pool import Group
         >>> Group().apply_cb(pow, (2, 5), callback=print)
         32
+        >>> grove.sleep()
         32
         """
         result = self.apply(func, args, kwds)

@@ -25,13 +25,28 @@ __all__ = [
 
 
 class WSGIHandler(Handler):
-    """Serves one connection. Every method may be overridden.
+    """Serves one connection. Every method may be overridden; the examples of the
+    methods go on from this one.
 
+    >>> import sys
+    >>> from grove import socket
     >>> from grove.pywsgi import WSGIHandler, WSGIServer
-    >>> class Quiet(WSGIHandler):
-    ...     def log_request(self):
-    ...         pass
-    >>> server = WSGIServer(("127.0.0.1", 0), print, handler_class=Quiet)
+    >>> def hello(environ, start_response):
+    ...     start_response("200 OK", [("Content-Type", "text/plain")])
+    ...     return [b"hello"]
+    >>> def ask(handler_class, application=hello, log=None):
+    ...     "What such a handler answers, in lines."
+    ...     server = WSGIServer(
+    ...         ("127.0.0.1", 0), application, log=log, error_log=log,
+    ...         handler_class=handler_class)
+    ...     server.start()
+    ...     with socket.create_connection(server.address) as client:
+    ...         client.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+    ...         answer = client.makefile().read().splitlines()
+    ...     server.stop()
+    ...     return answer
+    >>> ask(WSGIHandler)[-1]
+    'hello'
     """
 
     @property

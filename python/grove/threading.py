@@ -13,7 +13,7 @@ from typing import Any
 
 from grove._core import getcurrent, local, sleep
 from grove.event import Event
-from grove.stdlib.handles import HAS_HANDLES, set_handle
+from grove.stdlib import handles as _handles
 from grove.thread import (
     RLock,
     _make_thread_handle,
@@ -35,7 +35,7 @@ __implements__ = [
     "get_ident",
     "local",
 ]
-if HAS_HANDLES:
+if _handles.HAS_HANDLES:
     __implements__ += [
         "_ThreadHandle",
         "_make_thread_handle",
@@ -183,8 +183,8 @@ class _DummyThread(_stdlib._DummyThread):
     def __init__(self) -> None:
         self._name = f"Dummy-{next(_numbers)}"
         self._ident = ident = _stdlib.get_ident()
-        if HAS_HANDLES:
-            set_handle(self, _inside._make_thread_handle(ident))
+        if _handles.HAS_HANDLES:
+            _handles.set_handle(self, _inside._make_thread_handle(ident))
         active = _inside._active
         active[ident] = self
 

@@ -10,11 +10,11 @@ def example(name: str, text: str) -> doctest.DocTest:
     return doctest.DocTestParser().get_doctest(text, {}, name, None, None)
 
 
-def run(shown: doctest.DocTest) -> str:
-    """What went wrong in it."""
+def run(shown: doctest.DocTest, keep: bool = False) -> str:
+    """What went wrong in it. keep: shown.globs stay as they are at its end."""
     told: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-    runner.run(shown, out=told.append)
+    runner.run(shown, out=told.append, clear_globs=not keep)
     return "".join(told) if runner.failures else ""
 
 

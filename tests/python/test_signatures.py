@@ -7,6 +7,7 @@ Parameters are compared with Debian's gevent where that has the name and tells s
 import doctest
 import functools
 import importlib
+import importlib.util
 import inspect
 import json
 import os
@@ -22,14 +23,30 @@ from typing import Any
 import certificates
 import docstrings
 import grove
+import grove._greenlet
 import pytest
 from awaiting import HANG
 
-MODULES = ["grove"] + [
-    f"grove.{module.name}"
-    for module in pkgutil.iter_modules(grove.__path__)
-    if not module.ispkg and not module.name.startswith("_")
-]
+#: Rooms that programs import from, too: gevent has packages of these names.
+PACKAGES = ("resolver",)
+
+#: Without the package dnspython nobody can import that resolver.
+WANTING = () if importlib.util.find_spec("dns") else ("dnspython",)
+
+
+def modules_of(package: Any) -> Iterator[str]:
+    """Those that programs import, of a package and of the packages inside it."""
+    yield package.__name__
+    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        name = module.name.rpartition(".")[2]
+        if module.ispkg and name in PACKAGES:
+            yield from modules_of(importlib.import_module(module.name))
+        elif not module.ispkg and not name.startswith("_") and name not in WANTING:
+            yield module.name
+
+
+#: The last is what `import greenlet` gives.
+MODULES = [*modules_of(grove), "grove._greenlet"]
 
 DEBIAN = "/usr/bin/python3"
 
@@ -56,6 +73,23 @@ OTHERWISE = {
     "threadpool.ThreadPoolExecutor": "what it takes is named",
     "threadpool.ThreadPoolExecutor.shutdown": "cancel_futures is named",
     "threadpool.ThreadPoolExecutor.kill": "it takes no arguments",
+    "pool.Group.imap": "maxsize is named",
+    "pool.Group.imap_unordered": "maxsize is named",
+    "pool.Pool.imap": "maxsize is named",
+    "pool.Pool.imap_unordered": "maxsize is named",
+    "pool.Pool.start": "blocking and timeout are named",
+    "threadpool.ThreadPool.imap": "maxsize is named",
+    "threadpool.ThreadPool.imap_unordered": "maxsize is named",
+    "pywsgi.WSGIHandler.MessageClass": "the file is named",
+    "resolver.AbstractResolver": "the hub, which gevent's have in their own classes",
+    "resolver.ares.Resolver": "servers is named",
+    "socket.socket.recv": "as the standard library's",
+    "socket.socket.recv_into": "as the standard library's",
+    "socket.socket.recvfrom": "as the standard library's",
+    "socket.socket.recvfrom_into": "as the standard library's",
+    "socket.socket.recvmsg": "as the standard library's",
+    "socket.socket.recvmsg_into": "as the standard library's",
+    "socket.socket.sendto": "data is named",
     # here more can be said
     "events.EventLoopBlocked": "hub, which gevent has from 24.2 on",
     "monkey.patch_all": "libc",
@@ -67,27 +101,44 @@ OTHERWISE = {
     "socket.wait_write": "event, which gevent ignores",
     "socket.wait_readwrite": "event, which gevent ignores",
     "ssl.SSLSocket": "it is made by a context, as the standard library's",
-    "ssl.SSLContext.sslsocket_class": "the same",
     "ssl.SSLSocket.recvfrom": "it fails, as the standard library's",
     "ssl.SSLSocket.recvfrom_into": "it fails, as the standard library's",
     "ssl.SSLSocket.sendto": "it fails, as the standard library's",
+    "resolver.thread.Resolver.getaddrinfo": "as the standard library's",
+    "resolver.thread.Resolver.gethostbyaddr": "as the standard library's",
+    "resolver.thread.Resolver.gethostbyname": "as the standard library's",
+    "resolver.thread.Resolver.gethostbyname_ex": "as the standard library's",
+    "resolver.thread.Resolver.getnameinfo": "as the standard library's",
+    "resolver.AbstractResolver.gethostbyname": "family: it is of IPv4 addresses",
+    "resolver.AbstractResolver.gethostbyname_ex": "the same",
+    "resolver.ares.Resolver.gethostbyname": "the same",
+    "resolver.ares.Resolver.gethostbyname_ex": "the same",
+    "resolver.dnspython.Resolver.gethostbyname": "the same",
+    "resolver.dnspython.Resolver.gethostbyname_ex": "the same",
     "subprocess.Popen": "as the standard library's, with threadpool",
     # the standard library's names, or given without one
     "socket.socket.settimeout": "value",
     "socket.socket.listen": "backlog",
     "ssl.SSLSocket.read": "len",
+    "hub.Hub.cancel_waits_close_and_then": "error and args",
+    "hub.Hub.print_exception": "type and value, as handle_error's",
+    "pywsgi.WSGIHandler.handle_error": "kind and value",
 }
 
 #: What has no example, by the beginnings of names, and why.
 WITHOUT = {
     "gunicorn.": "gunicorn makes them, in processes of its own",
-    "threading.set_handle": "a part of how the standard library starts a thread",
 }
 
 
 def public_names(module: Any) -> list[str]:
     names = getattr(module, "__all__", None)
     return names or [name for name in vars(module) if not name.startswith("_")]
+
+
+def is_ours(thing: Any) -> bool:
+    module = getattr(thing, "__module__", None) or ""
+    return module == "greenlet" or module.startswith("grove")
 
 
 def callables() -> dict[str, Any]:
@@ -99,21 +150,23 @@ def callables() -> dict[str, Any]:
         module = importlib.import_module(name)
         for key in public_names(module):
             thing = getattr(module, key)
-            ours = (getattr(thing, "__module__", None) or "").startswith("grove")
-            if not callable(thing) or not ours or id(thing) in seen:
-                continue
-            seen.add(id(thing))
-            path = f"{name}.{key}".removeprefix("grove.")
-            found[path] = thing
-            if isinstance(thing, type):
-                found |= {f"{path}.{k}": f for k, f in methods(thing)}
+            if callable(thing) and is_ours(thing) and id(thing) not in seen:
+                seen.add(id(thing))
+                found[f"{name}.{key}".removeprefix("grove.")] = thing
+    classes = {path: thing for path, thing in found.items() if isinstance(thing, type)}
+    for path, cls in classes.items():
+        found |= {f"{path}.{k}": f for k, f in methods(cls, set(classes.values()))}
     return found
 
 
-def methods(cls: type) -> Iterator[tuple[str, Any]]:
-    for name in vars(cls):
-        if not name.startswith("_") and callable(getattr(cls, name)):
-            yield name, getattr(cls, name)
+def methods(cls: type, shown: set[type]) -> Iterator[tuple[str, Any]]:
+    """Its own, and those of its bases that are shown nowhere."""
+    hidden = [base for base in cls.__mro__[1:] if is_ours(base) and base not in shown]
+    bases = [cls, *hidden]
+    for name in sorted({name for base in bases for name in vars(base)}):
+        thing = getattr(cls, name)
+        if not name.startswith("_") and callable(thing) and not isinstance(thing, type):
+            yield name, thing
 
 
 CALLABLES = callables()
@@ -212,13 +265,17 @@ def is_standard(name: str, text: str) -> bool:
     return theirs is not None and inspect.getdoc(theirs) == text
 
 
+def is_without(name: str) -> bool:
+    return name.startswith(tuple(WITHOUT))
+
+
 def examples() -> list[doctest.DocTest]:
     """Those in the docstrings of callables and modules, each once: aliases share one."""
     described = {name: importlib.import_module(name) for name in MODULES} | CALLABLES
     found: dict[str, doctest.DocTest] = {}
     for name, thing in described.items():
         text = inspect.getdoc(thing) or ""
-        if ">>>" in text and not is_standard(name, text):
+        if ">>>" in text and not is_standard(name, text) and not is_without(name):
             found.setdefault(text, docstrings.example(name, text))
     return list(found.values())
 
@@ -239,12 +296,23 @@ CHANGING = (
 
 #: Whose examples have contexts with certificates, and the two ends of a connection, as
 #: the docstring of SSLSocket says.
-TLS = ("ssl.SSL", "server.StreamServer.wrap_socket")
+TLS = ("ssl.SSL", "server.StreamServer.wrap_socket", "pywsgi.WSGIServer.wrap_socket")
+
+#: The methods' examples go on from the class's, as its docstring says.
+GOING_ON = ("pywsgi.WSGIHandler",)
 
 
 def surroundings(name: str) -> dict[str, Any]:
     """What an example has from the beginning."""
-    return tls_ends() if name.startswith(TLS) else {}
+    if name.startswith(TLS):
+        return tls_ends()
+    globs: dict[str, Any] = {}
+    of = name.rpartition(".")[0]
+    if of in GOING_ON:
+        begin = docstrings.example(of, inspect.getdoc(CALLABLES[of]) or "")
+        begin.globs = globs
+        assert docstrings.run(begin, keep=True) == ""
+    return globs
 
 
 def tls_ends() -> dict[str, Any]:
@@ -283,7 +351,9 @@ def changes_the_process(example: doctest.DocTest) -> bool:
 
 
 @pytest.mark.parametrize("example", examples(), ids=lambda example: example.name)
-def test_examples_run(example: doctest.DocTest):
+def test_examples_run(example: doctest.DocTest, monkeypatch: pytest.MonkeyPatch):
+    # As install_as_greenlet() has it.
+    monkeypatch.setitem(sys.modules, "greenlet", grove._greenlet)
     if changes_the_process(example):
         elsewhere = [sys.executable, docstrings.__file__, example.name]
         text = example.docstring
@@ -296,5 +366,4 @@ def test_examples_run(example: doctest.DocTest):
 @pytest.mark.parametrize("name", CALLABLES)
 def test_it_has_an_example(name: str):
     text = inspect.getdoc(CALLABLES[name]) or ""
-    without = name.startswith(tuple(WITHOUT))
-    assert (">>>" in text or is_standard(name, text)) != without
+    assert ">>>" in text or is_standard(name, text) or is_without(name)

@@ -86,6 +86,13 @@ class FileObjectBase:
         """Flush and close it; nothing if that was done.
 
         Whoever reads or writes meanwhile gets FileObjectClosed.
+
+        >>> import os
+        >>> from grove.fileobject import FileObject
+        >>> file = FileObject(os.devnull)
+        >>> file.close()
+        >>> file.closed
+        True
         """
         if self.closed:
             return
@@ -120,7 +127,20 @@ class FileObjectBase:
             raise StopIteration
         return line
 
-    next = __next__
+    def next(self) -> Any:
+        """The next line; StopIteration at the end.
+
+        >>> import os
+        >>> from grove.fileobject import FileObject
+        >>> r, w = os.pipe()
+        >>> os.write(w, b"one\\ntwo\\n")
+        8
+        >>> with FileObject(r, "rb") as file:
+        ...     file.next(), file.next()
+        (b'one\\n', b'two\\n')
+        >>> os.close(w)
+        """
+        return self.__next__()
 
     def __enter__(self) -> Any:
         return self

@@ -10,7 +10,13 @@ __all__ = ["AbstractResolver", "as_enums", "host_text"]
 
 
 def as_enums(found: Sequence[tuple]) -> list[tuple]:
-    """What _socket.getaddrinfo returns as the module socket's function has it."""
+    """What _socket.getaddrinfo returns as the module socket's function has it.
+
+    >>> import _socket
+    >>> from grove.resolver.abstract import as_enums
+    >>> as_enums(_socket.getaddrinfo("127.0.0.1", 80, proto=_socket.IPPROTO_TCP))[0][0]
+    <AddressFamily.AF_INET: 2>
+    """
     return [
         (
             _stdlib._intenum_converter(family, _stdlib.AddressFamily),  # type: ignore[attr-defined]
@@ -22,7 +28,12 @@ def as_enums(found: Sequence[tuple]) -> list[tuple]:
 
 
 def host_text(name: Any) -> str | None:
-    """A host as the C library takes it: in ASCII; TypeError or gaierror."""
+    """A host as the C library takes it: in ASCII; TypeError or gaierror.
+
+    >>> from grove.resolver.abstract import host_text
+    >>> host_text("m\\u00fcnchen.example"), host_text(b"localhost")
+    ('xn--mnchen-3ya.example', 'localhost')
+    """
     if name is None:
         return None
     if isinstance(name, str):
@@ -37,14 +48,39 @@ def host_text(name: Any) -> str | None:
 
 class AbstractResolver:
     """What a hub's resolver has. The methods' arguments, results and errors are
-    those of the module socket's functions."""
+    those of the module socket's functions. A program's own has those that it needs.
+
+    >>> import grove
+    >>> from grove.resolver import AbstractResolver
+    >>> class Table(AbstractResolver):
+    ...     "Knows one name."
+    ...     def gethostbyname(self, hostname):
+    ...         return {"db": "127.0.0.9"}[hostname]
+    >>> grove.get_hub().resolver = Table()
+    >>> grove.socket.gethostbyname("db")
+    '127.0.0.9'
+    >>> del grove.get_hub().resolver
+    """
 
     def __init__(self, hub: Any = None) -> None:
         """A resolver of hub; None: of whoever calls it."""
         self.hub = hub
 
     def close(self) -> None:
-        """It is used no more."""
+        """It is used no more.
+
+        >>> import grove
+        >>> from grove.resolver import AbstractResolver
+        >>> class Telling(AbstractResolver):
+        ...     def close(self):
+        ...         print("closed")
+        >>> def ended():
+        ...     grove.sleep()
+        ...     grove.get_hub().resolver = Telling()
+        ...     grove.get_hub().destroy()
+        >>> grove.get_hub().threadpool.apply(ended)
+        closed
+        """
 
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.{type(self).__qualname__} at {id(self):#x}>"
@@ -58,21 +94,61 @@ class AbstractResolver:
         proto: int = 0,
         flags: int = 0,
     ) -> list[tuple]:
-        """The addresses of host."""
+        """The addresses of host.
+
+        >>> from grove.resolver import AbstractResolver
+        >>> try:
+        ...     AbstractResolver().getaddrinfo("db", 80)
+        ... except NotImplementedError:
+        ...     print("a class of one's own says how")
+        a class of one's own says how
+        """
         raise NotImplementedError
 
     def gethostbyname(self, hostname: Any) -> str:
-        """The first IPv4 address of hostname."""
+        """The first IPv4 address of hostname.
+
+        >>> from grove.resolver import AbstractResolver
+        >>> try:
+        ...     AbstractResolver().gethostbyname("db")
+        ... except NotImplementedError:
+        ...     print("a class of one's own says how")
+        a class of one's own says how
+        """
         raise NotImplementedError
 
     def gethostbyname_ex(self, hostname: Any) -> tuple[str, list[str], list[str]]:
-        """The name, other names and IPv4 addresses of hostname."""
+        """The name, other names and IPv4 addresses of hostname.
+
+        >>> from grove.resolver import AbstractResolver
+        >>> try:
+        ...     AbstractResolver().gethostbyname_ex("db")
+        ... except NotImplementedError:
+        ...     print("a class of one's own says how")
+        a class of one's own says how
+        """
         raise NotImplementedError
 
     def gethostbyaddr(self, ip_address: Any) -> tuple[str, list[str], list[str]]:
-        """The name, other names and addresses of an address or a host."""
+        """The name, other names and addresses of an address or a host.
+
+        >>> from grove.resolver import AbstractResolver
+        >>> try:
+        ...     AbstractResolver().gethostbyaddr("::1")
+        ... except NotImplementedError:
+        ...     print("a class of one's own says how")
+        a class of one's own says how
+        """
         raise NotImplementedError
 
     def getnameinfo(self, sockaddr: tuple, flags: int) -> tuple[str, str]:
-        """The names of an address's host and port."""
+        """The names of an address's host and port.
+
+        >>> from grove.resolver import AbstractResolver
+        >>> try:
+        ...     AbstractResolver().getnameinfo(("::1", 80), 0)
+        ... except NotImplementedError:
+        ...     print("a class of one's own says how")
+        a class of one's own says how
+        """
         raise NotImplementedError

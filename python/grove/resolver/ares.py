@@ -29,6 +29,13 @@ class Resolver(AbstractResolver):
     """Looks names up in the hub's loop.
 
     All hubs have one list of servers: the last that was given.
+
+    >>> import grove
+    >>> from grove.resolver.ares import Resolver
+    >>> grove.get_hub().resolver = Resolver()
+    >>> grove.socket.gethostbyname("localhost")
+    '127.0.0.1'
+    >>> del grove.get_hub().resolver
     """
 
     def __init__(
@@ -63,7 +70,13 @@ class Resolver(AbstractResolver):
         proto: int = 0,
         flags: int = 0,
     ) -> list[tuple]:
-        """As socket.getaddrinfo."""
+        """As socket.getaddrinfo.
+
+        >>> from grove.resolver.ares import Resolver
+        >>> resolver = Resolver()
+        >>> resolver.getaddrinfo("127.0.0.1", 80)[0][4]
+        ('127.0.0.1', 80)
+        """
         return as_enums(
             _core.dns_getaddrinfo(
                 host_text(host), _service(port), family, socktype, proto, flags
@@ -76,12 +89,24 @@ class Resolver(AbstractResolver):
         )
 
     def gethostbyname(self, hostname: Any) -> str:
-        """As socket.gethostbyname."""
+        """As socket.gethostbyname.
+
+        >>> from grove.resolver.ares import Resolver
+        >>> resolver = Resolver()
+        >>> resolver.gethostbyname("localhost")
+        '127.0.0.1'
+        """
         return self._addresses(hostname, _socket.AF_INET)[0][4][0]
 
     def gethostbyname_ex(self, hostname: Any) -> tuple[str, list[str], list[str]]:
         """As socket.gethostbyname_ex; of its other names only the one that it was
-        asked for is known."""
+        asked for is known.
+
+        >>> from grove.resolver.ares import Resolver
+        >>> resolver = Resolver()
+        >>> resolver.gethostbyname_ex("localhost")[2]
+        ['127.0.0.1']
+        """
         found = self._addresses(hostname, _socket.AF_INET, _socket.AI_CANONNAME)
         asked = host_text(hostname) or ""
         name = found[0][3] or asked
@@ -89,7 +114,13 @@ class Resolver(AbstractResolver):
         return name, others, [entry[4][0] for entry in found]
 
     def gethostbyaddr(self, ip_address: Any) -> tuple[str, list[str], list[str]]:
-        """As socket.gethostbyaddr; herror when the address has no name."""
+        """As socket.gethostbyaddr; herror when the address has no name.
+
+        >>> from grove.resolver.ares import Resolver
+        >>> resolver = Resolver()
+        >>> "127.0.0.1" in resolver.gethostbyaddr("127.0.0.1")[2]
+        True
+        """
         number = self._addresses(ip_address, 0)[0][4][0]
         try:
             name, _ = _core.dns_getnameinfo(number, "0", _socket.NI_NAMEREQD)
@@ -100,7 +131,14 @@ class Resolver(AbstractResolver):
         return name, [], [number]
 
     def getnameinfo(self, sockaddr: tuple, flags: int) -> tuple[str, str]:
-        """As socket.getnameinfo."""
+        """As socket.getnameinfo.
+
+        >>> from grove import socket
+        >>> from grove.resolver.ares import Resolver
+        >>> numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+        >>> Resolver().getnameinfo(("127.0.0.1", 80), numeric)
+        ('127.0.0.1', '80')
+        """
         # Numbers alone: it checks the arguments, and what the port is called.
         number = _socket.getnameinfo(sockaddr, flags | _socket.NI_NUMERICHOST)  # type: ignore[arg-type]
         if flags & _socket.NI_NUMERICHOST:

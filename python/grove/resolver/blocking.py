@@ -9,7 +9,15 @@ __all__ = ["Resolver"]
 
 
 class Resolver(AbstractResolver):
-    """Looks names up by libc's functions, while no other greenlet runs."""
+    """Looks names up by libc's functions, while no other greenlet runs.
+
+    >>> import grove
+    >>> from grove.resolver.blocking import Resolver
+    >>> grove.get_hub().resolver = Resolver()
+    >>> grove.socket.gethostbyname("localhost")
+    '127.0.0.1'
+    >>> del grove.get_hub().resolver
+    """
 
     @staticmethod
     def getaddrinfo(
@@ -20,12 +28,58 @@ class Resolver(AbstractResolver):
         proto: int = 0,
         flags: int = 0,
     ) -> list[tuple]:
-        """As socket.getaddrinfo."""
+        """As socket.getaddrinfo.
+
+        >>> from grove.resolver.blocking import Resolver
+        >>> resolver = Resolver()
+        >>> resolver.getaddrinfo("127.0.0.1", 80)[0][4]
+        ('127.0.0.1', 80)
+        """
         return as_enums(
             _socket.getaddrinfo(host, port, family, socktype, proto, flags)
         )
 
-    gethostbyname: Any = staticmethod(_socket.gethostbyname)
-    gethostbyname_ex: Any = staticmethod(_socket.gethostbyname_ex)
-    gethostbyaddr: Any = staticmethod(_socket.gethostbyaddr)
-    getnameinfo: Any = staticmethod(_socket.getnameinfo)
+    @staticmethod
+    def gethostbyname(hostname: Any) -> str:
+        """As socket.gethostbyname.
+
+        >>> from grove.resolver.blocking import Resolver
+        >>> resolver = Resolver()
+        >>> resolver.gethostbyname("localhost")
+        '127.0.0.1'
+        """
+        return _socket.gethostbyname(hostname)
+
+    @staticmethod
+    def gethostbyname_ex(hostname: Any) -> tuple[str, list[str], list[str]]:
+        """As socket.gethostbyname_ex.
+
+        >>> from grove.resolver.blocking import Resolver
+        >>> resolver = Resolver()
+        >>> resolver.gethostbyname_ex("localhost")[2]
+        ['127.0.0.1']
+        """
+        return _socket.gethostbyname_ex(hostname)
+
+    @staticmethod
+    def gethostbyaddr(ip_address: Any) -> tuple[str, list[str], list[str]]:
+        """As socket.gethostbyaddr.
+
+        >>> from grove.resolver.blocking import Resolver
+        >>> resolver = Resolver()
+        >>> "127.0.0.1" in resolver.gethostbyaddr("127.0.0.1")[2]
+        True
+        """
+        return _socket.gethostbyaddr(ip_address)
+
+    @staticmethod
+    def getnameinfo(sockaddr: tuple, flags: int) -> tuple[str, str]:
+        """As socket.getnameinfo.
+
+        >>> from grove import socket
+        >>> from grove.resolver.blocking import Resolver
+        >>> numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+        >>> Resolver().getnameinfo(("127.0.0.1", 80), numeric)
+        ('127.0.0.1', '80')
+        """
+        return _socket.getnameinfo(sockaddr, flags)  # type: ignore[arg-type]

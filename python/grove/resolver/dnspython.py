@@ -108,7 +108,15 @@ def _is_address(name: str) -> bool:
 
 
 class Resolver(AbstractResolver):
-    """Looks names up by dnspython, in the greenlet that asks."""
+    """Looks names up by dnspython, in the greenlet that asks.
+
+    >>> import grove
+    >>> from grove.resolver.dnspython import Resolver
+    >>> grove.get_hub().resolver = Resolver()
+    >>> grove.socket.gethostbyname("localhost")
+    '127.0.0.1'
+    >>> del grove.get_hub().resolver
+    """
 
     def __init__(self, hub: Any = None) -> None:
         """Ask the servers of /etc/resolv.conf, or those of the setting
@@ -139,7 +147,13 @@ class Resolver(AbstractResolver):
         proto: int = 0,
         flags: int = 0,
     ) -> list[tuple]:
-        """As socket.getaddrinfo."""
+        """As socket.getaddrinfo.
+
+        >>> from grove.resolver.dnspython import Resolver
+        >>> resolver = Resolver()
+        >>> resolver.getaddrinfo("127.0.0.1", 80)[0][4]
+        ('127.0.0.1', 80)
+        """
         name = host_text(host)
         if not self._needs_query(name, flags):
             return Blocking.getaddrinfo(name, port, family, socktype, proto, flags)
@@ -161,12 +175,24 @@ class Resolver(AbstractResolver):
         )
 
     def gethostbyname(self, hostname: Any) -> str:
-        """As socket.gethostbyname."""
+        """As socket.gethostbyname.
+
+        >>> from grove.resolver.dnspython import Resolver
+        >>> resolver = Resolver()
+        >>> resolver.gethostbyname("localhost")
+        '127.0.0.1'
+        """
         return self.gethostbyname_ex(hostname)[2][0]
 
     def gethostbyname_ex(self, hostname: Any) -> tuple[str, list[str], list[str]]:
         """As socket.gethostbyname_ex; of its other names only the one that it was
-        asked for is known."""
+        asked for is known.
+
+        >>> from grove.resolver.dnspython import Resolver
+        >>> resolver = Resolver()
+        >>> resolver.gethostbyname_ex("localhost")[2]
+        ['127.0.0.1']
+        """
         asked = host_text(hostname)
         if asked is None or not self._needs_query(asked):
             return Blocking.gethostbyname_ex(hostname)
@@ -189,7 +215,13 @@ class Resolver(AbstractResolver):
         return answer.rrset[0].target.to_text(True)
 
     def gethostbyaddr(self, ip_address: Any) -> tuple[str, list[str], list[str]]:
-        """As socket.gethostbyaddr; herror when the address has no name."""
+        """As socket.gethostbyaddr; herror when the address has no name.
+
+        >>> from grove.resolver.dnspython import Resolver
+        >>> resolver = Resolver()
+        >>> "127.0.0.1" in resolver.gethostbyaddr("127.0.0.1")[2]
+        True
+        """
         number = self.getaddrinfo(ip_address, None, 0, _socket.SOCK_DGRAM)[0][4][0]
         if number in self._hosts:
             return Blocking.gethostbyaddr(number)
@@ -199,7 +231,14 @@ class Resolver(AbstractResolver):
         return name, [], [number]
 
     def getnameinfo(self, sockaddr: tuple, flags: int) -> tuple[str, str]:
-        """As socket.getnameinfo."""
+        """As socket.getnameinfo.
+
+        >>> from grove import socket
+        >>> from grove.resolver.dnspython import Resolver
+        >>> numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+        >>> Resolver().getnameinfo(("127.0.0.1", 80), numeric)
+        ('127.0.0.1', '80')
+        """
         # Numbers alone: it checks the arguments, and what the port is called.
         number, service = _socket.getnameinfo(sockaddr, flags | _socket.NI_NUMERICHOST)  # type: ignore[arg-type]
         if flags & _socket.NI_NUMERICHOST:

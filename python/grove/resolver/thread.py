@@ -28,20 +28,72 @@ def _ask(function: Callable, *args: Any, **kwargs: Any) -> Any:
         _core.name_told(began, error)
 
 
-def _on_thread(function: Callable) -> Callable:
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return _ask(function, *args, **kwargs)
-
-    method.__name__ = function.__name__
-    method.__doc__ = f"As socket.{function.__name__}, on a native thread."
-    return method
-
-
 class Resolver(AbstractResolver):
-    """Looks names up by libc's functions, on a few native threads."""
+    """Looks names up by libc's functions, on a few native threads.
 
-    getaddrinfo = _on_thread(Blocking.getaddrinfo)
-    gethostbyname = _on_thread(Blocking.gethostbyname)
-    gethostbyname_ex = _on_thread(Blocking.gethostbyname_ex)
-    gethostbyaddr = _on_thread(Blocking.gethostbyaddr)
-    getnameinfo = _on_thread(Blocking.getnameinfo)
+    >>> import grove
+    >>> from grove.resolver.thread import Resolver
+    >>> grove.get_hub().resolver = Resolver()
+    >>> grove.socket.gethostbyname("localhost")
+    '127.0.0.1'
+    >>> del grove.get_hub().resolver
+    """
+
+    def getaddrinfo(
+        self,
+        host: Any,
+        port: Any,
+        family: int = 0,
+        socktype: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[tuple]:
+        """As socket.getaddrinfo, on a native thread.
+
+        >>> from grove.resolver.thread import Resolver
+        >>> resolver = Resolver()
+        >>> resolver.getaddrinfo("127.0.0.1", 80)[0][4]
+        ('127.0.0.1', 80)
+        """
+        return _ask(Blocking.getaddrinfo, host, port, family, socktype, proto, flags)
+
+    def gethostbyname(self, hostname: Any) -> str:
+        """As socket.gethostbyname, on a native thread.
+
+        >>> from grove.resolver.thread import Resolver
+        >>> resolver = Resolver()
+        >>> resolver.gethostbyname("localhost")
+        '127.0.0.1'
+        """
+        return _ask(Blocking.gethostbyname, hostname)
+
+    def gethostbyname_ex(self, hostname: Any) -> tuple[str, list[str], list[str]]:
+        """As socket.gethostbyname_ex, on a native thread.
+
+        >>> from grove.resolver.thread import Resolver
+        >>> resolver = Resolver()
+        >>> resolver.gethostbyname_ex("localhost")[2]
+        ['127.0.0.1']
+        """
+        return _ask(Blocking.gethostbyname_ex, hostname)
+
+    def gethostbyaddr(self, ip_address: Any) -> tuple[str, list[str], list[str]]:
+        """As socket.gethostbyaddr, on a native thread.
+
+        >>> from grove.resolver.thread import Resolver
+        >>> resolver = Resolver()
+        >>> "127.0.0.1" in resolver.gethostbyaddr("127.0.0.1")[2]
+        True
+        """
+        return _ask(Blocking.gethostbyaddr, ip_address)
+
+    def getnameinfo(self, sockaddr: tuple, flags: int) -> tuple[str, str]:
+        """As socket.getnameinfo, on a native thread.
+
+        >>> from grove import socket
+        >>> from grove.resolver.thread import Resolver
+        >>> numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+        >>> Resolver().getnameinfo(("127.0.0.1", 80), numeric)
+        ('127.0.0.1', '80')
+        """
+        return _ask(Blocking.getnameinfo, sockaddr, flags)

@@ -90,7 +90,16 @@ class Handler(_core.HTTPHandler):
             setattr(self, name, value)
 
     def handle(self) -> None:
-        """Answer requests until the connection ends."""
+        """Answer requests until the connection ends.
+
+        >>> class Telling(WSGIHandler):
+        ...     def handle(self):
+        ...         super().handle()
+        ...         print("the connection ends")
+        >>> ask(Telling)[-1]
+        the connection ends
+        'hello'
+        """
         try:
             answer = self._serve()
             if answer is not None:
@@ -137,7 +146,17 @@ class Handler(_core.HTTPHandler):
     # ---- reading, where a subclass does ------------------------------------
 
     def read_requestline(self) -> str:
-        """The request's first line; "" when there is none."""
+        """The request's first line; "" when there is none.
+
+        >>> class Telling(WSGIHandler):
+        ...     def read_requestline(self):
+        ...         line = super().read_requestline()
+        ...         print(repr(line))
+        ...         return line
+        >>> ask(Telling)[-1]
+        'GET / HTTP/1.0\\r\\n'
+        'hello'
+        """
         line = self.rfile.readline(self.max_request_line + 1)
         if line == b"\r\n":  # left behind by some clients after a body
             line = self.rfile.readline(self.max_request_line + 1)
@@ -157,6 +176,15 @@ class Handler(_core.HTTPHandler):
 
         Raises:
             ValueError: it is no request.
+
+        >>> class Telling(WSGIHandler):
+        ...     def read_request(self, raw_requestline):
+        ...         taken = super().read_request(raw_requestline)
+        ...         print(self.command, self.path, self.request_version)
+        ...         return taken
+        >>> ask(Telling)[-1]
+        GET / HTTP/1.0
+        'hello'
         """
         self.requestline = raw_requestline.rstrip("\r\n")
         lines = [raw_requestline.encode("latin-1")]
@@ -172,7 +200,17 @@ class Handler(_core.HTTPHandler):
         return True
 
     def MessageClass(self, fp: Any, *args: Any) -> Headers:
-        """What holds the headers that fp, a file, has."""
+        """What holds the headers that fp, a file, has.
+
+        >>> class Telling(WSGIHandler):
+        ...     def MessageClass(self, fp, *args):
+        ...         print(fp.read())
+        ...         fp.seek(0)
+        ...         return super().MessageClass(fp, *args)
+        >>> ask(Telling)[-1]
+        b'\\r\\n'
+        'hello'
+        """
         return Headers.read(fp)
 
     def _headers_of(self, pairs: list[tuple[str, str]]) -> Headers:
@@ -270,7 +308,18 @@ class Handler(_core.HTTPHandler):
         self.server.loop.handle_error(context, kind, value, tb)
 
     def handle_error(self, kind: Any, value: Any, tb: Any) -> None:
-        """The application failed: report it, and answer 500 if that can be."""
+        """The application failed: report it, and answer 500 if that can be.
+
+        >>> def broken(environ, start_response):
+        ...     raise ValueError("no page")
+        >>> class Telling(WSGIHandler):
+        ...     def handle_error(self, kind, value, tb):
+        ...         print("failed:", value)
+        ...         super().handle_error(kind, value, tb)
+        >>> ask(Telling, broken)[0]
+        failed: no page
+        'HTTP/1.1 500 Internal Server Error'
+        """
         self._log_error(kind, value, tb)
         self._send_error_response_if_possible(500)
 
@@ -344,19 +393,38 @@ class Handler(_core.HTTPHandler):
 
     # ---- logs --------------------------------------------------------------------
 
-    def log_error(self, message: str, *args: Any) -> None:
-        """Write message % args to the server's error log, with the connection."""
+    def log_error(self, msg: str, *args: Any) -> None:
+        """Write msg % args to the server's error log, with the connection.
+
+        >>> class Telling(WSGIHandler):
+        ...     def log_error(self, msg, *args):
+        ...         print(msg % args)
+        ...     def handle_one_response(self):
+        ...         self.log_error("%s is asked for", self.path)
+        ...         super().handle_one_response()
+        >>> ask(Telling)[-1]
+        / is asked for
+        'hello'
+        """
         try:
-            text = message % args if args else message
+            text = msg % args if args else msg
         except Exception:
-            text = f"{message!r} {args!r}"
+            text = f"{msg!r} {args!r}"
         try:
             self.server.error_log.write(f"{self.socket}: {text}\n")
         except Exception:
             sys.excepthook(*sys.exc_info())
 
     def format_request(self) -> str:
-        """The line of the log."""
+        """The line of the log.
+
+        >>> class Brief(WSGIHandler):
+        ...     def format_request(self):
+        ...         return f"{self.requestline}: {self.code}"
+        >>> ask(Brief, log=sys.stdout)[-1]
+        GET / HTTP/1.0: 200
+        'hello'
+        """
         now = time.strftime("%Y-%m-%d %H:%M:%S")
         took = f"{self.time_finish - self.time_start:.6f}" if self.time_finish else "-"
         client = self.client_address
@@ -371,5 +439,12 @@ class Handler(_core.HTTPHandler):
         )
 
     def log_request(self) -> None:
-        """Write a line to the server's log."""
+        """Write a line to the server's log.
+
+        >>> class Quiet(WSGIHandler):
+        ...     def log_request(self):
+        ...         pass
+        >>> ask(Quiet, log=sys.stdout)[-1]
+        'hello'
+        """
         self.server.log.write(self.format_request() + "\n")

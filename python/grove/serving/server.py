@@ -87,7 +87,14 @@ class Server(StreamServer):
         self.set_max_accept()
 
     def set_environ(self, environ: dict[str, Any] | None = None) -> None:
-        """Have every request's environment contain environ."""
+        """Have every request's environment contain environ.
+
+        >>> from grove.pywsgi import WSGIServer
+        >>> server = WSGIServer(("127.0.0.1", 0), print)
+        >>> server.set_environ({"shop.name": "Ada's"})
+        >>> server.get_environ()["shop.name"]
+        "Ada's"
+        """
         more = getattr(self, "environ", None) if environ is None else environ
         self.environ = self.environ_class(self.base_env)
         self.environ["wsgi.url_scheme"] = "https" if self.ssl_enabled else "http"
@@ -96,15 +103,39 @@ class Server(StreamServer):
             self.environ["wsgi.errors"] = self.error_log
 
     def set_max_accept(self) -> None:
-        """Leave connections to the other processes, where there are any."""
+        """Leave connections to the other processes, where there are any.
+
+        >>> from grove.pywsgi import WSGIServer
+        >>> several = {"wsgi.multiprocess": True}
+        >>> server = WSGIServer(("127.0.0.1", 0), print, environ=several)
+        >>> server.set_max_accept()
+        >>> server.max_accept
+        1
+        """
         if self.environ.get("wsgi.multiprocess"):
             self.max_accept = 1
 
     def get_environ(self) -> dict[str, Any]:
-        """What every request's environment begins with."""
+        """What every request's environment begins with.
+
+        >>> from grove.pywsgi import WSGIServer
+        >>> server = WSGIServer(("127.0.0.1", 0), print)
+        >>> server.get_environ()["wsgi.url_scheme"]
+        'http'
+        """
         return self.environ_class(self.environ)
 
     def init_socket(self) -> None:
+        """As StreamServer; what it accepts sends at once, and the environment has its
+        address.
+
+        >>> from grove.pywsgi import WSGIServer
+        >>> server = WSGIServer(("127.0.0.1", 0), print)
+        >>> server.init_socket()
+        >>> server.environ["SERVER_NAME"]
+        '127.0.0.1'
+        >>> server.stop()
+        """
         super().init_socket()
         self._send_at_once()
         self.update_environ()
@@ -116,7 +147,16 @@ class Server(StreamServer):
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def update_environ(self) -> None:
-        """The environment of the address that it is bound to."""
+        """The environment of the address that it is bound to.
+
+        >>> from grove.pywsgi import WSGIServer
+        >>> server = WSGIServer(("127.0.0.1", 0), print)
+        >>> server.init_socket()
+        >>> server.update_environ()
+        >>> server.environ["SERVER_PORT"] == str(server.server_port)
+        True
+        >>> server.stop()
+        """
         address = self.address
         if isinstance(address, tuple):
             self.environ.setdefault("SERVER_NAME", _name_of(address[0]))
@@ -126,7 +166,18 @@ class Server(StreamServer):
             self.environ.setdefault("SERVER_PORT", "")
 
     def wrap_socket(self, sock: Any) -> Any:
-        """As StreamServer; a handshake is waited for as the head of a request is."""
+        """As StreamServer; a handshake is waited for as the head of a request is.
+
+        >>> import grove
+        >>> from grove import socket
+        >>> from grove.pywsgi import WSGIServer
+        >>> server = WSGIServer(("127.0.0.1", 0), print, ssl_context=server_context)
+        >>> a, b = socket.socketpair()
+        >>> wrapping = grove.spawn(server.wrap_socket, b)
+        >>> client = client_context.wrap_socket(a, server_hostname="localhost")
+        >>> wrapping.get().version() == client.version()
+        True
+        """
         if sock.gettimeout() is not None:
             return super().wrap_socket(sock)
         sock.settimeout(self.head_timeout or None)
@@ -135,7 +186,22 @@ class Server(StreamServer):
         return tls
 
     def handle(self, sock: Any, address: Any) -> None:
-        """Serve one connection."""
+        """Serve one connection.
+
+        >>> import grove
+        >>> from grove.pywsgi import WSGIServer
+        >>> class Counting(WSGIServer):
+        ...     count = 0
+        ...     def handle(self, sock, address):
+        ...         self.count += 1
+        ...         super().handle(sock, address)
+        >>> server = Counting(("127.0.0.1", 0), print)
+        >>> server.start()
+        >>> grove.socket.create_connection(server.address).close()
+        >>> while not server.count:
+        ...     grove.sleep(0.001)
+        >>> server.stop()
+        """
         handler = self.handler_class(sock, address, self)
         if not isinstance(handler, Handler):
             handler.handle()
@@ -155,6 +221,18 @@ class Server(StreamServer):
         Args:
             spare_new: leave those that have not had any request yet, until a call
                 without it.
+
+        >>> import grove
+        >>> from grove.pywsgi import WSGIServer
+        >>> server = WSGIServer(("127.0.0.1", 0), print)
+        >>> server.start()
+        >>> client = grove.socket.create_connection(server.address)
+        >>> while not server.connections:
+        ...     grove.sleep(0.001)
+        >>> server.drain()
+        >>> client.recv(1)
+        b''
+        >>> server.stop()
         """
         for handler in list(self._handlers):
             if handler._drain(spare_new):

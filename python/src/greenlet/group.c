@@ -265,17 +265,47 @@ static PyMethodDef group_methods[] = {
      METH_FASTCALL | METH_KEYWORDS,
      "spawn($self, /, *args, **kwargs)\n--\n\n"
      "Start a greenlet of class greenlet_class, made with these arguments, in "
-     "the\ngroup."},
+     "the\ngroup.\n\n"
+     "    >>> from grove.pool import Pool\n"
+     "    >>> pool = Pool(2)\n"
+     "    >>> task = pool.spawn(pow, 2, 3)\n"
+     "    >>> task in pool\n"
+     "    True\n"
+     "    >>> task.get()\n"
+     "    8"},
     {"start", (PyCFunction)(void (*)(void))group_start,
      METH_FASTCALL | METH_KEYWORDS,
      "start($self, /, greenlet)\n--\n\n"
-     "Add greenlet, which was not started, and start it."},
+     "Add greenlet, which was not started, and start it.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.pool import Group\n"
+     "    >>> group = Group()\n"
+     "    >>> group.start(grove.Greenlet(print, \"started\"))\n"
+     "    >>> group.join()\n"
+     "    started\n"
+     "    True"},
     {"add", (PyCFunction)(void (*)(void))group_add,
      METH_FASTCALL | METH_KEYWORDS,
-     "add($self, /, greenlet)\n--\n\nMake greenlet a member until it ends."},
+     "add($self, /, greenlet)\n--\n\n"
+     "Make greenlet a member until it ends.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.pool import Group\n"
+     "    >>> group = Group()\n"
+     "    >>> group.add(grove.spawn(int))\n"
+     "    >>> len(group)\n"
+     "    1\n"
+     "    >>> group.join(), len(group)\n"
+     "    (True, 0)"},
     {"discard", (PyCFunction)(void (*)(void))group_discard,
      METH_FASTCALL | METH_KEYWORDS,
-     "discard($self, /, greenlet)\n--\n\nMake greenlet no member any more."},
+     "discard($self, /, greenlet)\n--\n\n"
+     "Make greenlet no member any more.\n\n"
+     "    >>> from grove.pool import Pool\n"
+     "    >>> pool = Pool(2)\n"
+     "    >>> task = pool.spawn(int)\n"
+     "    >>> pool.discard(task)\n"
+     "    >>> task in pool, pool.free_count()\n"
+     "    (False, 2)"},
     {"_discard", group__discard, METH_O,
      "_discard($self, greenlet, /)\n--\n\nA member has ended."},
     {"_begin", (PyCFunction)(void (*)(void))group_begin, METH_FASTCALL,
@@ -316,12 +346,26 @@ static PyMethodDef pool_methods[] = {
     {"start", (PyCFunction)(void (*)(void))pool_start_method,
      METH_FASTCALL | METH_KEYWORDS,
      "start($self, /, greenlet, blocking=True, timeout=None)\n--\n\n"
-     "Add greenlet, which was not started, and start it; see add."},
+     "Add greenlet, which was not started, and start it; see add.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.pool import Pool\n"
+     "    >>> pool = Pool(1)\n"
+     "    >>> pool.start(grove.Greenlet(print, \"started\"))\n"
+     "    >>> pool.join()\n"
+     "    started\n"
+     "    True"},
     {"add", (PyCFunction)(void (*)(void))pool_add_method,
      METH_FASTCALL | METH_KEYWORDS,
      "add($self, /, greenlet, blocking=True, timeout=None)\n--\n\n"
      "Make greenlet a member, waiting for room, timeout seconds at most.\n"
-     "Raises PoolFull when there is none in time, or at once unless blocking."},
+     "Raises PoolFull when there is none in time, or at once unless "
+     "blocking.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.pool import Pool\n"
+     "    >>> pool = Pool(2)\n"
+     "    >>> pool.add(grove.spawn(int))\n"
+     "    >>> pool.free_count()\n"
+     "    1"},
     {NULL}};
 
 static PyMemberDef pool_members[] = {{"_semaphore", T_OBJECT,

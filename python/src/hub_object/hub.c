@@ -340,22 +340,52 @@ static int set_exception_stream(PyObject *self, PyObject *stream, void *closure)
 static PyMethodDef hub_methods[] = {
     {"switch", hub_object_switch, METH_NOARGS,
      "switch($self, /)\n--\n\n"
-     "Wait until another greenlet switches to this one; what it passed."},
+     "Wait until another greenlet switches to this one; what it passed.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.hub import get_hub, getcurrent\n"
+     "    >>> waiting = getcurrent()\n"
+     "    >>> due = get_hub().loop.run_callback(waiting.switch, \"it\")\n"
+     "    >>> get_hub().switch()\n"
+     "    'it'"},
     {"switch_out", hub_object_switch_out, METH_NOARGS,
      "switch_out($self, /)\n--\n\n"
-     "Raises BlockingSwitchOutError: the Hub must not wait."},
+     "Raises BlockingSwitchOutError: the Hub must not wait.\n\n"
+     "    >>> import grove\n"
+     "    >>> try:\n"
+     "    ...     grove.get_hub().switch_out()\n"
+     "    ... except grove.exceptions.BlockingSwitchOutError:\n"
+     "    ...     print(\"it does not wait\")\n"
+     "    it does not wait"},
     {"wait", hub_object_wait, METH_O,
      "wait($self, watcher, /)\n--\n\n"
-     "Wait until the watcher fires."},
+     "Wait until the watcher fires.\n\n"
+     "    >>> import grove\n"
+     "    >>> hub = grove.get_hub()\n"
+     "    >>> hub.wait(hub.loop.timer(0.01))"},
     {"cancel_wait", (PyCFunction)(void (*)(void))hub_object_cancel_wait,
      METH_FASTCALL | METH_KEYWORDS,
      "cancel_wait($self, /, watcher, error, close_watcher=False)\n--\n\n"
-     "Throw error, from the Hub, into whoever waits for the watcher."},
+     "Throw error, from the Hub, into whoever waits for the watcher.\n\n"
+     "    >>> import grove\n"
+     "    >>> hub = grove.get_hub()\n"
+     "    >>> timer = hub.loop.timer(3600)\n"
+     "    >>> waiting = grove.spawn(hub.wait, timer)\n"
+     "    >>> grove.sleep()\n"
+     "    >>> hub.cancel_wait(timer, grove.GreenletExit)\n"
+     "    >>> waiting.get()\n"
+     "    GreenletExit()"},
     {"cancel_waits_close_and_then",
      (PyCFunction)(void (*)(void))hub_object_cancel_waits, METH_FASTCALL,
      "cancel_waits_close_and_then($self, watchers, error, then, /, "
      "*args)\n--\n\n"
-     "Cancel and close all of them in the Hub, then call then(*args) there."},
+     "Cancel and close all of them in the Hub, then call then(*args) there.\n\n"
+     "    >>> import grove\n"
+     "    >>> hub = grove.get_hub()\n"
+     "    >>> timers = [hub.loop.timer(3600) for _ in range(2)]\n"
+     "    >>> hub.cancel_waits_close_and_then(timers, OSError, print, "
+     "\"closed\")\n"
+     "    >>> grove.sleep()\n"
+     "    closed"},
     {"_cancel_waits_then",
      (PyCFunction)(void (*)(void))hub_object_cancel_waits_then, METH_FASTCALL,
      NULL},
@@ -365,7 +395,12 @@ static PyMethodDef hub_methods[] = {
      METH_FASTCALL | METH_KEYWORDS,
      "join($self, /, timeout=None)\n--\n\n"
      "Wait until nothing is left to wait for: True, or False after timeout\n"
-     "seconds. From the main greenlet only."},
+     "seconds. From the main greenlet only.\n\n"
+     "    >>> import grove\n"
+     "    >>> task = grove.spawn(print, \"done\")\n"
+     "    >>> grove.get_hub().join()\n"
+     "    done\n"
+     "    True"},
     {"destroy", (PyCFunction)(void (*)(void))hub_object_destroy,
      METH_FASTCALL | METH_KEYWORDS,
      "destroy($self, /, destroy_loop=None)\n--\n\n"
@@ -375,15 +410,41 @@ static PyMethodDef hub_methods[] = {
     {"handle_error", (PyCFunction)(void (*)(void))hub_object_handle_error,
      METH_FASTCALL,
      "handle_error($self, context, type, value, tb, /)\n--\n\n"
-     "An error nobody caught."},
+     "An error nobody caught.\n\n"
+     "    >>> import grove, sys\n"
+     "    >>> hub = grove.get_hub()\n"
+     "    >>> hub.exception_stream = sys.stdout\n"
+     "    >>> hub.handle_error(\"lunch\", ValueError, ValueError(\"late\"), "
+     "None)\n"
+     "    ValueError: late\n"
+     "    ...\n"
+     "    >>> del hub.exception_stream"},
     {"handle_system_error",
      (PyCFunction)(void (*)(void))hub_object_handle_system_error, METH_FASTCALL,
      "handle_system_error($self, type, value, tb=None, /)\n--\n\n"
-     "Throw it into the main greenlet."},
+     "Throw it into the main greenlet.\n\n"
+     "    >>> import grove\n"
+     "    >>> hub = grove.get_hub()\n"
+     "    >>> def end():\n"
+     "    ...     hub.handle_system_error(SystemExit, SystemExit(\"enough\"))\n"
+     "    >>> task = grove.spawn(end)\n"
+     "    >>> try:\n"
+     "    ...     grove.sleep(1)\n"
+     "    ... except SystemExit as error:\n"
+     "    ...     print(error)\n"
+     "    enough"},
     {"print_exception", (PyCFunction)(void (*)(void))hub_object_print_exception,
      METH_FASTCALL,
      "print_exception($self, context, type, value, tb, /)\n--\n\n"
-     "Write it to exception_stream."},
+     "Write it to exception_stream.\n\n"
+     "    >>> import grove, sys\n"
+     "    >>> hub = grove.get_hub()\n"
+     "    >>> hub.exception_stream = sys.stdout\n"
+     "    >>> hub.print_exception(\"lunch\", ValueError, ValueError(\"late\"), "
+     "None)\n"
+     "    ValueError: late\n"
+     "    ...\n"
+     "    >>> del hub.exception_stream"},
     {"format_context", hub_object_format_context, METH_O,
      "format_context($self, context, /)\n--\n\n"
      "The context of an error, as text."},

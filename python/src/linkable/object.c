@@ -555,13 +555,26 @@ static PyMethodDef linkable_methods[] = {
      "wait."},
     {"unlink", unlink_method, METH_O,
      "unlink($self, callback, /)\n--\n\n"
-     "Undo a rawlink; nothing when there is none."},
+     "Undo a rawlink; nothing when there is none.\n\n"
+     "    >>> from grove.event import Event\n"
+     "    >>> event = Event()\n"
+     "    >>> event.rawlink(print)\n"
+     "    >>> event.unlink(print)\n"
+     "    >>> event.linkcount()\n"
+     "    0"},
     {"ready", ready_method, METH_NOARGS,
      "ready($self, /)\n--\n\n"
      "Whether links are due."},
     {"linkcount", linkcount, METH_NOARGS,
      "linkcount($self, /)\n--\n\n"
-     "How many links and waiting greenlets there are."},
+     "How many links and waiting greenlets there are.\n\n"
+     "    >>> import grove\n"
+     "    >>> from grove.event import Event\n"
+     "    >>> event = Event()\n"
+     "    >>> waiting = grove.spawn(event.wait)\n"
+     "    >>> grove.sleep()\n"
+     "    >>> event.linkcount()\n"
+     "    1"},
     {"_wait", (PyCFunction)(void (*)(void))wait_method,
      METH_FASTCALL | METH_KEYWORDS,
      "Wait to be notified; False when timeout seconds pass first."},

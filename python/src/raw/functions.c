@@ -48,7 +48,17 @@ const char greenlet_settrace_doc[] =
     "previous\n"
     "one, or None. When it raises, the exception is raised in target, and it "
     "is\n"
-    "called no more.";
+    "called no more.\n\n"
+    "    >>> import greenlet\n"
+    "    >>> def tell(event, ends):\n"
+    "    ...     print(event, ends[1] is task)\n"
+    "    >>> task = greenlet.greenlet(lambda: None)\n"
+    "    >>> before = greenlet.settrace(tell)\n"
+    "    >>> task.switch()\n"
+    "    switch True\n"
+    "    switch False\n"
+    "    >>> greenlet.settrace(before) is tell\n"
+    "    True";
 
 PyObject *greenlet_module_settrace(PyObject *module, PyObject *tracer)
 {
@@ -61,8 +71,11 @@ PyObject *greenlet_module_settrace(PyObject *module, PyObject *tracer)
     return previous;
 }
 
-const char greenlet_gettrace_doc[] =
-    "gettrace()\n--\n\nThe callback of settrace(), or None.";
+const char greenlet_gettrace_doc[] = "gettrace()\n--\n\n"
+                                     "The callback of settrace(), or None.\n\n"
+                                     "    >>> import greenlet\n"
+                                     "    >>> print(greenlet.gettrace())\n"
+                                     "    None";
 
 PyObject *greenlet_module_gettrace(PyObject *module, PyObject *none)
 {
@@ -117,7 +130,9 @@ static bool cleanup_wanted = true;
 PyDoc_STRVAR(enable_cleanup_doc,
              "enable_optional_cleanup(flag)\n--\n\n"
              "Kept for programs that call it: nothing is left of an ended "
-             "thread to clean up.");
+             "thread to clean up.\n\n"
+             "    >>> import greenlet\n"
+             "    >>> greenlet.enable_optional_cleanup(True)");
 
 static PyObject *enable_optional_cleanup(PyObject *module, PyObject *flag)
 {
@@ -129,9 +144,13 @@ static PyObject *enable_optional_cleanup(PyObject *module, PyObject *flag)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(clocks_doc, "get_clocks_used_doing_optional_cleanup()\n--\n\n"
-                         "0, or None when enable_optional_cleanup() has turned "
-                         "it off.");
+PyDoc_STRVAR(clocks_doc,
+             "get_clocks_used_doing_optional_cleanup()\n--\n\n"
+             "0, or None when enable_optional_cleanup() has turned "
+             "it off.\n\n"
+             "    >>> import greenlet\n"
+             "    >>> greenlet.get_clocks_used_doing_optional_cleanup()\n"
+             "    0");
 
 static PyObject *get_clocks(PyObject *module, PyObject *none)
 {

@@ -105,7 +105,7 @@ fail:
 }
 
 const char greenlet_switch_doc[] =
-    "switch(*args, **kwargs)\n--\n\n"
+    "switch($self, /, *args, **kwargs)\n--\n\n"
     "Switch to this greenlet. An unstarted one runs run(*args, **kwargs); in "
     "a\n"
     "suspended one its own switch() returns: the empty tuple for no argument, "
@@ -115,7 +115,16 @@ const char greenlet_switch_doc[] =
     "both. A dead one stands for its first living ancestor. Returns what is "
     "passed\n"
     "when something switches back, and raises what is thrown in.\n"
-    "Raises greenlet.error for a greenlet of another thread.";
+    "Raises greenlet.error for a greenlet of another thread.\n\n"
+    "    >>> from greenlet import getcurrent, greenlet\n"
+    "    >>> def ask():\n"
+    "    ...     return \"hello \" + getcurrent().parent.switch(\"your "
+    "name?\")\n"
+    "    >>> asking = greenlet(ask)\n"
+    "    >>> asking.switch()\n"
+    "    'your name?'\n"
+    "    >>> asking.switch(\"Ada\")\n"
+    "    'hello Ada'";
 
 PyObject *greenlet_method_switch(PyObject *self, PyObject *const *args,
                                  Py_ssize_t nargs, PyObject *names)

@@ -99,10 +99,21 @@ fail:
 }
 
 const char greenlet_throw_doc[] =
-    "throw([type[, value[, traceback]]])\n--\n\n"
+    "throw($self, typ=..., val=None, tb=None, /)\n--\n\n"
     "Switch to this greenlet and raise there; GreenletExit without arguments. "
     "An\n"
-    "unstarted one dies at once, and the exception goes to its parent.";
+    "unstarted one dies at once, and the exception goes to its parent.\n\n"
+    "    >>> from greenlet import getcurrent, greenlet\n"
+    "    >>> def careful():\n"
+    "    ...     try:\n"
+    "    ...         getcurrent().parent.switch()\n"
+    "    ...     except ValueError as error:\n"
+    "    ...         return str(error)\n"
+    "    >>> waiting = greenlet(careful)\n"
+    "    >>> waiting.switch()\n"
+    "    ()\n"
+    "    >>> waiting.throw(ValueError(\"no such thing\"))\n"
+    "    'no such thing'";
 
 PyObject *greenlet_method_throw(PyObject *self, PyObject *args)
 {

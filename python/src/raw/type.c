@@ -91,10 +91,18 @@ static PyMethodDef methods[] = {
     {NULL}};
 static PyNumberMethods as_number = {.nb_bool = greenlet_bool};
 
-PyDoc_STRVAR(greenlet_doc, "greenlet(run=None, parent=None)\n--\n\n"
-                           "A coroutine with a stack of its own, run by "
-                           "switch(). parent, by default the\n"
-                           "current greenlet, gets the result.");
+PyDoc_STRVAR(greenlet_doc,
+             "greenlet(run=None, parent=None)\n--\n\n"
+             "A coroutine with a stack of its own, run by "
+             "switch(). parent, by default the\n"
+             "current greenlet, gets the result.\n\n"
+             "    >>> from greenlet import getcurrent, greenlet\n"
+             "    >>> def double(n):\n"
+             "    ...     while True:\n"
+             "    ...         n = getcurrent().parent.switch(2 * n)\n"
+             "    >>> doubling = greenlet(double)\n"
+             "    >>> doubling.switch(4), doubling.switch(21)\n"
+             "    (8, 42)");
 
 PyTypeObject PyGreenlet_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "greenlet.greenlet",
@@ -119,6 +127,33 @@ _Static_assert(sizeof(PyGreenlet) == 40, "extensions rely on it");
 
 /* ---- the module ------------------------------------------------------------- */
 
+PyDoc_STRVAR(
+    error_doc,
+    "A switch that is not possible, as to a greenlet of another thread.\n"
+    "\n"
+    "    >>> import greenlet, threading\n"
+    "    >>> main = greenlet.getcurrent()\n"
+    "    >>> def switch():\n"
+    "    ...     try:\n"
+    "    ...         main.switch()\n"
+    "    ...     except greenlet.error:\n"
+    "    ...         print(\"not from this thread\")\n"
+    "    >>> thread = threading.Thread(target=switch)\n"
+    "    >>> thread.start(), thread.join()\n"
+    "    not from this thread\n"
+    "    (None, None)");
+
+PyDoc_STRVAR(exit_doc, "Raised in a greenlet that is to end, as by kill(); one "
+                       "that it ends has it for its\n"
+                       "value, and nobody is told of an error.\n"
+                       "\n"
+                       "    >>> import grove\n"
+                       "    >>> task = grove.spawn(grove.sleep, 3600)\n"
+                       "    >>> grove.sleep()\n"
+                       "    >>> task.kill()\n"
+                       "    >>> task.value\n"
+                       "    GreenletExit()");
+
 static int add_to_class(const char *name, PyObject *value)
 {
     return PyDict_SetItemString(PyGreenlet_Type.tp_dict, name, value);
@@ -126,10 +161,10 @@ static int add_to_class(const char *name, PyObject *value)
 
 int raw_init(PyObject *module)
 {
-    PyExc_GreenletError =
-        PyErr_NewException("greenlet.error", PyExc_Exception, NULL);
-    PyExc_GreenletExit =
-        PyErr_NewException("greenlet.GreenletExit", PyExc_BaseException, NULL);
+    PyExc_GreenletError = PyErr_NewExceptionWithDoc("greenlet.error", error_doc,
+                                                    PyExc_Exception, NULL);
+    PyExc_GreenletExit = PyErr_NewExceptionWithDoc(
+        "greenlet.GreenletExit", exit_doc, PyExc_BaseException, NULL);
     if (greenlet_crossing_init() < 0 || greenlet_body_init() < 0 ||
         greenlet_trace_init() < 0 || recursion_init() < 0 ||
         faulthandler_init() < 0 || undelivered_init() < 0 ||

@@ -79,7 +79,13 @@ static int optional_int(PyObject *argument)
 PyDoc_STRVAR(recv_doc,
              "recv($self, /, bufsize, flags=0)\n--\n\n"
              "Up to bufsize bytes; b\"\" at the end of the stream.\n\n"
-             "0 of them are there at once, and nothing is taken for it.");
+             "0 of them are there at once, and nothing is taken for it.\n\n"
+             "    >>> from grove import socket\n"
+             "    >>> left, right = socket.socketpair()\n"
+             "    >>> right.send(b\"hello\")\n"
+             "    5\n"
+             "    >>> left.recv(4)\n"
+             "    b'hell'");
 
 static PyObject *socket_recv(PyObject *self, PyObject *const *args,
                              Py_ssize_t nargs, PyObject *names)
@@ -142,7 +148,14 @@ static int writable(PyObject *object, Py_buffer *buffer)
 
 PyDoc_STRVAR(recv_into_doc,
              "recv_into($self, /, buffer, nbytes=0, flags=0)\n--\n\n"
-             "Up to nbytes (0: as many as fit) into buffer; how many.");
+             "Up to nbytes (0: as many as fit) into buffer; how many.\n\n"
+             "    >>> from grove import socket\n"
+             "    >>> left, right = socket.socketpair()\n"
+             "    >>> right.send(b\"hello\")\n"
+             "    5\n"
+             "    >>> buffer = bytearray(8)\n"
+             "    >>> left.recv_into(buffer), bytes(buffer)\n"
+             "    (5, b'hello\\x00\\x00\\x00')");
 
 static PyObject *socket_recv_into(PyObject *self, PyObject *const *args,
                                   Py_ssize_t nargs, PyObject *names)
@@ -226,7 +239,11 @@ PyDoc_STRVAR(send_doc,
              "send($self, /, data, flags=0, timeout=...)\n--\n\n"
              "Send some of data; how many bytes.\n\n"
              "Args:\n"
-             "    timeout: seconds, None or 0, instead of the socket's own.");
+             "    timeout: seconds, None or 0, instead of the socket's own.\n\n"
+             "    >>> from grove import socket\n"
+             "    >>> left, right = socket.socketpair()\n"
+             "    >>> right.send(b\"hello\", timeout=1)\n"
+             "    5");
 
 static PyObject *socket_send(PyObject *self, PyObject *const *args,
                              Py_ssize_t nargs, PyObject *names)
@@ -245,8 +262,15 @@ static PyObject *socket_send(PyObject *self, PyObject *const *args,
     return n < 0 ? NULL : PyLong_FromSsize_t(n);
 }
 
-PyDoc_STRVAR(sendall_doc, "sendall($self, /, data, flags=0)\n--\n\n"
-                          "Send all of data, within the time-out.");
+PyDoc_STRVAR(sendall_doc,
+             "sendall($self, /, data, flags=0)\n--\n\n"
+             "Send all of data, within the time-out.\n\n"
+             "    >>> from grove import socket\n"
+             "    >>> left, right = socket.socketpair()\n"
+             "    >>> import grove\n"
+             "    >>> sending = grove.spawn(right.sendall, b\"x\" * 1000000)\n"
+             "    >>> len(left.recv(1000000, socket.MSG_WAITALL))\n"
+             "    1000000");
 
 static PyObject *socket_sendall(PyObject *self, PyObject *const *args,
                                 Py_ssize_t nargs, PyObject *names)

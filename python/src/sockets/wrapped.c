@@ -130,8 +130,17 @@ static PyObject *with_zeros(PyObject *received, Py_ssize_t size)
     return result;
 }
 
-PyDoc_STRVAR(recvfrom_doc, "recvfrom($self, /, bufsize, flags=0)\n--\n\n"
-                           "As the standard class's.");
+PyDoc_STRVAR(recvfrom_doc,
+             "recvfrom($self, /, bufsize, flags=0)\n--\n\n"
+             "As the standard class's.\n\n"
+             "    >>> from grove import socket\n"
+             "    >>> here = socket.socket(type=socket.SOCK_DGRAM)\n"
+             "    >>> here.bind((\"127.0.0.1\", 0))\n"
+             "    >>> here.sendto(b\"to myself\", here.getsockname())\n"
+             "    9\n"
+             "    >>> data, address = here.recvfrom(100)\n"
+             "    >>> data, address == here.getsockname()\n"
+             "    (b'to myself', True)");
 
 static PyObject *socket_recvfrom(PyObject *self, PyObject *const *args,
                                  Py_ssize_t nargs, PyObject *keywords)
@@ -162,7 +171,15 @@ static PyObject *receive(PyObject *self, PyObject *name,
 
 PyDoc_STRVAR(recvfrom_into_doc,
              "recvfrom_into($self, /, buffer, nbytes=0, flags=0)\n--\n\n"
-             "As the standard class's.");
+             "As the standard class's.\n\n"
+             "    >>> from grove import socket\n"
+             "    >>> here = socket.socket(type=socket.SOCK_DGRAM)\n"
+             "    >>> here.bind((\"127.0.0.1\", 0))\n"
+             "    >>> here.sendto(b\"to myself\", here.getsockname())\n"
+             "    9\n"
+             "    >>> size, address = here.recvfrom_into(bytearray(100))\n"
+             "    >>> size, address == here.getsockname()\n"
+             "    (9, True)");
 
 static PyObject *socket_recvfrom_into(PyObject *self, PyObject *const *args,
                                       Py_ssize_t nargs, PyObject *keywords)
@@ -174,7 +191,13 @@ static PyObject *socket_recvfrom_into(PyObject *self, PyObject *const *args,
 
 PyDoc_STRVAR(recvmsg_doc,
              "recvmsg($self, /, bufsize, ancbufsize=0, flags=0)\n--\n\n"
-             "As the standard class's.");
+             "As the standard class's.\n\n"
+             "    >>> from grove import socket\n"
+             "    >>> left, right = socket.socketpair()\n"
+             "    >>> right.send(b\"hello\")\n"
+             "    5\n"
+             "    >>> left.recvmsg(100)[:2]\n"
+             "    (b'hello', [])");
 
 static PyObject *socket_recvmsg(PyObject *self, PyObject *const *args,
                                 Py_ssize_t nargs, PyObject *keywords)
@@ -186,7 +209,14 @@ static PyObject *socket_recvmsg(PyObject *self, PyObject *const *args,
 
 PyDoc_STRVAR(recvmsg_into_doc,
              "recvmsg_into($self, /, buffers, ancbufsize=0, flags=0)\n--\n\n"
-             "As the standard class's.");
+             "As the standard class's.\n\n"
+             "    >>> from grove import socket\n"
+             "    >>> left, right = socket.socketpair()\n"
+             "    >>> right.send(b\"hello\")\n"
+             "    5\n"
+             "    >>> head, body = bytearray(1), bytearray(4)\n"
+             "    >>> left.recvmsg_into([head, body])[0], bytes(body)\n"
+             "    (5, b'ello')");
 
 static PyObject *socket_recvmsg_into(PyObject *self, PyObject *const *args,
                                      Py_ssize_t nargs, PyObject *keywords)
@@ -233,7 +263,12 @@ static bool may_be_named(PyObject *address)
 
 PyDoc_STRVAR(sendto_doc,
              "sendto($self, data, /, *flags_and_address)\n--\n\n"
-             "sendto(data, [flags,] address), as the standard class's.");
+             "sendto(data, [flags,] address), as the standard class's.\n\n"
+             "    >>> from grove import socket\n"
+             "    >>> here = socket.socket(type=socket.SOCK_DGRAM)\n"
+             "    >>> here.bind((\"127.0.0.1\", 0))\n"
+             "    >>> here.sendto(b\"to myself\", here.getsockname())\n"
+             "    9");
 
 static PyObject *socket_sendto(PyObject *self, PyObject *const *args,
                                Py_ssize_t nargs)
@@ -257,7 +292,13 @@ static PyObject *socket_sendto(PyObject *self, PyObject *const *args,
 
 PyDoc_STRVAR(sendmsg_doc, "sendmsg($self, /, buffers, ancdata=(), flags=0, "
                           "address=None)\n--\n\n"
-                          "As the standard class's.");
+                          "As the standard class's.\n\n"
+                          "    >>> from grove import socket\n"
+                          "    >>> left, right = socket.socketpair()\n"
+                          "    >>> right.sendmsg([b\"head \", b\"body\"])\n"
+                          "    9\n"
+                          "    >>> left.recv(100)\n"
+                          "    b'head body'");
 
 static PyObject *socket_sendmsg(PyObject *self, PyObject *const *args,
                                 Py_ssize_t nargs, PyObject *keywords)

@@ -410,12 +410,40 @@ PyMethodDef connection_methods[] = {
      "_serve()\n--\n\nAnswer requests until the connection ends. None; or "
      "(status, bytes): an\nerror to send before."},
     {"handle_one_request", handle_one_request, METH_NOARGS,
-     "handle_one_request()\n--\n\nRead a request and answer it. True: more "
-     "may come; None: the\nconnection ends; or (status, bytes): an error to "
-     "send before it ends."},
+     "handle_one_request($self, /)\n"
+     "--\n"
+     "\n"
+     "Read a request and answer it. True: more may come; None: the\n"
+     "connection ends; or (status, bytes): an error to send before it ends.\n\n"
+     "    >>> class Counting(WSGIHandler):\n"
+     "    ...     def handle_one_request(self):\n"
+     "    ...         print(\"one more\")\n"
+     "    ...         return super().handle_one_request()\n"
+     "    >>> ask(Counting)[-1]\n"
+     "    one more\n"
+     "    'hello'"},
     {"handle_one_response", handle_one_response, METH_NOARGS,
-     "handle_one_response()\n--\n\nAnswer the request that was read."},
+     "handle_one_response($self, /)\n"
+     "--\n"
+     "\n"
+     "Answer the request that was read.\n\n"
+     "    >>> class Telling(WSGIHandler):\n"
+     "    ...     def handle_one_response(self):\n"
+     "    ...         super().handle_one_response()\n"
+     "    ...         print(self.command, self.path, self.code)\n"
+     "    >>> ask(Telling)[-1]\n"
+     "    GET / 200\n"
+     "    'hello'"},
     {"run_application", run_application, METH_NOARGS,
-     "run_application()\n--\n\nCall the application and send what it "
-     "returns."},
+     "run_application($self, /)\n"
+     "--\n"
+     "\n"
+     "Call the application and send what it returns.\n\n"
+     "    >>> import grove\n"
+     "    >>> class Hurrying(WSGIHandler):\n"
+     "    ...     def run_application(self):\n"
+     "    ...         with grove.Timeout(60):\n"
+     "    ...             super().run_application()\n"
+     "    >>> ask(Hurrying)[-1]\n"
+     "    'hello'"},
     {NULL, NULL, 0, NULL}};

@@ -324,6 +324,18 @@ static PyObject *get_environ(PyObject *self, PyObject *none)
 
 PyMethodDef environ_methods[] = {
     {"get_environ", get_environ, METH_NOARGS,
-     "get_environ()\n--\n\nThe WSGI environment of the request: a new dict, of "
-     "the server's\nenviron_class."},
+     "get_environ($self, /)\n"
+     "--\n"
+     "\n"
+     "The WSGI environment of the request: a new dict, of the server's\n"
+     "environ_class.\n\n"
+     "    >>> class Named(WSGIHandler):\n"
+     "    ...     def get_environ(self):\n"
+     "    ...         environ = super().get_environ()\n"
+     "    ...         print(environ[\"REQUEST_METHOD\"], "
+     "environ[\"PATH_INFO\"])\n"
+     "    ...         return environ\n"
+     "    >>> ask(Named)[-1]\n"
+     "    GET /\n"
+     "    'hello'"},
     {NULL, NULL, 0, NULL}};

@@ -300,6 +300,15 @@ char *fields_head(struct handler *h, size_t extra, size_t *used)
 
 PyMethodDef fields_methods[] = {
     {"finalize_headers", finalize_headers, METH_NOARGS,
-     "finalize_headers()\n--\n\nAdd what the application left to the server: "
-     "Date, Content-Length or\nTransfer-Encoding, Connection."},
+     "finalize_headers($self, /)\n"
+     "--\n"
+     "\n"
+     "Add what the application left to the server: Date, Content-Length or\n"
+     "Transfer-Encoding, Connection.\n\n"
+     "    >>> class Branded(WSGIHandler):\n"
+     "    ...     def finalize_headers(self):\n"
+     "    ...         self.response_headers.append((b\"Server\", b\"mine\"))\n"
+     "    ...         super().finalize_headers()\n"
+     "    >>> \"Server: mine\" in ask(Branded)\n"
+     "    True"},
     {NULL, NULL, 0, NULL}};

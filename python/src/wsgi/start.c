@@ -240,8 +240,17 @@ static PyObject *start_response(PyObject *self, PyObject *const *args,
 PyMethodDef start_methods[] = {
     {"start_response", (PyCFunction)(void (*)(void))start_response,
      METH_FASTCALL | METH_KEYWORDS,
-     "start_response(status, headers, exc_info=None)\n--\n\n"
+     "start_response($self, /, status, headers, exc_info=None)\n"
+     "--\n"
+     "\n"
      "The application's: the status and (name, value) of each header, as\n"
      "strings. Returns write. UnicodeError and ValueError when they cannot\n"
-     "be sent; what exc_info says when the head was sent already."},
+     "be sent; what exc_info says when the head was sent already.\n\n"
+     "    >>> class Marking(WSGIHandler):\n"
+     "    ...     def start_response(self, status, headers, exc_info=None):\n"
+     "    ...         headers = [*headers, (\"X-Mark\", \"yes\")]\n"
+     "    ...         return super().start_response(status, headers, "
+     "exc_info)\n"
+     "    >>> \"X-Mark: yes\" in ask(Marking)\n"
+     "    True"},
     {NULL, NULL, 0, NULL}};

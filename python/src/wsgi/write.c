@@ -586,10 +586,28 @@ PyMethodDef write_methods[] = {
      "_write_with_headers(data, /)\n--\n\nSend the head and a piece of the "
      "body."},
     {"write", write_method, METH_O,
-     "write(data, /)\n--\n\nSend a piece of the body, after the head. "
-     "ApplicationError when there\nis no status, or may be no body."},
+     "write($self, data, /)\n"
+     "--\n"
+     "\n"
+     "Send a piece of the body, after the head. ApplicationError when there\n"
+     "is no status, or may be no body.\n\n"
+     "    >>> class Shouting(WSGIHandler):\n"
+     "    ...     def write(self, data):\n"
+     "    ...         super().write(data.upper())\n"
+     "    >>> ask(Shouting)[-1]\n"
+     "    'HELLO'"},
     {"process_result", process_result, METH_NOARGS,
-     "process_result()\n--\n\nSend what the application returned."},
+     "process_result($self, /)\n"
+     "--\n"
+     "\n"
+     "Send what the application returned.\n\n"
+     "    >>> class Watching(WSGIHandler):\n"
+     "    ...     def process_result(self):\n"
+     "    ...         print(self.result)\n"
+     "    ...         super().process_result()\n"
+     "    >>> ask(Watching)[-1]\n"
+     "    [b'hello']\n"
+     "    'hello'"},
     {"_write_each", write_each_method, METH_O,
      "_write_each(pieces, /)\n--\n\nSend what is iterated over, and end the "
      "response."},
