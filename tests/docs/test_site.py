@@ -19,7 +19,7 @@ import site_pages
 from build_tree import BUILD, ROOT
 
 PYTHON = os.environ.get("GROVE_PYTHON", "/usr/bin/python3")
-NEEDED = ["sphinx", "myst_parser", "furo", "matplotlib"]
+NEEDED = ["sphinx", "myst_parser", "furo", "matplotlib", "dns"]
 
 #: Seconds that a browser may take for all pages.
 HANG = 600
@@ -51,6 +51,18 @@ def test_every_document_and_manual_page_is_there(site: Path):
     manual = [p for p in (BUILD / "man").iterdir() if not p.read_text().startswith(".so ")]
     wanted |= {f"manual/{page.name}.html" for page in manual}
     assert len(manual) > 100 and wanted <= names
+
+
+def test_every_module_that_programs_import_is_there(site: Path):
+    package = ROOT / "python" / "grove"
+    found = [*package.glob("[!_]*.py"), *package.glob("resolver/[!_]*.py")]
+    modules = {".".join(path.relative_to(package).with_suffix("").parts) for path in found}
+    wanted = {f"grove.{name}" for name in modules} | {"grove", "grove.resolver", "greenlet"}
+    assert len(wanted) > 40
+    assert {path.stem for path in (site / "python").glob("*.html")} == wanted
+    raw = (site / "python" / "greenlet.html").read_text()
+    for name in ("greenlet.switch", "greenlet.throw", "settrace", "error"):
+        assert f'id="grove._greenlet.{name}"' in raw, name
 
 
 def test_links_lead_somewhere(site: Path):

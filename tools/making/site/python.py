@@ -11,17 +11,28 @@ from pathlib import Path
 
 #: Prints each public module with its first sentence, and its own names: what kind of
 #: thing it is, where it is described (the module that comes first), and of a class the
-#: methods that it has from bases nobody sees, and its computed attributes.
+#: methods that it has from bases nobody sees, its computed attributes, and those that
+#: are classes with a description of their own.
 ASK = """
 import importlib, inspect, json, pkgutil
 import grove
+
+def names_in(package):
+    "The modules that programs import, those of packages that gevent has, too."
+    for found in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        if found.name == "grove.resolver":
+            yield found.name
+            yield from names_in(importlib.import_module(found.name))
+        elif not found.ispkg and not found.name.rpartition(".")[2].startswith("_"):
+            yield found.name
 
 def public(module):
     names = getattr(module, "__all__", None) or vars(module)
     return [name for name in names if not name.startswith("_")]
 
 def own(thing):
-    return callable(thing) and (getattr(thing, "__module__", None) or "").startswith("grove")
+    module = getattr(thing, "__module__", None) or ""
+    return callable(thing) and (module.startswith("grove") or module == "greenlet")
 
 def hidden(cls, shown):
     bases = [base for base in cls.__mro__[1:] if base.__module__.startswith("grove")]
@@ -34,9 +45,12 @@ def attributes(cls):
     return sorted(name for name, thing in vars(cls).items() if not name.startswith("_")
                   and type(thing).__module__.startswith("grove.hubs"))
 
-found = sorted(module.name for module in pkgutil.iter_modules(grove.__path__)
-               if not module.ispkg and not module.name.startswith("_"))
-modules = [importlib.import_module(f"grove.{name}") for name in found] + [grove]
+def described(cls):
+    "Classes that it has as attributes, and that stand for themselves."
+    return sorted(name for name, thing in vars(cls).items() if id(thing) in shown)
+
+found = [*sorted(names_in(grove)), "grove._greenlet", "grove"]
+modules = [importlib.import_module(name) for name in found]
 shown, told = {}, []
 for module in modules:
     for name in public(module):
@@ -53,7 +67,8 @@ for module in modules:
                 "class" if is_class else "function"
             names.append([name, kind, shown[id(thing)],
                           hidden(thing, shown) if kind == "class" else [],
-                          attributes(thing) if kind == "class" else []])
+                          attributes(thing) if kind == "class" else [],
+                          described(thing) if is_class else []])
     first = (inspect.getdoc(module) or "").split("\\n\\n")[0].replace("\\n", " ")
     told.append([module.__name__, first, names])
 print(json.dumps(told))
@@ -77,26 +92,34 @@ class Package:
         (folder / "python").mkdir(exist_ok=True)
         modules = [self._modules[-1], *self._modules[:-1]]
         for name, _, names in modules:
-            (folder / "python" / f"{name}.rst").write_text(page(name, names))
-        lines = [f"- [{name}](python/{name}.rst): {first}" for name, first, _ in modules]
+            path = folder / "python" / f"{known_as(name)}.rst"
+            path.write_text(page(name, names))
+        told = [(known_as(name), first) for name, first, _ in modules]
+        lines = [f"- [{name}](python/{name}.rst): {first}" for name, first in told]
         lines += ["", "```{toctree}", ":hidden:", ""]
-        lines += [f"python/{name}" for name, _, _ in modules] + ["```"]
+        lines += [f"python/{name}" for name, _ in told] + ["```"]
         index = folder / "python.md"
         index.write_text(index.read_text() + "\n".join(lines) + "\n")
 
 
+def known_as(module: str) -> str:
+    """What programs call it."""
+    return "greenlet" if module == "grove._greenlet" else module
+
+
 def page(module: str, names: list) -> str:
     """The page of a module: what it has of its own, and what others describe."""
-    lines = [module, "=" * len(module), "", f".. automodule:: {module}", ""]
+    title = known_as(module)
+    lines = [title, "=" * len(title), "", f".. automodule:: {module}", ""]
     elsewhere = []
-    for name, kind, place, hidden, attributes in names:
+    for name, kind, place, hidden, attributes, described in names:
         if place != f"{module}.{name}":
             elsewhere.append(f":py:obj:`{name} <{place}>`")
             continue
         lines += [f".. auto{kind}:: {place}"]
         lines += ["   :members:"] if kind != "function" else []
-        if attributes:
-            lines += [f"   :exclude-members: {', '.join(attributes)}"]
+        if attributes or described:
+            lines += [f"   :exclude-members: {', '.join([*attributes, *described])}"]
         lines += [""]
         for attribute in attributes:
             lines += [f"   .. autoattribute:: {attribute}", "      :no-value:", ""]
