@@ -6,6 +6,7 @@
     python -m grove --libc app.py [argument...]
 """
 
+import importlib.machinery
 import importlib.util
 import io
 import os
@@ -42,6 +43,8 @@ def fail(message: str) -> None:
 def run_file(path: str) -> None:
     """Execute the file at path as the module __main__."""
     if os.path.isdir(path) or path.endswith((".zip", ".pyz")):
+        if importlib.machinery.PathFinder.find_spec("__main__", [path]) is None:
+            fail(f"can't find '__main__' module in {path!r}")
         sys.path[0] = path
         runpy.run_path(path, run_name="__main__")
         return

@@ -3,6 +3,7 @@
 import importlib
 import os
 import pkgutil
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,6 +52,36 @@ CHECK = """
         raise SystemExit("imported what is not there")
     print("good")
 """
+
+
+REFUSED = """
+    import gevent, importlib.util
+    def refused(statement):
+        try:
+            exec(statement)
+        except ImportError as error:
+            return str(error)
+    none = "(Grove has none of that name)"
+    assert refused("from gevent import sleep, no_such") == (
+        f"cannot import name 'no_such' from 'gevent' {none}")
+    assert refused("from gevent.resolver import no_such") == (
+        f"cannot import name 'no_such' from 'gevent.resolver' {none}")
+    assert refused("import gevent.no_such") == f"No module named 'gevent.no_such' {none}"
+    assert refused("from gevent.no_such import it") == (
+        f"No module named 'gevent.no_such' {none}")
+    # The interpreter's own words: nobody is asked.
+    assert refused("from gevent.queue import no_such").startswith(
+        "cannot import name 'no_such' from 'grove.queue' (")
+    assert refused("import grove.no_such") == "No module named 'grove.no_such'"
+    assert importlib.util.find_spec("grove.no_such") is None
+    assert not hasattr(gevent, "no_such")
+    print("good")
+"""
+
+
+def test_names_that_are_not_there():
+    result = python("-c", textwrap.dedent(REFUSED), path="compat")
+    assert result.stdout == "good\n", result.stderr
 
 
 def test_install_as_gevent():
@@ -275,10 +306,23 @@ def test_keyboard_interrupt(tmp_path):
     assert result.stderr.endswith("KeyboardInterrupt\n")
 
 
+def test_a_folder_and_an_archive(tmp_path):
+    write(tmp_path, "").rename(tmp_path / "__main__.py")
+    (tmp_path / "__main__.py").write_text("print('main')")
+    assert python("-m", "grove", tmp_path).stdout == "main\n"
+    archive = shutil.make_archive(tmp_path / "app", "zip", tmp_path, "__main__.py")
+    assert python("-m", "grove", archive).stdout == "main\n"
+
+
 def test_bad_command_lines(tmp_path):
     result = python("-m", "grove", "no-such.py")
     assert result.returncode == 2
     assert "can't open file 'no-such.py': No such file or directory" in result.stderr
+    result = python("-m", "grove", tmp_path)
+    assert result.returncode == 2
+    assert result.stderr == (
+        f"python -m grove: can't find '__main__' module in '{tmp_path}'\n"
+    )
     result = python("-m", "grove", "-m", "no_such")
     assert result.returncode == 2 and "No module named 'no_such'" in result.stderr
     result = python("-m", "grove")

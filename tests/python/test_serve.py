@@ -147,18 +147,30 @@ def test_names_of_applications(serve, name):
 
 
 @pytest.mark.parametrize(
-    "application, error",
+    "application, error, listens",
     [
-        ("nothing_of_the_kind", "ModuleNotFoundError"),
-        ("app:other", "AttributeError"),
-        ("app:__name__", "TypeError: 'app' is no application"),
+        ("nothing_of_the_kind", "No module named 'nothing_of_the_kind'", False),
+        ("app.nothing:app", "No module named 'app.nothing'; 'app' is not a package", True),
+        ("app:other", "module 'app' has no attribute 'other'", True),
+        ("app:__name__", "'app' is no application: it cannot be called", True),
     ],
 )
-def test_application_that_is_not_there(serve, application, error):
+def test_application_that_is_not_there(serve, application, error, listens):
     served = serve(application=application, wait=False)
     _, said = served.process.communicate(timeout=HANG)
     assert served.process.returncode == 1
-    assert error in said and f"cannot import {application}" in said
+    *first, told = said.splitlines()
+    assert re.sub(r"\d+", "N", told) == f"grove.serve [N] cannot import {application}: {error}"
+    assert len(first) == listens and all("listening on" in line for line in first)
+
+
+def test_application_that_fails(serve, tmp_path):
+    """Its own faults are told with where they are."""
+    (tmp_path / "failing.py").write_text("import nothing_of_the_kind\n")
+    served = serve(application="failing", wait=False)
+    _, said = served.process.communicate(timeout=HANG)
+    assert served.process.returncode == 1
+    assert 'failing.py", line 1' in said and "cannot import failing\n" in said
 
 
 def test_address_that_is_taken(serve, tmp_path):

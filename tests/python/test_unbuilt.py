@@ -11,13 +11,14 @@ import pytest
 from grove.names.unbuilt import reason
 
 PACKAGE = Path(grove.__file__).parent
+ROOT = Path(__file__).parents[2]
 BUILT = "cpython-35-made-up-linux-gnu"
 
 
-def message_of_import(directory: Path) -> str:
-    """The last line that `import grove` prints with directory/grove alone."""
+def message_of_import(directory: Path, name: str = "grove") -> str:
+    """The last line that importing name prints with directory alone on the path."""
     told = subprocess.run(
-        [sys.executable, "-c", "import grove"],
+        [sys.executable, "-c", f"import {name}"],
         env={**os.environ, "PYTHONPATH": str(directory)},
         capture_output=True,
         text=True,
@@ -55,6 +56,15 @@ def test_an_interpreter_that_is_not_supported(version, monkeypatch, tmp_path: Pa
     assert reason(tmp_path) == (
         "Grove is for CPython 3.11 to 3.15, and this interpreter,"
         f" {sys.executable}, is Python 3.{version[1]}"
+    )
+
+
+@pytest.mark.parametrize("name", ["gevent", "greenlet"])
+def test_sources_of_the_names(name: str):
+    """Another one that is installed is not imported in their place."""
+    assert message_of_import(ROOT / "python" / "compat", name) == (
+        "ImportError: python/compat is where Grove's names are made of:"
+        " build/compat is to be on the path"
     )
 
 

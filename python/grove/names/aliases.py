@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import sys
 from importlib.machinery import ModuleSpec
-from types import CodeType, ModuleType
+from types import CodeType, FrameType, ModuleType
 
 _REAL = "grove."
 
@@ -119,7 +119,38 @@ class _AliasFinder:
         return spec
 
 
+class _NameRefuser:
+    """The last finder that is asked: `from gevent import x`, of a name that nobody
+    has, would else be told as a fault of grove's.
+
+    (Of a module that is no package the import system asks nobody.)
+    """
+
+    def find_spec(
+        self, fullname: str, path: object = None, target: object = None
+    ) -> None:
+        package, _, name = fullname.rpartition(".")
+        if fullname.startswith(_REAL) and _is_from_import():
+            asked = package.replace("grove", "gevent", 1)
+            raise ImportError(
+                f"cannot import name {name!r} from {asked!r}"
+                " (Grove has none of that name)",
+                name=asked,
+            )
+
+
+def _is_from_import() -> bool:
+    """Whether it is a name that from ... import asks a package for."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame and frame.f_code.co_filename.startswith("<frozen importlib"):
+        if frame.f_code.co_name == "_handle_fromlist":
+            return True
+        frame = frame.f_back
+    return False
+
+
 _finder = _AliasFinder()
+_refuser = _NameRefuser()
 
 
 def _install(modules: dict[str, ModuleType]) -> None:
@@ -177,5 +208,6 @@ def install_as_gevent() -> None:
     _install({"gevent": package, **_raw()})
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
+        sys.meta_path.append(_refuser)
     for name in _SHOWN:
         setattr(package, name, importlib.import_module(PRIVATE[name]))

@@ -13,6 +13,7 @@ waits for signals and nothing else:
     SIGUSR2             from a new one: it serves
 """
 
+import importlib.util
 import math
 import os
 import signal
@@ -90,6 +91,9 @@ class Master:
         except OSError as error:
             say(f"cannot run there: {error}")
             return False
+        sys.path.insert(0, os.getcwd())
+        if not self._is_there():
+            return False
         try:
             self.listeners = Listeners(self.options.bind, self.options.workers)
         except (OSError, ValueError) as error:
@@ -102,6 +106,16 @@ class Master:
             self.listeners.close()
             return False
         return True
+
+    def _is_there(self) -> bool:
+        """Whether the application may be: nothing is imported yet. If not, that is
+        said."""
+        module = self.options.application.partition(":")[0].partition(".")[0]
+        if module and importlib.util.find_spec(module):
+            return True
+        application = self.options.application
+        say(f"cannot import {application}: No module named {module!r}")
+        return False
 
     def _look_after(self) -> int:
         while True:
@@ -262,7 +276,8 @@ class Master:
         self.serving.clear()
         self._drain(serving)
         at_once = number == signal.SIGQUIT
-        say("ending" + " at once" * at_once)
+        if not self._failed:  # else why was said
+            say("ending" + " at once" * at_once)
         while self.draining:
             if at_once:
                 self._tell(self.draining, signal.SIGKILL)

@@ -3,7 +3,6 @@
 import math
 import os
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -29,14 +28,36 @@ __all__ = ["Worker"]
 PULSE = 1.0
 
 
+class NotThere(Exception):
+    """There is no application by the name that was given."""
+
+
 def load(text: str) -> Callable:
-    """The application that MODULE:NAME, or MODULE:NAME() of a function, stands for."""
+    """The application that MODULE:NAME, or MODULE:NAME() of a function, stands for.
+
+    Raises NotThere, and what the application's own code raises.
+    """
     module, _, name = text.partition(":")
-    found: Any = import_module(module)
+    found = _module(module)
     called = name.endswith("()")
     for part in (name.removesuffix("()") or "application").split("."):
-        found = getattr(found, part)
-    return found() if called else found
+        try:
+            found = getattr(found, part)
+        except AttributeError as error:
+            raise NotThere(str(error)) from None
+    application = found() if called else found
+    if not callable(application):
+        raise NotThere(f"{application!r} is no application: it cannot be called")
+    return application
+
+
+def _module(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if not f"{name}.".startswith(f"{error.name}."):
+            raise  # one that the application wants
+        raise NotThere(str(error)) from None
 
 
 class Worker:
@@ -76,6 +97,9 @@ class Worker:
         signal.pthread_sigmask(signal.SIG_SETMASK, set())
         try:
             application = self._load()
+        except NotThere as error:
+            say(f"cannot import {self.options.application}: {error}")
+            return BOOT_FAILED
         except Exception:
             traceback.print_exc()
             say(f"cannot import {self.options.application}")
@@ -107,10 +131,7 @@ class Worker:
         if self.options.patch:
             # The room stands below it.
             import_module("grove.monkey").patch_all()
-        sys.path.insert(0, os.getcwd())
         application = load(self.options.application)
-        if not callable(application):
-            raise TypeError(f"{application!r} is no application: it cannot be called")
         if self.options.asgi:
             self._asgi_loop = import_module("grove.serving.asgi_loop").Loop(application)
             self._asgi_loop.start()
