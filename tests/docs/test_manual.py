@@ -1,7 +1,9 @@
 """The manual pages: complete, clean, and their examples compile."""
 
+import os
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,52 @@ def test_examples_compile_and_are_laid_out(tmp_path: Path):
             ["clang-format", f"--style=file:{ROOT / '.clang-format'}"]
             + ["--dry-run", "--Werror", example]
         )
+
+
+LIBRARIES = ["-lgrove", "-lgrove-tls", "-lgrove-http", "-lgrove-patch"]
+
+#: Examples that are programs and do not end well by themselves, and why.
+NOT_RUN = {
+    "grove_accept4": "it serves for ever",
+    "grove_connection_write_all": "it serves for ever",
+    "grove_dial": "it wants a server on a port of localhost's",
+    "grove_dial_tls": "it wants a server of the Internet's",
+    "grove_http_serve": "it serves for ever",
+    "grove_main": "it works until a signal comes",
+    "grove_recv_datagrams": "it receives for ever",
+    "grove_server_address": "it serves for ever",
+    "grove_server_start": "it serves for ever",
+    "grove_stream_new": "it serves for ever",
+    "grove_tls_context_new": "it wants a certificate, and serves for ever",
+}
+
+
+def link(example: Path) -> Path:
+    program = example.with_suffix("")
+    subprocess.check_call(
+        ["cc", "-std=c11", "-D_GNU_SOURCE", "-O0", f"-I{ROOT / 'include'}", example]
+        + ["-o", program, f"-L{BUILD / 'src'}", f"-Wl,-rpath,{BUILD / 'src'}", *LIBRARIES]
+        + ["-lssl", "-lcrypto"]
+    )
+    return program
+
+
+def test_examples_run_to_their_end(tmp_path: Path):
+    """All that are programs; the others are functions of one."""
+    whole = {e.stem: e for e in write_examples(tmp_path) if "int main(" in e.read_text()}
+    assert len(whole) > 80 and NOT_RUN.keys() <= whole.keys()
+    here = tmp_path / "here"
+    here.mkdir()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        programs = list(pool.map(link, (whole[n] for n in whole.keys() - NOT_RUN.keys())))
+    failed = []
+    for program in programs:
+        ran = subprocess.run(
+            [program], cwd=here, stdin=subprocess.DEVNULL, capture_output=True, timeout=60
+        )
+        if ran.returncode != 0:
+            failed.append((program.name, ran.returncode, ran.stderr))
+    assert failed == []
 
 
 def test_a_function_without_a_page_is_refused(tmp_path: Path):

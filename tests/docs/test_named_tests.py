@@ -9,7 +9,7 @@ import pytest
 from build_tree import ROOT
 
 TESTS = ROOT / "tests" / "python"
-FOLDERS = ["python", "e2e", "unit", "docs", "packages"]
+FOLDERS = ["python", "e2e", "unit", "docs", "packages", "tools"]
 
 
 @cache

@@ -3,7 +3,9 @@ in their order, the others by the test that is named here; what is not is said."
 
 import os
 import re
+import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,39 +26,103 @@ WHOLE = {
     "deployment.md": "test_deployment.py::test_units_serve_reload_and_end",
 }
 
-#: How a block begins, and where it is run.
+#: Each command, as `commands` has it, and where it is run.
 ELSEWHERE = {
     "make demo": "test_demo.py::test_demo_shows_both_languages_being_faster_at_once",
-    "make wheel    # for pip": "test_wheel.py::test_the_names_and_their_removal",
+    "make help": "test_commands.py::test_make_help_names_every_target",
+    "make install PREFIX=$HOME/grove": "test_install.py::test_everything_is_there",
+    # other builds
+    "make PYTHON=/usr/bin/python3.11": "test_trees.py::test_a_directory_for_each_compiler_and_python",
+    "make CC=clang": "test_trees.py::test_a_directory_for_each_compiler_and_python",
+    "make BUILD=/tmp/grove": "test_trees.py::test_build_names_the_place_of_all",
     # installing
-    "make wheel                                #": "test_wheel.py::test_libraries_are_inside_and_found_there",
-    "python3 -m venv --system-site-packages": "test_wheel.py::test_a_checkout_is_installed",
+    "make wheel": "test_wheel.py::test_libraries_are_inside_and_found_there",
+    "python3 -m venv app": "test_wheel.py::test_the_package_alone_has_no_other_name",
+    "app/bin/pip install --no-index build/packages/grove-*.whl": "test_wheel.py::test_the_package_alone_has_no_other_name",
+    "python3 -m venv --system-site-packages app": "test_wheel.py::test_a_checkout_is_installed",
+    "app/bin/pip install --no-build-isolation .": "test_wheel.py::test_a_checkout_is_installed",
     "app/bin/pip install --no-index build/packages/*.whl": "test_wheel.py::test_the_names_and_their_removal",
-    "app/bin/pip uninstall": "test_wheel.py::test_the_names_and_their_removal",
-    "make deb ": "test_debian.py::test_what_is_installed_works",
-    "apt install ./build/packages/python3-grove-gevent": "test_debian.py::test_gevent_beside_the_package_and_in_its_names_stead",
-    "apt purge": "test_debian.py::test_removal_leaves_nothing",
+    "app/bin/pip install --no-build-isolation ./python/compat/greenlet ./python/compat/gevent": "test_wheel.py::test_a_checkout_is_installed",
+    "app/bin/pip uninstall gevent greenlet": "test_wheel.py::test_the_names_and_their_removal",
+    "app/bin/pip uninstall grove": "test_wheel.py::test_the_names_and_their_removal",
+    "make deb": "test_debian.py::test_what_is_installed_works",
+    "apt install ./build/packages/libgrove0_*.deb ./build/packages/libgrove-patch0_*.deb ./build/packages/python3-grove_*.deb": "test_debian.py::test_what_is_installed_works",
+    "apt install ./build/packages/python3-grove-gevent_*.deb gunicorn python3-flask": "test_debian.py::test_gevent_beside_the_package_and_in_its_names_stead",
+    "gunicorn -k gevent flask_app:app": "test_gunicorn.py::test_flask_app",
+    "apt purge python3-grove-gevent": "test_debian.py::test_gevent_beside_the_package_and_in_its_names_stead",
+    "apt purge ?source-package(^grove$)": "test_debian.py::test_removal_leaves_nothing",
     # the command
-    "grove run --stats": "test_run.py::test_stats_tell_what_was_waited_for",
-    "grove run --threads": "test_threads.py::test_threads_of_python_are_few_tasks",
+    "grove run --stats ./program": "test_run.py::test_stats_tell_what_was_waited_for",
+    "grove run --threads python3 -c": "test_threads.py::test_threads_of_python_are_few_tasks",
     "grove ps PID": "test_inspect.py::test_ps_tells_what_fibers_wait_for",
-    "grove trace": "test_trace.py::test_a_program_in_python",
+    "grove bt PID 7": "test_inspect.py::test_bt_unwinds_c",
+    "grove top PID": "test_inspect.py::test_top_tells_who_takes_the_time",
+    "grove stat PID": "test_inspect.py::test_stat_tells_numbers",
+    "grove trace -o trace.json -- python3 app.py": "test_trace.py::test_a_program_in_python",
+    "grove trace --html trace.html trace.json": "test_trace.py::test_the_page_stands_alone",
     "python3 -m grove app.py": "test_names.py::test_runs_as_main",
     # serving
+    "PYTHONPATH=build/compat gunicorn -k gevent flask_app:app": "test_gunicorn.py::test_flask_app",
+    "PYTHONPATH=build/python python3 -m grove.serve flask_app:app": "test_serving_libraries.py::test_flask_app",
+    "gunicorn -k grove.gunicorn.Worker module:application": "test_gunicorn.py::test_flask_app",
+    "gunicorn -c python:grove.gunicorn module:application": "test_gunicorn_worker.py::test_reload",
+    "python3 -m grove.serve -b 127.0.0.1:8000 -w 2 module:application": "test_serve.py::test_processes_share_a_port",
+}
+
+#: Programs in Python, by how they begin, and where they are run; of an excerpt of an
+#: example the code is compared, and the example is run.
+PROGRAMS = {
     "from gevent.pywsgi import": "test_pywsgi.py::test_simple",
-    "gunicorn -k grove": "test_gunicorn_worker.py::test_reload",
-    "gunicorn -c python:grove": "test_gunicorn_worker.py::test_reload",
-    "python3 -m grove.serve": "test_serve.py::test_processes_share_a_port",
-    # excerpts of examples: their code is compared, and the examples are run
     "grove.joinall([grove.spawn(fetch": "test_readme.py::test_code_is_that_of_an_example",
 }
 
+#: Blocks that are only indented, by their first lines.
+INDENTED = {
+    "meson ninja-build": "test_commands.py::test_the_readme_tells_what_the_library_needs",
+    "(gdb) source tools/grove-gdb.py": "test_debugging.py::test_gdb_reads_a_core",
+}
+
+CHECKS = "it runs tests, this one perhaps"
+MINUTES = "it takes minutes, and a machine that is quiet"
+
 #: What no test runs, and why not.
 NOT_RUN = {
-    "make                              #": "each is another build; CI makes the first",
-    "make check                  #": "it is what runs this",
-    "make bench": "it takes minutes, and a machine that is quiet",
+    "make": "it is what CI begins with",
+    "make lib": "make install builds the same",
+    "make check": "it is what runs this",
+    "make check-programs": CHECKS,
+    "make check-packages": CHECKS,
+    "make check-debian RELEASE=forky": CHECKS,
+    "tools/check unit valgrind": CHECKS,
+    "tools/check unit timer": CHECKS,
+    "tools/check asan timer dns": CHECKS,
+    "tools/check python-asan": CHECKS,
+    "tools/check python event": CHECKS,
+    "tools/check python event::test_name": CHECKS,
+    "CC=clang tools/check tsan": CHECKS,
+    "tools/check turns": CHECKS,
+    "tools/check-fresh trixie": CHECKS,
+    "tools/check cpython": CHECKS,
+    "make bench": MINUTES,
+    "tools/bench build switch py_spawn": MINUTES,
+    "build/bench/ring 10000 65536": MINUTES,
 }
+
+
+def commands(text: str) -> Iterator[str]:
+    """Each command's words, without comments; of a word of several lines the first."""
+    whole = ""
+    for line in text.splitlines():
+        whole += line
+        try:
+            words = shlex.split(whole, comments=True)
+        except ValueError:  # it goes on
+            whole = whole[:-1] if whole.endswith("\\") else whole + "\n"
+            continue
+        if words:
+            yield " ".join(words).partition("\n")[0].strip()
+        whole = ""
+    assert whole == "", "it has no end"
 
 
 def blocks(document: Path) -> list[tuple[str, str]]:
@@ -80,24 +146,50 @@ def test_documents_that_are_run_as_a_whole():
         assert function in functions(file), test
 
 
-@pytest.mark.parametrize(
-    "document, language, text", SHOWN, ids=[f"{name}-{text[:30]}" for name, _, text in SHOWN]
-)
-def test_a_block_is_run_somewhere(document: str, language: str, text: str):
-    if any(text.startswith(begin) for begin in NOT_RUN):
-        return
-    if language == "c":
-        test = "test_readme.py::test_code_is_that_of_an_example"
-        assert document == "README.md"
-    else:
-        test = next((run for begin, run in ELSEWHERE.items() if text.startswith(begin)), "")
-        assert test, "which test runs it? see ELSEWHERE"
+def named(test: str) -> None:
     file, _, function = test.partition("::")
     assert function in functions(file), test
 
 
+COMMANDS = sorted({c for _, language, text in SHOWN if language == "sh" for c in commands(text)})
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_is_run_somewhere(command: str):
+    assert (command in ELSEWHERE) != (command in NOT_RUN), "which test runs it?"
+    if command in ELSEWHERE:
+        named(ELSEWHERE[command])
+
+
+@pytest.mark.parametrize(
+    "document, text",
+    [(document, text) for document, language, text in SHOWN if language != "sh"],
+    ids=lambda value: value[:30],
+)
+def test_a_program_is_run_somewhere(document: str, text: str):
+    test = next((run for begin, run in PROGRAMS.items() if text.startswith(begin)), "")
+    if not test:  # in C
+        assert document == "README.md"
+        test = "test_readme.py::test_code_is_that_of_an_example"
+    named(test)
+
+
+def indented() -> list[str]:
+    """Blocks that are set apart by blanks alone."""
+    texts = [re.sub(r"^ *```.*?^ *```", "", d.read_text(), flags=re.M | re.S) for d in DOCUMENTS]
+    return [block for text in texts for block in re.findall(r"\n\n    (\S.*)\n", text)]
+
+
+def test_what_is_only_indented_is_run_somewhere():
+    begins = {next(b for b in INDENTED if block.startswith(b)) for block in indented()}
+    assert begins == INDENTED.keys()
+    for test in INDENTED.values():
+        named(test)
+
+
 def test_nothing_is_named_in_vain():
-    for begin in [*ELSEWHERE, *NOT_RUN]:
+    assert {*ELSEWHERE, *NOT_RUN} == set(COMMANDS)
+    for begin in PROGRAMS:
         assert any(text.startswith(begin) for _, _, text in SHOWN), begin
 
 

@@ -1,6 +1,7 @@
 """What `make install PREFIX=...` puts there can be built against and run."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -118,6 +119,27 @@ int main(void)
     puts("made");
 }
 """
+
+
+#: Where a line that builds a program is shown, as it is, and what it builds.
+LINES = {
+    "man/manual/overview.txt": (r"^    (cc prog\.c .*)$", "examples/guide/step01_fiber.c"),
+    "docs/c-guide.md": (r"^```sh\n(cc .*)\n```$", "examples/guide/step01_fiber.c"),
+}
+
+
+@pytest.mark.parametrize("document", LINES)
+def test_a_line_that_is_shown_builds_a_program(prefix: Path, tmp_path: Path, document: str):
+    pattern, source = LINES[document]
+    [line] = re.findall(pattern, (ROOT / document).read_text(), re.M)
+    (tmp_path / line.split()[1]).symlink_to(ROOT / source)
+    environment = {
+        **os.environ,
+        "PKG_CONFIG_PATH": str(prefix / "lib/pkgconfig"),
+        "LD_LIBRARY_PATH": str(prefix / "lib"),
+    }
+    subprocess.run(["sh", "-c", line], cwd=tmp_path, env=environment, check=True)
+    subprocess.run([tmp_path / "a.out"], env=environment, check=True, timeout=60)
 
 
 def needed(binary: Path) -> str:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import select
 import socket
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import environment
+from conftest import EXAMPLES, environment
 
 HANG = 60
 
@@ -149,3 +150,25 @@ def test_starlette(start: Callable, tmp_path: Path):
     server.terminate()
     said = server.stderr.read()
     assert server.wait(HANG) == 0 and "KeyError: 'of the application'" in said
+
+
+def test_flask_app(start: Callable, tmp_path: Path):
+    """/quick answers while /slow sleeps, which ends when the server does."""
+    installed("flask", "python3-flask")
+    path = tmp_path / "socket"
+    server = start(
+        [sys.executable, "-m", "grove.serve", "-b", f"unix:{path}"]
+        + ["--graceful-timeout", "0", "flask_app:app"],
+        cwd=EXAMPLES,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert "listening on" in server.stderr.readline()
+    slow, quick = UnixConnection(str(path)), UnixConnection(str(path))
+    slow.request("GET", "/slow")
+    quick.request("GET", "/quick")
+    assert quick.getresponse().read() == b"quick"
+    assert select.select([slow.sock], [], [], 0)[0] == []
+    server.terminate()
+    assert server.wait(HANG) == 0
