@@ -4,6 +4,8 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -76,14 +78,76 @@ def test_bash_leaves_the_rest_to_the_shell(words: list[str]):
     assert completed(*words) == set()
 
 
-@pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is missing: tools/setup check")
-def test_zsh_can_read_its_own():
-    assert subprocess.run(["zsh", "-n", FOLDER / "_grove"]).returncode == 0
+# ---- zsh ---------------------------------------------------------------------------
+
+#: What an interactive zsh reads first: at a tab it writes down what it would complete,
+#: and exits.
+ZSHRC = f"""
+fpath=({FOLDER} $fpath)
+autoload -U compinit && compinit -u -D
+compadd() {{
+    local -a found
+    (( ${{argv[(I)-[OAD]]}} )) || {{
+        builtin compadd -O found "$@"
+        print -rl -- $found >>$COMPLETED
+    }}
+    builtin compadd "$@"
+}}
+complete-and-tell() {{ : >$COMPLETED; zle complete-word; exit }}
+zle -N complete-and-tell
+bindkey '^I' complete-and-tell
+"""
+
+#: Types its argument and a tab into one, at a terminal.
+ASK_ZSH = """
+zmodload zsh/zpty || exit
+zpty shell zsh -i
+zpty -w -n shell "$1"$'\\t'
+while zpty -r shell; do :; done
+"""
 
 
-def test_zsh_knows_commands_and_options():
-    text = (FOLDER / "_grove").read_text()
-    assert set(re.findall(r"^        ['\"]([a-z]+):", text, re.M)) == commands()
-    for command in COMMANDS:
-        body = re.search(rf"_grove_{command}\(\) {{\n(.*?)^}}", text, re.M | re.S)
-        assert body and set(re.findall(r"^        '(--?[a-z]+)\[", body[1], re.M)) == options(command)
+@pytest.fixture
+def zsh(tmp_path: Path) -> Callable[..., set[str]]:
+    """What zsh completes the last of some words with."""
+    if not shutil.which("zsh"):
+        pytest.skip("zsh is missing: tools/setup check")
+    (tmp_path / ".zshrc").write_text(ZSHRC)
+    completed = tmp_path / "completed"
+
+    def complete(*words: str) -> set[str]:
+        ran = subprocess.run(
+            ["zsh", "-f", "-c", ASK_ZSH, "zsh", " ".join(["grove", *words])],
+            env={**os.environ, "ZDOTDIR": str(tmp_path), "COMPLETED": str(completed)},
+            capture_output=True,
+            timeout=60,
+        )
+        assert ran.returncode == 0, ran.stderr
+        return set(completed.read_text().split())
+
+    return complete
+
+
+def test_zsh_completes_the_commands(zsh: Callable[..., set[str]]):
+    assert zsh("") == commands()
+    assert zsh("t") == {"top", "trace"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_zsh_completes_options(zsh: Callable[..., set[str]], command: str):
+    assert options(command)
+    assert zsh(command, "-") == options(command) | {"-h", "--help"}
+
+
+def test_zsh_completes_programs(zsh: Callable[..., set[str]]):
+    assert "sort" in zsh("run", "sor")
+    assert "sort" in zsh("run", "--threads", "--cores", "2", "sor")
+    assert "sort" in zsh("trace", "-o", "file", "sor")
+
+
+def test_zsh_completes_processes_and_states(zsh: Callable[..., set[str]]):
+    # Which there are, zsh says: by default those of the terminal, itself among them.
+    found = zsh("ps", "")
+    assert found and all(word.isdigit() for word in found)
+    assert zsh("ps", "--state", "par") == {"parked"}
+    assert zsh("bt", "1", "") == {"all"}
