@@ -5,7 +5,8 @@
  * listener belongs to all processes and threads that share it. So a connection
  * is looked for by poll, and taken by an accept that blocks:
  *
- *     poll: none ------------------> park until there may be one
+ *     poll: none, and it listens --> park until there may be one
+ *     none, and it does not -------> accept on a worker, to be told why not
  *     one, and nobody else accepts -> accept
  *     one, and others may take it --> accept on a worker, which then waits for
  *                                     the next in the place of the fiber
@@ -98,6 +99,14 @@ static int accept_alone(int fd, struct sockaddr *addr, socklen_t *addrlen,
     return r;
 }
 
+/* Whether the kernel says so: of Bluetooth's it does not, though they do. */
+static bool is_listener(int fd)
+{
+    int is = 0;
+    socklen_t size = sizeof(is);
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is, &size) == 0 && is;
+}
+
 static int try_accept(struct net_op *op, struct sockaddr *addr,
                       socklen_t *addrlen, int flags)
 {
@@ -109,8 +118,10 @@ static int try_accept(struct net_op *op, struct sockaddr *addr,
         return -1;
     if (status & O_NONBLOCK)
         return accept4(fd, addr, addrlen, flags);
-    if (!net_is_ready(fd, POLLIN))
+    if (!net_is_ready(fd, POLLIN) && is_listener(fd)) {
+        errno = EAGAIN;
         return -1;
+    }
     return (int)patch_on_worker(op->hub, "accept", SYS_accept4, fd, (long)addr,
                                 (long)addrlen, flags, 0, 0);
 }
@@ -140,6 +151,8 @@ static int accept_plainly(int fd, struct sockaddr *addr, socklen_t *addrlen,
 
 int patch_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
 {
+    if (unlikely(flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)))
+        return accept4(fd, addr, addrlen, flags); /* EINVAL */
     PATCHED(int, PATCH_RESTARTS, accept_plainly(fd, addr, addrlen, flags),
             accept_parking(fd, addr, addrlen, flags));
 }

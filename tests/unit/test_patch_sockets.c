@@ -76,6 +76,12 @@ static void interrupt_and_send(void *arg)
     send_word(&t->fd);
 }
 
+static void close_pair(struct pair p)
+{
+    close(p.in);
+    close(p.out);
+}
+
 /* ---- receiving ------------------------------------------------------------------ */
 
 static void recv_waits(struct stage *s)
@@ -375,6 +381,27 @@ static void accept_waits(struct stage *s)
     say(s, accept(server, NULL, NULL));
     say(s, accept(fd, NULL, NULL));
     await_peer(s);
+    close(server);
+}
+
+/* The kernel says what is wrong before it waits. */
+static void accept_refused(struct stage *s)
+{
+    struct sockaddr_in addr;
+    int server = listener(&addr), ends[2];
+    struct pair p = tcp_pair(), u = udp_pair();
+    say(s, accept4(server, NULL, NULL, 77));
+    say(s, accept(u.in, NULL, NULL));
+    say(s, accept(p.in, NULL, NULL)); /* nothing to read, and no listener */
+    assert_int_equal(pipe(ends), 0);
+    say(s, accept(ends[0], NULL, NULL));
+    say(s, accept(-1, NULL, NULL));
+    close_pair((struct pair){ends[0], ends[1]});
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    say(s, accept(ends[0], NULL, NULL));
+    close_pair((struct pair){ends[0], ends[1]});
+    close_pair(p);
+    close_pair(u);
     close(server);
 }
 
@@ -809,6 +836,7 @@ static void connecting(void **state)
 {
     static const struct program programs[] = {
         PROGRAM("accept accept4 listen", accept_waits),
+        PROGRAM("accept accept4", accept_refused),
         PROGRAM("connect __connect", connect_waits),
         PROGRAM("connect", connect_queued),
         PROGRAM("connect", connect_timed),
