@@ -4,7 +4,9 @@
  * One child's end its pidfd tells. For any of several, or for one that stops,
  * there is no descriptor: who waits asks again, after pauses that grow to 16
  * ms, or when SIGCHLD's handler has run. Nobody's child is taken away, since
- * each asks for what it would be given.
+ * each asks for what it would be given. What ends a wait may be the handler of
+ * the SIGCHLD that tells of the child: as the kernel does, it looks once more
+ * before it says EINTR.
  */
 #include <spawn.h>
 #include <stdio.h>
@@ -38,15 +40,18 @@ struct child_wait {
     pid_t pid;     /* the one that is waited for; 0: one of several, or not
                       only for its end */
     int64_t pause; /* before the next try */
+    bool ended;    /* by EINTR: no other after the next try */
 };
 
+/* After a try that found nothing. False with errno. */
 static bool again(struct child_wait *w)
 {
+    if (w->ended)
+        return patch_result(-EINTR) == 0;
     int r = w->pid ? wait_for_end(w->hub, w->pid)
                    : patch_back_off(w->hub, &w->pause, GROVE_NEVER, "waitpid");
-    if (r < 0)
-        errno = -r;
-    return r == 0;
+    w->ended = r == -EINTR;
+    return w->ended || patch_result(r) == 0;
 }
 
 /* ---- wait4 and its kin ----------------------------------------------------------------------- */

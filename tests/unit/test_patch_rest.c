@@ -289,6 +289,44 @@ static void children(struct stage *s)
     say(s, waitpid(getpid(), &status, 0));
 }
 
+static void on_signal(int signum)
+{
+}
+
+static void signal_thread(void *arg)
+{
+    assert_int_equal(pthread_kill(*(pthread_t *)arg, SIGCHLD), 0);
+}
+
+/* By the handler of the signal that tells of the child's end, which does not
+ * keep the kernel from giving the child; and with nobody to be given. */
+static void children_signalled(struct stage *s)
+{
+    struct sigaction action = {.sa_handler = on_signal}, old;
+    siginfo_t info = {0};
+    pthread_t self = pthread_self();
+    int status = 0;
+    sigaction(SIGCHLD, &action, &old);
+    for (int i = 0; i < 5; i++) {
+        pid_t pid = child(i), got = -1;
+        if (i == 4) {
+            later(s, signal_thread, &self);
+            say(s, wait(&status));
+            await_peer(s);
+        }
+        later(s, end_child, NULL);
+        got = i == 0   ? wait(&status)
+              : i == 1 ? waitpid(0, &status, 0)
+              : i == 2 ? waitpid(-getpgrp(), &status, 0)
+              : i == 3 ? waitid(P_ALL, 0, &info, WEXITED)
+                       : waitpid(pid, &status, 0);
+        say(s, got == (i == 3 ? 0 : pid));
+        say(s, i == 3 ? info.si_status : WEXITSTATUS(status));
+        await_peer(s);
+    }
+    sigaction(SIGCHLD, &old, NULL);
+}
+
 static void waitid_waits(struct stage *s)
 {
     siginfo_t info = {0};
@@ -459,6 +497,7 @@ static void processes(void **state)
     static const struct program programs[] = {
         PROGRAM("fcntl64 lockf lockf64", record_locks_wait),
         PROGRAM("waitpid __waitpid wait wait3 wait4", children),
+        PROGRAM("wait waitpid waitid", children_signalled),
         PROGRAM("waitid", waitid_waits),
         PROGRAM("vfork", vforks_child_ends),
         PROGRAM("system popen pclose posix_spawn posix_spawnp", programs_end),
