@@ -217,6 +217,7 @@ static void forget_kind(struct loop_fd *fd)
 {
     fd->not_socket = false;
     fd->no_nowait = 0;
+    fd->not_terminal = false;
 }
 
 static struct epoll_event event_of(const struct loop_fd *fd)

@@ -69,6 +69,7 @@ struct loop_fd {
      * but no call fails by them. */
     bool not_socket;   /* recv and send said ENOTSOCK */
     uint8_t no_nowait; /* directions that RWF_NOWAIT does not work for */
+    bool not_terminal; /* it has no termios */
     /* SO_RCVTIMEO and SO_SNDTIMEO in milliseconds, as they were when it was
      * registered; 0: none. */
     uint32_t timeouts[2];

@@ -9,6 +9,7 @@
  *   batch.c       recvmmsg, sendmmsg
  *   datagram.c    datagrams in batches, with their addresses
  *   vector.c      read, readv, write, writev, on any kind of file
+ *   terminal.c    read of terminals that do not go by lines
  *   connection.c  accept4, connect, close
  *   socket.c      descriptors of the runtime's, taken and given; setsockopt
  *   listen.c      sockets bound to an address
@@ -282,6 +283,20 @@ bool net_owner_asked(struct loop_fd *record);
 /* Opens the terminal or the FIFO that fd is again, with O_NONBLOCK; -1: it is
  * neither, or it cannot be. */
 int net_open_again(int fd, int flags);
+
+/* ---- terminal.c ---------------------------------------------------------- */
+
+struct net_iov;
+struct termios;
+
+/* Whether the op's descriptor is a terminal that does not go by lines: what it
+ * is set to. errno is kept. */
+bool net_is_raw_terminal(struct net_op *op, struct termios *t);
+
+/* A try to read from one, which may park for as long as that is set to. ready:
+ * what poll says. */
+ssize_t net_read_terminal(struct net_op *op, const struct net_iov *v,
+                          const struct termios *t, bool ready);
 
 /* ---- iov.c ------------------------------------------------------------- */
 

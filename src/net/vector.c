@@ -9,7 +9,8 @@
  *                     means the file's own position
  *   the rest (ttys,   poll, then a plain read; a write to the file opened
  *   FIFOs, devices)   again, or made non-blocking, since writable is not room
- *                     for all
+ *                     for all; terminal.c where a terminal does not go by
+ *                     lines
  *
  * What was found out stands in the descriptor's record as hints, each of which
  * only saves trying.
@@ -19,6 +20,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "grove.h"
@@ -77,6 +79,18 @@ static ssize_t read_socket(struct net_op *op, const struct net_iov *v)
     return n;
 }
 
+/* What is not ready is asked whether it is a terminal, whatever is known. */
+static ssize_t read_carefully(struct net_op *op, const struct net_iov *v)
+{
+    int fd = op->record->number;
+    bool ready = net_is_ready(fd, POLLIN);
+    struct termios t;
+    if (op->mode != NET_PARK && !(ready && op->record->not_terminal) &&
+        net_is_raw_terminal(op, &t))
+        return net_read_terminal(op, v, &t, ready);
+    return ready ? readv(fd, v->at, (int)v->count) : -1;
+}
+
 static ssize_t try_read(struct net_op *op, const struct net_iov *v)
 {
     int fd = op->record->number;
@@ -94,7 +108,7 @@ static ssize_t try_read(struct net_op *op, const struct net_iov *v)
         if (n >= 0 || !nowait_refused(op))
             return n;
     }
-    return net_is_ready(fd, POLLIN) ? readv(fd, v->at, count) : -1;
+    return read_carefully(op, v);
 }
 
 ssize_t net_readv(int fd, const struct iovec *iov, int count, int64_t deadline,

@@ -1,10 +1,12 @@
 /* Patched calls on sockets, and reading and writing of all kinds of files. */
 #include "patch_stage.h"
 
+#include <pty.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
+#include <termios.h>
 
 /* libc's other names, which no header declares. */
 ssize_t __send(int fd, const void *buf, size_t len, int flags)
@@ -805,6 +807,57 @@ static void syscall_others_wait(struct stage *s)
     close(to[1]);
 }
 
+/* ---- terminals ---------------------------------------------------------------------------- */
+
+/* Not line by line, with VMIN and VTIME (tenths of a second). */
+static void set_raw(int fd, cc_t least, cc_t tenths)
+{
+    struct termios t;
+    assert_int_equal(tcgetattr(fd, &t), 0);
+    cfmakeraw(&t);
+    t.c_cc[VMIN] = least;
+    t.c_cc[VTIME] = tenths;
+    assert_int_equal(tcsetattr(fd, TCSANOW, &t), 0);
+}
+
+static void read_terminal(struct stage *s)
+{
+    int master, slave;
+    char buf[8];
+    assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+    set_raw(slave, 0, 0);
+    say(s, read(slave, buf, sizeof(buf)));
+    set_raw(slave, 0, 1);
+    say(s, read(slave, buf, sizeof(buf)));
+    set_raw(slave, 0, 200);
+    later(s, write_word, &master);
+    say(s, read(slave, buf, sizeof(buf)));
+    await_peer(s);
+    set_raw(slave, 6, 0); /* is more than comes, and than there is room for */
+    later(s, write_word, &master);
+    say(s, read(slave, buf, 4));
+    await_peer(s);
+    later(s, write_word, &master);
+    say(s, read(slave, buf, 1));
+    say(s, write(master, "12", 2));
+    say(s, read(slave, buf, 5));
+    await_peer(s);
+    set_raw(slave, 6, 1);
+    later(s, write_word, &master);
+    say(s, read(slave, buf, sizeof(buf)));
+    await_peer(s);
+    set_raw(slave, 1, 0);
+    later(s, write_word, &master);
+    say(s, read(slave, buf, sizeof(buf)));
+    await_peer(s);
+    set_nonblocking(slave);
+    say(s, read(slave, buf, sizeof(buf)));
+    set_raw(slave, 0, 1);
+    say(s, read(slave, buf, sizeof(buf)));
+    close(slave);
+    close(master);
+}
+
 /* ---- all of them ------------------------------------------------------------------------ */
 
 static void receiving(void **state)
@@ -858,6 +911,7 @@ static void files(void **state)
 {
     static const struct program programs[] = {
         PROGRAM("read __read __read_chk close", read_waits),
+        PROGRAM("read", read_terminal),
         PROGRAM("readv writev", readv_waits),
         PROGRAM("write __write", write_all),
         PROGRAM("eventfd_read eventfd_write", eventfd_waits),
