@@ -12,12 +12,13 @@
 /* ---- receiving --------------------------------------------------------- */
 
 /* MSG_WAITALL | MSG_PEEK, of which n bytes were found: look again at each edge
- * until there are len or no more can come. */
+ * until there are len or no more can come. Only TCP waits for that. */
 static ssize_t peek_all(struct net_op *op, void *buf, ssize_t n, size_t len,
                         int flags)
 {
     int fd = op->record->number;
-    if (loop_register(&op->hub->loop, op->record) < 0 || !net_may_wait(op))
+    if (loop_register(&op->hub->loop, op->record) < 0 || !op->record->stream ||
+        !net_may_wait(op))
         return n;
     for (;;) {
         ssize_t now = recv(fd, buf, len, flags | MSG_DONTWAIT);

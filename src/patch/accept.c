@@ -153,7 +153,7 @@ int patch_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
 {
     if (unlikely(flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)))
         return accept4(fd, addr, addrlen, flags); /* EINVAL */
-    PATCHED(int, PATCH_RESTARTS, accept_plainly(fd, addr, addrlen, flags),
+    PATCHED(int, PATCH_RECEIVES, accept_plainly(fd, addr, addrlen, flags),
             accept_parking(fd, addr, addrlen, flags));
 }
 
@@ -179,6 +179,6 @@ static int connect_parking(int fd, const struct sockaddr *addr,
 
 int patch_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
 {
-    PATCHED(int, PATCH_RESTARTS, connect(fd, addr, addrlen),
+    PATCHED(int, PATCH_SENDS, connect(fd, addr, addrlen),
             connect_parking(fd, addr, addrlen));
 }

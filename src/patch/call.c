@@ -7,8 +7,10 @@
  * is ended by EINTR: the thread's own stack's, if it is in one, for programs
  * see to it that signals come to their main thread; else the one that was begun
  * first. A call that the kernel would make anew stays, if the handler has
- * SA_RESTART. Handlers that we were not told of are known only by the end of a
- * sleep, and not which it was: then all of them must have it.
+ * SA_RESTART; where a part of it may be done, which only the layers below know,
+ * it is ended all the same, and made anew if there was none. Handlers that we
+ * were not told of are known only by the end of a sleep, and not which it was:
+ * then all of them must have it.
  *
  * The list belongs to the thread. In a forked child it also has those of fibers
  * that have ended there, whose stacks are not used again; they are passed over.
@@ -35,21 +37,68 @@ static bool can_end(const struct patch_call *call)
     return f->state == FIBER_PARKED && f->waiting && !f->shared;
 }
 
+/* What it waits for, or has waited for just now, is a socket's, and for a
+ * limited time. */
+static bool is_limited(const struct patch_call *call, unsigned direction)
+{
+    const struct grove_fiber *f = call->fiber;
+    int fd = f->reason.fd;
+    const struct loop_fd *record = fd < 0 ? NULL : loop_fd(&f->hub->loop, fd);
+    return record && record->timeouts[direction - 1] != 0;
+}
+
+/* Whether the kernel would make it anew for SA_RESTART. */
+static bool restarts(const struct patch_call *call)
+{
+    switch (call->signals) {
+    case PATCH_RECEIVES:
+        return !is_limited(call, LOOP_READ);
+    case PATCH_SENDS:
+        return !is_limited(call, LOOP_WRITE);
+    default:
+        return call->signals == PATCH_RESTARTS;
+    }
+}
+
+/* It waits for a descriptor, and may have come or gone in part. */
+static bool may_have_a_part(const struct patch_call *call)
+{
+    return (call->signals == PATCH_RECEIVES || call->signals == PATCH_SENDS) &&
+           call->fiber->reason.fd >= 0;
+}
+
+/* What a handler does to a call, if it is the one. */
+enum ending { STAYS, ENDS_OR_ANEW, ENDS };
+
+static enum ending ending_of(const struct patch_call *call, bool restart,
+                             unsigned number)
+{
+    if (!can_end(call) || call->begun == number)
+        return STAYS;
+    if (!restart || !restarts(call))
+        return ENDS;
+    return may_have_a_part(call) ? ENDS_OR_ANEW : STAYS;
+}
+
 /* Of the calls that were begun before the handler of that number. */
 static void end_one(struct hub *hub, bool restart, unsigned number)
 {
     struct patch_call *chosen = NULL;
+    enum ending best = ENDS_OR_ANEW;
     for (struct patch_call *c = patch_thread_self()->calls; c; c = c->next) {
-        if (!can_end(c) || c->begun == number ||
-            (restart && c->signals == PATCH_RESTARTS))
+        enum ending ending = ending_of(c, restart, number);
+        bool is_root = c->fiber == &hub->root;
+        if (ending == STAYS || (ending < best && !is_root))
             continue;
         chosen = c;
-        if (c->fiber == &hub->root)
+        best = ending;
+        if (is_root)
             break;
     }
     if (!chosen)
         return;
-    chosen->ended = true;
+    chosen->ended = best == ENDS;
+    chosen->anew = best == ENDS_OR_ANEW;
     hub_wake(chosen->fiber, -EINTR);
 }
 
@@ -84,18 +133,19 @@ static void interrupt(struct hub *hub)
         end_one(hub, restart, t->handlers.run + 1);
 }
 
-/* ---- what was sent to a thread that is a fiber ---------------------------------------- */
+/* ---- a call that has failed ------------------------------------------------------------ */
 
 bool patch_call_again(const struct patch_call *call)
 {
     int error = errno;
+    bool anew = error == EINTR && call->anew;
     if (!thread_self || (error != EINTR && error != ECANCELED))
-        return false;
+        return anew;
     struct patch_thread *t = patch_thread_self();
     t->handlers.restart = true;
     bool any = thread_act();
     errno = error;
-    return any && error == EINTR && call->signals == PATCH_RESTARTS &&
+    return (any || anew) && error == EINTR && restarts(call) &&
            t->handlers.restart;
 }
 

@@ -14,7 +14,13 @@
 
 /* Whether a signal whose handlers all have SA_RESTART ends a call: signal(7).
  */
-enum patch_signals { PATCH_RESTARTS, PATCH_INTERRUPTED };
+enum patch_signals {
+    PATCH_RESTARTS,
+    PATCH_RECEIVES, /* if it is a socket with SO_RCVTIMEO; and where a part has
+                       come, that is told. Begun anew it must do no harm */
+    PATCH_SENDS,    /* likewise, with SO_SNDTIMEO */
+    PATCH_INTERRUPTED
+};
 
 /* On the stack of who makes it. */
 struct patch_call {
@@ -24,6 +30,7 @@ struct patch_call {
     enum patch_signals signals;
     unsigned begun; /* handlers.run then: those that run later end it */
     bool ended;     /* one of them has */
+    bool anew;      /* and the call is begun anew if there is nothing to tell */
     int error;      /* errno, which a call that succeeds does not change */
 };
 
@@ -117,7 +124,7 @@ static inline void patch_call_begin(struct patch_call *call, struct hub *hub,
     call->fiber = hub->current;
     call->signals = signals;
     call->begun = t->handlers.run;
-    call->ended = false;
+    call->ended = call->anew = false;
     call->error = errno;
     call->next = t->calls;
     call->back = &t->calls;
@@ -137,10 +144,9 @@ static inline void patch_call_end(struct patch_call *call, bool ok)
         errno = call->error;
 }
 
-/* The call has failed, and its maker is a thread that is a fiber: it acts on
- * what was sent to it (threads/cancel.c), a cancel or signals. Whether these
- * were all that ended the call, and the kernel would make it anew. errno is
- * kept. */
+/* The call has failed. A maker that is a thread acts on what was sent to it
+ * (threads/cancel.c), a cancel or signals. Whether signals were all that ended
+ * the call, and the kernel would make it anew. errno is kept. */
 bool patch_call_again(const struct patch_call *call);
 
 /* The body of a patched function of libc's shape: libc's call where nothing may

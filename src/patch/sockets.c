@@ -24,11 +24,19 @@ static bool is_told(struct hub *hub, ssize_t n, int flags)
     return true;
 }
 
+/* The mode of a first try; those that come after it know of none. */
+static enum net_mode first(enum net_mode *mode)
+{
+    enum net_mode now = *mode;
+    *mode = NET_LIBC;
+    return now;
+}
+
 static ssize_t recv_waiting(int fd, void *buf, size_t len, int flags,
                             enum net_mode mode)
 {
-    PATCHED(ssize_t, PATCH_RESTARTS, recv(fd, buf, len, flags),
-            net_recv(fd, buf, len, flags, GROVE_NEVER, mode));
+    PATCHED(ssize_t, PATCH_RECEIVES, recv(fd, buf, len, flags),
+            net_recv(fd, buf, len, flags, GROVE_NEVER, first(&mode)));
 }
 
 /* The usual way is short: a program that waits for events before it reads takes
@@ -49,7 +57,7 @@ ssize_t patch_recv(int fd, void *buf, size_t len, int flags)
 ssize_t patch_recvfrom(int fd, void *buf, size_t len, int flags,
                        struct sockaddr *addr, socklen_t *addrlen)
 {
-    PATCHED(ssize_t, PATCH_RESTARTS,
+    PATCHED(ssize_t, PATCH_RECEIVES,
             recvfrom(fd, buf, len, flags, addr, addrlen),
             net_recvfrom(fd, buf, len, flags, addr, addrlen, GROVE_NEVER,
                          NET_LIBC));
@@ -57,13 +65,13 @@ ssize_t patch_recvfrom(int fd, void *buf, size_t len, int flags,
 
 ssize_t patch_recvmsg(int fd, struct msghdr *msg, int flags)
 {
-    PATCHED(ssize_t, PATCH_RESTARTS, recvmsg(fd, msg, flags),
+    PATCHED(ssize_t, PATCH_RECEIVES, recvmsg(fd, msg, flags),
             net_recvmsg(fd, msg, flags, GROVE_NEVER, NET_LIBC));
 }
 
 ssize_t patch_send(int fd, const void *buf, size_t len, int flags)
 {
-    PATCHED(ssize_t, PATCH_RESTARTS, send(fd, buf, len, flags),
+    PATCHED(ssize_t, PATCH_SENDS, send(fd, buf, len, flags),
             net_send(fd, buf, len, flags, GROVE_NEVER, NET_LIBC));
 }
 
@@ -71,19 +79,19 @@ ssize_t patch_sendto(int fd, const void *buf, size_t len, int flags,
                      const struct sockaddr *addr, socklen_t addrlen)
 {
     PATCHED(
-        ssize_t, PATCH_RESTARTS, sendto(fd, buf, len, flags, addr, addrlen),
+        ssize_t, PATCH_SENDS, sendto(fd, buf, len, flags, addr, addrlen),
         net_sendto(fd, buf, len, flags, addr, addrlen, GROVE_NEVER, NET_LIBC));
 }
 
 ssize_t patch_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-    PATCHED(ssize_t, PATCH_RESTARTS, sendmsg(fd, msg, flags),
+    PATCHED(ssize_t, PATCH_SENDS, sendmsg(fd, msg, flags),
             net_sendmsg(fd, msg, flags, GROVE_NEVER, NET_LIBC));
 }
 
 int patch_sendmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags)
 {
-    PATCHED(int, PATCH_RESTARTS, sendmmsg(fd, messages, n, flags),
+    PATCHED(int, PATCH_SENDS, sendmmsg(fd, messages, n, flags),
             net_sendmmsg(fd, messages, n, flags, GROVE_NEVER, NET_LIBC));
 }
 
@@ -115,7 +123,7 @@ int patch_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags,
 {
     if (timeout && !duration_is_valid(timeout))
         return recvmmsg(fd, messages, n, flags, timeout);
-    PATCHED(int, PATCH_RESTARTS, recvmmsg(fd, messages, n, flags, timeout),
+    PATCHED(int, PATCH_RECEIVES, recvmmsg(fd, messages, n, flags, timeout),
             timeout
                 ? receive_timed(fd, messages, n, flags, timeout)
                 : net_recvmmsg(fd, messages, n, flags, GROVE_NEVER, NET_LIBC));

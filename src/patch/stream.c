@@ -14,25 +14,25 @@ ssize_t patch_read(int fd, void *buf, size_t len)
 {
     if (unlikely(len == 0))
         return read(fd, buf, 0);
-    PATCHED(ssize_t, PATCH_RESTARTS, read(fd, buf, len),
+    PATCHED(ssize_t, PATCH_RECEIVES, read(fd, buf, len),
             net_read(fd, buf, len, GROVE_NEVER, NET_LIBC));
 }
 
 ssize_t patch_write(int fd, const void *buf, size_t len)
 {
-    PATCHED(ssize_t, PATCH_RESTARTS, write(fd, buf, len),
+    PATCHED(ssize_t, PATCH_SENDS, write(fd, buf, len),
             net_write(fd, buf, len, GROVE_NEVER, NET_LIBC));
 }
 
 ssize_t patch_readv(int fd, const struct iovec *iov, int count)
 {
-    PATCHED(ssize_t, PATCH_RESTARTS, readv(fd, iov, count),
+    PATCHED(ssize_t, PATCH_RECEIVES, readv(fd, iov, count),
             net_readv(fd, iov, count, GROVE_NEVER, NET_LIBC));
 }
 
 ssize_t patch_writev(int fd, const struct iovec *iov, int count)
 {
-    PATCHED(ssize_t, PATCH_RESTARTS, writev(fd, iov, count),
+    PATCHED(ssize_t, PATCH_SENDS, writev(fd, iov, count),
             net_writev(fd, iov, count, GROVE_NEVER, NET_LIBC));
 }
 

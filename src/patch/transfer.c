@@ -81,7 +81,7 @@ static ssize_t sendfile_parking(struct hub *hub, int out, int in, off_t *offset,
 
 ssize_t patch_sendfile(int out, int in, off_t *offset, size_t count)
 {
-    PATCHED(ssize_t, PATCH_RESTARTS, sendfile(out, in, offset, count),
+    PATCHED(ssize_t, PATCH_SENDS, sendfile(out, in, offset, count),
             sendfile_parking(hub, out, in, offset, count));
 }
 

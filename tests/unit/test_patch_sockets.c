@@ -130,11 +130,12 @@ static void recv_nonblocking(struct stage *s)
  * 9 and later sets it, but does not tell it when asked. */
 static bool limits(int fd, int name, long us)
 {
-    struct timeval tv = {0, us}, told = {0, 0}, none = {0, 0};
+    struct timeval tv = {us / 1000000, us % 1000000}, told = {0, 0},
+                   none = {0, 0};
     socklen_t size = sizeof(told);
     setsockopt(fd, SOL_SOCKET, name, &tv, sizeof(tv));
     getsockopt(fd, SOL_SOCKET, name, &told, &size);
-    if (told.tv_usec >= us)
+    if (told.tv_sec * 1000000 + told.tv_usec >= us)
         return true;
     assert_true(unit_emulated());
     setsockopt(fd, SOL_SOCKET, name, &none, sizeof(none));
@@ -199,6 +200,57 @@ static void recv_interrupted(struct stage *s)
 {
     interrupted(s, 0);
     interrupted(s, SA_RESTART);
+}
+
+/* The kernel does not make it anew once a part has come, nor where there is a
+ * time-out, whatever the handler has. */
+static void recv_interrupted_halfway(struct stage *s)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART},
+                     old;
+    char buf[8] = "";
+    sigaction(SIGUSR1, &action, &old);
+    for (enum kind kind = TCP; kind <= UNIX_STREAM; kind++) {
+        struct pair p = pair_of(kind);
+        struct target self = {pthread_self(), p.out};
+        struct iovec v[2] = {{buf, 1}, {buf + 1, 5}};
+        struct msghdr m = {.msg_iov = v, .msg_iovlen = 2};
+        say(s, write(p.out, "ab", 2));
+        later(s, interrupt, &self);
+        say(s, recv(p.in, buf, 6, MSG_WAITALL));
+        say(s, write(p.out, "ab", 2));
+        later(s, interrupt, &self);
+        say(s, recvmsg(p.in, &m, MSG_WAITALL));
+        later(s, interrupt_and_send, &self); /* nothing has come: made anew */
+        say(s, recv(p.in, buf, 4, MSG_WAITALL));
+        later(s, interrupt_and_send, &self);
+        say(s, read(p.in, buf, 4));
+        await_peer(s);
+        if (limits(p.in, SO_RCVTIMEO, 50000000)) {
+            later(s, interrupt, &self);
+            say(s, recv(p.in, buf, 4, 0));
+            later(s, interrupt, &self);
+            say(s, read(p.in, buf, 4));
+            await_peer(s);
+        }
+        close_pair(p);
+    }
+    sigaction(SIGUSR1, &old, NULL);
+}
+
+/* Only TCP waits for all to look at. */
+static void recv_peeks(struct stage *s)
+{
+    for (enum kind kind = TCP; kind <= UNIX_STREAM; kind++) {
+        struct pair p = pair_of(kind);
+        char buf[8];
+        say(s, write(p.out, "ab", 2));
+        if (kind == TCP)
+            later(s, send_word, &p.out);
+        say(s, recv(p.in, buf, 6, MSG_PEEK | MSG_WAITALL));
+        await_peer(s);
+        close_pair(p);
+    }
 }
 
 static void recvfrom_waits(struct stage *s)
@@ -309,6 +361,35 @@ static void send_timed(struct stage *s)
     await_peer(s);
     close(p.in);
     close(p.out);
+    free(much);
+}
+
+static void send_interrupted(struct stage *s)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART},
+                     old;
+    char *much = calloc(1, MUCH);
+    sigaction(SIGUSR1, &action, &old);
+    for (int i = 0; i < 3; i++) {
+        struct pair p = pair_of(UNIX_STREAM);
+        struct target self = {pthread_self(), p.out};
+        struct iovec v = {much, MUCH};
+        struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
+        later(s, interrupt, &self);
+        ssize_t n = i == 0   ? send(p.out, much, MUCH, 0)
+                    : i == 1 ? sendmsg(p.out, &m, 0)
+                             : write(p.out, much, MUCH);
+        say(s, n > 0 && n < (ssize_t)MUCH);
+        await_peer(s);
+        if (limits(p.out, SO_SNDTIMEO, 50000000)) {
+            later(s, interrupt, &self);
+            say(s,
+                i < 2 ? send(p.out, much, MUCH, 0) : write(p.out, much, MUCH));
+            await_peer(s);
+        }
+        close_pair(p);
+    }
+    sigaction(SIGUSR1, &old, NULL);
     free(much);
 }
 
@@ -474,9 +555,19 @@ static void connect_timed(struct stage *s)
     int server = bound(SOCK_STREAM, &addr), fds[3];
     fill_queue(server, &addr, fds);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (limits(fd, SO_SNDTIMEO, 50000))
+    if (limits(fd, SO_SNDTIMEO, 50000)) {
         say(s, connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
-    await_peer(s);
+        struct sigaction action = {.sa_handler = on_signal,
+                                   .sa_flags = SA_RESTART},
+                         old;
+        struct target self = {pthread_self(), fd};
+        sigaction(SIGUSR1, &action, &old);
+        assert_true(limits(fd, SO_SNDTIMEO, 50000000));
+        later(s, interrupt, &self);
+        say(s, connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
+        await_peer(s);
+        sigaction(SIGUSR1, &old, NULL);
+    }
     close(fd);
     for (int i = 0; i < 3; i++)
         close(fds[i]);
@@ -868,6 +959,8 @@ static void receiving(void **state)
         PROGRAM("recv", recv_timed),
         PROGRAM("recv", recv_all),
         PROGRAM("recv", recv_interrupted),
+        PROGRAM("recv recvmsg read", recv_interrupted_halfway),
+        PROGRAM("recv", recv_peeks),
         PROGRAM("recvfrom __recvfrom_chk", recvfrom_waits),
         PROGRAM("recvmsg", recvmsg_waits),
         PROGRAM("recvmmsg", recvmmsg_waits),
@@ -878,8 +971,11 @@ static void receiving(void **state)
 static void sending(void **state)
 {
     static const struct program programs[] = {
-        PROGRAM("send __send", send_all),    PROGRAM("send", send_timed),
-        PROGRAM("sendto", sendto_waits),     PROGRAM("sendmsg", sendmsg_all),
+        PROGRAM("send __send", send_all),
+        PROGRAM("send", send_timed),
+        PROGRAM("send sendmsg write", send_interrupted),
+        PROGRAM("sendto", sendto_waits),
+        PROGRAM("sendmsg", sendmsg_all),
         PROGRAM("sendmmsg", sendmmsg_waits),
     };
     stage_perform(programs, UNIT_COUNT(programs));
