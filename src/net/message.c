@@ -11,12 +11,13 @@
 
 /* ---- receiving --------------------------------------------------------- */
 
-/* MSG_WAITALL of a stream, of which the first part has come into msg. */
+/* Of a stream, of which the first part has come into msg, until there are least
+ * bytes. */
 static ssize_t receive_rest(struct net_op *op, struct msghdr *msg, int flags,
-                            struct net_iov *v, size_t n)
+                            struct net_iov *v, size_t n, size_t least)
 {
     size_t done = n;
-    while (n > 0 && n < v->left && msg->msg_controllen == 0 &&
+    while (n > 0 && done < least && msg->msg_controllen == 0 &&
            net_iov_advance(v, n)) {
         struct msghdr rest = {.msg_iov = (struct iovec *)v->at,
                               .msg_iovlen = v->count};
@@ -44,13 +45,14 @@ ssize_t net_recvmsg(int fd, struct msghdr *msg, int flags, int64_t deadline,
     if (!net_begin(&op, fd))
         return -1;
     bool all = (flags & MSG_WAITALL) && !(flags & MSG_PEEK) && !op.no_wait;
+    bool marked = net_has_low_marks() && !(flags & MSG_PEEK);
     bool plain = net_plain_flags(flags) && !msg->msg_control;
     flags &= ~MSG_WAITALL;
     ssize_t n;
     do {
         n = recvmsg(fd, msg, flags | MSG_DONTWAIT);
     } while (n < 0 && net_retry(&op));
-    if (n <= 0 || (!all && !(plain && op.record->stream)))
+    if (n <= 0 || (!all && !marked && !(plain && op.record->stream)))
         return n;
 
     struct net_iov v;
@@ -58,8 +60,9 @@ ssize_t net_recvmsg(int fd, struct msghdr *msg, int flags, int64_t deadline,
         return n;
     if (plain)
         net_note_read(op.record, n, v.left);
-    if (all && (size_t)n < v.left && net_is_stream(fd))
-        n = receive_rest(&op, msg, flags, &v, (size_t)n);
+    size_t least = all ? v.left : marked ? net_least(&op, v.left) : 0;
+    if ((size_t)n < least && net_is_stream(fd))
+        n = receive_rest(&op, msg, flags, &v, (size_t)n, least);
     net_iov_end(&v);
     return n;
 }

@@ -10,6 +10,7 @@
  *   datagram.c    datagrams in batches, with their addresses
  *   vector.c      read, readv, write, writev, on any kind of file
  *   terminal.c    read of terminals that do not go by lines
+ *   low_mark.c    how much calls that receive wait for
  *   connection.c  accept4, connect, close
  *   socket.c      descriptors of the runtime's, taken and given; setsockopt
  *   listen.c      sockets bound to an address
@@ -283,6 +284,29 @@ bool net_owner_asked(struct loop_fd *record);
 /* Opens the terminal or the FIFO that fd is again, with O_NONBLOCK; -1: it is
  * neither, or it cannot be. */
 int net_open_again(int fd, int flags);
+
+/* ---- low_mark.c ---------------------------------------------------------- */
+
+/* Whether anybody has set SO_RCVLOWAT. */
+extern GROVE_HOST_API bool net_low_marks;
+
+static inline bool net_has_low_marks(void)
+{
+    return unlikely(__atomic_load_n(&net_low_marks, __ATOMIC_RELAXED));
+}
+
+/* An option of fd was set, as setsockopt(2). On any thread. */
+GROVE_HOST_API void net_option_set(int fd, int level, int name,
+                                   const void *value, socklen_t size);
+
+size_t net_least_marked(const struct net_op *op, size_t len);
+
+/* How many of len bytes the op, which receives, is to wait for once one has
+ * come, if fd is a stream: with one or none it need not. errno is kept. */
+static inline size_t net_least(const struct net_op *op, size_t len)
+{
+    return net_has_low_marks() ? net_least_marked(op, len) : 0;
+}
 
 /* ---- terminal.c ---------------------------------------------------------- */
 

@@ -54,9 +54,8 @@ int grove_setsockopt(int fd, int level, int name, const void *value,
                      socklen_t size)
 {
     int r = setsockopt(fd, level, name, value, size);
-    if (r == 0 && hub_of_thread && level == SOL_SOCKET &&
-        (name == SO_RCVTIMEO || name == SO_SNDTIMEO))
-        loop_read_timeouts(&hub_of_thread->loop, fd);
+    if (r == 0)
+        net_option_set(fd, level, name, value, size);
     return r;
 }
 

@@ -3,18 +3,18 @@
  *
  * They are tried with MSG_DONTWAIT, so O_NONBLOCK is never touched. What a
  * blocking call promises beyond its first part is kept here: MSG_WAITALL of a
- * stream fills the buffer, a send sends everything; an error after a part
- * leaves that part's length as the result.
+ * stream fills the buffer, SO_RCVLOWAT of it so much, a send sends everything;
+ * an error after a part leaves that part's length as the result.
  */
 #include "grove.h"
 #include "net/net.h"
 
 /* ---- receiving --------------------------------------------------------- */
 
-/* MSG_WAITALL | MSG_PEEK, of which n bytes were found: look again at each edge
- * until there are len or no more can come. Only TCP waits for that. */
+/* MSG_PEEK, of which n bytes were found: look again at each edge until there
+ * are least of len or no more can come. Only TCP waits for that. */
 static ssize_t peek_all(struct net_op *op, void *buf, ssize_t n, size_t len,
-                        int flags)
+                        size_t least, int flags)
 {
     int fd = op->record->number;
     if (loop_register(&op->hub->loop, op->record) < 0 || !op->record->stream ||
@@ -26,7 +26,7 @@ static ssize_t peek_all(struct net_op *op, void *buf, ssize_t n, size_t len,
             return n;
         bool more = now > n;
         n = now;
-        if ((size_t)n == len || op->last ||
+        if ((size_t)n >= least || op->last ||
             (!more && op->record->no_short_reads) || !net_wait(op))
             return n;
     }
@@ -43,7 +43,9 @@ ssize_t net_recvfrom(int fd, void *buf, size_t len, int flags,
                         .no_wait = net_never_waits(flags)};
     if (!net_begin(&op, fd))
         return -1;
-    bool all = (flags & MSG_WAITALL) && !op.no_wait;
+    size_t least = !(flags & MSG_WAITALL) ? net_least(&op, len)
+                   : op.no_wait           ? 0
+                                          : len;
     flags &= ~MSG_WAITALL;
     size_t done = 0;
     for (;;) {
@@ -57,11 +59,10 @@ ssize_t net_recvfrom(int fd, void *buf, size_t len, int flags,
         if (net_plain_flags(flags))
             net_note_read(op.record, n, len - done);
         done += (size_t)n;
-        all = all && n > 0 && done < len && net_is_stream(fd);
-        if (!all)
+        if (likely(n == 0 || done >= least) || !net_is_stream(fd))
             return (ssize_t)done;
         if (flags & MSG_PEEK)
-            return peek_all(&op, buf, n, len, flags);
+            return peek_all(&op, buf, n, len, least, flags);
     }
 }
 

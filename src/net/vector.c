@@ -91,6 +91,20 @@ static ssize_t read_carefully(struct net_op *op, const struct net_iov *v)
     return ready ? readv(fd, v->at, (int)v->count) : -1;
 }
 
+/* Of a socket with SO_RCVLOWAT, of which n bytes have come. */
+static ssize_t read_rest(struct net_op *op, struct net_iov *v, ssize_t n)
+{
+    size_t least = net_least(op, v->left), done = 0;
+    while (n > 0 && (done += (size_t)n) < least &&
+           net_is_stream(op->record->number) && net_iov_advance(v, (size_t)n)) {
+        do {
+            n = read_socket(op, v);
+        } while (n < 0 && net_retry(op));
+    }
+    net_iov_end(v);
+    return n < 0 ? net_stopped(op, done) : (ssize_t)done;
+}
+
 static ssize_t try_read(struct net_op *op, const struct net_iov *v)
 {
     int fd = op->record->number;
@@ -135,6 +149,8 @@ ssize_t net_readv(int fd, const struct iovec *iov, int count, int64_t deadline,
     do {
         n = try_read(&op, &v);
     } while (n < 0 && net_retry(&op));
+    if (n > 0 && net_has_low_marks() && !op.record->not_socket)
+        return read_rest(&op, &v, n);
     return n;
 }
 

@@ -36,6 +36,8 @@ ssize_t patch_sendmsg(int fd, const struct msghdr *msg, int flags);
 int patch_sendmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags);
 int patch_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags,
                    struct timespec *timeout);
+int patch_setsockopt(int fd, int level, int name, const void *value,
+                     socklen_t size);
 ssize_t patch_recv_chk(int fd, void *buf, size_t len, size_t size, int flags);
 ssize_t patch_recvfrom_chk(int fd, void *buf, size_t len, size_t size,
                            int flags, struct sockaddr *addr,

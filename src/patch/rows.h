@@ -55,8 +55,9 @@ ROW(getpeername, NULL, PATCH_PASSED,
     "does not block; options are looked at by each call that has to wait")
 ROW(getsockopt, NULL, PATCH_PASSED,
     "does not block; options are looked at by each call that has to wait")
-ROW(setsockopt, NULL, PATCH_PASSED,
-    "does not block; options are looked at by each call that has to wait")
+ROW(setsockopt, patch_setsockopt, PATCH_NOTED,
+    "that SO_RCVLOWAT is to be looked at; others are by each call that has to "
+    "wait")
 
 /* ---- reading and writing ------------------------------------------------- */
 

@@ -12,7 +12,7 @@
 /* Whether one system call can be all of it: what is there is taken. */
 static bool takes_what_is_there(int flags)
 {
-    return !(flags & MSG_WAITALL);
+    return !(flags & MSG_WAITALL) && !net_has_low_marks();
 }
 
 /* What is to be told of a try that did not wait; false: it is to be waited. */
@@ -127,6 +127,17 @@ int patch_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags,
             timeout
                 ? receive_timed(fd, messages, n, flags, timeout)
                 : net_recvmmsg(fd, messages, n, flags, GROVE_NEVER, NET_LIBC));
+}
+
+/* ---- setsockopt ------------------------------------------------------------------------ */
+
+int patch_setsockopt(int fd, int level, int name, const void *value,
+                     socklen_t size)
+{
+    int r = setsockopt(fd, level, name, value, size);
+    if (r == 0)
+        net_option_set(fd, level, name, value, size);
+    return r;
 }
 
 /* ---- by -D_FORTIFY_SOURCE -------------------------------------------------------------- */

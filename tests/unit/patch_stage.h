@@ -25,7 +25,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-#define SAYINGS 64
+#define SAYINGS 128
 
 /* Of grove_patch, where programs are patched. */
 static unsigned stage_flags;

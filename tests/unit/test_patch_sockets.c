@@ -238,6 +238,42 @@ static void recv_interrupted_halfway(struct stage *s)
     sigaction(SIGUSR1, &old, NULL);
 }
 
+/* SO_RCVLOWAT, which who does not wait goes without. */
+static void recv_marked(struct stage *s)
+{
+    for (enum kind kind = TCP; kind <= UNIX_STREAM; kind++) {
+        struct pair p = pair_of(kind);
+        char buf[8];
+        int mark = 3;
+        struct iovec v[2] = {{buf, 1}, {buf + 1, 7}};
+        struct msghdr m = {.msg_iov = v, .msg_iovlen = 2};
+        say(s, setsockopt(p.in, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof(mark)));
+        for (int i = 0; i < 6; i++) {
+            say(s, write(p.out, "1", 1));
+            if (i < 5)
+                later(s, send_word, &p.out);
+            say(s, i == 0   ? recv(p.in, buf, sizeof(buf), 0)
+                   : i == 1 ? recvmsg(p.in, &m, 0)
+                   : i == 2 ? read(p.in, buf, sizeof(buf))
+                   : i == 3 ? readv(p.in, v, 2)
+                   : i == 4 ? recvfrom(p.in, buf, sizeof(buf), 0, NULL, NULL)
+                            : recv(p.in, buf, sizeof(buf), MSG_DONTWAIT));
+            await_peer(s);
+        }
+        say(s, write(p.out, "1", 1));
+        say(s, recv(p.in, buf, 1, 0));
+        if (limits(p.in, SO_RCVTIMEO, 20000)) {
+            say(s, write(p.out, "1", 1));
+            say(s, read(p.in, buf, 4));
+        }
+        say(s, write(p.out, "1", 1));
+        later(s, shut, &p.out);
+        say(s, recv(p.in, buf, 4, 0));
+        await_peer(s);
+        close_pair(p);
+    }
+}
+
 /* Only TCP waits for all to look at. */
 static void recv_peeks(struct stage *s)
 {
@@ -961,6 +997,7 @@ static void receiving(void **state)
         PROGRAM("recv", recv_interrupted),
         PROGRAM("recv recvmsg read", recv_interrupted_halfway),
         PROGRAM("recv", recv_peeks),
+        PROGRAM("recv recvfrom recvmsg read readv setsockopt", recv_marked),
         PROGRAM("recvfrom __recvfrom_chk", recvfrom_waits),
         PROGRAM("recvmsg", recvmsg_waits),
         PROGRAM("recvmmsg", recvmmsg_waits),
