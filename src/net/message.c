@@ -81,8 +81,9 @@ static ssize_t send_rest(struct net_op *op, struct msghdr *msg, int flags,
         msg->msg_iovlen = v->count;
         ssize_t r;
         do {
-            r = sendmsg(op->record->number, msg, flags | MSG_DONTWAIT);
-        } while (r < 0 && net_retry(op));
+            r = sendmsg(op->record->number, msg,
+                        flags | NET_REST | MSG_DONTWAIT);
+        } while (r < 0 && net_retry_rest(op));
         if (r < 0)
             return net_stopped(op, done);
         n = (size_t)r;

@@ -217,6 +217,15 @@ bool net_wait(struct net_op *op);
 /* Whether EAGAIN is to be waited for; the descriptor is registered. */
 bool net_may_wait(const struct net_op *op);
 
+/* As net_retry for a send of which a part has gone: false as well where the
+ * connection is gone. Its error is for the next call to be told of, and a try
+ * would take it away. */
+bool net_retry_rest(struct net_op *op);
+
+/* What is left of a send that has gone in part raises no SIGPIPE: the part is
+ * told. */
+#define NET_REST MSG_NOSIGNAL
+
 /* The call makes one more system call: others may be due for a turn. False with
  * EBADF: one of them has closed the descriptor. */
 bool net_turn(struct net_op *op);

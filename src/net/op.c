@@ -173,6 +173,24 @@ bool net_retry(struct net_op *op)
     return net_wait(op);
 }
 
+/* Both ways: no more can be sent. A poll takes no error away. */
+static bool is_hung_up(const struct loop_fd *record)
+{
+    struct pollfd p = {.fd = record->number};
+    return record->stream && record->no_short_reads && poll(&p, 1, 0) > 0 &&
+           (p.revents & POLLHUP);
+}
+
+bool net_retry_rest(struct net_op *op)
+{
+    if (!net_retry(op))
+        return false;
+    if (likely(!is_hung_up(op->record)))
+        return true;
+    errno = EPIPE;
+    return false;
+}
+
 bool net_is_stream(int fd)
 {
     int type = 0;

@@ -91,7 +91,7 @@ ssize_t net_sendto(int fd, const void *buf, size_t len, int flags,
         ssize_t n = sendto(fd, (const char *)buf + done, len - done,
                            flags | MSG_DONTWAIT, addr, addrlen);
         if (n < 0) {
-            if (net_retry(&op))
+            if (done == 0 ? net_retry(&op) : net_retry_rest(&op))
                 continue;
             return net_stopped(&op, done);
         }
@@ -99,6 +99,7 @@ ssize_t net_sendto(int fd, const void *buf, size_t len, int flags,
         if (done == len || op.no_wait)
             return (ssize_t)done;
         /* Why the rest was not taken, the next try tells. */
+        flags |= NET_REST;
     }
 }
 

@@ -164,14 +164,16 @@ ssize_t net_read(int fd, void *buf, size_t len, int64_t deadline,
 
 /* ---- writing ----------------------------------------------------------- */
 
-static ssize_t write_socket(struct net_op *op, const struct net_iov *v)
+static ssize_t write_socket(struct net_op *op, const struct net_iov *v,
+                            int flags)
 {
     int fd = op->record->number;
+    flags |= MSG_DONTWAIT;
     if (v->count == 1)
-        return send(fd, v->at->iov_base, v->at->iov_len, MSG_DONTWAIT);
+        return send(fd, v->at->iov_base, v->at->iov_len, flags);
     struct msghdr msg = {.msg_iov = (struct iovec *)v->at,
                          .msg_iovlen = v->count};
-    return sendmsg(fd, &msg, MSG_DONTWAIT);
+    return sendmsg(fd, &msg, flags);
 }
 
 /* To an eventfd a number that makes it full in no lifetime: it does not block
@@ -226,12 +228,13 @@ static ssize_t write_carefully(struct net_op *op, const struct net_iov *v)
     return writev(fd, v->at, (int)v->count);
 }
 
-static ssize_t try_write(struct net_op *op, const struct net_iov *v)
+/* flags are for a socket. */
+static ssize_t try_write(struct net_op *op, const struct net_iov *v, int flags)
 {
     int fd = op->record->number;
     int count = (int)v->count;
     if (!op->record->not_socket) {
-        ssize_t n = write_socket(op, v);
+        ssize_t n = write_socket(op, v, flags);
         if (n >= 0 || !is_no_socket(op))
             return n;
     }
@@ -251,8 +254,9 @@ static bool write_pieces(struct net_op *op, struct net_iov *v, bool all,
                          size_t *done)
 {
     for (;;) {
-        ssize_t n = try_write(op, v);
-        if (n < 0 && net_retry(op))
+        bool rest = *done > 0 && !all; /* an error then is not told */
+        ssize_t n = try_write(op, v, rest ? NET_REST : 0);
+        if (n < 0 && (rest ? net_retry_rest(op) : net_retry(op)))
             continue;
         if (n < 0)
             return false;

@@ -429,6 +429,61 @@ static void send_interrupted(struct stage *s)
     free(much);
 }
 
+static int pipe_signals;
+
+static void on_pipe(int signum)
+{
+    pipe_signals++;
+}
+
+/* Takes a part, then resets the connection. */
+static void take_and_reset(void *arg)
+{
+    static char part[65536];
+    int fd = *(int *)arg;
+    struct linger l = {1, 0};
+    assert_true(read(fd, part, sizeof(part)) > 0);
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
+    close(fd);
+}
+
+static void shut_writing(void *arg)
+{
+    shutdown(*(int *)arg, SHUT_WR);
+}
+
+/* The part is told, and then the error, once; SIGPIPE comes with EPIPE alone.
+ */
+static void send_reset(struct stage *s)
+{
+    char *much = calloc(1, MUCH);
+    for (int i = 0; i < 6; i++) {
+        struct pair p = tcp_pair();
+        int small = 4096;
+        struct iovec v = {much, MUCH};
+        struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
+        setsockopt(p.out, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+        pipe_signals = 0;
+        signal(SIGPIPE, on_pipe);
+        later(s, i < 3 ? take_and_reset : shut_writing, i < 3 ? &p.in : &p.out);
+        ssize_t n = i % 3 == 0   ? send(p.out, much, MUCH, 0)
+                    : i % 3 == 1 ? sendmsg(p.out, &m, 0)
+                                 : write(p.out, much, MUCH);
+        await_peer(s);
+        say(s, n > 0 && n < (ssize_t)MUCH);
+        say(s, pipe_signals);
+        say(s, send(p.out, much, 1, 0));
+        say(s, pipe_signals);
+        say(s, send(p.out, much, 1, 0));
+        say(s, pipe_signals);
+        signal(SIGPIPE, SIG_DFL);
+        close(p.out);
+        if (i >= 3)
+            close(p.in);
+    }
+    free(much);
+}
+
 static void sendto_waits(struct stage *s)
 {
     struct sockaddr_in addr;
@@ -1011,6 +1066,7 @@ static void sending(void **state)
         PROGRAM("send __send", send_all),
         PROGRAM("send", send_timed),
         PROGRAM("send sendmsg write", send_interrupted),
+        PROGRAM("send sendmsg write", send_reset),
         PROGRAM("sendto", sendto_waits),
         PROGRAM("sendmsg", sendmsg_all),
         PROGRAM("sendmmsg", sendmmsg_waits),
