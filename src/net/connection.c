@@ -4,9 +4,10 @@
  * There is no flag that keeps a single accept or connect from blocking. A
  * listener is shared with other hubs and processes as a rule, so it is made
  * non-blocking for good (nonblocking.c). A socket that connects is its maker's
- * alone: it gets O_NONBLOCK for the system call, and must not keep it, for it
- * goes to other code then, to which it is one that blocks. Sockets that we make
- * to connect them at once are made with it (dial.c).
+ * alone as a rule: it gets O_NONBLOCK for the system call, unless that never
+ * waits, and must not keep it, for it goes to other code then, to which it is
+ * one that blocks. Who shares it may see the flag meanwhile. Sockets that we
+ * make to connect them at once are made with it (dial.c).
  */
 #include <fcntl.h>
 #include <unistd.h>
@@ -44,12 +45,21 @@ int net_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags,
 
 /* ---- connect ----------------------------------------------------------- */
 
+/* Datagrams' do, and raw ones': there is no other side to hear from. */
+static bool connects_at_once(int fd)
+{
+    int type = 0;
+    socklen_t size = sizeof(type);
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+           (type == SOCK_DGRAM || type == SOCK_RAW);
+}
+
 static int try_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
 {
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0)
         return -1;
-    if (flags & O_NONBLOCK)
+    if ((flags & O_NONBLOCK) || connects_at_once(fd))
         return connect(fd, addr, addrlen);
     if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return -1;

@@ -35,11 +35,13 @@ ROW(accept, patch_accept, PATCH_PARKS,
     "worker takes it, and O_NONBLOCK stays as it is")
 ROW(accept4, patch_accept4, PATCH_PARKS, "as accept")
 ROW(connect, patch_connect, PATCH_PARKS,
-    "until the connection stands, has failed, or SO_SNDTIMEO has passed; "
-    "O_NONBLOCK is set for the one system call")
+    "until the connection stands, has failed, or SO_SNDTIMEO has passed; of a "
+    "stream O_NONBLOCK is set for the one system call, which another process "
+    "that shares it may see")
 ROW(__connect, patch_connect, PATCH_PARKS,
-    "until the connection stands, has failed, or SO_SNDTIMEO has passed; "
-    "O_NONBLOCK is set for the one system call")
+    "until the connection stands, has failed, or SO_SNDTIMEO has passed; of a "
+    "stream O_NONBLOCK is set for the one system call, which another process "
+    "that shares it may see")
 ROW(listen, patch_listen, PATCH_NOTED, "who accepts on the socket")
 ROW(socket, NULL, PATCH_PASSED,
     "does not block; options are looked at by each call that has to wait")

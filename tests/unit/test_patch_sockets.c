@@ -1,7 +1,9 @@
 /* Patched calls on sockets, and reading and writing of all kinds of files. */
 #include "patch_stage.h"
 
+#include <limits.h>
 #include <pty.h>
+#include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/sendfile.h>
@@ -621,6 +623,44 @@ static void connect_waits(struct stage *s)
 }
 
 /* A full queue of a Unix socket is waited for as well. */
+static atomic_long
+    *flag_looks; /* by a child; negative once it saw O_NONBLOCK */
+
+static void watch_flag(int fd)
+{
+    for (;;) {
+        if (fcntl(fd, F_GETFL) & O_NONBLOCK)
+            atomic_store(flag_looks, LONG_MIN);
+        atomic_fetch_add(flag_looks, 1);
+    }
+}
+
+/* A datagram socket that another process has as well: the flag is not touched,
+ * not even for the call. */
+static void connect_datagrams(struct stage *s)
+{
+    struct sockaddr_in addr;
+    int in = bound(SOCK_DGRAM, &addr), out = socket(AF_INET, SOCK_DGRAM, 0);
+    flag_looks = mmap(NULL, sizeof(*flag_looks), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(flag_looks != MAP_FAILED);
+    pid_t child = fork();
+    if (child == 0)
+        watch_flag(out);
+    long looks = 0;
+    while (looks >= 0 && looks < 20000) {
+        assert_int_equal(connect(out, (struct sockaddr *)&addr, sizeof(addr)),
+                         0);
+        looks = atomic_load(flag_looks);
+    }
+    kill(child, SIGKILL);
+    say(s, waitpid(child, NULL, 0) == child);
+    say(s, looks < 0);
+    munmap(flag_looks, sizeof(*flag_looks));
+    close(in);
+    close(out);
+}
+
 static void connect_queued(struct stage *s)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -1090,6 +1130,7 @@ static void shared_listeners(void **state)
 {
     static const struct program programs[] = {
         PROGRAM("accept", accept_shared),
+        PROGRAM("connect", connect_datagrams),
     };
     if (UNIT_TSAN)
         unit_skip(UNIT_TSAN_FORK);
