@@ -5,6 +5,7 @@
 #ifndef GROVE_PATCH_FUNCTIONS_H
 #define GROVE_PATCH_FUNCTIONS_H
 
+#include <aio.h>
 #include <mqueue.h>
 #include <netdb.h>
 #include <poll.h>
@@ -210,6 +211,22 @@ ssize_t patch_pwritev2(int fd, const struct iovec *iov, int count, off_t offset,
 int patch_fsync(int fd);
 int patch_fdatasync(int fd);
 int patch_syncfs(int fd);
+
+/* ---- requests.c ---------------------------------------------------------- */
+
+int patch_aio_suspend(const struct aiocb *const list[], int count,
+                      const struct timespec *timeout);
+int patch_lio_listio(int mode, struct aiocb *const list[], int count,
+                     struct sigevent *event);
+int patch_gai_suspend(const struct gaicb *const list[], int count,
+                      const struct timespec *timeout);
+
+/* ---- system_v.c ---------------------------------------------------------- */
+
+int patch_sigpause(int mask);
+int patch_xpg_sigpause(int signum);
+int patch_sigpause_either(int value, int is_signum);
+void (*patch_sysv_signal(int signum, void (*function)(int)))(int);
 
 /* ---- numbered.c ---------------------------------------------------------- */
 

@@ -22,6 +22,7 @@
  *   sleeping.c     sleep and its kin
  *   signals.c      sigwait and its kin, pause, masks
  *   handlers.c     sigaction: handlers must not park
+ *   system_v.c     older calls on signals
  *   descriptors.c  close, dup2: what ends a descriptor
  *   locks.c        flock, fcntl, lockf
  *   queues.c       System V's and POSIX message queues, semaphores
@@ -29,6 +30,7 @@
  *   processes.c    waiting for children, system
  *   vfork_*.S      vfork
  *   names.c        looking names up
+ *   requests.c     waiting for what threads of libc's own do
  *   files.c        files at offsets, fsync
  *   fortify.h      what programs call that know how large their buffers are
  *   numbered.c     syscall

@@ -6,6 +6,9 @@
  *     THREAD(the same)    of threads: patched_symbol is called where they are
  *                         fibers (threads/threads.h)
  *
+ *     ALIAS(symbol, another, what becomes of it, how)
+ *                         another name of a function of threads
+ *
  * A symbol without a function of ours is left as it is, and its row says why.
  */
 
@@ -60,6 +63,10 @@ ROW(getsockopt, NULL, PATCH_PASSED,
 ROW(setsockopt, patch_setsockopt, PATCH_NOTED,
     "that SO_RCVLOWAT is to be looked at; others are by each call that has to "
     "wait")
+ROW(__recv, NULL, PATCH_REFUSED,
+    "of libc's own libraries alone (GLIBC_PRIVATE)")
+ROW(__sendmmsg, NULL, PATCH_REFUSED,
+    "of libc's own libraries alone (GLIBC_PRIVATE)")
 
 /* ---- reading and writing ------------------------------------------------- */
 
@@ -152,6 +159,61 @@ ROW(readahead, NULL, PATCH_PASSED,
     "short on a local disk; grove_open(3) and its kin are there for the others")
 ROW(posix_fadvise, NULL, PATCH_PASSED,
     "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(__open, NULL, PATCH_PASSED,
+    "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(open64, NULL, PATCH_PASSED,
+    "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(__open64, NULL, PATCH_PASSED,
+    "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(openat64, NULL, PATCH_PASSED,
+    "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(creat64, NULL, PATCH_PASSED,
+    "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(stat64, NULL, PATCH_PASSED,
+    "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(fstat64, NULL, PATCH_PASSED,
+    "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(lstat64, NULL, PATCH_PASSED,
+    "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(fstatat, NULL, PATCH_PASSED,
+    "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(fstatat64, NULL, PATCH_PASSED,
+    "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(lseek64, NULL, PATCH_PASSED,
+    "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(__lseek, NULL, PATCH_PASSED,
+    "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(ftruncate64, NULL, PATCH_PASSED,
+    "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(fallocate64, NULL, PATCH_PASSED,
+    "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(posix_fadvise64, NULL, PATCH_PASSED,
+    "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(posix_fallocate, NULL, PATCH_PASSED,
+    "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(posix_fallocate64, NULL, PATCH_PASSED,
+    "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(renameat, NULL, PATCH_PASSED,
+    "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(renameat2, NULL, PATCH_PASSED,
+    "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(linkat, NULL, PATCH_PASSED,
+    "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(unlinkat, NULL, PATCH_PASSED,
+    "short on a local disk; grove_open(3) and its kin are there for the others")
+ROW(aio_suspend, patch_aio_suspend, PATCH_WORKER, "")
+ROW(aio_suspend64, patch_aio_suspend, PATCH_WORKER, "")
+ROW(lio_listio, patch_lio_listio, PATCH_WORKER, "with LIO_NOWAIT as it is")
+ROW(lio_listio64, patch_lio_listio, PATCH_WORKER, "with LIO_NOWAIT as it is")
+ROW(aio_read, NULL, PATCH_PASSED, "does not block: threads of libc's own do it")
+ROW(aio_write, NULL, PATCH_PASSED,
+    "does not block: threads of libc's own do it")
+ROW(aio_error, NULL, PATCH_PASSED,
+    "does not block: threads of libc's own do it")
+ROW(aio_return, NULL, PATCH_PASSED,
+    "does not block: threads of libc's own do it")
+ROW(aio_cancel, NULL, PATCH_PASSED,
+    "does not block: threads of libc's own do it")
 
 /* ---- stdio ---------------------------------------------------------------- */
 
@@ -320,6 +382,34 @@ ROW(vsyslog, NULL, PATCH_REFUSED, "writes to the system's log inside libc")
 ROW(__syslog_chk, NULL, PATCH_REFUSED, "writes to the system's log inside libc")
 ROW(__vsyslog_chk, NULL, PATCH_REFUSED,
     "writes to the system's log inside libc")
+ROW(_IO_fclose, held_fclose, PATCH_PARKS, "as fclose")
+ROW(_IO_feof, held_feof, PATCH_PARKS, "as feof")
+ROW(_IO_ferror, held_ferror, PATCH_PARKS, "as ferror")
+ROW(_IO_fflush, held_fflush, PATCH_PARKS, "as fflush")
+ROW(_IO_fgetpos, held_fgetpos, PATCH_PARKS, "as fgetpos")
+ROW(_IO_fgetpos64, held_fgetpos64, PATCH_PARKS, "as fgetpos64")
+ROW(_IO_fgets, held_fgets, PATCH_PARKS, "as fgets")
+ROW(_IO_flockfile, held_flockfile, PATCH_PARKS, "as flockfile")
+ROW(_IO_fprintf, held_fprintf, PATCH_PARKS, "as fprintf")
+ROW(_IO_fputs, held_fputs, PATCH_PARKS, "as fputs")
+ROW(_IO_fread, held_fread, PATCH_PARKS, "as fread")
+ROW(_IO_fsetpos, held_fsetpos, PATCH_PARKS, "as fsetpos")
+ROW(_IO_fsetpos64, held_fsetpos64, PATCH_PARKS, "as fsetpos64")
+ROW(_IO_ftell, held_ftell, PATCH_PARKS, "as ftell")
+ROW(_IO_ftrylockfile, held_ftrylockfile, PATCH_PARKS, "as ftrylockfile")
+ROW(_IO_funlockfile, held_funlockfile, PATCH_PARKS, "as funlockfile")
+ROW(_IO_fwrite, held_fwrite, PATCH_PARKS, "as fwrite")
+ROW(_IO_printf, held_printf, PATCH_PARKS, "as printf")
+ROW(_IO_puts, held_puts, PATCH_PARKS, "as puts")
+ROW(_IO_setbuffer, held_setbuffer, PATCH_PARKS, "as setbuffer")
+ROW(_IO_setvbuf, held_setvbuf, PATCH_PARKS, "as setvbuf")
+ROW(_IO_ungetc, held_ungetc, PATCH_PARKS, "as ungetc")
+ROW(_IO_vfprintf, held_vfprintf, PATCH_PARKS, "as vfprintf")
+ROW(__vfscanf, held_vfscanf, PATCH_PARKS, "as vfscanf")
+ROW(_IO_popen, patch_popen, PATCH_NOTED, "as popen")
+ROW(_IO_fopen, NULL, PATCH_PASSED, "as open")
+ROW(_IO_fdopen, NULL, PATCH_PASSED, "does not block")
+ROW(_IO_gets, NULL, PATCH_REFUSED, "nobody can use it safely")
 
 /* ---- waiting for descriptors --------------------------------------------- */
 
@@ -374,6 +464,23 @@ ROW(sigaction, patch_sigaction, PATCH_NOTED,
 ROW(__sigaction, patch_sigaction, PATCH_NOTED, "as sigaction")
 ROW(signal, patch_signal, PATCH_NOTED, "as sigaction")
 ROW(kill, NULL, PATCH_PASSED, "does not block")
+ROW(__sigsuspend, patch_sigsuspend, PATCH_PARKS, "until a handler has run")
+ROW(sigpause, patch_sigpause, PATCH_PARKS, "as sigsuspend")
+ROW(__xpg_sigpause, patch_xpg_sigpause, PATCH_PARKS, "as sigsuspend")
+ROW(__sigpause, patch_sigpause_either, PATCH_PARKS, "as sigsuspend")
+ROW(bsd_signal, patch_signal, PATCH_NOTED, "as sigaction")
+ROW(ssignal, patch_signal, PATCH_NOTED, "as sigaction")
+ROW(sysv_signal, patch_sysv_signal, PATCH_NOTED, "as sigaction")
+ROW(__sysv_signal, patch_sysv_signal, PATCH_NOTED, "as sigaction")
+ALIAS(gsignal, raise, PATCH_THREADS, "as raise")
+ROW(sigset, NULL, PATCH_REFUSED,
+    "it sets handlers inside libc, which is not told of")
+ROW(sigignore, NULL, PATCH_REFUSED,
+    "it sets handlers inside libc, which is not told of")
+ROW(sighold, NULL, PATCH_PASSED, "of the kernel's thread")
+ROW(sigrelse, NULL, PATCH_PASSED, "of the kernel's thread")
+ROW(siginterrupt, NULL, PATCH_PASSED,
+    "the flag is looked at when a handler is set")
 
 /* ---- ends of descriptors ------------------------------------------------- */
 
@@ -447,6 +554,10 @@ ROW(_exit, NULL, PATCH_PASSED,
     "a fork leaves the child the calling fiber and a fresh loop")
 ROW(execve, NULL, PATCH_PASSED,
     "a fork leaves the child the calling fiber and a fresh loop")
+ROW(__wait, patch_wait, PATCH_PARKS, "as waitpid of any")
+ROW(__vfork, patch_vfork, PATCH_NOTED, "as vfork")
+ROW(__fork, NULL, PATCH_PASSED, "as fork")
+ROW(_Exit, NULL, PATCH_PASSED, "as _exit")
 
 /* ---- names --------------------------------------------------------------- */
 
@@ -482,6 +593,30 @@ ROW(getgrnam, NULL, PATCH_REFUSED,
     "they wait inside libc where a directory service is asked")
 ROW(getservbyname, NULL, PATCH_REFUSED,
     "they wait inside libc where a directory service is asked")
+ROW(__res_nquery, NULL, PATCH_REFUSED,
+    "of programs linked with glibc before 2.34 only")
+ROW(__res_nsearch, NULL, PATCH_REFUSED,
+    "of programs linked with glibc before 2.34 only")
+ROW(__res_send, NULL, PATCH_REFUSED,
+    "of programs linked with glibc before 2.34 only")
+ROW(__res_nsend, NULL, PATCH_REFUSED,
+    "of programs linked with glibc before 2.34 only")
+ROW(__res_querydomain, NULL, PATCH_REFUSED,
+    "of programs linked with glibc before 2.34 only")
+ROW(__res_nquerydomain, NULL, PATCH_REFUSED,
+    "of programs linked with glibc before 2.34 only")
+ROW(res_querydomain, NULL, PATCH_REFUSED,
+    "it waits inside libc; res_query and res_search park")
+ROW(res_nquerydomain, NULL, PATCH_REFUSED,
+    "it waits inside libc; res_query and res_search park")
+ROW(res_mkquery, NULL, PATCH_PASSED, "makes a message")
+ROW(res_nmkquery, NULL, PATCH_PASSED, "makes a message")
+ROW(__res_state, NULL, PATCH_PASSED,
+    "the thread's; of threads that are fibers the fiber's")
+ROW(gai_suspend, patch_gai_suspend, PATCH_WORKER, "")
+ROW(getaddrinfo_a, NULL, PATCH_PASSED,
+    "with GAI_NOWAIT, which threads of libc's own do; with GAI_WAIT it waits "
+    "inside libc")
 
 /* ---- the loader ---------------------------------------------------------- */
 
@@ -616,3 +751,54 @@ THREAD(pthread_sigmask, patch_pthread_sigmask, PATCH_NOTED,
 THREAD(sigprocmask, patch_sigprocmask, PATCH_NOTED, "as pthread_sigmask")
 THREAD(sigpending, NULL, PATCH_THREADS, "of such a fiber")
 ROW(pthread_sigqueue, NULL, PATCH_REFUSED, "not of such a fiber: ESRCH")
+ALIAS(__sched_yield, sched_yield, PATCH_THREADS, "as sched_yield")
+ROW(__pthread_mutex_init, NULL, PATCH_REFUSED,
+    "of programs linked with glibc before 2.34 only")
+ROW(__pthread_mutex_destroy, NULL, PATCH_REFUSED,
+    "of programs linked with glibc before 2.34 only")
+ROW(__pthread_mutex_lock, NULL, PATCH_REFUSED,
+    "of programs linked with glibc before 2.34 only")
+ROW(__pthread_mutex_trylock, NULL, PATCH_REFUSED,
+    "of programs linked with glibc before 2.34 only")
+ROW(__pthread_mutex_unlock, NULL, PATCH_REFUSED,
+    "of programs linked with glibc before 2.34 only")
+ROW(__pthread_once, NULL, PATCH_REFUSED,
+    "of programs linked with glibc before 2.34 only")
+ROW(__pthread_rwlock_init, NULL, PATCH_REFUSED,
+    "of programs linked with glibc before 2.34 only")
+ROW(__pthread_rwlock_destroy, NULL, PATCH_REFUSED,
+    "of programs linked with glibc before 2.34 only")
+ROW(__pthread_rwlock_rdlock, NULL, PATCH_REFUSED,
+    "of programs linked with glibc before 2.34 only")
+ROW(__pthread_rwlock_wrlock, NULL, PATCH_REFUSED,
+    "of programs linked with glibc before 2.34 only")
+ROW(__pthread_rwlock_tryrdlock, NULL, PATCH_REFUSED,
+    "of programs linked with glibc before 2.34 only")
+ROW(__pthread_rwlock_trywrlock, NULL, PATCH_REFUSED,
+    "of programs linked with glibc before 2.34 only")
+ROW(__pthread_rwlock_unlock, NULL, PATCH_REFUSED,
+    "of programs linked with glibc before 2.34 only")
+ROW(pthread_self, NULL, PATCH_PASSED,
+    "a fiber's storage is its own, and so is this")
+ROW(thrd_current, NULL, PATCH_PASSED,
+    "a fiber's storage is its own, and so is this")
+ROW(thrd_equal, NULL, PATCH_PASSED,
+    "a fiber's storage is its own, and so is this")
+ROW(tss_create, NULL, PATCH_PASSED,
+    "a fiber's storage is its own, and so is this")
+ROW(tss_delete, NULL, PATCH_PASSED,
+    "a fiber's storage is its own, and so is this")
+ROW(tss_get, NULL, PATCH_PASSED, "a fiber's storage is its own, and so is this")
+ROW(tss_set, NULL, PATCH_PASSED, "a fiber's storage is its own, and so is this")
+ROW(pthread_mutex_destroy, NULL, PATCH_PASSED, "does not block")
+ROW(mtx_init, NULL, PATCH_PASSED, "does not block")
+ROW(mtx_destroy, NULL, PATCH_PASSED, "does not block")
+ROW(cnd_init, NULL, PATCH_PASSED, "does not block")
+ROW(cnd_destroy, NULL, PATCH_PASSED, "does not block")
+ROW(sem_init, NULL, PATCH_PASSED, "does not block")
+ROW(sem_destroy, NULL, PATCH_PASSED, "does not block")
+ROW(sem_getvalue, NULL, PATCH_PASSED, "does not block")
+ROW(sem_open, NULL, PATCH_PASSED, "short, as open")
+ROW(sem_close, NULL, PATCH_PASSED, "short, as open")
+ROW(getenv, NULL, PATCH_PASSED, "does not block")
+ROW(setenv, NULL, PATCH_PASSED, "does not block")

@@ -25,11 +25,14 @@
      .function = (void *)(instead), \
      .threads = (void *)patched_##symbol, \
      .way = (way_)},
+#define ALIAS(symbol, of, way_, does) \
+    {.name = #symbol, .threads = (void *)patched_##of, .way = (way_)},
 const struct patch_row patch_rows[] = {
 #include "patch/rows.h"
 };
 #undef ROW
 #undef THREAD
+#undef ALIAS
 
 #define ROWS (sizeof(patch_rows) / sizeof(patch_rows[0]))
 const size_t patch_row_count = ROWS;

@@ -1,5 +1,6 @@
 """docs/libc.md and the programs that try patched calls follow src/patch/rows.h."""
 
+import ctypes
 import re
 import subprocess
 
@@ -22,6 +23,12 @@ def symbols_of_threads() -> set[str]:
     return set(re.findall(r"THREAD\((\w+),", (PATCH / "rows.h").read_text())) - {"the"}
 
 
+def aliases() -> list[tuple[str, str]]:
+    """Another name, and the one of THREAD that it stands for."""
+    text = (PATCH / "rows.h").read_text()
+    return re.findall(r"^ALIAS\((\w+),\s*(\w+),", text, re.M)
+
+
 def tried_symbols() -> set[str]:
     """Those that the tests of patched calls name; each is checked to be patched."""
     tried: set[str] = set()
@@ -38,9 +45,21 @@ def test_the_page_is_up_to_date():
 
 def test_no_symbol_stands_twice():
     """The first alone would count."""
-    symbols = re.findall(r"^(?:ROW|THREAD)\((\w+),", (PATCH / "rows.h").read_text(), re.M)
+    symbols = re.findall(r"^(?:ROW|THREAD|ALIAS)\((\w+),", (PATCH / "rows.h").read_text(), re.M)
     assert len(symbols) > 200
     assert sorted(symbols) == sorted(set(symbols))
+
+
+def test_aliases_are_the_same_functions():
+    libc = ctypes.CDLL(None)
+
+    def address(symbol: str) -> int | None:
+        return ctypes.cast(getattr(libc, symbol), ctypes.c_void_p).value
+
+    assert aliases()
+    for alias, symbol in aliases():
+        assert symbol in symbols_of_threads()
+        assert address(alias) == address(symbol)
 
 
 def test_every_patched_symbol_is_tried():

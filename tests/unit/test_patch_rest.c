@@ -2,6 +2,7 @@
  * the loader. */
 #include "patch_stage.h"
 
+#include <aio.h>
 #include <arpa/nameser.h>
 #include <dlfcn.h>
 #include <mqueue.h>
@@ -17,8 +18,14 @@
 int __close(int fd);
 int __dup2(int from, int to);
 int __fcntl(int fd, int command, ...);
+pid_t __wait(int *status);
+pid_t __vfork(void) __attribute__((returns_twice));
 pid_t __waitpid(pid_t pid, int *status, int options);
 int fcntl_plain(int fd, int command, ...) __asm__("fcntl");
+int aio_suspend_plain(const struct aiocb *const list[], int count,
+                      const struct timespec *timeout) __asm__("aio_suspend");
+int lio_listio_plain(int mode, struct aiocb *const list[], int count,
+                     struct sigevent *event) __asm__("lio_listio");
 int lockf_plain(int fd, int command, off_t length) __asm__("lockf");
 
 extern char **environ;
@@ -286,6 +293,7 @@ static void children(struct stage *s)
         await_peer(s);
     }
     say(s, wait(&status));
+    say(s, __wait(&status));
     say(s, waitpid(getpid(), &status, 0));
 }
 
@@ -370,6 +378,66 @@ static void vforks_child_ends(struct stage *s)
     say(s, pid > 0);
     say(s, waitpid(pid, &status, 0) == pid);
     say(s, WEXITSTATUS(status));
+    pid = __vfork();
+    if (pid == 0)
+        _exit(4);
+    say(s, waitpid(pid, &status, 0) == pid);
+    say(s, WEXITSTATUS(status));
+}
+
+/* ---- requests that libc's own threads see to --------------------------------------------- */
+
+static void write_byte(void *arg)
+{
+    assert_int_equal(write(*(int *)arg, "x", 1), 1);
+}
+
+static void file_requests(struct stage *s)
+{
+    struct timespec little = {0, 1000000};
+    struct sigevent none = {.sigev_notify = SIGEV_NONE};
+    for (int i = 0; i < 4; i++) {
+        int ends[2];
+        char byte;
+        assert_int_equal(pipe(ends), 0);
+        struct aiocb request = {.aio_fildes = ends[0],
+                                .aio_buf = &byte,
+                                .aio_nbytes = 1,
+                                .aio_lio_opcode = LIO_READ,
+                                .aio_sigevent = none};
+        struct aiocb *list[] = {&request};
+        if (i < 2) {
+            say(s, aio_read(&request));
+            say(s, aio_suspend((const struct aiocb *const *)list, 1, &little));
+            later(s, write_byte, &ends[1]);
+            say(s, i == 0 ? aio_suspend_plain((const struct aiocb *const *)list,
+                                              1, NULL)
+                          : aio_suspend64((const struct aiocb64 *const *)list,
+                                          1, NULL));
+        } else {
+            later(s, write_byte, &ends[1]);
+            say(s, i == 2 ? lio_listio_plain(LIO_WAIT, list, 1, NULL)
+                          : lio_listio64(LIO_WAIT, (struct aiocb64 **)list, 1,
+                                         NULL));
+        }
+        say(s, aio_return(&request));
+        await_peer(s);
+        close(ends[0]);
+        close(ends[1]);
+    }
+    say(s, lio_listio(77, NULL, 0, NULL));
+}
+
+static void name_requests(struct stage *s)
+{
+    struct gaicb request = {.ar_name = "127.0.0.1", .ar_service = "80"};
+    struct gaicb *list[] = {&request};
+    say(s, getaddrinfo_a(GAI_NOWAIT, list, 1, NULL));
+    int r = gai_suspend((const struct gaicb *const *)list, 1, NULL);
+    say(s, r == 0 || r == EAI_ALLDONE);
+    say(s, gai_suspend((const struct gaicb *const *)list, 1, NULL));
+    say(s, gai_error(&request));
+    freeaddrinfo(request.ar_result);
 }
 
 /* ---- ends of descriptors --------------------------------------------------------------- */
@@ -496,10 +564,10 @@ static void processes(void **state)
 {
     static const struct program programs[] = {
         PROGRAM("fcntl64 lockf lockf64", record_locks_wait),
-        PROGRAM("waitpid __waitpid wait wait3 wait4", children),
+        PROGRAM("waitpid __waitpid wait __wait wait3 wait4", children),
         PROGRAM("wait waitpid waitid", children_signalled),
         PROGRAM("waitid", waitid_waits),
-        PROGRAM("vfork", vforks_child_ends),
+        PROGRAM("vfork __vfork", vforks_child_ends),
         PROGRAM("system popen pclose posix_spawn posix_spawnp", programs_end),
     };
     if (UNIT_TSAN)
@@ -517,6 +585,9 @@ static void others(void **state)
                 "gethostbyaddr_r res_query res_search",
                 names),
         PROGRAM("dlopen dlsym dlvsym", loader),
+        PROGRAM("aio_suspend aio_suspend64 lio_listio lio_listio64",
+                file_requests),
+        PROGRAM("gai_suspend", name_requests),
     };
     stage_perform(programs, UNIT_COUNT(programs));
 }

@@ -593,6 +593,87 @@ static void files_are_locked(struct stage *s)
     fclose(from.file);
 }
 
+/* ---- by other names ------------------------------------------------------------- */
+
+LIBC(char *, _IO_fgets, (char *text, int n, FILE *f))
+LIBC(size_t, _IO_fread, (void *p, size_t size, size_t n, FILE *f))
+LIBC(int, _IO_ungetc, (int c, FILE *f))
+LIBC(int, __vfscanf, (FILE * f, const char *format, va_list list))
+LIBC(int, _IO_fputs, (const char *text, FILE *f))
+LIBC(size_t, _IO_fwrite, (const void *p, size_t size, size_t n, FILE *f))
+LIBC(int, _IO_puts, (const char *text))
+LIBC(int, _IO_printf, (const char *format, ...))
+LIBC(int, _IO_fprintf, (FILE * f, const char *format, ...))
+LIBC(int, _IO_vfprintf, (FILE * f, const char *format, va_list list))
+LIBC(int, _IO_fflush, (FILE * f))
+LIBC(int, _IO_feof, (FILE * f))
+LIBC(int, _IO_ferror, (FILE * f))
+LIBC(long, _IO_ftell, (FILE * f))
+LIBC(int, _IO_fgetpos, (FILE * f, fpos_t *place))
+LIBC(int, _IO_fgetpos64, (FILE * f, fpos64_t *place))
+LIBC(int, _IO_fsetpos, (FILE * f, const fpos_t *place))
+LIBC(int, _IO_fsetpos64, (FILE * f, const fpos64_t *place))
+LIBC(void, _IO_setbuffer, (FILE * f, char *buf, size_t size))
+LIBC(int, _IO_setvbuf, (FILE * f, char *buf, int mode, size_t size))
+LIBC(void, _IO_flockfile, (FILE * f))
+LIBC(int, _IO_ftrylockfile, (FILE * f))
+LIBC(void, _IO_funlockfile, (FILE * f))
+LIBC(int, _IO_fclose, (FILE * f))
+LIBC(FILE *, _IO_popen, (const char *command, const char *mode))
+
+static int lists_by(int (*list_call)(FILE *f, const char *format, va_list list),
+                    FILE *f, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    int r = list_call(f, format, list);
+    va_end(list);
+    return r;
+}
+
+static void other_names_read(struct stage *s)
+{
+    char text[8] = "";
+    int n;
+    READS(s, _IO_fgets, c__IO_fgets(text, sizeof(text), f) == text);
+    READS(s, _IO_fread, c__IO_fread(text, 1, 4, f));
+    READS(s, _IO_ungetc, c__IO_ungetc(fgetc(f) + 1, f));
+    READS(s, __vfscanf, lists_by(c___vfscanf, f, "%d", &n));
+}
+
+static void other_names_write(struct stage *s)
+{
+    static char buf[BUFSIZ];
+    fpos_t place;
+    fpos64_t place64;
+    FILE *f = tmpfile(), *before = stdout;
+    c__IO_setbuffer(f, buf, sizeof(buf));
+    say(s, c__IO_setvbuf(f, buf, _IOFBF, sizeof(buf)));
+    c__IO_flockfile(f);
+    say(s, c__IO_ftrylockfile(f));
+    c__IO_funlockfile(f);
+    c__IO_funlockfile(f);
+    say(s, c__IO_fgetpos(f, &place) + c__IO_fgetpos64(f, &place64));
+    say(s, c__IO_fputs("ab", f) >= 0);
+    say(s, (long)c__IO_fwrite("cd", 1, 2, f));
+    say(s, c__IO_fprintf(f, "%d", 12));
+    say(s, lists_by(c__IO_vfprintf, f, "%d", 34));
+    stdout = f;
+    say(s, c__IO_printf("%d", 56));
+    say(s, c__IO_puts("e") >= 0);
+    stdout = before;
+    say(s, c__IO_fflush(f));
+    say(s, c__IO_ftell(f));
+    say(s, c__IO_fsetpos64(f, &place64) + c__IO_fsetpos(f, &place));
+    say_rest(s, f);
+    say(s, c__IO_feof(f) != 0);
+    say(s, c__IO_ferror(f));
+    say(s, c__IO_fclose(f));
+    f = c__IO_popen("exit 3", "r");
+    say(s, f != NULL);
+    say(s, pclose(f));
+}
+
 static void calls_wait_as_libcs(void **state)
 {
     const struct program programs[] = {
@@ -647,6 +728,13 @@ static void calls_wait_as_libcs(void **state)
                 "setbuffer setlinebuf feof ferror clearerr fclose",
                 states_are_told),
         PROGRAM("flockfile ftrylockfile funlockfile", files_are_locked),
+        PROGRAM("_IO_fgets _IO_fread _IO_ungetc __vfscanf", other_names_read),
+        PROGRAM("_IO_setbuffer _IO_setvbuf _IO_flockfile _IO_ftrylockfile "
+                "_IO_funlockfile _IO_fgetpos _IO_fgetpos64 _IO_fputs "
+                "_IO_fwrite _IO_fprintf _IO_vfprintf _IO_printf _IO_puts "
+                "_IO_fflush _IO_ftell _IO_fsetpos _IO_fsetpos64 _IO_feof "
+                "_IO_ferror _IO_fclose _IO_popen",
+                other_names_write),
     };
     stage_perform(programs, sizeof(programs) / sizeof(programs[0]));
 }

@@ -319,6 +319,30 @@ static void pause_waits(struct stage *s)
     unblock_usr1(s);
 }
 
+int __sigsuspend(const sigset_t *mask);
+int sigpause_mask(int mask) __asm__("sigpause");
+int __xpg_sigpause(int signum);
+int __sigpause(int value, int is_signum);
+
+static void sigpause_waits(struct stage *s)
+{
+    pthread_t self = pthread_self();
+    sigset_t mask;
+    handle(SIGUSR1, SA_RESTART);
+    block_usr1(&mask);
+    for (int i = 0; i < 5; i++) {
+        later(s, send_signal, &self);
+        say(s, i == 0   ? __sigsuspend(&mask)
+               : i == 1 ? sigpause_mask(1 << (SIGUSR2 - 1))
+               : i == 2 ? __xpg_sigpause(SIGUSR1)
+               : i == 3 ? __sigpause(0, 0)
+                        : __sigpause(SIGUSR1, 1));
+        await_peer(s);
+    }
+    say(s, __xpg_sigpause(1000));
+    unblock_usr1(s);
+}
+
 static void sigwait_waits(struct stage *s)
 {
     pthread_t self = pthread_self();
@@ -376,6 +400,28 @@ static void handlers(struct stage *s)
     say(s, sigaction(SIGKILL, &action, NULL));
     say(s, signal(1000, SIG_DFL) == SIG_ERR);
     say(s, errno == EINVAL);
+}
+
+void (*bsd_signal(int signum, void (*function)(int)))(int);
+void (*__sysv_signal(int signum, void (*function)(int)))(int);
+
+static void handlers_of_old(struct stage *s)
+{
+    struct sigaction old;
+    void (*(*const set[])(int, void (*)(int)))(int) = {
+        bsd_signal, ssignal, sysv_signal, __sysv_signal};
+    signals = 0;
+    for (int i = 0; i < 4; i++) {
+        say(s, set[i](SIGUSR1, on_signal) == SIG_DFL);
+        say(s, sigaction(SIGUSR1, NULL, &old));
+        say(s, old.sa_flags & (SA_RESTART | SA_RESETHAND | SA_NODEFER));
+        say(s, raise(SIGUSR1));
+        say(s, signals);
+        sigaction(SIGUSR1, NULL, &old);
+        say(s, old.sa_handler == on_signal);
+        say(s, set[i](SIGUSR1, SIG_DFL) == on_signal);
+        say(s, set[i](1000, SIG_DFL) == SIG_ERR);
+    }
 }
 
 static int handler_pipe[2];
@@ -463,8 +509,12 @@ static void signals_(void **state)
 {
     static const struct program programs[] = {
         PROGRAM("pause sigsuspend", pause_waits),
+        PROGRAM("__sigsuspend sigpause __xpg_sigpause __sigpause",
+                sigpause_waits),
         PROGRAM("sigwait sigwaitinfo sigtimedwait", sigwait_waits),
         PROGRAM("sigaction __sigaction signal", handlers),
+        PROGRAM("bsd_signal ssignal sysv_signal __sysv_signal",
+                handlers_of_old),
         PROGRAM("signal", handlers_wait),
         PROGRAM("signal", handlers_left),
     };
