@@ -88,9 +88,10 @@ static int connect_result(int fd)
     return ECONNABORTED;
 }
 
-/* Wait for the connection under way. */
+/* Wait for the connection under way, of which the kernel has said unfinished.
+ */
 static int finish_connect(struct net_op *op, const struct sockaddr *addr,
-                          socklen_t addrlen)
+                          socklen_t addrlen, int unfinished)
 {
     int fd = op->record->number;
     int result;
@@ -106,7 +107,7 @@ static int finish_connect(struct net_op *op, const struct sockaddr *addr,
     if (result == 0)
         return 0;
     if (result == EINPROGRESS) /* as the system has it for SO_SNDTIMEO */
-        result = op->option_passed ? EINPROGRESS : ETIMEDOUT;
+        result = op->option_passed ? unfinished : ETIMEDOUT;
     errno = result;
     return -1;
 }
@@ -152,7 +153,7 @@ int net_connect(int fd, const struct sockaddr *addr, socklen_t addrlen,
         errno = error;
         return -1;
     }
-    return finish_connect(&op, addr, addrlen);
+    return finish_connect(&op, addr, addrlen, error);
 }
 
 /* ---- close ------------------------------------------------------------- */

@@ -15,12 +15,15 @@
 
 /* ---- System V -------------------------------------------------------------------------------- */
 
-/* After a try has failed: whether to try again. False with errno. */
+/* After a try has failed: whether to try again. False with errno: what was
+ * there for a try before, and is no more, was removed. */
 static bool again(struct hub *hub, int64_t *pause, int nothing, int64_t end,
                   const char *what)
 {
-    if (errno != nothing)
+    if (errno != nothing) {
+        errno = errno == EINVAL && *pause > 0 ? EIDRM : errno;
         return false;
+    }
     int r = patch_back_off(hub, pause, end, what);
     if (r < 0)
         errno = r == -ETIMEDOUT && end != GROVE_NEVER ? EAGAIN : -r;

@@ -519,7 +519,9 @@ ROW(lockf64, patch_lockf, PATCH_PARKS, "by tries, as fcntl")
 
 ROW(msgrcv, patch_msgrcv, PATCH_PARKS, "by tries, with pauses of 16 ms at most")
 ROW(msgsnd, patch_msgsnd, PATCH_PARKS, "as msgrcv")
-ROW(semop, patch_semop, PATCH_PARKS, "as msgrcv; with IPC_NOWAIT as it is")
+ROW(semop, patch_semop, PATCH_PARKS,
+    "as msgrcv; with IPC_NOWAIT as it is. Who waits is not counted by GETNCNT "
+    "and GETZCNT")
 ROW(semtimedop, patch_semtimedop, PATCH_PARKS, "as semop")
 ROW(mq_receive, patch_mq_receive, PATCH_PARKS, "until there is a message")
 ROW(mq_timedreceive, patch_mq_timedreceive, PATCH_PARKS,

@@ -113,5 +113,5 @@ unsigned patch_sleep(unsigned seconds)
         errno = error;
         return 0;
     }
-    return (unsigned)left.tv_sec + (left.tv_nsec >= GROVE_SECOND / 2);
+    return (unsigned)left.tv_sec; /* whole seconds, as libc has it */
 }

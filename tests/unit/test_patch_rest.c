@@ -156,6 +156,11 @@ static void take_letter(void *arg)
     assert_int_equal(msgrcv(queue, &l, sizeof(l.text), 0, 0), 4);
 }
 
+static void remove_queue(void *arg)
+{
+    assert_int_equal(msgctl(queue, IPC_RMID, NULL), 0);
+}
+
 static void system_queues(struct stage *s)
 {
     struct letter l;
@@ -174,14 +179,25 @@ static void system_queues(struct stage *s)
     later(s, take_letter, NULL);
     say(s, msgsnd(queue, &l, 4, 0));
     await_peer(s);
-    say(s, msgctl(queue, IPC_RMID, NULL));
+    later(s, remove_queue, NULL);
+    say(s, msgsnd(queue, &l, 4, 0)); /* it is full */
+    await_peer(s);
     say(s, msgsnd(queue, &l, 4, 0));
+    queue = msgget(IPC_PRIVATE, 0600);
+    later(s, remove_queue, NULL);
+    say(s, msgrcv(queue, &l, sizeof(l.text), 0, 0));
+    await_peer(s);
 }
 
 static void raise_semaphore(void *arg)
 {
     struct sembuf up = {0, 1, 0};
     assert_int_equal(semop(set, &up, 1), 0);
+}
+
+static void remove_semaphores(void *arg)
+{
+    assert_int_equal(semctl(set, 0, IPC_RMID), 0);
 }
 
 static void semaphores(struct stage *s)
@@ -198,7 +214,9 @@ static void semaphores(struct stage *s)
     later(s, raise_semaphore, NULL);
     say(s, semtimedop(set, &down, 1, &minute));
     await_peer(s);
-    say(s, semctl(set, 0, IPC_RMID));
+    later(s, remove_semaphores, NULL);
+    say(s, semop(set, &down, 1));
+    await_peer(s);
     say(s, semop(set, &down, 1));
 }
 

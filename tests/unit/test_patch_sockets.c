@@ -688,6 +688,7 @@ static void connect_timed(struct stage *s)
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     if (limits(fd, SO_SNDTIMEO, 50000)) {
         say(s, connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
+        say(s, connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
         struct sigaction action = {.sa_handler = on_signal,
                                    .sa_flags = SA_RESTART},
                          old;

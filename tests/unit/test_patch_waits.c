@@ -294,7 +294,7 @@ static void sleep_interrupted(struct stage *s)
     say(s, left.tv_sec > 0 && left.tv_sec < 60);
     await_peer(s);
     later(s, send_signal, &self);
-    say(s, sleep(3600) > 1800);
+    say(s, sleep(3600)); /* 3599 and a part */
     await_peer(s);
     later(s, send_signal, &self);
     say(s, clock_nanosleep(CLOCK_MONOTONIC, 0, &minute, &left));
