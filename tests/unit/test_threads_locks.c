@@ -341,6 +341,60 @@ static int rwlocks(void)
     return 0;
 }
 
+static void *write_once(void *arg)
+{
+    struct timespec soon = in_time(CLOCK_REALTIME, 200000000);
+    int r = arg ? CALL(pthread_rwlock_timedwrlock)(&rwlock, &soon)
+                : CALL(pthread_rwlock_wrlock)(&rwlock);
+    SAY("writer %d", r);
+    if (r == 0)
+        CALL(pthread_rwlock_unlock)(&rwlock);
+    return NULL;
+}
+
+/* As tryrdlock says once a writer waits, or never. */
+static int reader_while_writing(void)
+{
+    int64_t end = grove_now() + HANG / 2;
+    int r;
+    while ((r = CALL(pthread_rwlock_tryrdlock)(&rwlock)) == 0 &&
+           grove_now() < end) {
+        CALL(pthread_rwlock_unlock)(&rwlock);
+        CALL(sched_yield)();
+    }
+    return r;
+}
+
+/* New readers wait behind a writer that waits, until it has had its turn or has
+ * given up. */
+static int rwlocks_of_writers(void)
+{
+    pthread_rwlockattr_t attr;
+    pthread_rwlockattr_init(&attr);
+    pthread_rwlockattr_setkind_np(&attr,
+                                  PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&rwlock, &attr);
+    for (int i = 0; i < 2; i++) {
+        pthread_t id;
+        CALL(pthread_rwlock_rdlock)(&rwlock);
+        CALL(pthread_create)(&id, NULL, write_once, i ? &id : NULL);
+        SAY("reader %d", reader_while_writing());
+        if (i == 0) {
+            struct timespec soon = in_time(CLOCK_REALTIME, 5000000);
+            SAY("%d", CALL(pthread_rwlock_timedrdlock)(&rwlock, &soon));
+        } else {
+            SAY("%d", CALL(pthread_rwlock_rdlock)(&rwlock));
+            CALL(pthread_rwlock_unlock)(&rwlock);
+        }
+        CALL(pthread_rwlock_unlock)(&rwlock);
+        CALL(pthread_join)(id, NULL);
+        SAY("%d", CALL(pthread_rwlock_tryrdlock)(&rwlock));
+        SAY("%d", CALL(pthread_rwlock_unlock)(&rwlock));
+    }
+    SAY("%d", pthread_rwlock_destroy(&rwlock));
+    return 0;
+}
+
 static pthread_barrier_t barrier;
 static _Atomic int serials, rounds[50];
 
@@ -430,6 +484,7 @@ static void the_others_are(void **state)
 {
     (void)state;
     compare_hubs(rwlocks);
+    compare_hubs(rwlocks_of_writers);
     compare_hubs(meetings);
 }
 
