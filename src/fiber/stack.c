@@ -187,7 +187,7 @@ static bool guard_move(char *from, char *to, size_t size)
         madvise(to, size, MADV_GUARD_INSTALL) == 0)
         return madvise(from, size, MADV_GUARD_REMOVE) == 0;
     return mprotect(to, size, PROT_NONE) == 0 &&
-           mprotect(from, size, PROT_READ | PROT_WRITE) == 0;
+           mprotect(from, size, stack_access()) == 0;
 }
 
 bool stack_open_spare(struct stack *stack)
@@ -226,7 +226,7 @@ static void unmap_slab(char *base, size_t size)
 static char *map_aligned(size_t size, size_t align)
 {
     size_t all = size + align + 2 * margin();
-    char *raw = mmap(NULL, all, PROT_READ | PROT_WRITE,
+    char *raw = mmap(NULL, all, stack_access(),
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (raw == MAP_FAILED)
         return NULL;

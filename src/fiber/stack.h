@@ -161,6 +161,10 @@ GROVE_HOST_API void stack_each(const struct stack_pool *pool,
  * is mprotect for the first 8,000, and nothing for those after them. */
 GROVE_HOST_API enum stack_guard stack_guard_mode(void);
 
+/* The protection of their memory, as mmap(2) takes it: with PROT_EXEC where the
+ * process began with an executable stack. stack_access.c. */
+int stack_access(void);
+
 static inline size_t stack_size(const struct stack *stack)
 {
     return (size_t)1 << stack->class->shift;

@@ -192,6 +192,12 @@ def test_what_is_sent_to_threads_ends_their_waits(cores: int):
     assert sorted(said.splitlines()) == sorted(plain.splitlines())
 
 
+@pytest.mark.parametrize("cores", [1, 2])
+def test_threads_whose_stacks_are_executable(cores: int):
+    plain = run(PROGRAMS / "code_on_stacks")
+    assert run(PROGRAMS / "code_on_stacks", cores=cores) == plain == "42 42 42\n"
+
+
 #: One that the threads run on, and one that sees to it that none holds up the others.
 TASKS_OF_PYTHON = 2
 
