@@ -26,9 +26,9 @@ struct module {
     int (*join)(pthread_t id);
 };
 
-HELPER struct module module_open(const char *path)
+HELPER struct module module_open_as(const char *path, int mode)
 {
-    struct module m = {.handle = dlopen(path, RTLD_LAZY)};
+    struct module m = {.handle = dlopen(path, mode)};
     check(m.handle != NULL, "%s", dlerror());
     m.recv = dlsym(m.handle, "module_recv");
     m.recv_by_table = dlsym(m.handle, "module_recv_by_table");
@@ -37,6 +37,11 @@ HELPER struct module module_open(const char *path)
     m.create = dlsym(m.handle, "module_create");
     m.join = dlsym(m.handle, "module_join");
     return m;
+}
+
+HELPER struct module module_open(const char *path)
+{
+    return module_open_as(path, RTLD_LAZY);
 }
 
 /* How many slots of `symbol` are patched in the objects whose name has

@@ -85,6 +85,32 @@ static void every_kind_of_slot(void **state)
     }
 }
 
+/* Its symbols are looked for in itself and what it needs first: libc's. */
+static void objects_bound_deeply(void **state)
+{
+    if (UNIT_ASAN || UNIT_TSAN)
+        unit_skip(
+            "the sanitizers refuse RTLD_DEEPBIND; a build without runs it");
+    for (size_t i = 0; i < UNIT_COUNT(modules); i++) {
+        struct module m = module_open_as(modules[i], RTLD_LAZY | RTLD_DEEPBIND);
+        int n = grove_patch("*patch_module*", NULL, 0);
+        assert_true(n >= 3);
+        assert_int_equal(slots_told("patch_module", "recv"), 1);
+        assert_int_equal(slots_told("patch_module", "read"), READS);
+        assert_parks(recv_in_module, &m);
+        assert_parks(read_by_table, &m);
+        assert_int_equal(grove_unpatch_all(), n);
+        dlclose(m.handle);
+
+        assert_true(grove_patch_all(0) > 0);
+        m = module_open_as(modules[i], RTLD_NOW | RTLD_DEEPBIND);
+        assert_int_equal(slots_told("patch_module", "recv"), 1);
+        assert_parks(recv_in_module, &m);
+        dlclose(m.handle);
+        assert_true(grove_unpatch_all() > 0);
+    }
+}
+
 static void filters(void **state)
 {
     struct module m = module_open(MODULE_NOW);
@@ -688,6 +714,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_of_slot),
+        cmocka_unit_test(objects_bound_deeply),
         cmocka_unit_test(filters),
         cmocka_unit_test(exceptions),
         cmocka_unit_test(objects_loaded_later),
