@@ -17,6 +17,7 @@
 
 #include "fiber/annotate.h"
 #include "fiber/context.h"
+#include "fiber/root.h"
 #include "fiber/stack.h"
 
 #define FIBER_NAME_SIZE 24

@@ -90,6 +90,7 @@ static void once_a_process(void)
 static void loop_entry(void *arg)
 {
     struct grove_fiber *f = arg;
+    keep_frame();
     fiber_started(&f->hub->thread, &f->fiber);
     if (f->host)
         f->hub->host->begin(f);

@@ -170,6 +170,7 @@ static void report_and_wait(struct member *m, struct hub *hub)
 static void *call_fn(void *arg)
 {
     struct member *m = arg;
+    keep_frame();
     return (void *)(intptr_t)m->team->fn(&m->crew, m->team->arg);
 }
 

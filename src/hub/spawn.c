@@ -12,6 +12,7 @@ static void entry(void *arg)
 {
     struct grove_fiber *f = arg;
     struct hub *hub = f->hub;
+    keep_frame();
     fiber_started(&hub->thread, &f->fiber);
     f->value = f->fn(f->value);
     if (unlikely(f->at_end != NULL))

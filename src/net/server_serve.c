@@ -102,6 +102,7 @@ static void end_tls(struct server_connection *c)
 static void *run(void *arg)
 {
     struct server_connection c;
+    keep_frame();
     move(&c, arg);
     free(arg);
     if (begin_tls(&c))

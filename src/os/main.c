@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "fiber/log.h"
+#include "fiber/root.h"
 #include "grove.h"
 
 #define CANNOT_START 125
@@ -30,6 +31,7 @@ struct program {
 static void *run_program(void *arg)
 {
     struct program *p = arg;
+    keep_frame();
     p->status = p->fn(p->argc, p->argv);
     return NULL;
 }

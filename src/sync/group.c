@@ -181,6 +181,7 @@ static void on_end(struct grove_fiber *f, void *arg)
 
 static void *member_entry(void *arg)
 {
+    keep_frame();
     return (void *)(intptr_t)hub_of_thread->current->member.fn(arg);
 }
 

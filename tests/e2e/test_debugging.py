@@ -3,6 +3,7 @@
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -173,3 +174,116 @@ def test_a_list_of_fibers_names_greenlets(greenlets: subprocess.Popen):
         assert ready, text
         text += os.read(fd, 65536)
     check_names(text.decode())
+
+
+# ---- by frame pointers ---------------------------------------------------------------
+
+COMPUTES = """
+#include <grove.h>
+
+__attribute__((noinline)) static void busy(void)
+{
+    for (volatile long i = 0; i < 200000000; i++)
+        ;
+}
+
+static void *work(void *arg)
+{
+    busy();
+    return arg;
+}
+
+int main(void)
+{
+    grove_fiber *fiber;
+    return grove_spawn(&fiber, work, NULL) || grove_join(fiber, NULL);
+}
+"""
+
+
+def has_frame_pointers() -> bool:
+    """Of ucontext the root is libc's."""
+    table = subprocess.check_output(["readelf", "-sW", BUILD / "src" / "libgrove.so.0"], text=True)
+    return "grove_context_start" in table
+
+
+with_root = pytest.mark.skipif(
+    not has_frame_pointers(), reason="the root is made in assembly: build with -Dcontext=asm"
+)
+
+
+@with_root
+def test_perf_sees_nothing_behind_a_fiber(tmp_path: Path):
+    """As it is called without options: by frame pointers."""
+    source, program, data = (tmp_path / name for name in ("c.c", "c", "perf.data"))
+    source.write_text(COMPUTES)
+    subprocess.check_call(
+        ["cc", "-g", "-O1", "-fno-omit-frame-pointer", "-mno-omit-leaf-frame-pointer", f"-I{ROOT / 'include'}", "-o", program]
+        + [source, f"-L{BUILD / 'src'}", "-lgrove", f"-Wl,-rpath,{BUILD / 'src'}"]
+    )
+    if not shutil.which("perf"):
+        pytest.skip("perf is missing: apt-get install linux-perf")
+    record = ["perf", "record", "-e", "cpu-clock:u", "-g", "-o", data, program]
+    recorded = subprocess.run(record, capture_output=True, text=True, timeout=120)
+    if recorded.returncode != 0:
+        pytest.skip(f"perf may not sample here: {recorded.stderr.strip()}")
+    said = subprocess.check_output(
+        ["perf", "script", "-i", data, "-F", "ip,sym", "--comms", "c"], text=True, timeout=120
+    )
+    stacks = [re.findall(r"^\s*[0-9a-f]+ (\S+)$", stack, re.M) for stack in said.split("\n\n")]
+    computing = [stack for stack in stacks if "busy" in stack]
+    assert computing, said
+    for stack in computing:
+        # In a prologue the caller is not there yet.
+        assert stack in (
+            ["busy", "work", "entry", "grove_context_start"],
+            ["busy", "entry", "grove_context_start"],
+        )
+
+
+#: Where the interpreter is called, each frame above is followed to a zero.
+FOLLOW = """
+set debuginfod enabled off
+set breakpoint pending on
+break {function}
+run
+tbreak *{callee}
+continue
+set $frame = (unsigned long *)$rbp
+while $frame
+  info symbol $frame[1]
+  set $frame = (unsigned long *)$frame[0]
+end
+"""
+
+
+@with_root
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="it reads rbp: run it on x86-64")
+@pytest.mark.parametrize(
+    "function, callee, ours",
+    [
+        ("run_body", "PyObject_Call", ["run_body", "green_entry"]),
+        ("green_call", "PyObject_Vectorcall", ["green_call", "run_to_the_end", "green_body", "green_entry"]),
+    ],
+)
+def test_the_frames_of_a_greenlet_are_a_chain(
+    function: str, callee: str, ours: list[str], tmp_path: Path
+):
+    """Between the root and the interpreter, whatever that has."""
+    script = tmp_path / "follow"
+    script.write_text(FOLLOW.format(function=function, callee=callee))
+    how = {"run_body": "grove.spawn_raw(list); grove.sleep(0)", "green_call": "grove.spawn(list).join()"}
+    said = subprocess.run(
+        ["gdb", "-nx", "-q", "-batch", "-x", script, "--args"]
+        + [os.environ.get("GROVE_PYTHON", sys.executable), "-c"]
+        + [f"import grove; {how[function]}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(BUILD / "python")},
+    )
+    chain = re.findall(r"^(\w+)(?: \+ \d+)? in section", said.stdout, re.M)
+    assert chain[-1:] == ["grove_context_start"], said.stdout + said.stderr
+    # Those that the compiler has put into their callers have no frame of their own.
+    assert chain[:-1] == [name for name in ours if name in chain]
+    assert chain[-2] == "green_entry"

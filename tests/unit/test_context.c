@@ -355,6 +355,104 @@ static void unwinding_ends_at_the_root(void **state)
 #endif
 }
 
+/* ---- unwinding by frame pointers ---------------------------------------- */
+
+#if !defined(GROVE_CONTEXT_UCONTEXT)
+/* What a function with a frame begins with, on both machines. */
+struct frame {
+    const struct frame *caller;
+    uintptr_t back; /* where it returns to */
+};
+
+#define DEEP 5
+
+/* What perf sees of whoever runs now. */
+struct chain {
+    unsigned frames;
+    bool strays; /* it leaves the stack, or goes down in it */
+    uintptr_t root;
+};
+
+static __attribute__((noinline)) void follow(struct chain *c)
+{
+    const struct frame *f = __builtin_frame_address(0);
+    const char *low = (const char *)f;
+    c->frames = 0;
+    c->strays = false;
+    while (f && !c->strays && c->frames < 100) {
+        c->root = f->back;
+        c->frames++;
+        c->strays = f->caller && (f->caller <= f ||
+                                  (const char *)f->caller > low + (64 << 10));
+        f = f->caller;
+    }
+}
+
+static __attribute__((noinline)) int follow_deep(struct chain *c, int depth)
+{
+    const struct frame *here = __builtin_frame_address(0);
+    if (depth > 1)
+        follow_deep(c, depth - 1);
+    else
+        follow(c);
+    return here != NULL;
+}
+
+static void *walk_frames(void *arg)
+{
+    return follow_deep(arg, DEEP) ? arg : NULL;
+}
+
+static int walk_frames_of_a_member(void *arg)
+{
+    return !follow_deep(arg, DEEP);
+}
+
+/* Behind our own frames, `between` of the library's, then the root and no more.
+ */
+static void check_chain(const struct chain *c, unsigned between)
+{
+    uintptr_t start = (uintptr_t)grove_context_start;
+    assert_false(c->strays);
+    assert_uint_in_range(c->root, start, start + 64);
+    /* follow and those above it; walk_frames may have none of its own. */
+    assert_uint_in_range(c->frames, DEEP + 1 + between, DEEP + 2 + between);
+}
+#endif
+
+static void frame_pointers_end_at_the_root(void **state)
+{
+    (void)state;
+#if defined(GROVE_CONTEXT_UCONTEXT)
+    unit_skip("the root that ends the chain is made in assembly; a build with "
+              "-Dcontext=asm runs it");
+#else
+    struct chain c;
+    grove_fiber *f;
+    assert_int_equal(grove_spawn(&f, walk_frames, &c), 0);
+    assert_int_equal(grove_join(f, NULL), 0);
+    grove_release(f);
+    check_chain(&c, 1);
+#endif
+}
+
+static void frame_pointers_of_a_member_end_at_the_root(void **state)
+{
+    (void)state;
+#if defined(GROVE_CONTEXT_UCONTEXT)
+    unit_skip("the root that ends the chain is made in assembly; a build with "
+              "-Dcontext=asm runs it");
+#else
+    struct chain c;
+    grove_group g;
+    grove_group_begin(&g, NULL);
+    assert_int_equal(grove_group_spawn(&g, NULL, walk_frames_of_a_member, &c),
+                     0);
+    assert_int_equal(grove_group_end(&g), 0);
+    check_chain(&c, 2);
+#endif
+}
+
 /* ---- the debugger's view ------------------------------------------------- */
 
 /* Where gdb stops. */
@@ -423,6 +521,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_stack_begins_aligned),
         cmocka_unit_test(deep_stacks_do_not_meet),
         cmocka_unit_test(unwinding_ends_at_the_root),
+        cmocka_unit_test(frame_pointers_end_at_the_root),
+        cmocka_unit_test(frame_pointers_of_a_member_end_at_the_root),
         cmocka_unit_test(gdb_ends_at_the_root),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -143,6 +143,7 @@ static PyObject *call_with_tuple(PyObject *fn, Greenlet *g)
 __attribute__((noinline)) static PyObject *call_with_args(PyObject *fn,
                                                           Greenlet *g)
 {
+    keep_frame();
     return g->args || g->kwargs ? call_with_tuple(fn, g) : call_with_few(fn, g);
 }
 
@@ -156,6 +157,7 @@ static PyObject *call_bare(PyObject *fn)
 PyObject *green_call(Greenlet *g)
 {
     assert(!PyErr_Occurred());
+    keep_frame();
     PyObject *fn = likely(g->fn != NULL)
                        ? Py_NewRef(g->fn)
                        : PyObject_GetAttr((PyObject *)g, str__run);

@@ -72,6 +72,7 @@ void green_end_unrun(Greenlet *g, PyObject *exception)
 
 static void run_to_the_end(Greenlet *g)
 {
+    keep_frame();
     PyObject *result = settled(green_state(g)->thread, green_call(g));
     assert(!result == (PyErr_Occurred() != NULL));
     if (likely(result != NULL))
@@ -94,6 +95,7 @@ static PyObject *green_run(PyObject *self, PyObject *none)
 
 static void run_overridden(Greenlet *g)
 {
+    keep_frame();
     PyObject *result = PyObject_CallMethodNoArgs((PyObject *)g, str_run);
     result = settled(green_state(g)->thread, result);
     assert(!result == (PyErr_Occurred() != NULL));
@@ -112,6 +114,7 @@ PyObject *green_body(PyGreenlet *self)
 {
     Greenlet *g = (Greenlet *)self;
     struct green *state = self->green;
+    keep_frame();
     assert(state->phase == GREEN_ACTIVE && state->thread->current == self);
     if (unlikely(state->start_args != NULL)) { /* switch(...) began it */
         Py_CLEAR(state->start_args);

@@ -105,6 +105,7 @@ static PyObject *run_body(PyGreenlet *self)
 {
     struct green *g = self->green;
     assert(g->run && g->start_args);
+    keep_frame();
     PyObject *result = PyObject_Call(g->run, g->start_args, g->start_kwargs);
     Py_CLEAR(g->run);
     Py_CLEAR(g->start_args);
@@ -223,6 +224,7 @@ static void green_entry(void *arg)
     struct green *g = f->host;
     struct py_thread *t = g->thread;
     PyGreenlet *self = g->self;
+    keep_frame();
     fiber_started(&t->hub->thread, &f->fiber);
     state_begin(t->tstate, &g->state, &f->fiber.stack);
     become_current(t, g);

@@ -127,6 +127,7 @@ static void call_function(struct thread *t)
         __pthread_unwind_buf_t unwind;
         struct __jmp_buf_tag jump;
     } frame;
+    keep_frame();
     if (__sigsetjmp(&frame.jump, 0) == 0) {
         __pthread_register_cancel(&frame.unwind);
         t->value = t->fn(t->arg);
@@ -138,6 +139,7 @@ static void *run(void *arg)
     struct thread *t = arg;
     struct hub *hub = hub_of_thread;
     struct grove_fiber *f = hub->current;
+    keep_frame();
     tls_block_begin(&hub->thread, &hub->own_tls, &f->fiber, t->block);
     assert(thread_self == t);
     t->end.kind = &end_kind;
