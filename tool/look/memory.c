@@ -3,6 +3,11 @@
  * page, without a signal and without a stop; what it copies may change
  * meanwhile, so whoever reads structures checks what has come.
  *
+ * For each page the kernel holds what the process needs to map and unmap
+ * memory, and who reads again at once takes that before a thread there that
+ * waits for it: its hub would be held up until the end. So a pause follows
+ * every burst of reads, in which it gets it.
+ *
  * Small reads are answered from pages that were read whole: what belongs to one
  * parked greenlet lies in a page or two.
  */
@@ -12,10 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #define PAGE ((uint64_t)4096)
-#define PAGES 512    /* kept at once, by their numbers' lowest bits */
-#define AT_ONCE 1024 /* of process_vm_readv: IOV_MAX */
+#define PAGES 512   /* kept at once, by their numbers' lowest bits */
+#define BURST 64    /* reads between two pauses; no more than IOV_MAX */
+#define PAUSE 20000 /* ns; with the kernel's slack, a thread is awake by then \
+                     */
 
 struct memory_page {
     uint64_t number;
@@ -48,12 +56,24 @@ static void note_error(struct memory *m)
         m->error = errno;
 }
 
+/* n pieces were read. */
+static void give_way(struct memory *m, size_t n)
+{
+    const struct timespec pause = {0, PAUSE};
+    m->burst += n;
+    if (m->burst < BURST)
+        return;
+    m->burst = 0;
+    nanosleep(&pause, NULL);
+}
+
 bool memory_read_now(struct memory *m, uint64_t from, void *to, size_t size)
 {
     struct iovec here = {to, size}, there = {(void *)(uintptr_t)from, size};
     if (m->error)
         return false;
     ssize_t n = process_vm_readv(m->pid, &here, 1, &there, 1, 0);
+    give_way(m, 1);
     if (n < 0)
         note_error(m);
     return n == (ssize_t)size;
@@ -104,12 +124,12 @@ bool memory_text(struct memory *m, uint64_t from, char *to, size_t room)
     return read;
 }
 
-/* Up to AT_ONCE of them: how many are settled, the first that could not be read
+/* Up to BURST of them: how many are settled, the first that could not be read
  * included. */
 static size_t gather_some(struct memory *m, struct memory_piece *pieces,
                           size_t n)
 {
-    struct iovec here[AT_ONCE], there[AT_ONCE];
+    struct iovec here[BURST], there[BURST];
     for (size_t i = 0; i < n; i++) {
         here[i] = (struct iovec){pieces[i].to, pieces[i].size};
         there[i] =
@@ -118,6 +138,7 @@ static size_t gather_some(struct memory *m, struct memory_piece *pieces,
     ssize_t got = process_vm_readv(m->pid, here, n, there, n, 0);
     if (got < 0)
         note_error(m);
+    give_way(m, n);
     size_t left = got < 0 ? 0 : (size_t)got, settled = 0;
     while (settled < n && left >= pieces[settled].size) {
         left -= pieces[settled].size;
@@ -132,8 +153,8 @@ void memory_gather(struct memory *m, struct memory_piece *pieces, size_t n)
 {
     size_t done = 0;
     while (done < n && !m->error)
-        done += gather_some(m, pieces + done,
-                            n - done < AT_ONCE ? n - done : AT_ONCE);
+        done +=
+            gather_some(m, pieces + done, n - done < BURST ? n - done : BURST);
     for (; done < n; done++)
         pieces[done].there = false;
 }

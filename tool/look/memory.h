@@ -15,6 +15,7 @@ struct memory {
     pid_t pid;
     int error; /* what keeps us from reading anything: ESRCH, EPERM ...; 0 */
     unsigned generation;       /* of the pages that count */
+    size_t burst;              /* how much was read since the last pause */
     struct memory_page *pages; /* what was read of late */
 };
 
