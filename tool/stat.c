@@ -54,6 +54,7 @@ static void take_hub(struct metrics_hub *to, const struct look_hub *hub)
         .names_failed = hub->names_failed,
         .names_timed_out = hub->names_timed_out,
         .names_time = (int64_t)hub->names_time,
+        .stalls = hub->stalls,
     };
     memcpy(to->waits, hub->waits, sizeof(to->waits));
     memcpy(to->delays, hub->delays, sizeof(to->delays));

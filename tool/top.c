@@ -147,7 +147,7 @@ static void write_hub(struct top *top, size_t hub, double seconds, FILE *to)
             now->timers, now->descriptors);
     write_time(to, delay_99(top, before, now));
     write_time(to, (uint64_t)now->delay_longest);
-    fputc('\n', to);
+    fprintf(to, " %6" PRIu64 "\n", now->stalls);
     write_holder(top, hub, to);
 }
 
@@ -175,9 +175,9 @@ static void write_picture(struct top *top, double seconds, FILE *to)
         fprintf(to, " (counted %.0f s ago)", (double)age / 1e9);
     fputc('\n', to);
     tally_write(&top->rows.tally, to);
-    fprintf(to, "%8s %5s %9s %8s %8s %7s %8s %7s %8s %8s\n", "THREAD", "%CPU",
-            "SWITCH/S", "POLL/S", "FIBERS", "READY", "TIMERS", "FDS", "DELAY99",
-            "LONGEST");
+    fprintf(to, "%8s %5s %9s %8s %8s %7s %8s %7s %8s %8s %6s\n", "THREAD",
+            "%CPU", "SWITCH/S", "POLL/S", "FIBERS", "READY", "TIMERS", "FDS",
+            "DELAY99", "LONGEST", "STALLS");
     for (size_t i = 0; i < top->sampler.hub_count; i++)
         write_hub(top, i, seconds, to);
     fprintf(to, "\n%8s %8s %-8s %5s %6s %8s %-14s %5s %s\n", "THREAD", "FIBER",

@@ -168,6 +168,7 @@ typedef struct grove_hub_info {
     uint64_t names_failed; /* those that were not, or by that there is none */
     uint64_t names_timed_out; /* those that nobody answered in time */
     uint64_t names_time;      /* what all of these took, in nanoseconds */
+    uint64_t stalls;          /* how often somebody held it up: grove_stalls */
 } grove_hub_info;
 
 /* Call fn(info, arg) for each hub of the process, on the calling thread, which

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HUB_LAYOUT_VERSION 2
+#define HUB_LAYOUT_VERSION 3
 
 /* What every table begins with, of whatever version. */
 struct layout_head {
@@ -42,6 +42,7 @@ struct hub_layout_numbers {
     uint32_t delays;         /* uint64_t each: see grove_hub_info */
     uint32_t longest;        /* int64_t: of the delays, in nanoseconds */
     uint32_t sum;            /* uint64_t: the same */
+    uint32_t stalls;         /* uint64_t */
     uint32_t delays_count;   /* how many */
     uint32_t delay_shortest; /* log2 of what the first ends with */
 };

@@ -63,6 +63,7 @@ static void gather(const grove_hub_info *info, void *arg)
         .names_failed = info->names_failed,
         .names_timed_out = info->names_timed_out,
         .names_time = (int64_t)info->names_time,
+        .stalls = info->stalls,
     };
     memcpy(hub->waits, info->waits, sizeof(info->waits));
     memcpy(hub->delays, info->delays, sizeof(info->delays));

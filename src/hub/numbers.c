@@ -67,6 +67,8 @@ struct numbers {
     _Atomic uint64_t delays[GROVE_DELAYS]; /* each by itself */
     _Atomic int64_t longest;               /* of them */
     _Atomic uint64_t sum;                  /* of them, in nanoseconds */
+    _Atomic uint64_t stalls; /* counted by whoever sees one first: the hub, or
+                                the watcher's thread */
 };
 
 static size_t offset; /* of a struct numbers */
@@ -78,6 +80,7 @@ const struct hub_layout_numbers hub_layout_numbers = {
     .delays = offsetof(struct numbers, delays),
     .longest = offsetof(struct numbers, longest),
     .sum = offsetof(struct numbers, sum),
+    .stalls = offsetof(struct numbers, stalls),
     .delays_count = GROVE_DELAYS,
     .delay_shortest = SHORTEST_LOG2,
 };
@@ -173,6 +176,14 @@ size_t hub_due(const struct hub *hub, enum hub_due what)
     return due;
 }
 
+/* ---- any thread: stalls --------------------------------------------------------- */
+
+void hub_numbers_stall(struct hub *hub)
+{
+    struct numbers *n = hub_keeps(hub, offset);
+    atomic_fetch_add_explicit(&n->stalls, 1, memory_order_relaxed);
+}
+
 /* ---- any thread: reading --------------------------------------------------------- */
 
 static void wake_up(grove_post *post)
@@ -223,6 +234,7 @@ void hub_numbers_read(struct hub *hub, grove_hub_info *info)
         .names_failed = read[NAMES_FAILED],
         .names_timed_out = read[NAMES_TIMED_OUT],
         .names_time = read[NAMES_TIME],
+        .stalls = atomic_load_explicit(&n->stalls, memory_order_relaxed),
         .delay_longest =
             atomic_load_explicit(&n->longest, memory_order_relaxed),
         .delay_sum = atomic_load_explicit(&n->sum, memory_order_relaxed),

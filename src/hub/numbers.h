@@ -30,6 +30,10 @@ static inline void hub_numbers_sleep(struct hub *hub)
         hub_numbers_publish(hub, hub->now);
 }
 
+/* The hub was held up, or is: once for each stall. Any thread, while the hub
+ * cannot end. */
+void hub_numbers_stall(struct hub *hub);
+
 enum hub_due {
     HUB_DUE_FIBERS, /* not those that stand for the thread and the hub */
     HUB_DUE_ALL     /* calls and births as well */

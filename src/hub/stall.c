@@ -24,6 +24,7 @@
 #include <errno.h>
 
 #include "hub/dump.h"
+#include "hub/numbers.h"
 
 #define LATELY (10 * GROVE_SECOND)
 
@@ -88,5 +89,6 @@ void hub_stall_note(struct hub *hub, int64_t now, const struct grove_fiber *f)
     } else if (s->turns > 1 && awaits_nothing(hub)) {
         return; /* each may have been short, and nobody waited for all */
     }
+    hub_numbers_stall(hub);
     hub_queue(hub, &s->tell);
 }

@@ -33,6 +33,7 @@
 #include "hub/clock.h"
 #include "hub/library_threads.h"
 #include "hub/list.h"
+#include "hub/numbers.h"
 #include "hub/stall.h"
 
 #define STACK ((size_t)256 << 10)
@@ -148,6 +149,7 @@ static void tell(struct hub *hub)
         return;
     }
     s->was_told = true;
+    hub_numbers_stall(hub);
     atomic_store(&s->told, hub_clock());
     hub_stall_tell(&sight, s->lasted);
 }

@@ -32,6 +32,7 @@ struct metrics_hub {
     uint64_t waits[METRICS_WAITS]; /* counted, by kind */
     uint64_t names_asked, names_found, names_failed, names_timed_out;
     int64_t names_time; /* of all but the first */
+    uint64_t stalls;    /* counted */
 };
 
 /* So many of a kind. */

@@ -350,6 +350,30 @@ def test_top_tells_who_holds_a_hub_up(start: Callable):
     assert re.search(r"held up for [\d.]+ s by fiber \d+ outer - inner <string>:\d+$", text, re.M), text
 
 
+#: Of the columns of a hub.
+STALLS = -1
+
+
+def stalls_shown(pid: int, pictures_wanted: int) -> list[int]:
+    return [int(hub[STALLS]) for hub, _ in pictures(told("top", "-b", "-n", pictures_wanted, pid))]
+
+
+def test_top_counts_stalls(programs: Callable, start: Callable):
+    """Of 0.3 s every 2 s, whether one goes on when a picture is made or not."""
+    environment = {**os.environ, "GROVE_STALLS": "100"}
+    process = start(programs("ticking_fibers.c"), "1700", "300", env=environment, stderr=subprocess.DEVNULL)
+    first, _, last = stalls_shown(process.pid, 3)
+    assert last > first
+    found = numbers(told("stat", process.pid))["grove_stalls_total"]
+    assert last <= sum(found.values()) <= last + 2
+
+
+def test_top_counts_no_stalls_where_there_are_none(programs: Callable, start: Callable):
+    environment = {**os.environ, "GROVE_STALLS": "10000"}
+    process = start(programs("ticking_fibers.c"), "10", "20", env=environment)
+    assert stalls_shown(process.pid, 1) == [0]
+
+
 def test_top_leaves_who_sleeps_alone(parked: subprocess.Popen):
     text = told("top", "-b", "-n", 1, "-d", 0.3, parked.pid)
     assert "held up" not in text

@@ -23,13 +23,19 @@ static void numbers_are_told_of_each_hub(void **state)
 {
     (void)state;
     struct metrics_hub hubs[2] = {
-        {.thread = 11, .switches = 7, .live = 3, .idle_for = 1500000000},
+        {.thread = 11,
+         .switches = 7,
+         .polls = 8,
+         .offloads = 9,
+         .live = 3,
+         .idle_for = 1500000000},
         {.thread = 12,
          .waits = {[GROVE_WAIT_SYNC] = 5},
          .names_asked = 4,
          .names_found = 2,
          .names_timed_out = 1,
          .names_time = 2500000000,
+         .stalls = 6,
          .switches = UINT64_MAX,
          .asleep = true,
          .idle_for = 9},
@@ -60,6 +66,12 @@ static void numbers_are_told_of_each_hub(void **state)
         text, "grove_hub_dns_failures_total{hub=\"1\",thread=\"12\"} 0"));
     assert_true(has_line(text, "grove_hub_dns_seconds_total{hub=\"1\",thread="
                                "\"12\"} 2.500000000"));
+    assert_true(
+        has_line(text, "grove_hub_polls_total{hub=\"0\",thread=\"11\"} 8"));
+    assert_true(
+        has_line(text, "grove_hub_offloads_total{hub=\"0\",thread=\"11\"} 9"));
+    assert_true(
+        has_line(text, "grove_stalls_total{hub=\"1\",thread=\"12\"} 6"));
     assert_true(has_line(text, "grove_hub_fibers{hub=\"0\",thread=\"11\"} 3"));
     assert_true(has_line(text, "grove_hub_turn_seconds{hub=\"0\",thread="
                                "\"11\"} 1.500000000"));

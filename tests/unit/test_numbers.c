@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "hub/hub.h"
 #include "hub/numbers.h"
@@ -204,6 +205,38 @@ static void a_long_turn_is_a_long_delay(void **state)
         grove_release(f[i]);
 }
 
+static void *hold_up(void *arg)
+{
+    struct timespec length = {.tv_nsec = 60 * MS};
+    for (int i = 0; i < 4; i++) {
+        grove_sleep(2 * MS);
+        nanosleep(&length, NULL);
+    }
+    grove_sleep(2 * MS);
+    return arg;
+}
+
+/* One line a second is written at most; all of them are counted, but for the
+ * first where the thread had no processor for long before. */
+static void stalls_are_counted(void **state)
+{
+    (void)state;
+    grove_stalls before = {.size = sizeof(before)};
+    grove_stalls some = {.size = sizeof(some), .limit = 10 * MS};
+    assert_int_equal(grove_stalls_get(&before), 0);
+    assert_int_equal(grove_stalls_set(&some), 0);
+    grove_yield();
+    struct seen seen = look();
+    uint64_t was = of_hub(&seen, grove_hub_self())->stalls;
+    grove_fiber *f;
+    assert_int_equal(grove_spawn(&f, hold_up, NULL), 0);
+    assert_int_equal(grove_join(f, NULL), 0);
+    grove_release(f);
+    assert_int_equal(grove_stalls_set(&before), 0);
+    seen = look();
+    assert_true(of_hub(&seen, grove_hub_self())->stalls >= was + 3);
+}
+
 /* ---- others' --------------------------------------------------------------------- */
 
 #define HUBS 2
@@ -342,6 +375,7 @@ int main(void)
         cmocka_unit_test(the_numbers_of_ones_own_are_of_now),
         cmocka_unit_test(waits_are_counted_by_what_for),
         cmocka_unit_test(a_long_turn_is_a_long_delay),
+        cmocka_unit_test(stalls_are_counted),
         cmocka_unit_test(others_read_while_hubs_run),
         cmocka_unit_test(before_a_sleep_the_numbers_are_written_down),
         cmocka_unit_test(many_hubs),

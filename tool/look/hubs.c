@@ -25,6 +25,7 @@ static void read_kept(struct look_hub *hub, struct target *t)
     hub->thread = (long)memory_word(m, numbers + n->thread);
     hub->delay_longest = (int64_t)memory_word(m, numbers + n->longest);
     hub->delay_sum = memory_word(m, numbers + n->sum);
+    hub->stalls = memory_word(m, numbers + n->stalls);
     for (size_t i = 0; i < delays; i++)
         hub->delays[i] = memory_word(m, numbers + n->delays + 8 * i);
     hub->posts = memory_word(m, hub->at + t->mailbox_at + t->mailbox.called);

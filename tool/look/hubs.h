@@ -21,7 +21,7 @@ struct look_hub {
     uint64_t switches, spawned, polls, posts, offloads;
     uint64_t waits[METRICS_WAITS]; /* by enum grove_wait_kind */
     uint64_t names_asked, names_found, names_failed, names_timed_out;
-    uint64_t names_time;
+    uint64_t names_time, stalls;
     /* Now: */
     uint64_t live, timers, descriptors;
     /* The run-queue delays, as of grove_each_hub(3). */

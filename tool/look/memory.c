@@ -22,8 +22,7 @@
 #define PAGE ((uint64_t)4096)
 #define PAGES 512   /* kept at once, by their numbers' lowest bits */
 #define BURST 64    /* reads between two pauses; no more than IOV_MAX */
-#define PAUSE 20000 /* ns; with the kernel's slack, a thread is awake by then \
-                     */
+#define PAUSE 20000 /* ns; with the kernel's slack a thread is awake */
 
 struct memory_page {
     uint64_t number;
