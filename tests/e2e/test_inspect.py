@@ -351,7 +351,7 @@ def test_top_tells_who_holds_a_hub_up(start: Callable):
 
 
 #: Of the columns of a hub.
-STALLS = -1
+SWITCHES, POLLS, STALLS = 2, 3, -1
 
 
 def stalls_shown(pid: int, pictures_wanted: int) -> list[int]:
@@ -372,6 +372,24 @@ def test_top_counts_no_stalls_where_there_are_none(programs: Callable, start: Ca
     environment = {**os.environ, "GROVE_STALLS": "10000"}
     process = start(programs("ticking_fibers.c"), "10", "20", env=environment)
     assert stalls_shown(process.pid, 1) == [0]
+
+
+def rounds(process: subprocess.Popen) -> int:
+    """How often its fiber has slept."""
+    process.stdin.write("x")
+    process.stdin.flush()
+    return int(process.stdout.readline())
+
+
+def test_top_tells_how_often_hubs_switch_and_poll(programs: Callable, start: Callable):
+    process = start(programs("ticking_fibers.c"), "5", "0")
+    began, before = time.monotonic(), rounds(process)
+    ((hub, _),) = pictures(told("top", "-b", "-n", 1, "-d", 2, process.pid))
+    a_second = (rounds(process) - before) / (time.monotonic() - began)
+    assert a_second > 1, "it goes on"
+    # A round is a switch to the fiber and one back, and a poll or two for its timer.
+    assert a_second < float(hub[SWITCHES]) < 4 * a_second
+    assert 0.5 * a_second < float(hub[POLLS]) < 6 * a_second
 
 
 def test_top_leaves_who_sleeps_alone(parked: subprocess.Popen):
@@ -511,6 +529,8 @@ def test_stat_tells_numbers(parked: subprocess.Popen):
     assert of_hub(found, "descriptor_waits", parked.pid) == 1
     assert of_hub(found, "turn_seconds", parked.pid) == 0, "it sleeps"
     assert of_hub(found, "dns_questions_total", parked.pid) == 0
+    assert of_hub(found, "polls_total", parked.pid) >= 1
+    assert of_hub(found, "offloads_total", parked.pid) == 0
     waits = {
         re.search('kind="(.*?)"', labels)[1]: count
         for labels, count in found["grove_hub_waits_total"].items()
@@ -519,6 +539,17 @@ def test_stat_tells_numbers(parked: subprocess.Popen):
     assert waits["sleep"] == waits["descriptor"] == 1 and waits["name"] == 0
     assert found["grove_fibers"]['state="parked"'] == 4
     assert found["grove_fibers_waiting"] == {'reason="event"': 2, 'reason="read"': 1, 'reason="sleep"': 1}
+
+
+def test_stat_counts_polls_and_calls_of_worker_threads(programs: Callable, start: Callable):
+    process = start(programs("ticking_fibers.c"), "1", "0", "7")
+    assert of_hub(numbers(told("stat", process.pid)), "offloads_total", process.pid) == 7
+    before, began = of_hub(numbers(told("stat", process.pid)), "polls_total", process.pid), rounds(process)
+    while rounds(process) < began + 50:
+        time.sleep(0.01)  # no event: it sleeps meanwhile, by a poll each time
+    found = numbers(told("stat", process.pid))
+    assert before + 50 <= of_hub(found, "polls_total", process.pid) < before + 50 * 100
+    assert of_hub(found, "offloads_total", process.pid) == 7
 
 
 def test_stat_tells_delays(programs: Callable, start: Callable):

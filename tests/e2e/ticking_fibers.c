@@ -1,6 +1,7 @@
 /* For test_inspect.py: a fiber that sleeps as many milliseconds as the first
  * argument says and then has the thread sleep for as many as the second says,
- * again and again. For each byte of input it tells how often. */
+ * again and again. For each byte of input it tells how often. Before, it gives
+ * worker threads as many calls as the third argument says. */
 #include <grove.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,11 @@ static void *tick(void *arg)
     return arg;
 }
 
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
 int main(int argc, char **argv)
 {
     char byte;
@@ -28,6 +34,10 @@ int main(int argc, char **argv)
         return 1;
     pause_for = atol(argv[1]) * GROVE_MILLISECOND;
     held.tv_nsec = atol(argv[2]) * GROVE_MILLISECOND;
+    for (long i = 0; argc > 3 && i < atol(argv[3]); i++) {
+        if (grove_offload(nothing, NULL, NULL) < 0)
+            return 1;
+    }
     if (grove_spawn(NULL, tick, NULL) < 0)
         return 1;
     grove_yield();

@@ -2,9 +2,11 @@
 
 import re
 import threading
+from time import sleep as time_sleep
 
 import grove
 import grove.event
+import grove.stalls
 import pytest
 from grove import socket
 from grove.resolver.thread import Resolver
@@ -38,6 +40,35 @@ def test_what_greenlets_did_is_counted():
     assert of_this_thread("timers") >= 5
     grove.killall(waiting)
     assert of_this_thread("fibers") == live
+
+
+def test_polls_are_counted():
+    before = of_this_thread("polls_total")
+    for _ in range(10):
+        grove.sleep(0.001)
+    assert before + 10 <= of_this_thread("polls_total") < before + 1000
+
+
+def test_stalls_are_counted(capfd):
+    """Each, though a line a second is written at most. Of the first it may not be known
+    whether the thread had a processor."""
+
+    def stalls() -> float:
+        return sum(value for key, value in numbers().items() if key.startswith("grove_stalls_total{"))
+
+    def hold_up() -> None:
+        for _ in range(4):
+            grove.sleep(0.002)
+            time_sleep(0.06)
+        grove.sleep(0.002)
+
+    before, limit = stalls(), grove.stalls.limit(0.01)
+    try:
+        grove.spawn(hold_up).join()
+    finally:
+        grove.stalls.limit(limit)
+    assert before + 3 <= stalls()
+    assert len(re.findall("(held|holds) up thread", capfd.readouterr().err)) <= 1
 
 
 def test_waits_are_counted_by_kind():

@@ -126,6 +126,22 @@ static void labels_are_escaped(void **state)
 
 /* ---- of this process ------------------------------------------------------------- */
 
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+/* The number of the only hub. */
+static long number_in(const char *text, const char *name)
+{
+    char line[96];
+    snprintf(line, sizeof(line), "\n%s{hub=\"0\",thread=\"%d\"} ", name,
+             (int)gettid());
+    const char *at = strstr(text, line);
+    assert_non_null(at);
+    return atol(at + strlen(line));
+}
+
 static void those_of_the_process_are_written(void **state)
 {
     (void)state;
@@ -133,9 +149,14 @@ static void those_of_the_process_are_written(void **state)
     int fd = memfd_create("metrics", MFD_CLOEXEC);
     assert_true(fd >= 0);
     for (int i = 0; i < 10; i++)
-        grove_yield();
+        grove_sleep(MS);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(grove_offload(nothing, NULL, NULL), 0);
     assert_int_equal(grove_metrics_write(fd), 0);
     assert_true(pread(fd, text, sizeof(text) - 1, 0) > 0);
+    assert_true(number_in(text, "grove_hub_polls_total") >= 10);
+    assert_int_equal(number_in(text, "grove_hub_offloads_total"), 3);
+    assert_int_equal(number_in(text, "grove_stalls_total"), 0);
     char line[96];
     snprintf(line, sizeof(line), "grove_hub_fibers{hub=\"0\",thread=\"%d\"} 0",
              (int)gettid());
