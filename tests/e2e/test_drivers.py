@@ -4,16 +4,17 @@ overlap, and Timeouts end them."""
 import os
 import subprocess
 import sys
-import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, environment
 
-sys.path.append(str(ROOT / "tests" / "programs"))
+PROGRAMS = ROOT / "tests" / "programs"
+sys.path.append(str(PROGRAMS))
 import servers  # noqa: E402
+from drivers import DRIVERS, Driver  # noqa: E402
+from endpoints import Site, Slow, serving  # noqa: E402
 
 PYTHON = os.environ.get("GROVE_PYTHON", sys.executable)
 HANG = 60
@@ -21,43 +22,17 @@ N = 50
 WAIT = 0.5  # seconds, of each
 
 # connect(), and query(connection, seconds): 7 after so many seconds.
-PSYCOPG2 = """
-import psycopg2
+HEAD = """
+import sys
+import time
+import gevent
+sys.path.append(PROGRAMS)
+from drivers import DRIVERS
+
+query = DRIVERS[NAME].query
 
 def connect():
-    return psycopg2.connect(host="127.0.0.1", port=PORT, user="postgres")
-
-def query(connection, seconds):
-    cursor = connection.cursor()
-    cursor.execute("select 7, pg_sleep(%s)", (seconds,))
-    return cursor.fetchone()[0]
-"""
-
-MYSQLDB = """
-import MySQLdb
-
-def connect():
-    return MySQLdb.connect(host="127.0.0.1", port=PORT, user="root")
-
-def query(connection, seconds):
-    cursor = connection.cursor()
-    cursor.execute("select 7 + sleep(%s)", (seconds,))
-    return cursor.fetchone()[0]
-"""
-
-PYCURL = """
-import io
-import pycurl
-
-def connect():
-    return pycurl.Curl()
-
-def query(connection, seconds):
-    body = io.BytesIO()
-    connection.setopt(pycurl.URL, f"http://localhost:{PORT}/{seconds}")
-    connection.setopt(pycurl.WRITEDATA, body)
-    connection.perform()
-    return int(body.getvalue())
+    return DRIVERS[NAME].connect(PORT)
 """
 
 OVERLAP = """
@@ -99,35 +74,8 @@ print(query(connect(), 0), len(turns) > 20)
 
 @pytest.fixture
 def slow() -> Iterator[int]:
-    """A site that answers 7, after as many seconds as it is asked for."""
-    site = """
-import http.server, time
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        time.sleep(float(self.path[1:]))
-        self.send_response(200)
-        self.send_header("Content-Length", "1")
-        self.end_headers()
-        self.wfile.write(b"7")
-
-    def log_message(self, *args):
-        pass
-
-class Site(http.server.ThreadingHTTPServer):
-    request_queue_size = 128
-
-with Site(("127.0.0.1", 0), Handler) as site:
-    print(site.server_address[1], flush=True)
-    site.serve_forever()
-"""
-    process = subprocess.Popen(
-        [sys.executable, "-c", site], stdout=subprocess.PIPE, text=True
-    )
-    yield int(process.stdout.readline())
-    process.kill()
-    process.wait()
-    process.stdout.close()
+    with serving(Site(Slow)) as port:
+        yield port
 
 
 @pytest.fixture
@@ -140,21 +88,6 @@ def postgresql() -> Iterator[int]:
 def mariadb() -> Iterator[int]:
     with servers.mariadb() as port:
         yield port
-
-
-@dataclass
-class Driver:
-    module: str
-    package: str
-    server: str  # a fixture
-    source: str
-
-
-DRIVERS = {
-    "psycopg2": Driver("psycopg2", "python3-psycopg2", "postgresql", PSYCOPG2),
-    "mysqlclient": Driver("MySQLdb", "python3-mysqldb", "mariadb", MYSQLDB),
-    "pycurl": Driver("pycurl", "python3-pycurl", "slow", PYCURL),
-}
 
 
 @pytest.fixture(params=DRIVERS)
@@ -171,10 +104,10 @@ def driver(request: pytest.FixtureRequest) -> Driver:
 
 def run(driver: Driver, port: int, program: str, folder: Path) -> list[str]:
     """The words that the program prints."""
-    head = "import time\nimport gevent\n"
     numbers = f"PORT, N, WAIT, HANG = {port}, {N}, {WAIT}, {HANG}\n"
+    named = f"NAME, PROGRAMS = {driver.name!r}, {str(PROGRAMS)!r}\n"
     path = folder / "program.py"
-    path.write_text(textwrap.dedent(head + numbers + driver.source + program))
+    path.write_text(numbers + named + HEAD + program)
     result = subprocess.run(
         [PYTHON, "-m", "grove", "--libc", path],
         env=environment("compat"),

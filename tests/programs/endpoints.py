@@ -89,6 +89,14 @@ class Page(http.server.BaseHTTPRequestHandler):
             self.wfile.write(b"%x\r\n%s\r\n" % (size, b"x" * size))
 
 
+class Slow(Page):
+    """/SECONDS is 7, after so many."""
+
+    def do_GET(self) -> None:
+        self.server.ended.wait(float(self.path[1:]))
+        self.answer(b"7")
+
+
 class Shelf(Page):
     """As much of S3 as putting and getting objects takes, whole and in parts."""
 

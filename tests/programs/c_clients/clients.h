@@ -2,8 +2,16 @@
 #ifndef TESTS_PROGRAMS_CLIENTS_H
 #define TESTS_PROGRAMS_CLIENTS_H
 
-/* Connects to where, has the server wait for half a second, and disconnects.
- * Whether all went well and the server said what it should. */
-int wait_at_server(const char *where);
+#include <stdbool.h>
+
+/* A connection to where, on which the server has answered if it says anything
+ * by itself. NULL: there is none. */
+void *client_connect(const char *where);
+
+/* Has the server wait for half a second. Whether it said what it should. */
+bool client_wait(void *connection);
+
+/* What client_connect made, NULL too, is gone. */
+void client_disconnect(void *connection);
 
 #endif

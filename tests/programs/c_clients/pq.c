@@ -3,13 +3,25 @@
 
 #include "clients.h"
 
-int wait_at_server(const char *where)
+void *client_connect(const char *where)
 {
     PGconn *c = PQconnectdb(where);
-    PGresult *r = PQexec(c, "select 'a' || pg_sleep(0.5)");
-    int well = PQresultStatus(r) == PGRES_TUPLES_OK &&
-               strcmp(PQgetvalue(r, 0, 0), "a") == 0;
-    PQclear(r);
+    if (PQstatus(c) == CONNECTION_OK)
+        return c;
     PQfinish(c);
+    return NULL;
+}
+
+bool client_wait(void *connection)
+{
+    PGresult *r = PQexec(connection, "select 'a' || pg_sleep(0.5)");
+    bool well = PQresultStatus(r) == PGRES_TUPLES_OK &&
+                strcmp(PQgetvalue(r, 0, 0), "a") == 0;
+    PQclear(r);
     return well;
+}
+
+void client_disconnect(void *connection)
+{
+    PQfinish(connection);
 }

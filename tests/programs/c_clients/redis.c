@@ -3,13 +3,25 @@
 
 #include "clients.h"
 
-int wait_at_server(const char *where)
+void *client_connect(const char *where)
 {
     redisContext *c = redisConnect("127.0.0.1", atoi(where));
-    redisReply *r = c && !c->err ? redisCommand(c, "BLPOP nothing 0.5") : NULL;
-    int well = r && r->type == REDIS_REPLY_NIL;
+    if (c && !c->err)
+        return c;
+    redisFree(c);
+    return NULL;
+}
+
+bool client_wait(void *connection)
+{
+    redisReply *r = redisCommand(connection, "BLPOP nothing 0.5");
+    bool well = r && r->type == REDIS_REPLY_NIL;
     if (r)
         freeReplyObject(r);
-    redisFree(c);
     return well;
+}
+
+void client_disconnect(void *connection)
+{
+    redisFree(connection);
 }
