@@ -1,6 +1,7 @@
 """Client libraries in C that know nothing of Grove: programs of fibers that each wait
 at a server by one of them (c_clients/), built here."""
 
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,9 @@ class Client:
 
     def installed(self) -> bool:
         """Whether the library is there, to build with."""
-        command = ["pkg-config", "--exists", self.package]
-        return subprocess.call(command, stderr=subprocess.DEVNULL) == 0
+        if shutil.which("pkg-config") is None:
+            return False
+        return subprocess.call(["pkg-config", "--exists", self.package]) == 0
 
 
 CLIENTS = {

@@ -169,8 +169,8 @@ def running(
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[int]:
-    """The user is postgres, and no password is asked for."""
+def postgresql(connections: int = 100) -> Iterator[int]:
+    """The user is postgres, and no password is asked for. So many may connect."""
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     places = [str(path) for path in reversed(versions)]
     initdb = program("initdb", "postgresql", *places)
@@ -186,6 +186,7 @@ def postgresql() -> Iterator[int]:
         )
         made.wait_for(lambda: made.process.poll() == 0)
         options = ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"]
+        options += ["-c", f"max_connections={connections}"]
         server = launch(
             [bin / "postgres", "-D", data, "-p", port, "-k", home, *options],
             home / "log",
