@@ -41,6 +41,7 @@ def test_waits_at_once_are_all_measured(monkeypatch: pytest.MonkeyPatch):
     [
         (["waits.py", "hiredis"], "bench: waits_hiredis: no hiredis to build with"),
         (["waits.py", "libpq", "200"], "bench: waits_libpq_200: no libpq to build with"),
+        (["run_compressors.py", "pigz"], "bench: run_pigz: no "),
     ],
 )
 def test_what_is_not_there_is_told_and_left_out(words: list, said: str, tmp_path: Path):
