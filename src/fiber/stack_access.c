@@ -3,7 +3,6 @@
  * the libraries that it began with asks for it, for code on its stack (gcc's
  * nested functions, mostly). Any thread.
  */
-#define _GNU_SOURCE
 #include <link.h>
 #include <pthread.h>
 #include <sys/mman.h>
