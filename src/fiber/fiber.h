@@ -62,6 +62,15 @@ struct fiber_thread {
 #endif
 };
 
+/* Masks of the blocks that a thread's fibers have: tls_masks.c. */
+#define TLS_SIGNALS 64
+struct tls_masks {
+    uint32_t blocks;                /* how many there are */
+    uint32_t blocking[TLS_SIGNALS]; /* [n - 1]: those that block signal n */
+    bool known;                     /* common is right */
+    uint64_t common;                /* what all of them block, as bits */
+};
+
 /* What is known of a thread that has, or had, fibers with blocks of their own
  * (tls_block.h); zero before. */
 struct tls_thread {
@@ -70,6 +79,7 @@ struct tls_thread {
     struct eh_globals elsewhere; /* what it is with one */
     uint64_t mask;               /* signals that are blocked without a block */
     struct eh_globals none;      /* what it is where there is no C++ runtime */
+    struct tls_masks masks;      /* of its fibers with blocks */
 };
 
 /* The annotations want to know, on arrival, who was left. */

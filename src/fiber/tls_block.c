@@ -37,6 +37,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "fiber/tls_masks.h"
 #include "fiber/tls_modules.h"
 
 /* Numbers above those that the kernel gives to threads (PID_MAX_LIMIT) and
@@ -307,10 +308,14 @@ static void switch_storage(struct storage from, struct storage to)
 
 void tls_block_mask(struct tls_thread *home, uint64_t mask)
 {
-    if (tls_block_in_use)
-        tls_block_in_use->mask = mask;
-    else
+    struct tls_block *block = tls_block_in_use;
+    if (!block) {
         home->mask = mask;
+    } else if (block->mask != mask) {
+        tls_masks_remove(&home->masks, block->mask);
+        tls_masks_add(&home->masks, mask);
+        block->mask = mask;
+    }
 }
 
 static void save_exceptions(struct fiber *from, struct eh_globals *eh)
@@ -392,6 +397,7 @@ void tls_block_enter(struct fiber_thread *t, struct tls_thread *home,
     block->home = home;
     f->special |= FIBER_OWN_TLS;
     f->block = block;
+    tls_masks_add(&home->masks, block->mask);
 }
 
 void tls_block_begin(struct fiber_thread *t, struct tls_thread *home,
@@ -405,11 +411,18 @@ void tls_block_begin(struct fiber_thread *t, struct tls_thread *home,
                    (struct storage){block->tp, block->mask});
 }
 
+void tls_block_forget(struct fiber *f)
+{
+    assert(f->special & FIBER_OWN_TLS);
+    tls_masks_remove(&f->block->home->masks, f->block->mask);
+    f->special &= ~FIBER_OWN_TLS;
+}
+
 void tls_block_leave(struct fiber_thread *t, struct fiber *f)
 {
     struct tls_block *block = f->block;
     assert(tls_block_in_use == block && t->eh == &block->home->elsewhere);
-    f->special &= ~FIBER_OWN_TLS;
+    tls_block_forget(f);
     t->eh = block->home->eh;
     switch_storage((struct storage){block->tp, block->mask},
                    (struct storage){block->home->tp, block->home->mask});

@@ -42,6 +42,9 @@ GROVE_HOST_API void tls_block_begin(struct fiber_thread *t,
 /* f, which is running, has its thread's own again. */
 GROVE_HOST_API void tls_block_leave(struct fiber_thread *t, struct fiber *f);
 
+/* f, which does not run, never will: it has its thread's own. On the thread. */
+GROVE_HOST_API void tls_block_forget(struct fiber *f);
+
 /* What a thread does at its end with its block: destructors of C++'s
  * thread-local variables and of keys are called, on it, and what libc keeps for
  * it is given back. May wait. */

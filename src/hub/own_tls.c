@@ -17,7 +17,7 @@ _Static_assert(sizeof(struct fiber_end) <= sizeof((struct tls_block){0}.room),
 static void forget(struct grove_fiber *f, struct fiber_end *end)
 {
     (void)end;
-    f->fiber.special &= ~FIBER_OWN_TLS;
+    tls_block_forget(&f->fiber);
 }
 
 static void give_back(struct grove_fiber *f, struct fiber_end *end)

@@ -20,7 +20,10 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <signal.h>
+#include <string.h>
 
+#include "fiber/tls_masks.h"
 #include "hub/clock.h"
 #include "hub/hooks.h"
 #include "hub/hub.h"
@@ -181,13 +184,30 @@ static void refresh_thread(struct hub *hub, int64_t timeout)
 void (*hub_interrupted)(struct hub *hub);
 _Atomic bool hub_threads_are_fibers;
 
+/* What the kernel is to block during the sleep; NULL: what it does now, for
+ * whoever could run here blocks no less. */
+static const sigset_t *mask_asleep(struct hub *hub, sigset_t *room)
+{
+    struct tls_thread *home = &hub->own_tls;
+    if (likely(!home->mask))
+        return NULL;
+    uint64_t mask = tls_masks_asleep(home);
+    if (mask == home->mask)
+        return NULL;
+    sigemptyset(room);
+    memcpy(room, &mask, sizeof(mask)); /* the kernel's part of it */
+    return room;
+}
+
 static int sleep_for(struct hub *hub, struct loop_events *events,
                      int64_t timeout)
 {
+    sigset_t mask;
     if (unlikely(hub->watched))
         hub_tell_sleep(hub);
     int n = hub->host ? poll_hosted(hub, events)
-                      : loop_wait(&hub->loop, events, timeout, NULL);
+                      : loop_wait(&hub->loop, events, timeout,
+                                  mask_asleep(hub, &mask));
     if (unlikely(hub->watched))
         hub_tell_awake(hub);
     return n;

@@ -198,6 +198,14 @@ def test_threads_whose_stacks_are_executable(cores: int):
     assert run(PROGRAMS / "code_on_stacks", cores=cores) == plain == "42 42 42\n"
 
 
+@pytest.mark.parametrize("cores", [1, 2])
+def test_signals_come_to_who_does_not_block_them(cores: int):
+    plain = run(PROGRAMS / "masks")
+    assert "one is open: signal 14, status 0" in plain
+    said = run(PROGRAMS / "masks", cores=cores)
+    assert sorted(said.splitlines()) == sorted(plain.splitlines())
+
+
 #: One that the threads run on, and one that sees to it that none holds up the others.
 TASKS_OF_PYTHON = 2
 

@@ -100,7 +100,7 @@ static void on_end(struct grove_fiber *f, struct fiber_end *end)
 static void on_forget(struct grove_fiber *f, struct fiber_end *end)
 {
     (void)end;
-    f->fiber.special &= ~FIBER_OWN_TLS;
+    tls_block_forget(&f->fiber);
     atomic_fetch_sub(&living, 1);
 }
 
