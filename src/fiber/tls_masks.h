@@ -17,6 +17,14 @@ void tls_masks_remove(struct tls_masks *m, uint64_t mask);
 /* Those that all blocks of the thread block, as bits. */
 GROVE_HOST_API uint64_t tls_masks_common(struct tls_masks *m);
 
+/* Whether a block does not block signal n. Any thread; as it was a moment ago.
+ */
+static inline bool tls_masks_let(const struct tls_masks *m, int n)
+{
+    return __atomic_load_n(&m->blocking[n - 1], __ATOMIC_RELAXED) <
+           __atomic_load_n(&m->blocks, __ATOMIC_RELAXED);
+}
+
 /* Those that nobody on the thread would take: what the kernel is to block while
  * it sleeps. */
 static inline uint64_t tls_masks_asleep(struct tls_thread *home)

@@ -6,11 +6,11 @@
  * once a handler has run (handlers.c), one patched call that was begun before
  * is ended by EINTR: the thread's own stack's, if it is in one, for programs
  * see to it that signals come to their main thread; else the one that was begun
- * first. A call that the kernel would make anew stays, if the handler has
- * SA_RESTART; where a part of it may be done, which only the layers below know,
- * it is ended all the same, and made anew if there was none. Handlers that we
- * were not told of are known only by the end of a sleep, and not which it was:
- * then all of them must have it.
+ * first. One whose fiber blocks the signal is not. A call that the kernel would
+ * make anew stays, if the handler has SA_RESTART; where a part of it may be
+ * done, which only the layers below know, it is ended all the same, and made
+ * anew if there was none. Handlers that we were not told of are known only by
+ * the end of a sleep, and not which it was: then all of them must have it.
  *
  * The list belongs to the thread. In a forked child it also has those of fibers
  * that have ended there, whose stacks are not used again; they are passed over.
@@ -80,13 +80,23 @@ static enum ending ending_of(const struct patch_call *call, bool restart,
     return may_have_a_part(call) ? ENDS_OR_ANEW : STAYS;
 }
 
+/* Whether it would have taken one of these signals. */
+static bool lets(const struct grove_fiber *f, uint64_t signals)
+{
+    uint64_t mask = f->fiber.special & FIBER_OWN_TLS ? f->fiber.block->mask
+                                                     : f->hub->own_tls.mask;
+    return signals & ~mask;
+}
+
 /* Of the calls that were begun before the handler of that number. */
-static void end_one(struct hub *hub, bool restart, unsigned number)
+static void end_one(struct hub *hub, bool restart, unsigned number,
+                    uint64_t signals)
 {
     struct patch_call *chosen = NULL;
     enum ending best = ENDS_OR_ANEW;
     for (struct patch_call *c = patch_thread_self()->calls; c; c = c->next) {
-        enum ending ending = ending_of(c, restart, number);
+        enum ending ending =
+            lets(c->fiber, signals) ? ending_of(c, restart, number) : STAYS;
         bool is_root = c->fiber == &hub->root;
         if (ending == STAYS || (ending < best && !is_root))
             continue;
@@ -107,15 +117,16 @@ static void end_for_noted(grove_post *post)
     struct patch_thread *t =
         container_of(post, struct patch_thread, noted.post);
     t->noted.any = false;
-    end_one(hub_of_thread, t->noted.restart, t->noted.last);
+    end_one(hub_of_thread, t->noted.restart, t->noted.last, t->noted.signals);
 }
 
-void patch_calls_signalled(bool restarts)
+void patch_calls_signalled(int signum, bool restarts)
 {
     struct patch_thread *t = patch_thread_self();
     if (!hub_of_thread || t->raises || !*patch_process)
         return;
     t->noted.restart = restarts && (t->noted.restart || !t->noted.any);
+    t->noted.signals = (t->noted.any ? t->noted.signals : 0) | sent_bit(signum);
     t->noted.any = true;
     t->noted.last = t->handlers.run;
     t->noted.post.fn = end_for_noted;
@@ -130,7 +141,7 @@ static void interrupt(struct hub *hub)
     bool restart;
     if (!t->noted.any && /* or the post sees to it */
         handlers_unknown(&restart))
-        end_one(hub, restart, t->handlers.run + 1);
+        end_one(hub, restart, t->handlers.run + 1, UINT64_MAX);
 }
 
 /* ---- a call that has failed ------------------------------------------------------------ */

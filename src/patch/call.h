@@ -42,8 +42,9 @@ struct patch_thread {
     struct {     /* handlers that have run and nobody was ended for */
         grove_post post; /* on its way while there are */
         bool any;
-        bool restart;  /* all of them have SA_RESTART */
-        unsigned last; /* handlers.run with the last of them */
+        bool restart;     /* all of them have SA_RESTART */
+        uint64_t signals; /* whose they were, as bits */
+        unsigned last;    /* handlers.run with the last of them */
     } noted;
 };
 
@@ -189,8 +190,9 @@ int patch_calls_begin(void);
 /* In the child of libc's fork. */
 void patch_calls_forked(void);
 
-/* A signal's handler runs on this thread; whether it has SA_RESTART. In it. */
-void patch_calls_signalled(bool restarts);
+/* The handler of signum runs on this thread; whether it has SA_RESTART. In it.
+ */
+void patch_calls_signalled(int signum, bool restarts);
 
 /* Waits for want of anything to wait for: the pause before the next try, from a
  * quarter of a millisecond to 16. 0 at first. As hub_wait, but 0 when it is

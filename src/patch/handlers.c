@@ -75,6 +75,8 @@ static void on_signal(int signum, siginfo_t *info, void *context)
 {
     handler *program = programs[signum].handler;
     int flags = programs[signum].flags;
+    if (!(flags & SA_RESETHAND) && signals_hand_on(info))
+        return;
     struct handlers *h = &patch_thread_self()->handlers;
     struct handler_frame frame = {
         .cookie = cookie_of(&frame), .outer = h->innermost, .fiber = runner()};
@@ -82,7 +84,7 @@ static void on_signal(int signum, siginfo_t *info, void *context)
     h->run++;
     if (!(flags & SA_RESTART))
         h->restart = false;
-    patch_calls_signalled(flags & SA_RESTART);
+    patch_calls_signalled(signum, flags & SA_RESTART);
     if (raw_thread_self()->on)
         raw_unmask(); /* the handler's own calls may be raw */
     program(signum, info, context);

@@ -55,8 +55,11 @@ static int poll_masked(struct pollfd *fds, nfds_t n, int64_t end,
     int signals = masks_open(mask);
     if (signals < 0 && errno != 0)
         return -1;
-    if (signals < 0)
-        return poll_until(fds, n, end);
+    if (signals < 0) {
+        int ready = poll_until(fds, n, end);
+        masks_close(signals);
+        return ready;
+    }
     struct pollfd *all = malloc((n + 1) * sizeof(*all));
     int r = -1;
     if (all) {
@@ -65,6 +68,8 @@ static int poll_masked(struct pollfd *fds, nfds_t n, int64_t end,
         r = poll_until(all, n + 1, end);
         if (r > 0 && all[n].revents)
             r = masks_deliver(mask) ? -1 : r - 1;
+        else if (r < 0)
+            masks_deliver_kept(mask);
         for (nfds_t i = 0; r >= 0 && i < n; i++)
             fds[i].revents = all[i].revents;
     }
@@ -81,6 +86,8 @@ static int ppoll_parking(struct pollfd *fds, nfds_t n,
     static const struct timespec now = {0, 0};
     int64_t end = duration_end(timeout);
     int r = ppoll(fds, n, &now, mask);
+    if (r == 0 && masks_deliver_kept(mask))
+        return -1;
     if (r != 0 || (timeout && duration_of(timeout) == 0))
         return r;
     return mask ? poll_masked(fds, n, end, mask) : poll_until(fds, n, end);
@@ -235,7 +242,8 @@ static int look(struct sets *s, const sigset_t *mask)
 {
     static const struct timespec now = {0, 0};
     ask_again(s);
-    return pselect(s->n, s->users[0], s->users[1], s->users[2], &now, mask);
+    int r = pselect(s->n, s->users[0], s->users[1], s->users[2], &now, mask);
+    return r == 0 && masks_deliver_kept(mask) ? -1 : r;
 }
 
 static int select_until(int n, fd_set *sets[3], int64_t end,
@@ -256,8 +264,10 @@ static int select_until(int n, fd_set *sets[3], int64_t end,
         pass_over(&s);
         r = look(&s, mask);
     }
-    if (r < 0)
+    if (r < 0) {
+        masks_deliver_kept(mask);
         ask_again(&s);
+    }
     sets_close(&s);
     return r;
 }
@@ -318,6 +328,8 @@ static int epoll_until(struct hub *hub, int epoll, struct epoll_event *events,
 {
     struct pollfd fds[2] = {{.fd = epoll, .events = POLLIN}, {.fd = -1}};
     int r = epoll_pwait(epoll, events, max, 0, mask);
+    if (r == 0 && masks_deliver_kept(mask))
+        return -1;
     if (r != 0)
         return r;
     if (mask && (fds[1].fd = masks_open(mask)) < 0 && errno != 0)
@@ -336,7 +348,10 @@ static int epoll_until(struct hub *hub, int epoll, struct epoll_event *events,
             r = epoll_pwait(epoll, events, max, 0, mask);
         }
     }
-    masks_close(fds[1].fd);
+    if (r < 0)
+        masks_deliver_kept(mask);
+    if (mask)
+        masks_close(fds[1].fd);
     return r;
 }
 

@@ -746,13 +746,13 @@ THREAD(sem_trywait, NULL, PATCH_THREADS, "libc's semaphore")
 THREAD(sem_post, NULL, PATCH_THREADS, "libc's semaphore")
 THREAD(pthread_kill, NULL, PATCH_THREADS,
        "raised by the fiber itself when it goes on; a wait is ended by it")
+THREAD(pthread_sigqueue, NULL, PATCH_THREADS, "as pthread_kill")
 THREAD(raise, NULL, PATCH_THREADS, "as pthread_kill")
 THREAD(pthread_sigmask, patch_pthread_sigmask, PATCH_NOTED,
        "SIGSYS stays unblocked where raw system calls are patched; of threads "
        "that are fibers, the fiber's")
 THREAD(sigprocmask, patch_sigprocmask, PATCH_NOTED, "as pthread_sigmask")
 THREAD(sigpending, NULL, PATCH_THREADS, "of such a fiber")
-ROW(pthread_sigqueue, NULL, PATCH_REFUSED, "not of such a fiber: ESRCH")
 ALIAS(__sched_yield, sched_yield, PATCH_THREADS, "as sched_yield")
 ROW(__pthread_mutex_init, NULL, PATCH_REFUSED,
     "of programs linked with glibc before 2.34 only")

@@ -6,7 +6,9 @@
  * readable while one of them is pending and takes none away: that the system's
  * own call does afterwards, without waiting. So it is with those that a mask of
  * ppoll's lets through and the thread's does not: ppoll itself, with a time-out
- * of 0, has their handlers run.
+ * of 0, has their handlers run. Those that are kept for a thread that is a
+ * fiber (threads/sent.c) end its wait while it is told which the mask lets
+ * through.
  *
  * What such a mask blocks and the thread's does not is delivered all the same:
  * the thread runs others meanwhile, whose mask that is not.
@@ -21,12 +23,14 @@
 #include "patch/functions.h"
 #include "patch/masks.h"
 #include "patch/raw/raw.h"
+#include "patch/threads/sent.h"
 
 /* ---- masks -------------------------------------------------------------------------------- */
 
 int masks_open(const sigset_t *mask)
 {
     sigset_t now, awaited;
+    struct sent *s = sent_self();
     pthread_sigmask(SIG_SETMASK, NULL, &now);
     sigemptyset(&awaited);
     bool any = false;
@@ -37,12 +41,22 @@ int masks_open(const sigset_t *mask)
         }
     }
     errno = 0;
-    return any ? signalfd(-1, &awaited, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
+    int fd = any ? signalfd(-1, &awaited, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
+    if (s && (fd >= 0 || errno == 0)) {
+        s->masked = true;
+        s->mask = sent_bits(mask);
+    }
+    return fd;
 }
 
 void masks_close(int fd)
 {
     int error = errno;
+    struct sent *s = sent_self();
+    if (s)
+        s->masked = false;
+    if (thread_self)
+        signals_deliver(thread_self); /* that the mask has held back */
     if (fd >= 0) {
         hub_closing(fd);
         close(fd);
@@ -53,7 +67,16 @@ void masks_close(int fd)
 bool masks_deliver(const sigset_t *mask)
 {
     static const struct timespec now = {0, 0};
-    return ppoll(NULL, 0, &now, mask) < 0;
+    return ppoll(NULL, 0, &now, mask) < 0 || masks_deliver_kept(mask);
+}
+
+bool masks_deliver_kept(const sigset_t *mask)
+{
+    struct sent *s = mask ? sent_self() : NULL;
+    if (!s || !sent_deliver_with(s, mask))
+        return false;
+    errno = EINTR;
+    return true;
 }
 
 int patch_pthread_sigmask(int how, const sigset_t *set, sigset_t *before)
@@ -97,6 +120,7 @@ static int suspend(struct hub *hub, const sigset_t *mask)
         r = fd < 0 ? wait_for_any(hub, "sigsuspend")
                    : hub_wait_fd(hub, fd, LOOP_READ, GROVE_NEVER, "sigsuspend");
     }
+    masks_deliver_kept(mask);
     masks_close(fd);
     errno = r < 0 ? -r : EINTR;
     return -1;

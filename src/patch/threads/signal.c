@@ -1,9 +1,11 @@
 /*
  * Signals of threads that are fibers. Each has a mask of its own, which goes
  * with its block of storage (fiber/tls_block.h): the kernel has the running
- * one's. A signal for one thread is kept with its record and raised by the
- * thread itself when that goes on, so that the handler runs on its stack; waits
- * that a signal ends are ended. A signal for the process goes to whoever runs.
+ * one's, and while the hub sleeps what all of them block. A signal for one
+ * thread is kept with its record and raised by the thread itself when that goes
+ * on, so that the handler runs on its stack; waits that a signal ends are
+ * ended. A signal for the process goes to whoever runs; where nobody does, to
+ * one that waits and does not block it.
  *
  * sigwait and its family take what is kept, then what the kernel has pending,
  * and park until a descriptor (signalfd) says that there is something.
@@ -20,88 +22,132 @@
 #include "patch/call.h"
 #include "patch/raw/raw.h"
 #include "patch/threads/lot.h"
+#include "patch/threads/root.h"
+#include "patch/threads/sent.h"
 #include "patch/threads/thread.h"
 #include "patch/threads/threads.h"
-
-#define SIGNALS 64
-
-static uint64_t bit(int n)
-{
-    return UINT64_C(1) << (n - 1);
-}
-
-static uint64_t bits_of(const sigset_t *set)
-{
-    uint64_t bits;
-    memcpy(&bits, set, sizeof(bits)); /* the kernel's part of it */
-    return bits;
-}
 
 /* ---- kept signals -------------------------------------------------------------- */
 
 bool signals_due(const struct thread *t)
 {
-    return atomic_load(&t->signals) & ~t->block->mask;
-}
-
-/* Nobody else's call is ended by it. */
-static int raise_here(int n)
-{
-    struct patch_thread *t = patch_thread_self();
-    t->raises = true;
-    int r = raise(n) == 0 ? 0 : errno;
-    t->raises = false;
-    return r;
+    return sent_due(&t->sent, t->block->mask);
 }
 
 /* On t: whether there was any. */
 bool signals_deliver(struct thread *t)
 {
-    if (likely(!atomic_load_explicit(&t->signals, memory_order_relaxed)))
+    if (likely(!atomic_load_explicit(&t->sent.signals, memory_order_relaxed)))
         return false;
-    bool any = false;
-    for (int n = 1; n <= SIGNALS; n++) {
-        if (!(atomic_load(&t->signals) & ~t->block->mask & bit(n)))
-            continue;
-        atomic_fetch_and(&t->signals, ~bit(n));
-        raise_here(n);
-        any = true;
-    }
-    return any;
+    return sent_deliver(&t->sent, t->block->mask);
+}
+
+/* ---- sending ------------------------------------------------------------------- */
+
+/* libc has those between for itself. */
+static bool is_valid(int n)
+{
+    return n > 0 && n <= SENT_SIGNALS && (n < 32 || n >= SIGRTMIN);
+}
+
+/* To a thread that does not block it, and may be doing anything. */
+static bool is_dropped(const struct sigaction *action)
+{
+    return !(action->sa_flags & SA_SIGINFO) && action->sa_handler == SIG_IGN;
+}
+
+static bool is_for_process(const struct sigaction *action)
+{
+    return !(action->sa_flags & SA_SIGINFO) && action->sa_handler == SIG_DFL;
+}
+
+/* 0 or an error number. */
+static int send_to(struct thread *t, const siginfo_t *info)
+{
+    int n = info->si_signo;
+    bool open = !(t->block->mask & sent_bit(n));
+    struct sigaction action;
+    if (t == thread_self && open)
+        return sent_raise(info, false);
+    sigaction(n, NULL, &action);
+    if (open && is_dropped(&action))
+        return 0;
+    if (open && is_for_process(&action))
+        return kill(getpid(), n) == 0 ? 0 : errno;
+    int r = sent_keep(&t->sent, info);
+    if (r == 0)
+        thread_poke(t);
+    return r;
 }
 
 int patched_pthread_kill(pthread_t id, int n)
 {
     struct thread *t = thread_of(id);
+    const siginfo_t info = sent_info(n, SI_TKILL, (union sigval){0});
+    if (!is_valid(n) && (n != 0 || !t))
+        return t ? EINVAL : pthread_kill(id, n);
     if (!t)
-        return pthread_kill(id, n);
-    if (n < 0 || n > SIGNALS)
-        return EINVAL;
-    if (n == 0) /* one that has ended is there until it is joined */
-        return 0;
-    if (t == thread_self && !(t->block->mask & bit(n)))
-        return raise_here(n);
-    struct sigaction action;
-    sigaction(n, NULL, &action);
-    if (!(action.sa_flags & SA_SIGINFO) && action.sa_handler == SIG_IGN)
-        return 0;
-    if (!(action.sa_flags & SA_SIGINFO) && action.sa_handler == SIG_DFL &&
-        !(t->block->mask & bit(n))) /* it is for the process all the same */
-        return kill(getpid(), n) == 0 ? 0 : errno;
-    atomic_fetch_or(&t->signals, bit(n));
-    thread_poke(t);
-    return 0;
+        return root_keep(id, &info) ? 0 : pthread_kill(id, n);
+    /* One that has ended is there until it is joined. */
+    return n == 0 || thread_has_ended(t) ? 0 : send_to(t, &info);
+}
+
+int patched_pthread_sigqueue(pthread_t id, int n, const union sigval value)
+{
+    struct thread *t = thread_of(id);
+    const siginfo_t info = sent_info(n, SI_QUEUE, value);
+    if (!is_valid(n) && (n != 0 || !t))
+        return t ? EINVAL : pthread_sigqueue(id, n, value);
+    if (!t)
+        return root_keep(id, &info) ? 0 : pthread_sigqueue(id, n, value);
+    if (thread_has_ended(t))
+        return ESRCH;
+    return n == 0 ? 0 : send_to(t, &info);
 }
 
 int patched_raise(int n)
 {
-    if (!thread_self)
+    if (!sent_self())
         return raise(n);
     int r = n == 0 ? 0 : patched_pthread_kill(pthread_self(), n);
     if (r == 0)
         return 0;
     errno = r;
     return -1;
+}
+
+/* ---- to a hub that sleeps ---------------------------------------------------------- */
+
+struct taker {
+    int n;
+    struct thread *found;
+};
+
+/* It does not block it, and waits in what a signal ends. */
+static void consider(struct grove_fiber *f, void *arg)
+{
+    struct taker *taker = arg;
+    if (taker->found || !(f->fiber.special & FIBER_OWN_TLS) ||
+        (f->fiber.block->mask & sent_bit(taker->n)))
+        return;
+    struct thread *t = thread_of((pthread_t)(uintptr_t)f->fiber.block->tp);
+    if (t && f->state == FIBER_PARKED && !t->exiting &&
+        (t->interruptible || (f->waiting && !f->shared && !f->shield)))
+        taker->found = t;
+}
+
+bool signals_hand_on(const siginfo_t *info)
+{
+    struct hub *hub = hub_of_thread;
+    struct taker taker = {.n = info->si_signo};
+    if (!hub || hub->current != hub->loop_fiber ||
+        !(hub->own_tls.mask & sent_bit(taker.n)))
+        return false;
+    hub_each(hub, consider, &taker);
+    if (!taker.found || sent_keep(&taker.found->sent, info) != 0)
+        return false;
+    thread_poke(taker.found);
+    return true;
 }
 
 /* ---- masks ----------------------------------------------------------------------- */
@@ -111,12 +157,13 @@ int patched_pthread_sigmask(int how, const sigset_t *set, sigset_t *before)
     sigset_t now, room;
     int r = pthread_sigmask(how, raw_mask(set, &room), before);
     struct hub *hub = hub_of_thread;
-    if (r != 0 || !set || !hub)
+    if (r != 0 || !set || !hub || patch_in_handler()) /* until that returns */
         return r;
     pthread_sigmask(SIG_BLOCK, NULL, &now);
-    tls_block_mask(&hub->own_tls, bits_of(&now));
-    if (thread_self)
-        signals_deliver(thread_self);
+    tls_block_mask(&hub->own_tls, sent_bits(&now));
+    struct sent *s = sent_self();
+    if (s)
+        sent_deliver(s, sent_bits(&now));
     return 0;
 }
 
@@ -132,9 +179,10 @@ int patched_sigprocmask(int how, const sigset_t *set, sigset_t *before)
 int patched_sigpending(sigset_t *set)
 {
     int r = sigpending(set);
-    uint64_t kept = thread_self ? atomic_load(&thread_self->signals) : 0;
-    for (int n = 1; r == 0 && n <= SIGNALS; n++) {
-        if (kept & bit(n))
+    const struct sent *s = sent_self();
+    uint64_t kept = s ? atomic_load(&s->signals) : 0;
+    for (int n = 1; r == 0 && n <= SENT_SIGNALS; n++) {
+        if (kept & sent_bit(n))
             sigaddset(set, n);
     }
     return r;
@@ -145,15 +193,15 @@ int patched_sigpending(sigset_t *set)
 /* One that is kept for the caller; 0: none. */
 static int take_kept(const sigset_t *set, siginfo_t *info)
 {
-    struct thread *t = thread_self;
-    uint64_t kept = t ? atomic_load(&t->signals) & bits_of(set) : 0;
-    if (!kept)
+    struct sent *s = sent_self();
+    siginfo_t taken;
+    if (!s || !sent_take(s, sent_bits(set), &taken))
         return 0;
-    int n = __builtin_ctzll(kept) + 1;
-    atomic_fetch_and(&t->signals, ~bit(n));
+    if (taken.si_code == SI_TKILL)
+        taken.si_code = SI_USER; /* as libc tells it */
     if (info)
-        *info = (siginfo_t){.si_signo = n, .si_code = SI_TKILL};
-    return n;
+        *info = taken;
+    return taken.si_signo;
 }
 
 /* One that has come already, or -1 with EAGAIN. */
@@ -193,9 +241,14 @@ static int wait_for(struct hub *hub, const sigset_t *set, siginfo_t *info,
     int fd = signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (fd < 0)
         return -1;
+    struct sent *s = sent_self();
     grove_shield_begin(&shield);
     hub->holds++;
+    if (s)
+        s->awaited = true;
     int n = wait_with(hub, fd, set, info, deadline), error = errno;
+    if (s)
+        s->awaited = false;
     if (hub->holds) /* a fork may have let go since */
         hub->holds--;
     grove_shield_end(&shield);

@@ -28,6 +28,7 @@
 #include "fiber/tls_block.h"
 #include "patch/threads/deal.h"
 #include "patch/threads/lot.h"
+#include "patch/threads/root.h"
 #include "patch/threads/threads.h"
 
 __thread struct thread *thread_self __attribute__((tls_model("initial-exec")));
@@ -53,7 +54,16 @@ static void destroy(struct thread *t)
 {
     *self_in(t->block->tp) = NULL;
     tls_block_put(t->block);
+    sent_drop(&t->sent);
     free(t);
+}
+
+bool thread_has_ended(struct thread *t)
+{
+    grove_waiters *q = lot_lock(t);
+    bool ended = t->ended;
+    lot_unlock(q);
+    return ended;
 }
 
 /* It has ended, but for its fiber, which does not touch the record any more.
@@ -91,6 +101,8 @@ static void on_end(struct grove_fiber *f, struct fiber_end *end)
     }
     thread_robust_end();
     tls_block_leave(&f->hub->thread, &f->fiber);
+    sent_drop(&t->sent);
+    root_settle(f->hub);
     while (!publish_end(t))
         grove_yield();
 }
@@ -140,6 +152,8 @@ static void *run(void *arg)
     struct hub *hub = hub_of_thread;
     struct grove_fiber *f = hub->current;
     keep_frame();
+    if (unlikely(!hub->own_tls.tp))
+        root_begin(hub);
     tls_block_begin(&hub->thread, &hub->own_tls, &f->fiber, t->block);
     assert(thread_self == t);
     t->end.kind = &end_kind;

@@ -12,6 +12,7 @@
 
 #include "fiber/tls_block.h"
 #include "hub/hub.h"
+#include "patch/threads/sent.h"
 
 #define THREAD_NAME_SIZE 16 /* Linux's TASK_COMM_LEN */
 
@@ -33,8 +34,8 @@ struct thread {
     bool interruptible;            /* it is in a wait that those below end */
     /* For other threads to set, and then poke it */
     _Atomic bool cancelled;
-    _Atomic uint64_t signals; /* bit n - 1: signal n was sent to it */
-    grove_post poke;          /* has its hub look at them */
+    struct sent sent; /* signals */
+    grove_post poke;  /* has its hub look at them */
 };
 
 /* The calling thread's; NULL: it is none of ours. */
@@ -69,6 +70,9 @@ static inline int thread_tid(void)
 #endif
 }
 
+/* Whether t has ended, and is there only to be joined. Any thread. */
+bool thread_has_ended(struct thread *t);
+
 /* ---- cancel.c, signal.c ------------------------------------------------------- */
 
 /* A wait that a cancel or a signal ends begins: whether it may; it is over. */
@@ -92,6 +96,11 @@ bool thread_act(void);
 /* Has t's hub look whether t is to be interrupted. 0, or ESRCH when t has
  * ended. Any thread. */
 int thread_poke(struct thread *t);
+
+/* In the handler of one that has ended the sleep of a hub whose own thread
+ * blocks it: gives it to a thread that does not, whose wait it ends. False:
+ * there is none, and it is to be handled here. */
+bool signals_hand_on(const siginfo_t *info);
 
 /* See whether the usual mutex is as known; before the first thread. */
 void mutex_find_out(void);

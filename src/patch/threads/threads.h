@@ -89,6 +89,7 @@
 
 #define THREADS_SIGNALS(F) \
     F(int, pthread_kill, (pthread_t id, int n), (id, n)) \
+    F(int, pthread_sigqueue, (pthread_t id, int n, const union sigval value), (id, n, value)) \
     F(int, raise, (int n), (n)) \
     F(int, pthread_sigmask, (int how, const sigset_t *set, sigset_t *before), (how, set, before)) \
     F(int, sigprocmask, (int how, const sigset_t *set, sigset_t *before), (how, set, before)) \
