@@ -13,8 +13,9 @@
  * not long before: when the hub began, or noted something.
  *
  * A program that never stalls never has a second thread, which libc would make
- * it pay for. A hub that has not turned yet does not stall: what comes before
- * its first switch is the program's beginning.
+ * it pay for, unless it has the watcher from the beginning. A hub that has not
+ * turned yet does not stall: what comes before its first switch is the
+ * program's beginning.
  *
  * On the hub's own thread.
  */

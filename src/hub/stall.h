@@ -96,8 +96,9 @@ bool hub_stall_matters(const struct hub *hub, const struct grove_fiber *f);
 /* Those of the environment, once a process. */
 void hub_stall_read_environment(void);
 
-/* The process's host has threads anyway, or does not care: unless the
- * environment says otherwise, the watcher is there as soon as there is a hub.
+/* The process's host has threads anyway, or its threads are fibers and a stall
+ * may never be over, or nobody cares: unless the environment says otherwise,
+ * the watcher is there as soon as a hub is made.
  */
 GROVE_HOST_API void hub_stall_prefer_watch(void);
 

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "grove.h"
+#include "hub/stall.h"
 #include "patch/call.h"
 #include "patch/raw/places.h"
 #include "patch/raw/raw.h"
@@ -277,8 +278,10 @@ int grove_patch(const char *objects, const char *symbols, unsigned flags)
         r = patch_twice(rule);
     if (r >= 0) {
         handlers_take_over();
-        if (rule->threads)
+        if (rule->threads) {
             hub_threads_are_fibers = true;
+            hub_stall_prefer_watch();
+        }
         rule->next = rules;
         rules = rule;
     } else if (raw) {

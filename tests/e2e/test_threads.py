@@ -1,11 +1,14 @@
 """Programs of threads, built as they are, whose threads `grove run` makes fibers.
 
-Each says what it says without; the kernel knows of as many tasks as there are hubs.
+Each says what it says without; the kernel knows of as many tasks as there are hubs, and
+one that tells of stalls.
 """
 
+import itertools
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -137,11 +140,15 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+#: Who tells of stalls is there, but on a busy machine has nothing to say.
+WATCHED = os.environ | {"GROVE_STALLS": "60000"}
+
+
 def run(*command: str | Path, cores: int | None = None) -> str:
     """What a program says, by itself or with its threads dealt over so many."""
     if cores is not None:
         command = (COMMAND, "run", "--cores", str(cores), *command)
-    result = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=240, env=WATCHED)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     return result.stdout
@@ -160,9 +167,9 @@ def program(name: str) -> Path:
 
 
 @pytest.mark.parametrize("name", ["many_threads", "many_threads_cxx"])
-def test_ten_thousand_threads_are_one_task(name: str):
+def test_ten_thousand_threads_are_one_task_and_the_watcher(name: str):
     said, tasks = tasks_of(run(program(name), "10000", cores=1))
-    assert tasks == 1
+    assert tasks == 2
     assert "waiting 10000 " in said
 
 
@@ -171,7 +178,7 @@ def test_ten_thousand_threads_are_one_task(name: str):
 def test_the_program_says_what_it_does_without(name: str, cores: int):
     plain, tasks = tasks_of(run(program(name), "500"))
     assert tasks == 501
-    assert tasks_of(run(program(name), "500", cores=cores)) == (plain, cores)
+    assert tasks_of(run(program(name), "500", cores=cores)) == (plain, cores + 1)
 
 
 @pytest.mark.parametrize("cores", [1, 3])
@@ -180,7 +187,7 @@ def test_threads_that_read_lines_are_few_tasks(cores: int):
     plain, tasks = tasks_of(run(PROGRAMS / "lines", "200"))
     assert plain == "said 0 right 200 "
     assert tasks > 3
-    assert tasks_of(run(PROGRAMS / "lines", "200", cores=cores)) == (plain, cores)
+    assert tasks_of(run(PROGRAMS / "lines", "200", cores=cores)) == (plain, cores + 1)
 
 
 @pytest.mark.parametrize("cores", [1, 3])
@@ -206,8 +213,9 @@ def test_signals_come_to_who_does_not_block_them(cores: int):
     assert sorted(said.splitlines()) == sorted(plain.splitlines())
 
 
-#: One that the threads run on, and one that sees to it that none holds up the others.
-TASKS_OF_PYTHON = 2
+#: One that the threads run on, one that sees to it that none holds up the others, and
+#: one that tells who does.
+TASKS_OF_PYTHON = 3
 
 
 def test_threads_of_python_are_few_tasks():
@@ -218,6 +226,7 @@ def test_threads_of_python_are_few_tasks():
         capture_output=True,
         text=True,
         timeout=240,
+        env=WATCHED,
     )
     assert said.stdout.splitlines() == [f"tasks {TASKS_OF_PYTHON}", plain[1]], said.stderr
 
@@ -279,6 +288,40 @@ def test_a_program_knows_that_it_has_threads(tmp_path: Path):
     """
     path = compiled(tmp_path, text, "-fno-pie", "-no-pie")
     assert run(path) == run(path, cores=2) == "single 0\n"
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_a_thread_that_spins_for_ever_is_named(tmp_path: Path, cores: int):
+    """The main thread, whose hub it has, never comes to end it: it is told meanwhile."""
+    text = r"""
+    static volatile int turn;
+    void *spin_until_told(void *arg)
+    {
+        while (!turn) { }
+        return arg;
+    }
+    int main(void)
+    {
+        pthread_t id;
+        pthread_create(&id, NULL, spin_until_told, NULL);
+        pthread_setname_np(id, "spinner");
+        sched_yield();
+        turn = 1;
+        return pthread_join(id, NULL);
+    }
+    """
+    path = compiled(tmp_path, text, "-rdynamic", "-O1")
+    command = (COMMAND, "run", "--cores", str(cores), path)
+    watched = os.environ | {"GROVE_STALLS": "100"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=watched) as process:
+        patience = threading.Timer(60, process.kill)
+        patience.start()
+        said = list(itertools.islice(process.stderr, 2))
+        patience.cancel()
+        process.kill()
+    assert len(said) == 2, "it was not told of"
+    assert '"spinner" holds up thread' in said[0]
+    assert "spin_until_told" in said[1]
 
 
 def test_stacks_are_as_large_as_was_asked_for(tmp_path: Path):

@@ -165,8 +165,10 @@ int sent_raise(const siginfo_t *info, bool told)
 {
     struct patch_thread *t = patch_thread_self();
     t->raises = !told;
-    long r = syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid),
-                     info->si_signo, info);
+    long r = info->si_code == SI_TKILL
+                 ? raise(info->si_signo)
+                 : syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid),
+                           info->si_signo, info);
     t->raises = false;
     return r == 0 ? 0 : errno;
 }
