@@ -376,6 +376,49 @@ static void *have_masks(void *arg)
     return arg;
 }
 
+/* Of real time: each comes, with its value; to one that has ended none does. */
+static void *take_values(void *arg)
+{
+    sigset_t set;
+    siginfo_t info;
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN);
+    CALL(sem_post)(&go);
+    CALL(sem_wait)(&done);
+    for (int i = 0; i < 3; i++) {
+        int n = CALL(sigwaitinfo)(&set, &info);
+        SAY("value %d %d %d", n == SIGRTMIN, info.si_value.sival_int,
+            info.si_code);
+    }
+    return arg;
+}
+
+static int values_are_sent(void)
+{
+    pthread_t id;
+    sigset_t set;
+    const union sigval one = {.sival_int = 1}, two = {.sival_int = 2};
+    sem_init(&go, 0, 0);
+    sem_init(&done, 0, 0);
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN);
+    CALL(pthread_sigmask)(SIG_BLOCK, &set, NULL);
+    CALL(pthread_create)(&id, NULL, take_values, NULL);
+    CALL(sem_wait)(&go);
+    SAY("bad %d", CALL(pthread_sigqueue)(id, 65, one));
+    SAY("queue %d", CALL(pthread_sigqueue)(id, SIGRTMIN, one));
+    SAY("queue %d", CALL(pthread_sigqueue)(id, SIGRTMIN, two));
+    SAY("kill %d", CALL(pthread_kill)(id, SIGRTMIN));
+    CALL(sem_post)(&done);
+    CALL(pthread_join)(id, NULL);
+    CALL(pthread_create)(&id, NULL, return_arg, NULL);
+    struct timespec ended = in_time(CLOCK_REALTIME, 30000000);
+    CALL(sem_timedwait)(&go, &ended);
+    SAY("ended %d", CALL(pthread_kill)(id, SIGTERM));
+    CALL(pthread_join)(id, NULL);
+    return 0;
+}
+
 static int signals_are_sent(void)
 {
     pthread_t id;
@@ -416,6 +459,7 @@ static void threads_get_signals(void **state)
         unit_skip(UNIT_UCONTEXT_MASKS);
     (void)state;
     compare_hubs(signals_are_sent);
+    compare_hubs(values_are_sent);
 }
 
 /* ---- attributes -------------------------------------------------------------------- */
