@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 #include <termios.h>
@@ -240,6 +241,14 @@ static void recv_interrupted_halfway(struct stage *s)
     sigaction(SIGUSR1, &old, NULL);
 }
 
+/* Until as many bytes have come: poll would go by SO_RCVLOWAT. */
+static void await_bytes(int fd, int n)
+{
+    int there = 0;
+    while (there < n)
+        assert_int_equal(ioctl(fd, FIONREAD, &there), 0);
+}
+
 /* SO_RCVLOWAT, which who does not wait goes without. */
 static void recv_marked(struct stage *s)
 {
@@ -252,6 +261,7 @@ static void recv_marked(struct stage *s)
         say(s, setsockopt(p.in, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof(mark)));
         for (int i = 0; i < 6; i++) {
             say(s, write(p.out, "1", 1));
+            await_bytes(p.in, 1);
             if (i < 5)
                 later(s, send_word, &p.out);
             say(s, i == 0   ? recv(p.in, buf, sizeof(buf), 0)
@@ -267,6 +277,7 @@ static void recv_marked(struct stage *s)
         if (limits(p.in, SO_RCVTIMEO, 20000)) {
             say(s, write(p.out, "1", 1));
             say(s, read(p.in, buf, 4));
+            limits(p.in, SO_RCVTIMEO, 0);
         }
         say(s, write(p.out, "1", 1));
         later(s, shut, &p.out);

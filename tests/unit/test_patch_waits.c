@@ -297,14 +297,14 @@ static void sleep_interrupted(struct stage *s)
     pthread_t self = pthread_self();
     struct timespec minute = {60, 0}, left = {0, 0};
     handle(SIGUSR1, SA_RESTART);
-    later(s, send_signal, &self);
+    later(s, send_signal_late, &self);
     say(s, nanosleep(&minute, &left));
     say(s, left.tv_sec > 0 && left.tv_sec < 60);
     await_peer(s);
     later(s, send_signal_late, &self);
     say(s, sleep(3600)); /* 3599 and a part */
     await_peer(s);
-    later(s, send_signal, &self);
+    later(s, send_signal_late, &self);
     say(s, clock_nanosleep(CLOCK_MONOTONIC, 0, &minute, &left));
     say(s, signals);
     await_peer(s);
