@@ -13,8 +13,6 @@ static int access_ = PROT_READ | PROT_WRITE;
 
 static int ask(struct dl_phdr_info *info, size_t size, void *arg)
 {
-    (void)size;
-    (void)arg;
     for (int i = 0; i < info->dlpi_phnum; i++) {
         if (info->dlpi_phdr[i].p_type == PT_GNU_STACK &&
             (info->dlpi_phdr[i].p_flags & PF_X)) {

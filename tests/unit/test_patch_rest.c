@@ -443,7 +443,8 @@ static void file_requests(struct stage *s)
         close(ends[0]);
         close(ends[1]);
     }
-    say(s, lio_listio(77, NULL, 0, NULL));
+    struct aiocb *none_of_them[1] = {NULL};
+    say(s, lio_listio(77, none_of_them, 0, NULL));
 }
 
 static void name_requests(struct stage *s)
