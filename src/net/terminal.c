@@ -2,12 +2,13 @@
  * read of a terminal that does not go by lines: when it has enough is up to
  * VMIN and VTIME (termios(3)), of which poll tells the half.
  *
- *     VMIN  VTIME   returns                          here
- *     0     0       at once, with 0 if need be       read
- *     0     t       with 0 after t                   wait, so long at most
- *     n     0       once there are n, or all that    poll says when there are
- * n, is asked for                     FIONREAD when there is all n     t the
- * same, or t after a byte      wait for a byte, and leave the rest to a worker
+ *     VMIN VTIME  returns                      here
+ *     0    0      at once, with 0 if need be   read
+ *     0    t      with 0 after t               wait, so long at most
+ *     n    0      once there are n, or all     poll tells of n, FIONREAD of all
+ *                 that is asked for
+ *     n    t      the same, or t after a byte  wait for a byte, and leave the
+ *                                              rest to a worker
  *
  * Others may change them at any time: each try asks.
  */
