@@ -29,10 +29,10 @@ extern "C" {
 #endif
 
 #define GROVE_VERSION_MAJOR 0
-#define GROVE_VERSION_MINOR 2
+#define GROVE_VERSION_MINOR 3
 #define GROVE_VERSION_PATCH 0
 
-/* The version of the library at run time, as "0.2.0". */
+/* The version of the library at run time, as "0.3.0". */
 GROVE_API const char *grove_version(void);
 
 /* ---- Time ------------------------------------------------------------- */

@@ -33,6 +33,18 @@ def test_the_changelogs_have_it():
     assert found(r"^grove \(([\d.]+)\)", "debian/changelog") == version()
 
 
+def number(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(".")))
+
+
+def test_no_symbol_is_of_a_version_to_come():
+    """A package of this version would not be asked for by who needs it."""
+    symbols = [path.read_text() for path in (ROOT / "debian").glob("*.symbols")]
+    versions = [v for text in symbols for v in re.findall(r"^ \S+@\S+ ([\d.]+)$", text, re.M)]
+    assert len(versions) > 100
+    assert max(map(number, versions)) <= number(version())
+
+
 def project(path: str) -> dict:
     return tomllib.loads((ROOT / path).read_text())["project"]
 

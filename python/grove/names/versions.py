@@ -3,7 +3,7 @@
 from collections import namedtuple
 
 #: Grove's own.
-grove_version = "0.2.0"
+grove_version = "0.3.0"
 
 #: Of the gevent whose interface this is: programs look at it to learn what they
 #: may call.
