@@ -70,16 +70,6 @@ static bool may_have_a_part(const struct patch_call *call)
 /* What a handler does to a call, if it is the one. */
 enum ending { STAYS, ENDS_OR_ANEW, ENDS };
 
-static enum ending ending_of(const struct patch_call *call, bool restart,
-                             unsigned number)
-{
-    if (!can_end(call) || call->begun == number)
-        return STAYS;
-    if (!restart || !restarts(call))
-        return ENDS;
-    return may_have_a_part(call) ? ENDS_OR_ANEW : STAYS;
-}
-
 /* Whether it would have taken one of these signals. */
 static bool lets(const struct grove_fiber *f, uint64_t signals)
 {
@@ -88,15 +78,27 @@ static bool lets(const struct grove_fiber *f, uint64_t signals)
     return signals & ~mask;
 }
 
-/* Of the calls that were begun before the handler of that number. */
-static void end_one(struct hub *hub, bool restart, unsigned number,
+static enum ending ending_of(const struct patch_call *call, bool restart,
+                             unsigned number, uint64_t signals)
+{
+    bool began_later = (int)(number - call->begun) <= 0;
+    if (began_later || !lets(call->fiber, signals))
+        return STAYS;
+    if (!restart || !restarts(call))
+        return ENDS;
+    return may_have_a_part(call) ? ENDS_OR_ANEW : STAYS;
+}
+
+/* Of the calls that were begun before the handler of that number. False: none
+ * waits that it would end. */
+static bool end_one(struct hub *hub, bool restart, unsigned number,
                     uint64_t signals)
 {
     struct patch_call *chosen = NULL;
     enum ending best = ENDS_OR_ANEW;
     for (struct patch_call *c = patch_thread_self()->calls; c; c = c->next) {
         enum ending ending =
-            lets(c->fiber, signals) ? ending_of(c, restart, number) : STAYS;
+            can_end(c) ? ending_of(c, restart, number, signals) : STAYS;
         bool is_root = c->fiber == &hub->root;
         if (ending == STAYS || (ending < best && !is_root))
             continue;
@@ -106,10 +108,11 @@ static void end_one(struct hub *hub, bool restart, unsigned number,
             break;
     }
     if (!chosen)
-        return;
+        return false;
     chosen->ended = best == ENDS;
     chosen->anew = best == ENDS_OR_ANEW;
     hub_wake(chosen->fiber, -EINTR);
+    return true;
 }
 
 static void end_for_noted(grove_post *post)
@@ -117,7 +120,25 @@ static void end_for_noted(grove_post *post)
     struct patch_thread *t =
         container_of(post, struct patch_thread, noted.post);
     t->noted.any = false;
-    end_one(hub_of_thread, t->noted.restart, t->noted.last, t->noted.signals);
+    t->noted.unspent = !end_one(hub_of_thread, t->noted.restart, t->noted.last,
+                                t->noted.signals);
+}
+
+/* Whether a handler has run for which nobody was ended, as the fiber, whose
+ * call waits by trying again and again, was just about to try. */
+static bool was_signalled(const struct hub *hub)
+{
+    struct patch_thread *t = patch_thread_self();
+    struct patch_call *c = t->calls;
+    if (likely(!t->noted.unspent))
+        return false;
+    while (c && c->fiber != hub->current)
+        c = c->next;
+    if (!c ||
+        ending_of(c, t->noted.restart, t->noted.last, t->noted.signals) != ENDS)
+        return false;
+    t->noted.unspent = false;
+    return c->ended = true;
 }
 
 void patch_calls_signalled(int signum, bool restarts)
@@ -211,6 +232,8 @@ void patch_turn_slow(struct hub *hub)
 int patch_back_off(struct hub *hub, int64_t *pause, int64_t deadline,
                    const char *what)
 {
+    if (was_signalled(hub))
+        return -EINTR;
     *pause = *pause == 0          ? PAUSE_MIN
              : *pause < PAUSE_MAX ? 2 * *pause
                                   : PAUSE_MAX;

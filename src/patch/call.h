@@ -45,6 +45,8 @@ struct patch_thread {
         bool restart;     /* all of them have SA_RESTART */
         uint64_t signals; /* whose they were, as bits */
         unsigned last;    /* handlers.run with the last of them */
+        bool unspent;     /* nobody waited whom they would end; the rest is
+                             still theirs */
     } noted;
 };
 
@@ -196,7 +198,7 @@ void patch_calls_signalled(int signum, bool restarts);
 
 /* Waits for want of anything to wait for: the pause before the next try, from a
  * quarter of a millisecond to 16. 0 at first. As hub_wait, but 0 when it is
- * over. */
+ * over; what a handler ends that has run between two is ended, too. */
 int patch_back_off(struct hub *hub, int64_t *pause, int64_t deadline,
                    const char *what);
 
