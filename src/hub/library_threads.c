@@ -7,11 +7,9 @@
 #include <stdatomic.h>
 
 static _Atomic unsigned count;
-static _Atomic bool known; /* there were any */
 
 void hub_library_thread_begins(void)
 {
-    atomic_store(&known, true);
     atomic_fetch_add(&count, 1);
 }
 
@@ -30,9 +28,4 @@ void hub_library_threads_forked(void)
 unsigned hub_library_threads(void)
 {
     return atomic_load(&count);
-}
-
-bool hub_library_threads_known(void)
-{
-    return atomic_load(&known);
 }

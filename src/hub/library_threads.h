@@ -5,8 +5,6 @@
 #ifndef GROVE_HUB_LIBRARY_THREADS_H
 #define GROVE_HUB_LIBRARY_THREADS_H
 
-#include <stdbool.h>
-
 /* One is about to begin; has ended, or did not begin. */
 void hub_library_thread_begins(void);
 void hub_library_thread_ends(void);
@@ -14,9 +12,7 @@ void hub_library_thread_ends(void);
 /* In the child of a fork there are none. */
 void hub_library_threads_forked(void);
 
-/* How many there are. Whether there ever were any: if not, the process has no
- * other threads but those that it has made itself. */
+/* How many there are. */
 unsigned hub_library_threads(void);
-bool hub_library_threads_known(void);
 
 #endif

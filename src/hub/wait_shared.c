@@ -141,47 +141,70 @@ static void unheard(grove_post *post, bool forked)
         deliver(post);
 }
 
-/* How many threads the process has, but for those of the kernel's io_uring; 0:
- * not known. */
-static unsigned count_threads(void)
+/* Of a task's flags as the kernel tells them: it is at its end. */
+#define PF_EXITING 0x4
+
+/* Whether what /proc tells of a task, its number, (its name), its state and
+ * five numbers before its flags, is of one that runs the program's code: not of
+ * the kernel's io_uring, and not at its end, at which a thread that was joined
+ * may stay for a while. */
+static bool runs_code(const char *stat)
+{
+    unsigned flags = 0;
+    const char *name = strchr(stat, '('), *end = strrchr(stat, ')');
+    if (!name || !end || strncmp(name, "(iou-", 5) == 0)
+        return false;
+    return sscanf(end, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1 &&
+           !(flags & PF_EXITING);
+}
+
+/* The same of the task of that number, in digits. One of which nothing can be
+ * told, but that it is there, may. */
+static bool task_runs_code(const char *task)
+{
+    char path[64], stat[256];
+    snprintf(path, sizeof(path), "/proc/self/task/%.16s/stat", task);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno != ENOENT;
+    ssize_t got = read(fd, stat, sizeof(stat) - 1);
+    close(fd);
+    if (got <= 0) /* it has just ended */
+        return false;
+    stat[got] = '\0';
+    return runs_code(stat);
+}
+
+/* Whether the process has more than `most` threads that run its code, as far as
+ * is known. */
+static bool more_threads_than(unsigned most)
 {
     unsigned n = 0;
     DIR *tasks = opendir("/proc/self/task");
     const struct dirent *entry;
     if (!tasks)
-        return 0;
-    while ((entry = readdir(tasks))) {
-        char path[64], name[8] = "";
-        if (entry->d_name[0] == '.')
-            continue;
-        snprintf(path, sizeof(path), "/proc/self/task/%.16s/comm",
-                 entry->d_name);
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0) /* it has just ended */
-            continue;
-        ssize_t got = read(fd, name, sizeof(name) - 1);
-        close(fd);
-        n += got <= 0 || strncmp(name, "iou-", 4) != 0;
-    }
+        return true;
+    while (n <= most && (entry = readdir(tasks)))
+        n += entry->d_name[0] != '.' && task_runs_code(entry->d_name);
     closedir(tasks);
-    return n;
+    return n > most;
 }
 
 /* Whether a thread that is not the library's own may wake somebody. Whoever
  * waits for one of these has a hold on the hub, so that this is asked only
- * where nothing else is to come, and the system only where they may be the only
+ * where nothing else is to come, and the system only where the process has had
  * other threads. */
 static bool others_may_wake(const struct hub *hub)
 {
     unsigned own = hub_library_threads();
     if (hub_single_threaded())
         return false;
-    if (!hub_library_threads_known() || !hub_list_is_alone(hub))
+    if (!hub_list_is_alone(hub))
         return true;
     int error = errno;
-    unsigned threads = count_threads();
+    bool more = more_threads_than(1 + own);
     errno = error;
-    if (threads == 0 || threads > 1 + own)
+    if (more)
         return true;
     /* One of them that has woken somebody may not be done with that quite yet.
      * It is no reason to sleep: nobody would look again. */

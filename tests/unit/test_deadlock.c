@@ -160,6 +160,43 @@ static void a_thread_is(void **state)
     unit_assert_exit(&child);
 }
 
+static void *end_at_once(void *arg)
+{
+    return arg;
+}
+
+static int come_and_go(const grove_crew *crew, void *arg)
+{
+    (void)crew, (void)arg;
+    return 0;
+}
+
+/* Threads that have ended wake nobody, whoever had made them. */
+static int a_deadlock_after_threads(void)
+{
+    grove_event e = GROVE_EVENT_INIT;
+    pthread_t thread;
+    for (int i = 0; i < 100; i++) {
+        CHILD_CHECK(pthread_create(&thread, NULL, end_at_once, NULL) == 0);
+        CHILD_CHECK(pthread_join(thread, NULL) == 0);
+        CHILD_CHECK(grove_event_wait(&e) == -EDEADLK);
+    }
+    CHILD_CHECK(grove_hubs(2, come_and_go, NULL) == 0);
+    CHILD_CHECK(grove_event_wait(&e) == -EDEADLK);
+    return 0;
+}
+
+static void threads_that_have_ended_are_not(void **state)
+{
+    if (unit_emulated())
+        unit_skip("an emulator has threads of its own, which might wake "
+                  "somebody; on a machine of this kind it runs");
+    (void)state;
+    struct unit_child child;
+    unit_in_child(&child, a_deadlock_after_threads);
+    unit_assert_exit(&child);
+}
+
 static void a_deadline_is_no_deadlock(void **state)
 {
     (void)state;
@@ -184,6 +221,7 @@ int main(void)
         cmocka_unit_test(every_wait_of_main_ends_so),
         cmocka_unit_test(workers_are_no_reason_to_wait),
         cmocka_unit_test(a_thread_is),
+        cmocka_unit_test(threads_that_have_ended_are_not),
         cmocka_unit_test(a_deadline_is_no_deadlock),
     };
     if (UNIT_TSAN) /* all of it in forked processes */
