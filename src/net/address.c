@@ -7,8 +7,9 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "net/dns.h"
 
 #define UNIX_PREFIX "unix:"
 
@@ -53,22 +54,12 @@ socklen_t address_of_path(const char *path, union address *address)
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + !abstract);
 }
 
-/* Digits up to 65535, or a service's name. libc's getaddrinfo takes 65536 for
- * 0, and -1 for 65535. */
-static bool is_port(const char *text)
-{
-    size_t digits = strspn(text, "0123456789");
-    if (digits == 0)
-        return text[0] != '+' && text[0] != '-' && text[0] != ' ';
-    return text[digits] == '\0' && digits <= 5 && atoi(text) <= 65535;
-}
-
 /* Splits host:port in place: false if it is no such thing. host is empty for
  * all addresses. */
 static bool split(char *text, char **host, char **port)
 {
     char *colon = strrchr(text, ':');
-    if (!colon || !colon[1] || !is_port(colon + 1))
+    if (!colon || !colon[1] || !dns_is_port(colon + 1))
         return false;
     *colon = '\0';
     *port = colon + 1;

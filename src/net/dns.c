@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "grove.h"
+#include "net/net.h"
 
 /* What libc means when it gets no hints. */
 #define DEFAULT_FLAGS (AI_V4MAPPED | AI_ADDRCONFIG)
@@ -232,7 +233,7 @@ static int ask_services_of_family(struct request *q)
     return narrowed ? narrowed : r;
 }
 
-/* As grove_getaddrinfo for a name. */
+/* As net_getaddrinfo for a name. */
 static int by_name(struct request *q, struct addrinfo **result)
 {
     q->hub = hub_self();
@@ -258,11 +259,11 @@ static int by_name(struct request *q, struct addrinfo **result)
     return 0;
 }
 
-/* ---- the public calls ---------------------------------------------------- */
+/* ---- the call ------------------------------------------------------------ */
 
-int grove_getaddrinfo_until(const char *node, const char *service,
-                            const struct addrinfo *hints,
-                            struct addrinfo **result, int64_t deadline)
+int net_getaddrinfo(const char *node, const char *service,
+                    const struct addrinfo *hints, struct addrinfo **result,
+                    int64_t deadline)
 {
     hub_turn_if_any(); /* it may be answered without a question */
     if (!node || (hints && (hints->ai_flags & AI_NUMERICHOST)))
@@ -283,12 +284,6 @@ int grove_getaddrinfo_until(const char *node, const char *service,
             return r;
     }
     return by_name(&q, result);
-}
-
-int grove_getaddrinfo(const char *node, const char *service,
-                      const struct addrinfo *hints, struct addrinfo **result)
-{
-    return grove_getaddrinfo_until(node, service, hints, result, GROVE_NEVER);
 }
 
 void grove_freeaddrinfo(struct addrinfo *result)

@@ -8,6 +8,7 @@
  *   dns_socket.c     likewise: its sockets
  *   dns_config.c     whom to ask: nsswitch.conf, resolv.conf, explicit servers
  *   dns_libc.c       libc's own functions, on a worker thread
+ *   dns_port.c       the public calls: what they refuse
  *   dns_libc_only.c  the public calls where there is no c-ares to build with
  *
  * Everything runs on the hub's thread, but what dns_libc.c hands to a worker.
@@ -26,6 +27,11 @@ static inline bool dns_looks_numeric(const char *node)
 {
     return (node[0] >= '0' && node[0] <= '9') || strchr(node, ':');
 }
+
+/* ---- dns_port.c ----------------------------------------------------------- */
+
+/* Whether service may be one: a number up to 65535, in digits, or no number. */
+bool dns_is_port(const char *service);
 
 /* ---- what is counted ----------------------------------------------------- */
 

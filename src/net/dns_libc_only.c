@@ -7,10 +7,11 @@
 #include <errno.h>
 
 #include "grove.h"
+#include "net/net.h"
 
-int grove_getaddrinfo_until(const char *node, const char *service,
-                            const struct addrinfo *hints,
-                            struct addrinfo **result, int64_t deadline)
+int net_getaddrinfo(const char *node, const char *service,
+                    const struct addrinfo *hints, struct addrinfo **result,
+                    int64_t deadline)
 {
     struct addrinfo own = {.ai_flags = AI_V4MAPPED | AI_ADDRCONFIG};
     if (!node || (hints && (hints->ai_flags & AI_NUMERICHOST)))
@@ -30,12 +31,6 @@ int grove_getaddrinfo_until(const char *node, const char *service,
     if (!hub)
         return dns_wait_error(-errno);
     return dns_libc_getaddrinfo(hub, node, service, &own, result, deadline);
-}
-
-int grove_getaddrinfo(const char *node, const char *service,
-                      const struct addrinfo *hints, struct addrinfo **result)
-{
-    return grove_getaddrinfo_until(node, service, hints, result, GROVE_NEVER);
 }
 
 void grove_freeaddrinfo(struct addrinfo *result)

@@ -114,6 +114,13 @@ enum net_poll_for {
     NET_POLL_EDGES  /* also what came while it waited and another has taken */
 };
 
+struct addrinfo;
+/* As grove_getaddrinfo_until, but that a port is what libc makes of it: the
+ * number's last 16 bits. */
+GROVE_HOST_API int net_getaddrinfo(const char *node, const char *service,
+                                   const struct addrinfo *hints,
+                                   struct addrinfo **result, int64_t deadline);
+
 /* O_NONBLOCK is nothing to poll or close, so they have no mode. */
 GROVE_HOST_API int net_poll(struct pollfd *fds, nfds_t nfds, int64_t deadline,
                             enum net_poll_for what);

@@ -21,7 +21,7 @@ int patch_getaddrinfo(const char *node, const char *service,
         return getaddrinfo(node, service, hints, result);
     struct patch_call call;
     patch_call_begin(&call, hub, PATCH_RESTARTS);
-    int r = grove_getaddrinfo(node, service, hints, result);
+    int r = net_getaddrinfo(node, service, hints, result, GROVE_NEVER);
     patch_call_end(&call, r == 0);
     return r;
 }

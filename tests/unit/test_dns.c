@@ -10,6 +10,7 @@
 
 #include "dns_server.h"
 #include "net/dns_ares.h"
+#include "net/net.h"
 #include "stopped_clock.h"
 #include "turns.h"
 #include "unit.h"
@@ -108,7 +109,8 @@ static bool libc_knows_localhost(void)
     return true;
 }
 
-/* Names that stand in /etc/hosts as well as numbers: exactly what libc says. */
+/* Names that stand in /etc/hosts as well as numbers: exactly what libc says, as
+ * patched calls are to. */
 static void what_libc_knows_is_the_same(void **state)
 {
     static const char *const nodes[] = {
@@ -156,7 +158,7 @@ static void what_libc_knows_is_the_same(void **state)
              (!*node && !hosts_there) || strcmp(node, "1.2.3.4.5") == 0))
             continue;
         struct addrinfo *ours = NULL, *theirs = NULL;
-        int a = grove_getaddrinfo(node, service, &hints, &ours);
+        int a = net_getaddrinfo(node, service, &hints, &ours, GROVE_NEVER);
         int b = getaddrinfo(node, service, &hints, &theirs);
         check(a == b && (a != 0 || same(ours, theirs) || told_twice(theirs)),
               "%s, %s, flags %#x, family %d, type %d: %s, libc: %s",
@@ -237,6 +239,24 @@ static void errors_of_names(void **state)
     struct addrinfo *list;
     assert_int_equal(grove_getaddrinfo("a1.test", "no-service", NULL, &list),
                      EAI_SERVICE);
+}
+
+static void ports_that_are_none(void **state)
+{
+    static const char *const nodes[] = {NULL, "127.0.0.1", "a1.test"};
+    static const char *const ports[] = {
+        "65536", "65616", "99999", "-1", "+80", " 80", "99999999999999999999"};
+    struct addrinfo hints = hints_of(AF_INET, SOCK_STREAM, 0), *list;
+    for (size_t i = 0; i < UNIT_COUNT(nodes) * UNIT_COUNT(ports); i++) {
+        const char *node = nodes[i % UNIT_COUNT(nodes)];
+        const char *port = ports[i / UNIT_COUNT(nodes)];
+        int r = grove_getaddrinfo(node, port, &hints, &list);
+        check(r == EAI_SERVICE, "%s, %s: %d", node ? node : "NULL", port, r);
+    }
+    assert_int_equal(grove_getaddrinfo("a1.test", "065535", &hints, &list), 0);
+    assert_int_equal(ntohs(((struct sockaddr_in *)list->ai_addr)->sin_port),
+                     65535);
+    grove_freeaddrinfo(list);
 }
 
 static void services_and_canonical_names(void **state)
@@ -818,6 +838,7 @@ int main(void)
         cmocka_unit_test(mapped_addresses),
         cmocka_unit_test(long_answers_come_by_tcp),
         cmocka_unit_test(errors_of_names),
+        cmocka_unit_test(ports_that_are_none),
         cmocka_unit_test(services_and_canonical_names),
         cmocka_unit_test(names_of_addresses),
         cmocka_unit_test(questions_are_counted),

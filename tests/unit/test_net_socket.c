@@ -396,6 +396,11 @@ static void dialing_by_name(void **state)
     assert_int_equal(dial("silent.test", port, 10 * MS), ETIMEDOUT);
     assert_int_equal(grove_dial("local.test", "no-service"), -1);
     assert_int_equal(errno, EINVAL);
+    /* Whose last 16 bits are the listener's. */
+    assert_int_equal(dial("local.test", port + 65536, HANG), EINVAL);
+    assert_int_equal(dial("127.0.0.1", port + 65536, HANG), EINVAL);
+    assert_int_equal(grove_dial_udp("127.0.0.1", "65536"), -1);
+    assert_int_equal(errno, EINVAL);
     close(fd);
     assert_int_equal(dial("local.test", port, HANG), ECONNREFUSED);
     assert_int_equal(open_descriptors(), before);

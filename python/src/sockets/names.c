@@ -95,8 +95,7 @@ static PyObject *dns_getaddrinfo(PyObject *module, PyObject *args)
     struct call call;
     if (begin_look_up(&call) < 0)
         return NULL;
-    int error =
-        grove_getaddrinfo_until(host, service, &hints, &found, call.deadline);
+    int error = net_getaddrinfo(host, service, &hints, &found, call.deadline);
     PyObject *list = NULL;
     if (end_look_up(&call, error) == 0)
         list = list_of_addresses(found);
