@@ -41,6 +41,12 @@ static grove_http_start begin(grove_http *h, int status,
     };
 }
 
+/* RFC 9110, 9.3.6: what follows such an answer is not HTTP. */
+static bool begins_tunnel(const grove_http *h, int status)
+{
+    return status / 100 == 2 && http_is(h->parser.head.method, "CONNECT");
+}
+
 /* 0: an answer can be begun; or -EALREADY, -EPIPE or -EINVAL. */
 static int check(const grove_http *h, int status, int64_t length)
 {
@@ -51,7 +57,8 @@ static int check(const grove_http *h, int status, int64_t length)
     if (h->sending != SEND_NOTHING)
         return -EALREADY;
     return status < 200 || status > 999 || length < GROVE_HTTP_CHUNKED ||
-                   (is_bodiless(status) && length > 0)
+                   (is_bodiless(status) && length > 0) ||
+                   begins_tunnel(h, status)
                ? -EINVAL
                : 0;
 }

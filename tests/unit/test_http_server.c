@@ -616,6 +616,34 @@ static void test_upgrade(void **state)
     assert_int_equal(last_error, -EINVAL);
 }
 
+static void say_yes(grove_http *h)
+{
+    last_error = grove_http_respond(h, (int)(intptr_t)grove_http_arg(h), NULL,
+                                    0, "ok", 2);
+    assert(last_error == 0 ||
+           grove_http_respond_begin(h, 299, NULL, 0, GROVE_HTTP_CHUNKED) ==
+               -EINVAL);
+}
+
+/* What follows 2xx to CONNECT is the tunnel's, and no request. */
+static void test_connect_is_no_answer(void **state)
+{
+    static const char two[] =
+        "CONNECT a:1 HTTP/1.1\r\n" A "CONNECT b:1 HTTP/1.1\r\n" A;
+    struct served s = {.handle = say_yes, .arg = (void *)200};
+    expect_answer(&s, two, sizeof(two) - 1,
+                  "HTTP/1.1 500 Internal Server Error\r\n" DATE
+                  "Content-Length: 21\r\nConnection: close\r\n"
+                  "Content-Type: text/plain\r\n\r\nInternal Server Error");
+    assert_int_equal(last_error, -EINVAL);
+    s.arg = (void *)403;
+    expect_answer(
+        &s, two, sizeof(two) - 1,
+        "HTTP/1.1 403 Forbidden\r\n" DATE "Content-Length: 2\r\n\r\nok"
+        "HTTP/1.1 403 Forbidden\r\n" DATE "Content-Length: 2\r\n\r\nok");
+    assert_int_equal(last_error, 0);
+}
+
 /* ---- time and ends --------------------------------------------------------------------------- */
 
 static void test_timeouts(void **state)
@@ -813,6 +841,7 @@ int main(void)
         cmocka_unit_test(test_unread_body),
         cmocka_unit_test(test_expect),
         cmocka_unit_test(test_upgrade),
+        cmocka_unit_test(test_connect_is_no_answer),
         cmocka_unit_test(test_timeouts),
         cmocka_unit_test(test_ends_within),
         cmocka_unit_test(test_killed),
