@@ -9,7 +9,7 @@
  * llhttp finds the views, and versions of it differ in what they let pass
  * between them. That is looked at here, the seams:
  *
- *     METHOD SP target SP HTTP/1.1 CRLF
+ *     *CRLF METHOD SP target SP HTTP/1.1 CRLF
  *     name ":" blanks value blanks CRLF
  *     CRLF
  *
@@ -324,6 +324,16 @@ static bool keeps_alive(const grove_http_head *head, const struct framing *f)
 
 /* ---- all of it --------------------------------------------------------------------- */
 
+/* Whether the first line begins where it should, at `at`: behind empty lines,
+ * of which llhttp takes any CR and LF for one (RFC 9112, 2.2). */
+static bool line_begins(const grove_http_parser *p, const char *at)
+{
+    const char *from = p->base;
+    while (is_crlf(from, at))
+        from += 2;
+    return from == at;
+}
+
 /* The first line; *fields is where those begin. */
 static int check_line(grove_http_parser *p, const char *end,
                       const char **fields)
@@ -332,6 +342,8 @@ static int check_line(grove_http_parser *p, const char *end,
     if (!p->version.at ||
         (request && (!p->head.method.at || !p->head.target.at)))
         return parser_refuse(p, 400, "the first line is not HTTP/1.1's");
+    if (!line_begins(p, request ? p->head.method.at : p->version.at - 5))
+        return parser_refuse(p, 400, "no empty line before the first");
     *fields = request ? request_line_end(p, end) : status_line_end(p, end);
     if (!*fields)
         return parser_refuse(p, 400, "the first line is not HTTP/1.1's");

@@ -97,6 +97,9 @@ TAKEN = {
 
 #: What it has a server refuse, or lets it refuse, and what is answered.
 REFUSED = {
+    "bare LF before": (b"\n" + get(), 400),
+    "bare LF behind a blank line": (b"\r\n\n" + get(), 400),
+    "bare CR before": (b"\r" + get(), 400),
     "two lengths": (post(LENGTH % b"1", LENGTH % b"2", body=b"ab"), 400),
     "two equal lengths": (post(LENGTH % b"1", LENGTH % b"1", body=b"a"), 400),
     "list of lengths": (post(LENGTH % b"1, 1", body=b"a"), 400),

@@ -60,7 +60,7 @@ void head_end(struct head *head)
     Py_CLEAR(head->bytes);
 }
 
-/* Without the blank lines that may stand before it. */
+/* Without the empty lines that may stand before it. */
 static grove_http_text line_of(PyObject *bytes)
 {
     const char *at = PyBytes_AS_STRING(bytes);
