@@ -17,6 +17,21 @@
 
 /* ---- accept ------------------------------------------------------------ */
 
+bool net_is_listener(int fd)
+{
+    int is = 0;
+    socklen_t size = sizeof(is);
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is, &size) == 0 && is;
+}
+
+/* Whether nothing has come to fd, but no connection can, either: accept is to
+ * say why. */
+static bool waits_in_vain(int fd)
+{
+    const struct loop_fd *record = net_record(fd);
+    return record && net_nothing_came(record) && !net_is_listener(fd);
+}
+
 static int try_accept(struct net_op *op, struct sockaddr *addr,
                       socklen_t *addrlen, int flags)
 {
@@ -31,9 +46,11 @@ int net_accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags,
     struct net_op op = {.deadline = deadline,
                         .what = "accept",
                         .mode = mode,
-                        .direction = LOOP_READ};
+                        .direction = LOOP_READ,
+                        .no_wait = waits_in_vain(fd)};
     if (!net_begin(&op, fd))
         return -1;
+    op.no_wait = false;
     int r;
     do {
         r = try_accept(&op, addr, addrlen, flags);

@@ -248,6 +248,10 @@ void net_send_at_once(int fd);
 /* A socket whose messages run into each other. */
 bool net_is_stream(int fd);
 
+/* A socket that listens, as the kernel says: of Bluetooth's it does not, though
+ * they do. errno may be set. */
+GROVE_HOST_API bool net_is_listener(int fd);
+
 /* Turn what hub_wait_fd returned into true, or false with errno. */
 bool net_waited(int result);
 

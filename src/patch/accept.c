@@ -99,14 +99,6 @@ static int accept_alone(int fd, struct sockaddr *addr, socklen_t *addrlen,
     return r;
 }
 
-/* Whether the kernel says so: of Bluetooth's it does not, though they do. */
-static bool is_listener(int fd)
-{
-    int is = 0;
-    socklen_t size = sizeof(is);
-    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is, &size) == 0 && is;
-}
-
 static int try_accept(struct net_op *op, struct sockaddr *addr,
                       socklen_t *addrlen, int flags)
 {
@@ -118,7 +110,7 @@ static int try_accept(struct net_op *op, struct sockaddr *addr,
         return -1;
     if (status & O_NONBLOCK)
         return accept4(fd, addr, addrlen, flags);
-    if (!net_is_ready(fd, POLLIN) && is_listener(fd)) {
+    if (!net_is_ready(fd, POLLIN) && net_is_listener(fd)) {
         errno = EAGAIN;
         return -1;
     }

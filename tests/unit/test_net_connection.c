@@ -56,6 +56,22 @@ static void accept_waits_in_order(void **state)
     grove_close(server);
 }
 
+/* Whose hint says that nothing was received. */
+static void accept_of_what_does_not_listen(void **state)
+{
+    int s[2];
+    char byte;
+    assert_int_equal(grove_socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
+    assert_int_equal(grove_recv_until(s[0], &byte, 1, 0, grove_now() + MS), -1);
+    assert_int_equal(errno, ETIMEDOUT);
+    int64_t deadline = grove_now() + HANG;
+    assert_int_equal(grove_accept4_until(s[0], NULL, NULL, 0, deadline), -1);
+    assert_int_equal(errno, EINVAL);
+    assert_true(grove_now() < deadline); /* it is tried then, too */
+    grove_close(s[0]);
+    grove_close(s[1]);
+}
+
 static void accept_ends_otherwise(void **state)
 {
     struct sockaddr_in addr;
@@ -559,6 +575,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accept_takes_who_is_there),
         cmocka_unit_test(accept_waits_in_order),
+        cmocka_unit_test(accept_of_what_does_not_listen),
         cmocka_unit_test(accept_ends_otherwise),
         cmocka_unit_test(connect_is_refused),
         cmocka_unit_test(connect_waits),
