@@ -6,10 +6,13 @@
  * non-blocking for good (nonblocking.c). A socket that connects is its maker's
  * alone as a rule: it gets O_NONBLOCK for the system call, unless that never
  * waits, and must not keep it, for it goes to other code then, to which it is
- * one that blocks. Who shares it may see the flag meanwhile. Sockets that we
- * make to connect them at once are made with it (dial.c).
+ * one that blocks. Hubs that connect one descriptor take turns at that: one
+ * that saw the flag would take it for the owner's, and block once it is put
+ * back. Who shares the socket otherwise may see the flag meanwhile. Sockets
+ * that we make to connect them at once are made with it (dial.c).
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "grove.h"
@@ -71,7 +74,26 @@ static bool connects_at_once(int fd)
            (type == SOCK_DGRAM || type == SOCK_RAW);
 }
 
-static int try_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
+/* For descriptors by their numbers; a child of a fork has none that another
+ * thread has. */
+#define TURNS 64
+
+static pthread_mutex_t turns[TURNS] = {[0 ... TURNS - 1] =
+                                           PTHREAD_MUTEX_INITIALIZER};
+
+static void renew_turns(void)
+{
+    for (int i = 0; i < TURNS; i++)
+        pthread_mutex_init(&turns[i], NULL);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, renew_turns);
+}
+
+static int connect_unblocked(int fd, const struct sockaddr *addr,
+                             socklen_t addrlen)
 {
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0)
@@ -82,6 +104,16 @@ static int try_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
         return -1;
     int r = connect(fd, addr, addrlen), error = errno;
     fcntl(fd, F_SETFL, flags);
+    errno = error;
+    return r;
+}
+
+static int try_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
+{
+    pthread_mutex_t *turn = &turns[(unsigned)fd % TURNS];
+    pthread_mutex_lock(turn);
+    int r = connect_unblocked(fd, addr, addrlen), error = errno;
+    pthread_mutex_unlock(turn);
     errno = error;
     return r;
 }

@@ -1,7 +1,8 @@
 /*
  * Open files that several hubs and several processes use at once: no call of
  * one may hold up another's thread, because none depends on a flag that is set
- * for it and put back.
+ * for it and put back, but that of a socket which connects: there they take
+ * turns.
  *
  * That a hub was held up is told by counting, not by time: clients connect one
  * after another, each only once the last was answered, and everybody who
@@ -11,10 +12,12 @@
  */
 #include <assert.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "socket_calls.h"
@@ -227,6 +230,71 @@ static void another_process_can_tell_whose_flag_it_is(void **state)
     grove_close(server);
 }
 
+/* ---- one that connects ----------------------------------------------------- */
+
+enum { CONNECTS = 5000 };
+
+static struct sockaddr_un busy = {.sun_family = AF_UNIX};
+static socklen_t busy_size;
+static _Atomic unsigned tried, would_block;
+
+/* Whether the flag that is there now is there still when others have gone on:
+ * it may not be another's, who puts it back. */
+int __real_connect(int fd, const struct sockaddr *addr, socklen_t size);
+int __wrap_connect(int fd, const struct sockaddr *addr, socklen_t size);
+int __wrap_connect(int fd, const struct sockaddr *addr, socklen_t size)
+{
+    if (addr->sa_family != AF_UNIX)
+        return __real_connect(fd, addr, size);
+    for (int i = 0; i < 8; i++)
+        sched_yield();
+    atomic_fetch_add(&tried, 1);
+    if (fcntl(fd, F_GETFL) & O_NONBLOCK)
+        return __real_connect(fd, addr, size);
+    atomic_fetch_add(&would_block, 1);
+    errno = EAGAIN;
+    return -1;
+}
+
+static int connect_often(const grove_crew *crew, void *arg)
+{
+    (void)crew;
+    for (int i = 0; i < CONNECTS; i++)
+        grove_connect_until(*(int *)arg, (struct sockaddr *)&busy, busy_size,
+                            1); /* it has passed */
+    return 0;
+}
+
+/* The queue of the listener is full: without the flag it would be waited in the
+ * kernel. */
+static void a_socket_is_connected_by_several_hubs(void **state)
+{
+    int clients[2], listening = socket(AF_UNIX, SOCK_STREAM, 0);
+    busy_size = sizeof(sa_family_t); /* the system chooses a name */
+    assert_int_equal(bind(listening, (struct sockaddr *)&busy, busy_size), 0);
+    busy_size = sizeof(busy);
+    assert_int_equal(
+        getsockname(listening, (struct sockaddr *)&busy, &busy_size), 0);
+    assert_int_equal(listen(listening, 0), 0);
+    for (int i = 0; i < 2; i++) {
+        clients[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        assert_int_equal(
+            __real_connect(clients[i], (struct sockaddr *)&busy, busy_size),
+            -i);
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    struct timeval soon = {.tv_usec = 1000}; /* not for ever */
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &soon, sizeof(soon));
+    assert_int_equal(grove_hubs(HUBS, connect_often, &fd), 0);
+    assert_true(atomic_load(&tried) >= HUBS * CONNECTS);
+    assert_int_equal(atomic_load(&would_block), 0);
+    assert_blocking(fd);
+    close(fd);
+    close(clients[0]);
+    close(clients[1]);
+    close(listening);
+}
+
 /* A pipe's open file stays as it is: others that have it expect that. */
 static void pipes_are_left_as_they_are(void **state)
 {
@@ -264,6 +332,7 @@ int main(void)
         cmocka_unit_test(a_plain_listener_is_shared),
         cmocka_unit_test(our_own_listener_is_shared),
         cmocka_unit_test(another_process_can_tell_whose_flag_it_is),
+        cmocka_unit_test(a_socket_is_connected_by_several_hubs),
         cmocka_unit_test(pipes_are_left_as_they_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
