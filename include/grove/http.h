@@ -102,7 +102,8 @@ typedef struct grove_http_url {
     grove_http_text target;
 } grove_http_url;
 
-/* 0, or -EINVAL: no http:// or https:// URL, or one with a user. */
+/* 0, or -EINVAL: no http:// or https:// URL, one with a user, or one with a
+ * query but no path. */
 GROVE_API int grove_http_url_parse(grove_http_url *out, const char *url);
 
 /* ---- The parser, on bytes alone ------------------------------------------- */

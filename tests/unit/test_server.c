@@ -295,6 +295,9 @@ static void a_socket_of_the_callers(void **state)
     assert_int_equal(grove_server_start(&server, &attr, echo, NULL), -EBADF);
     attr.fd = -1;
     assert_int_equal(grove_server_start(&server, &attr, echo, NULL), -EBADF);
+    attr.fd = open("/dev/null", O_RDONLY);
+    assert_int_equal(grove_server_start(&server, &attr, echo, NULL), -ENOTSOCK);
+    close(attr.fd);
     attr = (grove_server_attr){.address = "127.0.0.1:0", .stack_size = 1};
     assert_int_equal(grove_server_start(&server, &attr, echo, NULL), -EINVAL);
     attr = (grove_server_attr){.address = "127.0.0.1:0"};
