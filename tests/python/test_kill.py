@@ -137,6 +137,58 @@ def test_killall_without_waiting():
     assert all(g.dead for g in gs)
 
 
+class Unfloatable:
+    def __float__(self):
+        raise KeyError("float")
+
+
+@pytest.mark.parametrize(
+    "timeout, error",
+    [("1", TypeError), (Unfloatable(), KeyError)],
+    ids=["str", "unfloatable"],
+)
+def test_killall_with_a_timeout_that_is_none(timeout, error):
+    gs = [grove.spawn(grove.sleep, 10) for _ in range(3)]
+    grove.sleep(0)
+    with pytest.raises(error):
+        grove.killall(gs, timeout=timeout)
+    grove.joinall(gs)
+    assert all(isinstance(g.value, grove.GreenletExit) for g in gs)
+
+
+def made_once(error):
+    """An exception whose second instance cannot be made, for that error."""
+
+    class MadeOnce(Exception):
+        made = 0
+
+        def __init__(self):
+            MadeOnce.made += 1
+            if MadeOnce.made == 2:
+                raise error
+
+    return MadeOnce
+
+
+def test_killall_with_an_exception_that_fails_to_be_made(errors):
+    gs = [grove.spawn(grove.sleep, 10) for _ in range(2)]
+    grove.sleep(0)
+    once = made_once(KeyError)
+    assert grove.killall(gs, once) is None
+    assert [type(g.exception) for g in gs] == [once, KeyError]
+
+
+def test_killall_that_is_interrupted(errors):
+    gs = [grove.spawn(grove.sleep, 10) for _ in range(2)]
+    grove.sleep(0)
+    once = made_once(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        grove.killall(gs, once)
+    gs[0].join()
+    assert type(gs[0].exception) is once and not gs[1].ready()
+    gs[1].kill()
+
+
 def test_killall_raises_timeout(errors):
     g = grove.spawn(stubborn)
     grove.sleep(0)

@@ -371,6 +371,7 @@ static PyObject *killall(PyObject *module, PyObject *const *args, Py_ssize_t n,
     int r = items ? kill_each(items, given[1], block ? &killer : NULL) : -1;
     if (r > 0 && block)
         r = wait_killed(t, items, &killer, given[3]);
+    green_killer_leave(&killer); /* neither waits where one has failed */
     Py_XDECREF(items);
     if (r < 0)
         return NULL;

@@ -227,6 +227,13 @@ void green_throws_abandon(struct hub *hub)
     hub_take_posts(hub, on_post, take_post);
 }
 
+void green_killer_leave(struct green_killer *killer)
+{
+    if (killer->thrown)
+        killer->thrown->killer = NULL;
+    killer->thrown = NULL;
+}
+
 int green_throw_later(PyGreenlet *g, PyObject *exception,
                       struct green_killer *killer)
 {
@@ -247,8 +254,7 @@ int green_throw_later(PyGreenlet *g, PyObject *exception,
                              .exception = Py_NewRef(exception)};
     if (killer) {
         assert(mine == t);
-        if (killer->thrown)
-            killer->thrown->killer = NULL;
+        green_killer_leave(killer);
         later->killer = killer;
         killer->thrown = later;
     }
@@ -265,8 +271,7 @@ int green_await_throw(struct py_thread *t, struct green_killer *killer,
     enum core_wait_result r = CORE_WOKEN;
     while (killer->thrown && r == CORE_WOKEN)
         r = wait_until(t, GROVE_WAIT_END, deadline, "kill");
-    if (killer->thrown)
-        killer->thrown->killer = NULL;
+    green_killer_leave(killer);
     return r == CORE_FAILED ? -1 : 0;
 }
 
@@ -296,7 +301,7 @@ static PyObject *green_throw(PyObject *self, PyObject *args)
 PyObject *green_kill_exception(PyObject *spec)
 {
     PyObject *exception = green_exception(spec);
-    if (!exception && PyErr_ExceptionMatches(PyExc_TypeError))
+    if (!exception && PyErr_ExceptionMatches(PyExc_Exception))
         exception = exception_take();
     return exception;
 }

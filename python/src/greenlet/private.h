@@ -227,8 +227,8 @@ enum core_wait_result green_join(struct py_thread *t, Greenlet *g,
  * instance or a tuple (type, value, tb). NULL with TypeError. */
 PyObject *green_exception(PyObject *spec);
 
-/* The same; where spec is none, the TypeError is what kills. NULL with another
- * exception. */
+/* The same; where it cannot be made, the Exception of that is what kills. NULL
+ * with another exception. */
 PyObject *green_kill_exception(PyObject *spec);
 
 /* Who waits until what it has asked for was thrown, the last of several. On its
@@ -244,10 +244,14 @@ struct green_killer {
 int green_throw_later(PyGreenlet *g, PyObject *exception,
                       struct green_killer *killer);
 
+/* Nobody waits for what is still to be thrown. Before the killer goes. */
+void green_killer_leave(struct green_killer *killer);
+
 /* The thread of hub ends: what was to be thrown is not. */
 void green_throws_abandon(struct hub *hub);
 
-/* Until it was thrown, or deadline. -1 with an exception, else 0. */
+/* Until it was thrown, or deadline; then the killer is left. -1 with an
+ * exception, else 0. */
 int green_await_throw(struct py_thread *t, struct green_killer *killer,
                       int64_t deadline);
 
