@@ -313,6 +313,18 @@ def test_start_later():
     assert grove.spawn_later(0.001, lambda: 3).get() == 3
 
 
+def test_spawn_later_of_a_class_with_arguments_of_its_own():
+    class Doubled(Greenlet):
+        def __init__(self, n):
+            super().__init__()
+            self.n = n
+
+        def _run(self):
+            return self.n * 2
+
+    assert Doubled.spawn_later(0.001, 4).get() == 8
+
+
 def test_switching_to_it_directly():
     g = Greenlet(lambda x: x + 1, 1)
     g.start()

@@ -194,9 +194,7 @@ static PyObject *green_spawn_later(PyObject *cls, PyObject *const *args,
                         "'seconds'");
         return NULL;
     }
-    bool missing = n == 1 && !names && cls == (PyObject *)&Greenlet_Type;
-    if (missing ||
-        (n > 1 && args[1] != Py_None && !PyCallable_Check(args[1]))) {
+    if (n == 1 && !names && cls == (PyObject *)&Greenlet_Type) {
         refuse_run();
         return NULL;
     }
