@@ -19,6 +19,7 @@ from typing import Any
 import _socket
 from grove import _core
 from grove._core import get_hub, wait_read, wait_readwrite, wait_write
+from grove.exceptions import ConcurrentObjectUseError
 from grove.stdlib.mirror import mirror
 from grove.stdlib.rebind import rebound
 from grove.timeout import Timeout
@@ -73,6 +74,8 @@ def wait(
 ) -> None:
     """Park this greenlet until io, a watcher of the loop, fires.
 
+    ConcurrentObjectUseError while another greenlet waits for it.
+
     Args:
         io: a watcher that is not active.
         timeout: seconds; None is never.
@@ -86,6 +89,10 @@ def wait(
     >>> watcher.close(), a.close(), b.close()
     (None, None, None)
     """
+    if io.callback is not None:
+        raise ConcurrentObjectUseError(
+            f"This socket is already used by another greenlet: {io.callback!r}"
+        )
     if timeout_exc is timeout_default:
         timeout_exc = _stdlib.timeout("timed out")
     with Timeout(timeout, timeout_exc):

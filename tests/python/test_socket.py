@@ -19,6 +19,7 @@ import grove
 import pytest
 from awaiting import HANG
 from grove import select, socket
+from grove.exceptions import ConcurrentObjectUseError
 
 
 @pytest.fixture
@@ -863,6 +864,16 @@ def test_wait_for_a_watcher(pair):
     with pytest.raises(OSError) as caught:
         waiter.get(timeout=60)
     assert caught.value is socket.cancel_wait_ex
+
+
+def test_two_wait_for_a_watcher(pair):
+    io_watcher = grove.get_hub().loop.io(pair[0].fileno(), 1)
+    first = grove.spawn(socket.wait, io_watcher)
+    grove.sleep(0)
+    with pytest.raises(ConcurrentObjectUseError):
+        socket.wait(io_watcher, timeout=60)
+    pair[1].send(b"x")
+    first.get(timeout=60)
 
 
 # ---- ref: whether a wait keeps the loop running -----------------------------
