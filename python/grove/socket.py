@@ -18,7 +18,7 @@ from typing import Any
 
 import _socket
 from grove import _core
-from grove._core import get_hub, wait_read, wait_readwrite, wait_write
+from grove._core import cancel_wait_ex, get_hub, wait_read, wait_readwrite, wait_write
 from grove.exceptions import ConcurrentObjectUseError
 from grove.stdlib.mirror import mirror
 from grove.stdlib.rebind import rebound
@@ -62,9 +62,6 @@ _READ = _core.READ
 _WRITE = _core.WRITE
 _IN_PROGRESS = (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK)
 
-#: What whoever waits for a descriptor gets when another greenlet closes it.
-cancel_wait_ex = OSError(errno.EBADF, "File descriptor was closed in another greenlet")
-
 #: Stands for a socket's own time-out where None would mean never.
 timeout_default = _core.timeout_default
 
@@ -99,8 +96,8 @@ def wait(
         get_hub().wait(io)
 
 
-def cancel_wait(watcher: Any, error: BaseException = cancel_wait_ex) -> None:
-    """Make whoever waits for watcher raise error.
+def cancel_wait(watcher: Any, error: BaseException | type[BaseException] = cancel_wait_ex) -> None:
+    """Make whoever waits for watcher raise error; nothing if it is None.
 
     >>> import grove
     >>> from grove import socket

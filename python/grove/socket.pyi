@@ -13,7 +13,7 @@ __extensions__: list[str]
 __imports__: list[str]
 __dns__: list[str]
 
-cancel_wait_ex: OSError
+class cancel_wait_ex(OSError): ...
 
 class socket(_stdlib.socket):
     _sock: Any
@@ -39,7 +39,7 @@ def socketpair(
     family: int | None = None, type: int = ..., proto: int = 0
 ) -> tuple[socket, socket]: ...
 def wait(io: Any, timeout: float | None = None, timeout_exc: Any = ...) -> None: ...
-def cancel_wait(watcher: Any, error: BaseException = ...) -> None: ...
+def cancel_wait(watcher: Any, error: BaseException | type[BaseException] = ...) -> None: ...
 
 # All other names; those above stay ours, which type checkers remark upon.
 from socket import *  # type: ignore[assignment, misc]

@@ -861,9 +861,31 @@ def test_wait_for_a_watcher(pair):
     waiter = grove.spawn(socket.wait, io_watcher)
     grove.sleep(0)
     socket.cancel_wait(io_watcher)
-    with pytest.raises(OSError) as caught:
+    with pytest.raises(socket.cancel_wait_ex) as caught:
         waiter.get(timeout=60)
-    assert caught.value is socket.cancel_wait_ex
+    assert caught.value.errno == errno.EBADF
+    socket.cancel_wait(None)
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda sock: sock.recv(1),
+        lambda sock: sock.recvmsg(1),
+        lambda sock: socket.wait_read(sock.fileno()),
+        lambda sock: fill(sock) or sock.send(b"x"),
+        lambda sock: sock.sendall(b"x" * 10_000_000),
+    ],
+    ids=["recv", "recvmsg", "wait_read", "send", "sendall"],
+)
+def test_who_waits_for_a_closed_socket_catches_cancel_wait_ex(pair, wait):
+    waiter = grove.spawn(wait, pair[0])
+    grove.sleep(0)
+    pair[0].close()
+    with pytest.raises(socket.cancel_wait_ex) as caught:
+        waiter.get(timeout=60)
+    assert caught.value.errno == errno.EBADF
+    assert pickle.loads(pickle.dumps(caught.value)).args == caught.value.args
 
 
 def test_two_wait_for_a_watcher(pair):

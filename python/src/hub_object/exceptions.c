@@ -10,6 +10,45 @@ PyObject *PyExc_InvalidSwitch;
 PyObject *PyExc_ConcurrentUse;
 PyObject *PyExc_InvalidThreadUse;
 PyObject *PyExc_HubDestroyed;
+PyObject *PyExc_ClosedElsewhere;
+
+/* ---- cancel_wait_ex ------------------------------------------------------ */
+
+static PyObject *closed_elsewhere_args; /* what it says: errno and text */
+
+/* Made of nothing, as gevent's is; pickle makes it of what it says. */
+static int closed_elsewhere_init(PyObject *self, PyObject *args,
+                                 PyObject *kwargs)
+{
+    return ((PyTypeObject *)PyExc_OSError)
+        ->tp_init(self, PyTuple_GET_SIZE(args) ? args : closed_elsewhere_args,
+                  kwargs);
+}
+
+static PyTypeObject ClosedElsewhere_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "grove.socket.cancel_wait_ex",
+    .tp_doc = "cancel_wait_ex()\n--\n\n"
+              "What whoever waits for a descriptor gets when another greenlet\n"
+              "closes it.\n\n"
+              "    >>> from grove import socket\n"
+              "    >>> socket.cancel_wait_ex()\n"
+              "    cancel_wait_ex(9, 'File descriptor was closed in another "
+              "greenlet')",
+    .tp_basicsize = sizeof(PyOSErrorObject),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .tp_init = closed_elsewhere_init,
+};
+
+static int add_closed_elsewhere(PyObject *module)
+{
+    closed_elsewhere_args = Py_BuildValue(
+        "(is)", EBADF, "File descriptor was closed in another greenlet");
+    if (!closed_elsewhere_args)
+        return -1;
+    PyExc_ClosedElsewhere = (PyObject *)&ClosedElsewhere_Type;
+    ClosedElsewhere_Type.tp_base = (PyTypeObject *)PyExc_OSError;
+    return module_add_type(module, &ClosedElsewhere_Type);
+}
 
 /* ---- LoopExit ------------------------------------------------------------ */
 
@@ -255,5 +294,5 @@ int hub_exceptions_init(PyObject *module)
                           all[i].doc) < 0)
             return -1;
     }
-    return 0;
+    return add_closed_elsewhere(module);
 }

@@ -35,6 +35,7 @@ extern PyObject *PyExc_InvalidSwitch;
 extern PyObject *PyExc_ConcurrentUse;
 extern PyObject *PyExc_InvalidThreadUse;
 extern PyObject *PyExc_HubDestroyed;
+extern PyObject *PyExc_ClosedElsewhere; /* an OSError, EBADF; made of nothing */
 
 /* Creates the Hub of the calling thread, t->hub_object. NULL with an
  * exception. Borrowed. */
@@ -127,7 +128,7 @@ enum core_wait_result core_wait(struct py_thread *t, int64_t deadline,
                                 const char *what, int fd, PyObject **switched);
 
 /* The same until descriptor fd is ready for LOOP_READ or LOOP_WRITE. Closed
- * meanwhile: OSError EBADF. */
+ * meanwhile: PyExc_ClosedElsewhere. */
 enum core_wait_result core_wait_fd(struct py_thread *t, int fd,
                                    unsigned direction, int64_t deadline,
                                    const char *what);

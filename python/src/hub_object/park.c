@@ -94,6 +94,8 @@ static enum core_wait_result result_of(struct py_thread *t, int r,
         PyErr_SetNone(PyExc_GreenletExit);
     else if (r == -ENOMEM)
         PyErr_NoMemory();
+    else if (r == -EBADF)
+        PyErr_SetNone(PyExc_ClosedElsewhere);
     else {
         assert(r < 0);
         errno = -r;

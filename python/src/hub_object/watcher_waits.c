@@ -132,6 +132,8 @@ PyObject *hub_object_cancel_wait(PyObject *self, PyObject *const *args,
     int close = PyObject_IsTrue(given[2]);
     if (close < 0)
         return NULL;
+    if (watcher == Py_None)
+        Py_RETURN_NONE;
     PyObject *wake = PyObject_GetAttrString(watcher, "callback");
     if (!wake)
         return NULL;

@@ -11,8 +11,6 @@
  */
 #include "sockets/private.h"
 
-PyObject *call_closed_elsewhere;
-
 int call_give_turn(const struct call *call)
 {
     struct py_thread *t = call->thread;
@@ -80,7 +78,7 @@ int call_raise(const struct call *call)
     else if (errno == ENOMEM)
         PyErr_NoMemory();
     else if (errno == EBADF && call->fd >= 0)
-        PyErr_SetObject(PyExc_OSError, call_closed_elsewhere);
+        PyErr_SetNone(PyExc_ClosedElsewhere);
     else
         PyErr_SetFromErrno(PyExc_OSError);
     return -1;
@@ -101,11 +99,4 @@ int call_wait(struct call *call, unsigned direction, const char *what)
     default:
         return -1;
     }
-}
-
-int call_init(PyObject *module)
-{
-    call_closed_elsewhere = Py_BuildValue(
-        "(is)", EBADF, "File descriptor was closed in another greenlet");
-    return call_closed_elsewhere ? 0 : -1;
 }

@@ -121,7 +121,7 @@ static PyObject *wait_events(PyObject *args, PyObject *kwargs, short events)
     if (ready < 0)
         return NULL;
     if (ready > 0 && (pfd.revents & POLLNVAL)) {
-        PyErr_SetObject(PyExc_OSError, call_closed_elsewhere);
+        PyErr_SetNone(PyExc_ClosedElsewhere);
         return NULL;
     }
     if (ready > 0) {

@@ -5,11 +5,9 @@
 
 int sockets_init(PyObject *module)
 {
-    if (call_init(module) < 0 || socket_init(module) < 0)
+    if (socket_init(module) < 0 || descriptors_init(module) < 0)
         return -1;
-    if (descriptors_init(module) < 0 || files_init(module) < 0)
-        return -1;
-    if (unreferenced_init(module) < 0)
+    if (files_init(module) < 0 || unreferenced_init(module) < 0)
         return -1;
     return names_init(module);
 }

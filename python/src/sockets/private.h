@@ -30,10 +30,6 @@ struct call {
     int64_t deadline; /* GROVE_NEVER without a time-out */
 };
 
-/* The arguments of the OSError of whoever waited for a descriptor that another
- * greenlet closed. */
-extern PyObject *call_closed_elsewhere;
-
 /* 0, or -1 with TypeError, ValueError, MemoryError, BlockingSwitchOutError,
  * what was thrown here, or OSError EBADF as call_give_turn. */
 int call_begin(struct call *call, int fd, PyObject *timeout);
@@ -142,7 +138,6 @@ int socket_begin(struct call *call, const Socket *s, PyObject *timeout);
 
 /* ---- parts of sockets_init: each adds its names; 0 or -1 -------------------- */
 
-int call_init(PyObject *module);
 int socket_init(PyObject *module);
 int descriptors_init(PyObject *module);
 int unreferenced_init(PyObject *module);
