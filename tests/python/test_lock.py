@@ -95,6 +95,8 @@ def test_rlock():
             assert lock._is_owned()
         other = grove.spawn(lock.acquire, timeout=0.01)
         assert other.get() is False
+        other = grove.spawn(lock.acquire, timeout=-1)
+        assert other.get(timeout=60) is False
         with pytest.raises(RuntimeError):
             grove.spawn(lock.release).get()
     assert not lock.locked()

@@ -126,17 +126,6 @@ static int acquire(RLock *self, bool blocking, PyObject *timeout)
                         semaphore_acquire(block_of(self), blocking, timeout));
 }
 
-/* -1 is how threading.RLock spells None. */
-static bool is_minus_one(PyObject *timeout)
-{
-    double seconds = PyFloat_Check(timeout) || PyLong_Check(timeout)
-                         ? PyFloat_AsDouble(timeout)
-                         : 0;
-    if (seconds == -1 && PyErr_Occurred())
-        PyErr_Clear();
-    return seconds == -1;
-}
-
 static PyObject *rlock_enter(PyObject *self, PyObject *none)
 {
     int r = acquire((RLock *)self, true, Py_None);
@@ -153,8 +142,7 @@ static PyObject *rlock_acquire(PyObject *self, PyObject *const *args,
     if (arguments("acquire", args, n, names, keywords, 0, given) < 0)
         return NULL;
     int blocking = PyObject_IsTrue(given[0]);
-    PyObject *timeout = is_minus_one(given[1]) ? Py_None : given[1];
-    int r = blocking < 0 ? -1 : acquire((RLock *)self, blocking, timeout);
+    int r = blocking < 0 ? -1 : acquire((RLock *)self, blocking, given[1]);
     return r < 0 ? NULL : PyBool_FromLong(r);
 }
 
@@ -289,8 +277,7 @@ static PyMethodDef rlock_methods[] = {
     {"acquire", (PyCFunction)(void (*)(void))rlock_acquire,
      METH_FASTCALL | METH_KEYWORDS,
      "acquire($self, /, blocking=True, timeout=None)\n--\n\n"
-     "Take it, True; False when it does not become free in time. A timeout\n"
-     "of -1 is None.\n\n"
+     "Take it, True; False when it does not become free in time.\n\n"
      "    >>> from grove.lock import RLock\n"
      "    >>> lock = RLock()\n"
      "    >>> lock.acquire(), lock.acquire()\n"
