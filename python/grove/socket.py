@@ -75,7 +75,7 @@ def wait(
 
     Args:
         io: a watcher that is not active.
-        timeout: seconds; None is never.
+        timeout: seconds or a Timeout; None is never.
         timeout_exc: what is raised then; socket.timeout by default.
 
     >>> import grove
@@ -92,7 +92,7 @@ def wait(
         )
     if timeout_exc is timeout_default:
         timeout_exc = _stdlib.timeout("timed out")
-    with Timeout(timeout, timeout_exc):
+    with Timeout.start_new(timeout, timeout_exc):
         get_hub().wait(io)
 
 

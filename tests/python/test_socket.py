@@ -817,6 +817,14 @@ def test_wait_read_and_write():
     # Ready all along, and told again and again.
     socket.wait_read(read, timeout=60)
     socket.wait_readwrite(write, timeout=60)
+    os.read(read, 1)
+    assert socket.wait_read(read, 0.001, False) is None
+    with pytest.raises(grove.Timeout, match="0.001 seconds"):
+        socket.wait_read(read, 0.001, None)
+    with pytest.raises(socket.timeout):
+        socket.wait_read(read, 0.001, socket.timeout_default)
+    with pytest.raises(TypeError):
+        socket.wait_read(read, "1")
     os.close(read)
     os.close(write)
     with pytest.raises(OSError):

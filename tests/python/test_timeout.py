@@ -1,5 +1,6 @@
 """Timeout and with_timeout."""
 
+import functools
 import gc
 import time
 import weakref
@@ -9,7 +10,7 @@ import grove.event
 import grove.lock
 import grove.queue
 import pytest
-from grove import Timeout
+from grove import Timeout, socket
 
 
 def test_raises_itself():
@@ -258,7 +259,37 @@ def waits_with(timeout):
         "greenlet get": lambda: sleeper.get(timeout=timeout),
         "joinall": lambda: grove.joinall([sleeper], timeout=timeout),
         "wait": lambda: grove.wait([sleeper], timeout=timeout),
+        "wait_read": lambda: socket.wait_read(full_socket(), timeout),
+        "wait_write": lambda: socket.wait_write(full_socket(), timeout),
+        "wait_readwrite": lambda: socket.wait_readwrite(full_socket(), timeout),
+        "watcher": lambda: socket.wait(reads(full_socket()), timeout),
     }
+
+
+@functools.cache
+def full_pair():
+    pair = socket.socketpair()
+    pair[0].setblocking(False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            pair[0].send(bytes(65536))
+    return pair
+
+
+@pytest.fixture(scope="module", autouse=True)
+def close_full_pair():
+    yield
+    for end in full_pair():
+        end.close()
+
+
+def full_socket():
+    """The descriptor of one that can be neither read nor written to."""
+    return full_pair()[0].fileno()
+
+
+def reads(fd):
+    return grove.get_hub().loop.io(fd, 1)
 
 
 def held_rlock():
@@ -270,7 +301,8 @@ def held_rlock():
 WAITS = list(waits_with(None))
 #: What they raise of a Timeout itself, not of what it was given.
 RAISE_IT = {
-    "get", "peek", "put", "channel get", "channel put", "result get", "greenlet get"
+    "get", "peek", "put", "channel get", "channel put", "result get", "greenlet get",
+    "wait_read", "wait_write", "wait_readwrite", "watcher"
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@
     waiter.py        a Waiter of several values
     awaited.py       await greenlet, in a coroutine of asyncio
     timer.py         Timeout.timer, made by the compiled Timeout
+    late.py          wait_read and its like under a Timeout
     queue_locks.py   the mutex and conditions of a Queue, for those who use them
     imap.py          the results of concurrent calls, as they come
 

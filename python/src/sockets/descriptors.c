@@ -91,28 +91,24 @@ static int poll_until(const struct call *call, struct pollfd *fds, size_t n)
     return (int)call_end(call, ready);
 }
 
-/* Raise exception, a class or an instance. */
-static void raise_object(PyObject *exception)
+/* The wait of that name under a Timeout, which raises what it likes. Timeout's
+ * room is beside this one: it is reached through Python. */
+static PyObject *wait_under(PyObject *module, const char *name, int fd,
+                            PyObject *timeout, PyObject *exception)
 {
-    if (PyExceptionInstance_Check(exception))
-        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
-    else
-        PyErr_SetNone(exception);
+    PyObject *wait = PyObject_GetAttrString(module, name);
+    PyObject *late = wait ? PyImport_ImportModule("grove.sync.late") : NULL;
+    PyObject *result = late ? PyObject_CallMethod(late, "wait_under", "OiOO",
+                                                  wait, fd, timeout, exception)
+                            : NULL;
+    Py_XDECREF(late);
+    Py_XDECREF(wait);
+    return result;
 }
 
-static PyObject *wait_events(PyObject *args, PyObject *kwargs, short events)
+/* At most timeout, with socket.timeout. */
+static PyObject *wait_events(int fd, short events, PyObject *timeout)
 {
-    static char *names[] = {(char *)"fileno", (char *)"timeout",
-                            (char *)"timeout_exc", NULL};
-    int fd;
-    PyObject *timeout = Py_None, *exception = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "i|OO", names, &fd, &timeout,
-                                     &exception))
-        return NULL;
-    if (fd < 0) {
-        PyErr_Format(PyExc_ValueError, "negative file descriptor: %d", fd);
-        return NULL;
-    }
     struct call call;
     if (call_begin(&call, fd, timeout) < 0)
         return NULL;
@@ -128,20 +124,39 @@ static PyObject *wait_events(PyObject *args, PyObject *kwargs, short events)
         assert(pfd.revents != 0);
         Py_RETURN_NONE;
     }
-    if (exception && exception != Py_None)
-        raise_object(exception);
-    else
-        call_raise_timeout();
+    call_raise_timeout();
     return NULL;
+}
+
+/* wait_read and its like, by their name. A timeout that is no number may be a
+ * Timeout. */
+static PyObject *wait_named(PyObject *module, const char *name, short events,
+                            PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {(char *)"fileno", (char *)"timeout",
+                            (char *)"timeout_exc", NULL};
+    int fd;
+    PyObject *timeout = Py_None, *exception = socket_timeout_default;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "i|OO", names, &fd, &timeout,
+                                     &exception))
+        return NULL;
+    if (fd < 0) {
+        PyErr_Format(PyExc_ValueError, "negative file descriptor: %d", fd);
+        return NULL;
+    }
+    if (timeout != Py_None &&
+        (exception != socket_timeout_default || !PyNumber_Check(timeout)))
+        return wait_under(module, name, fd, timeout, exception);
+    return wait_events(fd, events, timeout);
 }
 
 PyDoc_STRVAR(
     wait_read_doc,
     "wait_read(fileno, timeout=None, timeout_exc=...)\n--\n\n"
     "Park this greenlet until descriptor fileno can be read without\n"
-    "blocking, or timeout seconds have passed: then raise timeout_exc,\n"
-    "socket.timeout unless another is given. OSError EBADF when it is\n"
-    "closed.\n\n"
+    "blocking, or timeout, seconds or a Timeout, has passed: then raise\n"
+    "timeout_exc, as Timeout takes it, socket.timeout unless another is\n"
+    "given. OSError EBADF when it is closed.\n\n"
     "    >>> from grove import socket\n"
     "    >>> left, right = socket.socketpair()\n"
     "    >>> right.send(b\"!\")\n"
@@ -150,7 +165,7 @@ PyDoc_STRVAR(
 
 static PyObject *wait_read(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    return wait_events(args, kwargs, POLLIN);
+    return wait_named(module, "wait_read", POLLIN, args, kwargs);
 }
 
 PyDoc_STRVAR(wait_write_doc,
@@ -162,7 +177,7 @@ PyDoc_STRVAR(wait_write_doc,
 
 static PyObject *wait_write(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    return wait_events(args, kwargs, POLLOUT);
+    return wait_named(module, "wait_write", POLLOUT, args, kwargs);
 }
 
 PyDoc_STRVAR(wait_readwrite_doc,
@@ -178,7 +193,7 @@ PyDoc_STRVAR(wait_readwrite_doc,
 static PyObject *wait_readwrite(PyObject *module, PyObject *args,
                                 PyObject *kwargs)
 {
-    return wait_events(args, kwargs, POLLIN | POLLOUT);
+    return wait_named(module, "wait_readwrite", POLLIN | POLLOUT, args, kwargs);
 }
 
 /* fds[i] from a pair (descriptor, events). 0 or -1 with an exception. */
