@@ -24,6 +24,7 @@ from grove.processes.waiting import await_end, has_greenlets
 from grove.select import poll
 from grove.stdlib.mirror import mirror
 from grove.stdlib.rebind import rebound
+from grove.timeout import Timeout
 
 #: The standard module's functions call what it has by this name, so that patching
 #: it is enough, and whoever puts another class there is obeyed.
@@ -115,11 +116,23 @@ class Popen(_StdPopen):
         super()._handle_exitstatus(sts, *names)  # type: ignore[misc]
         _core.child_ended(self.pid, sts)
 
-    def wait(self, timeout: float | None = None, _raise_exc: bool = True) -> Any:
+    def _under(self, timeout: Timeout, wait: Callable, *args: Any) -> Any:
+        """wait(*args) at most as long as timeout, which it is, lasts."""
+        try:
+            with Timeout.start_new(timeout):
+                return wait(*args)
+        except Timeout as late:
+            if late is not timeout:
+                raise
+        raise _stdlib.TimeoutExpired(self.args, timeout)  # type: ignore[arg-type]
+
+    def wait(
+        self, timeout: float | Timeout | None = None, _raise_exc: bool = True
+    ) -> Any:
         """Wait for its end; the return code.
 
         Args:
-            timeout: seconds, after which TimeoutExpired is raised.
+            timeout: seconds or a Timeout, after which TimeoutExpired is raised.
             _raise_exc: False: None is returned instead.
 
         >>> from grove.subprocess import Popen
@@ -127,6 +140,8 @@ class Popen(_StdPopen):
         0
         """
         try:
+            if isinstance(timeout, Timeout):
+                return self._under(timeout, super().wait)
             return super().wait(timeout)
         except _stdlib.TimeoutExpired:
             if _raise_exc:
@@ -134,7 +149,7 @@ class Popen(_StdPopen):
             return None
 
     def communicate(
-        self, input: Any = None, timeout: float | None = None
+        self, input: Any = None, timeout: float | Timeout | None = None
     ) -> tuple[Any, Any]:
         """Send input, read all output and wait for the end.
 
@@ -146,6 +161,8 @@ class Popen(_StdPopen):
         >>> cat.communicate("hello")
         ('hello', None)
         """
+        if isinstance(timeout, Timeout):
+            return self._under(timeout, self.communicate, input)
         if timeout is None and (self.stdout or self.stderr):
             # The standard class's short way for a single pipe keeps nothing.
             timeout = inf

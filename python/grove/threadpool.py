@@ -23,6 +23,7 @@ from grove.lock import Semaphore
 from grove.pool import GroupMappingMixin
 from grove.stdlib import natives
 from grove.threads.workers import Workers
+from grove.timeout import Timeout
 
 __all__ = ["ThreadPool", "ThreadPoolExecutor", "ThreadResult"]
 
@@ -305,7 +306,7 @@ class _Signal:
         with self._lock:
             self._flag = False
 
-    def wait(self, timeout: float | None = None) -> bool:
+    def wait(self, timeout: float | Timeout | None = None) -> bool:
         if self._flag:
             return True
         woken = AsyncResult()
@@ -353,7 +354,7 @@ class _FutureProxy(concurrent.futures.Future):
         """Whether it is done."""
         return self.done()
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: float | Timeout | None = None) -> Any:
         """As concurrent.futures has it; other greenlets run meanwhile."""
         self._wait(timeout)
         try:
@@ -361,13 +362,15 @@ class _FutureProxy(concurrent.futures.Future):
         finally:
             self = None  # the exception's traceback refers to this frame
 
-    def exception(self, timeout: float | None = None) -> BaseException | None:
+    def exception(self, timeout: float | Timeout | None = None) -> BaseException | None:
         """As concurrent.futures has it; other greenlets run meanwhile."""
         self._wait(timeout)
         return super().exception(0)
 
-    def _wait(self, timeout: float | None) -> None:
-        if not self.done() and (timeout is None or timeout > 0):
+    def _wait(self, timeout: float | Timeout | None) -> None:
+        if self.done():
+            return
+        if timeout is None or isinstance(timeout, Timeout) or timeout > 0:
             self._signal.wait(timeout)
 
     def _invoke_callbacks(self) -> None:

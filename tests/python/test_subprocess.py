@@ -26,6 +26,47 @@ def hub():
     return grove.get_hub()
 
 
+class Late(Exception):
+    pass
+
+
+@pytest.fixture
+def waiting():
+    with subprocess.Popen(WAITING, stdin=subprocess.PIPE) as child:
+        yield child
+        child.kill()
+
+
+WAITS = {
+    "wait": lambda child, timeout: child.wait(timeout=timeout),
+    "communicate": lambda child, timeout: child.communicate(timeout=timeout),
+}
+
+
+@pytest.mark.parametrize("started", [False, True])
+@pytest.mark.parametrize(
+    "exception, raised",
+    [
+        (None, standard.TimeoutExpired),
+        (False, standard.TimeoutExpired),
+        (Late, Late),
+    ],
+)
+@pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
+def test_a_timeout_as_an_argument(waiting, wait, exception, raised, started):
+    timeout = grove.Timeout(0.001, exception)
+    if started:
+        timeout.start()
+    if wait is WAITS["communicate"]:  # which would end cat
+        waiting.stdin, stdin = None, waiting.stdin
+    with pytest.raises(raised):
+        wait(waiting, timeout)
+    assert not timeout.pending and waiting.poll() is None
+    if waiting.stdin is None:
+        waiting.stdin = stdin
+    assert subprocess.Popen(["true"]).wait(timeout=grove.Timeout(60)) == 0
+
+
 def test_names_and_classes_are_the_standard_ones():
     for name in standard.__all__:
         assert hasattr(subprocess, name), name

@@ -35,6 +35,28 @@ def executor():
         yield executor
 
 
+class Late(Exception):
+    pass
+
+
+@pytest.mark.parametrize("started", [False, True])
+@pytest.mark.parametrize(
+    "exception, raised", [(None, concurrent.futures.TimeoutError), (Late, Late)]
+)
+@pytest.mark.parametrize("method", ["result", "exception"])
+def test_a_timeout_as_an_argument(executor, method, exception, raised, started):
+    gate = threading.Event()
+    future = executor.submit(gate.wait, HANG)
+    timeout = grove.Timeout(0.001, exception)
+    if started:
+        timeout.start()
+    with pytest.raises(raised):
+        getattr(future, method)(timeout=timeout)
+    assert not timeout.pending and not future.done()
+    gate.set()
+    assert future.result(timeout=grove.Timeout(HANG)) is True
+
+
 def python(source, **kwargs):
     return subprocess.run(
         [sys.executable, "-c", source],
