@@ -3,6 +3,7 @@
 Everything may be done there: listen where only you can connect.
 """
 
+import atexit
 import builtins
 import sys
 from code import InteractiveConsole
@@ -47,10 +48,19 @@ def _enter(reader: Any, writer: Any) -> None:
 
 def _leave() -> None:
     del _files[getcurrent()]
-    for name in () if _files else _NAMES:
+    if not _files:
+        _put_back()
+
+
+def _put_back() -> None:
+    for name in _NAMES:
         stream = getattr(sys, name)
         if isinstance(stream, _Stream):  # unless somebody has replaced it since
             setattr(sys, name, stream._replaced)
+
+
+# The interpreter flushes its streams when there are no greenlets any more.
+atexit.register(_put_back)
 
 
 class _Console(InteractiveConsole):

@@ -1,5 +1,6 @@
 """grove.backdoor: interactive Python for whoever connects."""
 
+import subprocess
 import sys
 
 import grove
@@ -78,3 +79,17 @@ def test_the_end_of_one_leaves_others(server, end, capsys):
     assert other.say(b"print(number)") == b"6\n"
     other.socket.close()
     assert capsys.readouterr().out == "not for the console\n"
+
+
+def test_a_process_ends_well_with_a_console_open():
+    program = """
+import sys, grove
+from grove import backdoor, socket
+server = backdoor.BackdoorServer(("127.0.0.1", 0), banner="hello")
+server.start()
+client = socket.create_connection(server.address)
+assert client.recv(1) == b"h"
+print("said", type(sys.stdout).__name__)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"said _Stream\n", b"")
