@@ -425,6 +425,8 @@ class socket(_core.SocketBase):
         TimeoutError: timed out
         """
         if value is not None:
+            if not hasattr(value, "__float__"):
+                raise TypeError(f"a float is required, not {type(value).__name__}")
             value = float(value)
             if value < 0.0:
                 raise ValueError("Timeout value out of range")

@@ -120,6 +120,10 @@ def test_settimeout(pair):
     assert pair[0].getblocking()
     with pytest.raises(ValueError):
         pair[0].settimeout(-1)
+    for bad in "5", "x", b"5", [1]:
+        with pytest.raises(TypeError, match=f"not {type(bad).__name__}"):
+            pair[0].settimeout(bad)
+    assert pair[0].gettimeout() is None
 
 
 def test_unknown_family():
