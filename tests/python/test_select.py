@@ -111,6 +111,17 @@ def test_selector(pair):
         assert key.data == "data" and events == selectors.EVENT_READ
 
 
+def test_a_selector_takes_a_hub():
+    hub = grove.get_hub()
+    with selectors.GeventSelector(hub) as given, selectors.GeventSelector() as other:
+        assert given.hub is hub and other.hub is hub
+    selectors.GeventSelector(hub=None).close()
+
+
+def test_names_of_selectors():
+    assert sorted(selectors.__all__) == ["DefaultSelector", "GeventSelector"]
+
+
 # ---- asking without waiting --------------------------------------------------
 
 

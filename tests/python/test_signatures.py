@@ -58,7 +58,6 @@ OTHERWISE = {
     "monkey.patch_ssl": "_warnings and _first_time are private",
     "monkey.patch_thread": "_warnings is private",
     "socket.wait": "the hub is the calling thread's",
-    "selectors.DefaultSelector": "the hub is the calling thread's",
     # gevent takes whatever comes, and passes it on
     "get_hub": "it takes no arguments",
     "fork": "it takes no arguments",
