@@ -37,7 +37,7 @@ from grove._core import (  # noqa: E402
     wait,
     with_timeout,
 )
-from grove import greenlet, hub, timeout  # noqa: E402
+from grove import greenlet, hub, os, timeout  # noqa: E402
 from grove.hub import idle, reinit  # noqa: E402
 from grove.hubs.fork import fork  # noqa: E402
 from grove.hubs.signals import signal_handler  # noqa: E402

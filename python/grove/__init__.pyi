@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from grove import greenlet as greenlet
 from grove import hub as hub
+from grove import os as os
 from grove import timeout as timeout
 from grove.greenlet import Greenlet as Greenlet
 from grove.greenlet import GreenletExit as GreenletExit

@@ -95,6 +95,13 @@ def test_not_installed_by_itself():
     assert "ModuleNotFoundError" in result.stderr
 
 
+def test_modules_that_are_there_at_once():
+    names = "greenlet hub os timeout exceptions".split()
+    source = f"import gevent; print(*(getattr(gevent, name).__name__ for name in {names}))"
+    told = python("-c", source, path="compat").stdout.split()
+    assert told == [f"grove.{name}" for name in names]
+
+
 def test_compat_path():
     result = python("-c", textwrap.dedent(CHECK), path="compat")
     assert result.stdout == "good\n", result.stderr
