@@ -95,6 +95,12 @@ def test_answers_are_those_of_the_standard_functions(resolver, name, args):
         ("getaddrinfo", (1.5, 80)),
         ("getaddrinfo", ("localhost", 1.5)),
         ("getaddrinfo", ("local\0host", 80)),
+        ("getaddrinfo", ("a" * 70 + ".invalid", 80)),
+        ("getaddrinfo", ("a..b", 80)),
+        ("gethostbyname", ("\u20ac" * 70,)),
+        ("gethostbyname_ex", (".invalid",)),
+        ("gethostbyaddr", ("a..invalid",)),
+        ("getaddrinfo", (b"a..b", 80)),
     ],
 )
 def test_errors_are_those_of_the_standard_functions(resolver, name, args):

@@ -28,7 +28,8 @@ def as_enums(found: Sequence[tuple]) -> list[tuple]:
 
 
 def host_text(name: Any) -> str | None:
-    """A host as the C library takes it: in ASCII; TypeError or gaierror.
+    """A host as the C library takes it: in ASCII; TypeError or gaierror, UnicodeError
+    for a str whose labels are empty or too long.
 
     >>> from grove.resolver.abstract import host_text
     >>> host_text("m\\u00fcnchen.example"), host_text(b"localhost")
@@ -37,10 +38,10 @@ def host_text(name: Any) -> str | None:
     if name is None:
         return None
     if isinstance(name, str):
-        name = name if name.isascii() else name.encode("idna")
+        name = name.encode("idna")
     elif not isinstance(name, (bytes, bytearray)):
         raise TypeError("getaddrinfo() argument 1 must be string or None")
-    text = name if isinstance(name, str) else bytes(name).decode("latin-1")
+    text = bytes(name).decode("latin-1")
     if "\0" in text or not text.isascii():
         raise _socket.gaierror(_socket.EAI_NONAME, "Name or service not known")
     return text
