@@ -20,15 +20,22 @@ from grove import _core
 from grove.event import AsyncResult
 from grove.files.opening import open_file
 from grove.hub import linkproxy
+from grove.patching.originals import patch_item
 from grove.processes.waiting import await_end, has_greenlets
 from grove.select import poll
 from grove.stdlib.mirror import mirror
 from grove.stdlib.rebind import rebound
 from grove.timeout import Timeout
 
-#: The standard module's functions call what it has by this name, so that patching
-#: it is enough, and whoever puts another class there is obeyed.
-__implements__ = ["Popen"]
+#: What programs look for in the list of what is patched; see the end of this file.
+__implements__ = [
+    "CompletedProcess",
+    "Popen",
+    "call",
+    "check_call",
+    "check_output",
+    "run",
+]
 __extensions__: list[str] = []
 _FUNCTIONS = [
     "call",
@@ -38,7 +45,7 @@ _FUNCTIONS = [
     "getstatusoutput",
     "run",
 ]
-__imports__ = mirror(_stdlib, globals(), [*__implements__, *_FUNCTIONS])
+__imports__ = mirror(_stdlib, globals(), ["Popen", *_FUNCTIONS])
 __all__ = [*_stdlib.__all__]
 
 _StdPopen = _stdlib.Popen
@@ -204,6 +211,19 @@ _init = rebound(_StdPopen.__init__, _popen_names)
 for _name in _FUNCTIONS:
     globals()[_name] = rebound(getattr(_stdlib, _name), globals())
 del _name
+
+
+def _gevent_do_monkey_patch(request: Any) -> None:
+    """The standard module's functions stay, and are patched by what they call: by
+    the name Popen what is there, so that whoever puts another class there is obeyed.
+    """
+    for item in request.items:
+        ours = item == "Popen"
+        patch_item(
+            request.target_module,
+            item,
+            getattr(request.source_module if ours else request.target_module, item),
+        )
 
 if TYPE_CHECKING:  # what is mirrored; the names above stay ours, as it remarks
     from subprocess import *  # type: ignore

@@ -336,6 +336,29 @@ def test_python_m_grove_refuses_unknown_options():
         assert result.returncode == 2 and "usage" in result.stderr, arguments
 
 
+def test_the_functions_of_subprocess_are_patched():
+    run("""
+        from unittest import mock
+        import subprocess
+        from grove import monkey, subprocess as ours
+        functions = ["run", "call", "check_call", "check_output"]
+        originals = [getattr(subprocess, name) for name in functions]
+        monkey.patch_all()
+        for name in [*functions, "CompletedProcess", "Popen"]:
+            assert monkey.is_object_patched("subprocess", name), name
+        assert monkey.get_original("subprocess", functions) == originals
+        assert subprocess.Popen is ours.Popen
+        with mock.patch("subprocess.Popen", side_effect=LookupError) as popen:
+            for name in functions:
+                try:
+                    getattr(subprocess, name)(["true"])
+                except LookupError:
+                    pass
+        assert popen.call_count == 4
+        assert subprocess.run(["true"]).returncode == 0
+    """)
+
+
 @pytest.mark.parametrize(
     "name",
     "os thread sys subprocess signal queue builtins contextvars ssl select".split(),
