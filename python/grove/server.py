@@ -162,6 +162,9 @@ class StreamServer(BaseServer):
     def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
         """Make the handshake, then call handle.
 
+        SSLError when the peer speaks something else, or refuses; when it has gone
+        nothing is said.
+
         In the example server_context has a certificate for localhost, which
         client_context trusts.
 
@@ -183,10 +186,20 @@ class StreamServer(BaseServer):
             tls = self.wrap_socket(client_socket)
         except BaseException as error:
             client_socket.close()
-            if not isinstance(error, OSError):
+            if not _has_gone(error):
                 raise
-            return  # not a TLS client, or one that went away
+            return
         self._handle_and_close(tls, address)
+
+
+def _has_gone(error: BaseException) -> bool:
+    """Whether a handshake ended by error because the peer is there no more, or says
+    nothing; not because of what it has said."""
+    from grove.ssl import SSLEOFError, SSLError
+
+    return isinstance(error, SSLEOFError) or (
+        isinstance(error, OSError) and not isinstance(error, SSLError)
+    )
 
 
 class DatagramServer(BaseServer):
