@@ -340,13 +340,13 @@ def test_switching_to_it_directly():
 
 def test_names():
     g = Greenlet(print)
-    assert repr(g) == "<Greenlet at %#x: print>" % id(g)
+    assert repr(g) == "<Greenlet at %#x: <built-in function print>>" % id(g)
     assert g.name == "Greenlet-%d" % g.minimal_ident
     assert ('"%s"' % g.name) in repr(g)
     g.name = "foo"
-    assert repr(g) == '<Greenlet "foo" at %#x: print>' % id(g)
+    assert repr(g) == '<Greenlet "foo" at %#x: <built-in function print>>' % id(g)
     h = Greenlet(print, 1, "x", sep="-")
-    assert repr(h).endswith(": print(1, 'x', sep='-')>")
+    assert repr(h).endswith(": <built-in function print>(1, 'x', sep='-')>")
     assert h.minimal_ident != g.minimal_ident
 
 
@@ -365,13 +365,13 @@ def fails():
 @pytest.mark.parametrize(
     "call, text",
     [
-        ((print,), "print"),
+        ((print,), "<built-in function print>"),
         ((fails,), "fails"),
         ((lambda: 3,), "<lambda>"),
         ((Shown().method,), "<bound method Shown.method of Shown()>"),
         (([].append, 1), "<built-in method append of list object at "),
-        ((len, "ab"), "len('ab')"),
-        ((len, [1] * 100), f"len({str([1] * 100)[:50]})"),
+        ((len, "ab"), "<built-in function len>('ab')"),
+        ((len, [1] * 100), f"<built-in function len>({str([1] * 100)[:50]})"),
         ((Shown,), "Shown"),
         ((), "_run"),
     ],
@@ -391,9 +391,9 @@ def test_text_of_one_that_ends():
     untold.join()
     assert str(untold).endswith(": _run>")
     killed = grove.spawn(len, "ab")
-    assert str(killed).endswith(": len('ab')>")
+    assert str(killed).endswith(": <built-in function len>('ab')>")
     killed.kill()
-    assert str(killed).endswith(": len('ab')>")
+    assert str(killed).endswith(": <built-in function len>('ab')>")
 
 
 def test_text_of_one_that_failed_is_that_of_its_report(capsys):
@@ -407,7 +407,8 @@ def test_text_of_arguments_that_have_none():
         def __repr__(self):
             raise ValueError
 
-    assert str(Greenlet(print, Mute(), 2, a=Mute(), b=3)).endswith(": print(2, b=3)>")
+    g = Greenlet(print, Mute(), 2, a=Mute(), b=3)
+    assert str(g).endswith(": <built-in function print>(2, b=3)>")
 
 
 def test_a_number_gives_a_name():

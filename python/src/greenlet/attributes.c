@@ -230,13 +230,13 @@ PyGetSetDef green_getset[] = {
 #define SHOWN 50 /* characters of an argument */
 
 /* Whether fn's name alone does not tell what it is: a method of an object, but
- * not self's own. A built-in function is bound to its module. */
+ * not self's own, or a built-in function, which is bound to its module. */
 static bool bound_elsewhere(PyObject *fn, PyObject *self)
 {
     PyObject *to = PyObject_GetAttr(fn, str_self);
     if (!to)
         PyErr_Clear();
-    bool bound = to && to != Py_None && to != self && !PyModule_Check(to);
+    bool bound = to && to != Py_None && to != self;
     Py_XDECREF(to);
     return bound;
 }
