@@ -108,6 +108,21 @@ def test_result_that_is_an_exception():
     assert result.wait() is None
 
 
+@pytest.mark.parametrize("other", [1, "no", None, int])
+def test_result_that_is_set_to_what_is_no_exception(other):
+    result = AsyncResult()
+    getter = grove.spawn(result.get)
+    grove.sleep(0)
+    result.set_exception(other)
+    assert result.ready() and not result.successful()
+    assert result.exception is other
+    assert result.exc_info == (type(other), other, None)
+    with pytest.raises(TypeError, match=f"BaseException, not {other!r}"):
+        result.get()
+    getter.join()
+    assert isinstance(getter.exception, TypeError)
+
+
 def test_result_as_a_link():
     good, bad = AsyncResult(), AsyncResult()
     grove.spawn(lambda: 5).link(good)

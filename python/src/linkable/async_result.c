@@ -85,12 +85,13 @@ static PyObject *result_set(PyObject *self, PyObject *const *args, Py_ssize_t n,
     Py_RETURN_NONE;
 }
 
-/* (type, exception, traceback): a new reference. exception may be a class. */
+/* (type, exception, traceback): a new reference. exception may be a class, or
+ * no exception at all, which is told of when it is to be raised. */
 static PyObject *triple(PyObject *exception)
 {
-    PyObject *type = PyExceptionInstance_Check(exception)
-                         ? (PyObject *)Py_TYPE(exception)
-                         : exception;
+    PyObject *type = PyExceptionClass_Check(exception)
+                         ? exception
+                         : (PyObject *)Py_TYPE(exception);
     PyObject *tb = PyExceptionInstance_Check(exception)
                        ? PyException_GetTraceback(exception)
                        : NULL;
@@ -101,12 +102,6 @@ static PyObject *triple(PyObject *exception)
 
 static int set_exception(AsyncResult *self, PyObject *exception, PyObject *info)
 {
-    if (!PyExceptionInstance_Check(exception) &&
-        !PyExceptionClass_Check(exception)) {
-        PyErr_Format(PyExc_TypeError, "an exception was expected, not %R",
-                     exception);
-        return -1;
-    }
     int given = info ? PyObject_IsTrue(info) : 0;
     if (given > 0 && (!PyTuple_Check(info) || PyTuple_GET_SIZE(info) != 3)) {
         PyErr_Format(PyExc_TypeError,
@@ -145,6 +140,13 @@ static PyObject *raise_it(AsyncResult *self)
     PyObject *type = PyTuple_GET_ITEM(self->exc_info, 0);
     PyObject *exception = PyTuple_GET_ITEM(self->exc_info, 1);
     PyObject *tb = PyTuple_GET_ITEM(self->exc_info, 2);
+    if (!PyExceptionInstance_Check(exception) &&
+        !PyExceptionClass_Check(type)) {
+        PyErr_Format(PyExc_TypeError,
+                     "exceptions must derive from BaseException, not %R",
+                     exception);
+        return NULL;
+    }
     if (!PyExceptionInstance_Check(exception)) {
         if (exception == Py_None || exception == type)
             PyErr_SetNone(type);
