@@ -585,6 +585,14 @@ def test_no_args_while_it_is_active(loop):
         assert called == [()] and timer.args is None
 
 
+def test_flags_of_a_loop(loop):
+    for flags in None, 1, "epoll", "select,noenv", ["epoll", "noinotify"]:
+        assert core.loop(flags) is core.loop(flags=flags) is loop
+    for flags in "nosuch", "epoll,nosuch", ["nosuch"]:
+        with pytest.raises(ValueError, match="Invalid backend or flag"):
+            core.loop(flags, default=False)
+
+
 # ---- loop(default=False)
 
 

@@ -110,6 +110,7 @@ _BACKENDS = (
     "linux_iouring",
     "all",
     "noenv",
+    "noinotify",
     "forkcheck",
     "signalfd",
     "nosigmask",
@@ -126,6 +127,16 @@ def backends(value: Any) -> Any:
         if name not in _BACKENDS:
             raise BadValue(f"a number, or of {', '.join(_BACKENDS)}")
     return names
+
+
+def check_loop_flags(flags: Any) -> None:
+    """ValueError for what is neither a number of libev's nor of its names."""
+    try:
+        backends(flags)
+    except BadValue as expected:
+        raise ValueError(
+            f"Invalid backend or flag: {flags!r}; expected {expected}"
+        ) from None
 
 
 def trace_malloc(value: Any) -> bool:

@@ -26,13 +26,26 @@ PyObject *loop_object_new(struct py_thread *t, bool is_default)
     return (PyObject *)loop;
 }
 
+/* That flags could be of gevent's loops, though ours has no choice; or -1. */
+static int check_flags(PyObject *flags)
+{
+    PyObject *values = PyImport_ImportModule("grove.settings.values");
+    PyObject *done =
+        values ? PyObject_CallMethod(values, "check_loop_flags", "(O)", flags)
+               : NULL;
+    Py_XDECREF(values);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
 /* loop(flags=None, default=None): the Hub's, or another. */
 static PyObject *loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {(char *)"flags", (char *)"default", NULL};
     PyObject *flags = Py_None, *is_default = Py_None;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:loop", names, &flags,
-                                     &is_default))
+                                     &is_default) ||
+        (flags != Py_None && check_flags(flags) < 0))
         return NULL;
     struct py_thread *t = thread_self();
     PyObject *hub = t ? hub_object(t) : NULL;
