@@ -13,11 +13,14 @@ import sys
 from collections.abc import Callable
 
 import gevent
+import gevent.event
 import gevent.fileobject
 import gevent.hub
 import gevent.monkey
 import gevent.pywsgi
+import gevent.server
 import gevent.socket
+import gevent.ssl
 from gevent.pool import Pool
 
 EMPTY = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
@@ -96,6 +99,128 @@ def loops_of_libev_are_there() -> bool:
     except ImportError:
         return False
     return True
+
+
+def outcome(call: Callable, *args: object) -> object:
+    """What call returns, or the name of what it raises."""
+    try:
+        return call(*args)
+    except Exception as error:
+        return type(error).__name__
+
+
+def a_read_that_is_shut_down() -> str:
+    ours, _theirs = gevent.socket.socketpair()
+    reader = gevent.spawn(outcome, ours.recv, 1)
+    gevent.sleep()
+    ours.shutdown(gevent.socket.SHUT_RD)
+    return repr(reader.get(timeout=5))
+
+
+def a_tls_send_that_would_wait() -> object:
+    ours, _theirs = gevent.socket.socketpair()
+    context = gevent.ssl.create_default_context()
+    tls = context.wrap_socket(ours, server_hostname="x", do_handshake_on_connect=False)
+    tls.setblocking(False)
+    return outcome(tls.send, b"x")
+
+
+def events_of_ends_that_have_gone() -> list[int]:
+    """Of a pipe whose writer has gone, and of one whose reader has."""
+    (reading, writing), (gone, full) = os.pipe(), os.pipe()
+    os.close(writing)
+    os.close(gone)
+    poll = select.poll()
+    poll.register(reading, select.POLLIN)
+    poll.register(full, select.POLLOUT)
+    return sorted(events for _, events in poll.poll(1000))
+
+
+def a_select_of_a_number_that_is_too_large() -> object:
+    return outcome(select.select, [99999], [], [], 0)
+
+
+def a_closed_stdin_is_passed_over() -> bool:
+    child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child.stdin.close()
+    got = outcome(child.communicate)
+    child.stdout.close()
+    child.wait()
+    return got == (b"", None)
+
+
+def an_error_of_preexec_fn() -> object:
+    return outcome(lambda: subprocess.Popen(["true"], preexec_fn=lambda: 1 / 0))
+
+
+def text_of_a_child() -> str:
+    with subprocess.Popen(["true"], stdout=subprocess.PIPE, text=True) as child:
+        return type(child.stdout).__name__
+
+
+def shown_children() -> bool:
+    """Whether the text of one tells its number and not what it was begun with."""
+    with subprocess.Popen(["true"]) as child:
+        return f"pid={child.pid}" in repr(child)
+
+
+def arguments_of_a_time_out() -> list[object]:
+    return list(gevent.Timeout(1, False).args)
+
+
+def what_no_exception_is_raised_as() -> object:
+    result = gevent.event.AsyncResult()
+    result.set_exception(1)
+    return outcome(result.get)
+
+
+def with_starts_a_server() -> bool:
+    with gevent.server.StreamServer(("127.0.0.1", 0), print) as server:
+        return server.started
+
+
+def a_server_starts_again() -> object:
+    server = gevent.server.StreamServer(("127.0.0.1", 0), print)
+    server.start()
+    server.stop()
+    return outcome(server.start)
+
+
+def patching_without_os_is_warned_of() -> bool:
+    program = "from gevent import monkey; monkey.patch_all(os=False)"
+    command = [sys.executable, "-W", "always", "-c", program]
+    return b"signal but not os" in subprocess.run(command, capture_output=True).stderr
+
+
+def a_thread_waits_for_the_main_one() -> object:
+    """For an event, in a hub that has nothing else to do."""
+    event, told = gevent.event.Event(), []
+
+    def wait() -> None:
+        told.append(outcome(event.wait))
+
+    thread = gevent.get_hub().threadpool.spawn(wait)
+    gevent.sleep(0.2)
+    event.set()
+    thread.get(timeout=5)
+    return told[0]
+
+
+def c_ares_has_options() -> bool:
+    from gevent.resolver.ares import Resolver
+
+    return outcome(lambda: Resolver(timeout=1, tries=1) and True) is True
+
+
+def a_channel_of_c_ares() -> object:
+    def names() -> bool:
+        from gevent.ares import channel
+        from gevent.resolver import cares
+        from gevent.resolver._hostsfile import HostsFile
+
+        return bool(channel and cares and HostsFile)
+
+    return outcome(names)
 
 
 def answer(application: Callable, request: bytes) -> bytes:

@@ -115,6 +115,18 @@ def test_who_is_cancelled_leaves_the_greenlet_alone(run):
     assert greenlet.get(timeout=HANG) is True
 
 
+def test_a_loop_that_is_not_patched_runs_no_greenlets():
+    greenlet = grove.spawn(int)
+
+    async def give_up():
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(awaiting(greenlet), 0.05)
+
+    asyncio.run(give_up())
+    assert not greenlet.ready()
+    assert greenlet.get(timeout=HANG) == 0
+
+
 def test_a_greenlet_of_another_thread(run):
     gate = event.Event()
     greenlet = grove.spawn(gate.wait)
