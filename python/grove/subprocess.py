@@ -20,7 +20,6 @@ from grove import _core
 from grove.event import AsyncResult
 from grove.files.opening import open_file
 from grove.hub import linkproxy
-from grove.patching.originals import patch_item
 from grove.processes.waiting import await_end, has_greenlets
 from grove.select import poll
 from grove.stdlib.mirror import mirror
@@ -219,7 +218,7 @@ def _gevent_do_monkey_patch(request: Any) -> None:
     """
     for item in request.items:
         ours = item == "Popen"
-        patch_item(
+        request.patch_item(
             request.target_module,
             item,
             getattr(request.source_module if ours else request.target_module, item),

@@ -24,6 +24,7 @@ class _Request:
     one: then that does the patching."""
 
     get_original = staticmethod(get_original)
+    patch_item = staticmethod(patch_item)
 
     def __init__(
         self,
