@@ -10,6 +10,7 @@
 #include <resolv.h>
 #include <stdlib.h>
 
+#include "net/net.h"
 #include "patch/call.h"
 #include "patch/functions.h"
 
