@@ -260,6 +260,30 @@ def test_socket_errors_that_are_ignored(errors: list):
     assert [value.errno for _, _, value, _ in errors] == [errno.EPIPE]
 
 
+@pytest.mark.parametrize(
+    "method, headers, asked, sent",
+    [("HEAD", [], 1, b""), ("GET", [("Content-Length", "3")], 2, b"abc")],
+)
+def test_no_more_is_asked_for_than_can_be_sent(method, headers, asked, sent):
+    """A body that is left out, or longer than was told, may have no end."""
+    pieces, closed = [], []
+
+    def application(environ, start_response):
+        start_response("200 OK", headers)
+        try:
+            for number in range(1000):
+                pieces.append(number)
+                yield b"abc"
+        finally:
+            closed.append(True)
+
+    with serve(application) as server:
+        head = f"{method} / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        answer = exchange(server, head.encode())
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n") and answer.endswith(b"\r\n\r\n" + sent)
+    assert len(pieces) == asked and closed == [True]
+
+
 # ---- the rest --------------------------------------------------------------------
 
 

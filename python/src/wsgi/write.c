@@ -466,13 +466,21 @@ static int send_at_once(struct handler *h, PyObject *result, int64_t total)
                                : send_gathered(h, result, size);
 }
 
+/* What is still to come of the body goes nowhere: it may have no end, and who
+ * sends nothing never learns that the client has gone. */
+static bool rest_is_lost(const struct handler *h)
+{
+    return h->headers_sent && (h->overlong || !sends_body(h)) &&
+           !(h->overridden & (WRITE | WRITE_DATA | WRITE_WITH_HEADERS));
+}
+
 static int write_each(struct handler *h, PyObject *result)
 {
     PyObject *each = PyObject_GetIter(result), *data;
     if (!each)
         return -1;
     int r = 0;
-    while (r == 0 && (data = PyIter_Next(each))) {
+    while (r == 0 && !rest_is_lost(h) && (data = PyIter_Next(each))) {
         int some = PyObject_IsTrue(data);
         r = some > 0 ? write_data_any(h, data) : some;
         Py_DECREF(data);
