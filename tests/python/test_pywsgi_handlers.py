@@ -1,5 +1,8 @@
 """pywsgi's handlers: what programs override, and what they look at."""
 
+import bz2
+import gzip
+import lzma
 import io
 import os
 import re
@@ -574,6 +577,31 @@ def test_file_wrapper_of_what_is_no_file():
         answer = exchange(server, GET)
     assert answer.endswith(b"4\r\n0123\r\n4\r\n4567\r\n2\r\n89\r\n0\r\n\r\n")
     assert closed == [True]
+
+
+class Shouting(io.FileIO):
+    """A file whose descriptor has something else."""
+
+    def read(self, size: int = -1) -> bytes:
+        return super().read(size).upper()
+
+
+@pytest.mark.parametrize("opened", [bz2.open, lzma.open, gzip.open, Shouting])
+def test_file_wrapper_of_what_reads_something_else(opened, tmp_path):
+    """The bytes are those that it reads, not those of its descriptor."""
+    path = tmp_path / "file"
+    with open(path, "wb") if opened is Shouting else opened(path, "wb") as file:
+        file.write(b"hello" * 100)
+    wanted = opened(path, "rb").read()
+
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        return environ["wsgi.file_wrapper"](opened(path, "rb"))
+
+    with serve(application) as server:
+        answer = exchange(server, b"GET / HTTP/1.0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.partition(b"\r\n\r\n")[2] == wanted
 
 
 def test_file_wrapper_of_a_head_request(file):

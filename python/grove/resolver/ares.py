@@ -104,8 +104,8 @@ class Resolver(AbstractResolver):
 
         >>> from grove.resolver.ares import Resolver
         >>> resolver = Resolver()
-        >>> resolver.gethostbyname_ex("localhost")[2]
-        ['127.0.0.1']
+        >>> "127.0.0.1" in resolver.gethostbyname_ex("localhost")[2]
+        True
         """
         found = self._addresses(hostname, _socket.AF_INET, _socket.AI_CANONNAME)
         asked = host_text(hostname) or ""

@@ -190,8 +190,8 @@ class Resolver(AbstractResolver):
 
         >>> from grove.resolver.dnspython import Resolver
         >>> resolver = Resolver()
-        >>> resolver.gethostbyname_ex("localhost")[2]
-        ['127.0.0.1']
+        >>> "127.0.0.1" in resolver.gethostbyname_ex("localhost")[2]
+        True
         """
         asked = host_text(hostname)
         if asked is None or not self._needs_query(asked):

@@ -72,8 +72,8 @@ class Resolver(AbstractResolver):
 
         >>> from grove.resolver.thread import Resolver
         >>> resolver = Resolver()
-        >>> resolver.gethostbyname_ex("localhost")[2]
-        ['127.0.0.1']
+        >>> "127.0.0.1" in resolver.gethostbyname_ex("localhost")[2]
+        True
         """
         return _ask(Blocking.gethostbyname_ex, hostname)
 

@@ -17,6 +17,7 @@ from grove import _core, socket
 from grove.serving.headers import Headers
 from grove.serving.input import MAX_DISCARD, MAX_REQUEST_LINE, InvalidClientInput
 from grove.serving.responses import error_answer, error_response
+from grove.serving.wrapper import reads_its_descriptor
 from grove.timeout import Timeout
 
 __all__ = ["Handler", "InvalidClientRequest"]
@@ -379,13 +380,14 @@ class Handler(_core.HTTPHandler):
             return None
         if type(self.socket) is not socket.socket or self._overrides_sending():
             return None
+        if not reads_its_descriptor(file):
+            return None
         try:
             found = os.fstat(file.fileno())
             left = max(0, found.st_size - file.tell())
-        except (OSError, AttributeError, ValueError):
+        except (OSError, ValueError):
             return None
-        binary = "b" in getattr(file, "mode", "b")
-        known = binary and found.st_size and stat.S_ISREG(found.st_mode)
+        known = found.st_size and stat.S_ISREG(found.st_mode)
         return left if known else None
 
     def _overrides_sending(self) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from email.utils import formatdate, parsedate_to_datetime
 from typing import Any
 
-from grove.serving.wrapper import FileWrapper
+from grove.serving.wrapper import FilePart, FileWrapper
 
 __all__ = ["Static"]
 
@@ -115,24 +115,7 @@ def _send(environ: dict, start_response: Callable, file: Any) -> Iterable[bytes]
     ]
     file.seek(first)
     start_response(status, headers)
-    return FileWrapper(_Part(file, count))
-
-
-class _Part:
-    """So many bytes of a file, from where it stands."""
-
-    def __init__(self, file: Any, count: int) -> None:
-        self._file = file
-        self._left = count
-        self.fileno = file.fileno
-        self.tell = file.tell
-        self.close = file.close
-
-    def read(self, size: int) -> bytes:
-        """The next bytes; b"" at the end."""
-        data = self._file.read(min(size, self._left))
-        self._left -= len(data)
-        return data
+    return FileWrapper(FilePart(file, count))
 
 
 def _type_of(path: str) -> str:

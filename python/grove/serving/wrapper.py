@@ -1,8 +1,9 @@
 """wsgi.file_wrapper: a file that an application returns."""
 
+from io import BufferedRandom, BufferedReader, FileIO
 from typing import Any
 
-__all__ = ["FileWrapper"]
+__all__ = ["FilePart", "FileWrapper", "reads_its_descriptor"]
 
 
 class FileWrapper:
@@ -32,3 +33,28 @@ class FileWrapper:
         if not piece:
             raise StopIteration
         return piece
+
+
+class FilePart:
+    """So many bytes of a file, from where it stands."""
+
+    def __init__(self, file: Any, count: int) -> None:
+        self._file = file
+        self._left = count
+        self.fileno = file.fileno
+        self.tell = file.tell
+        self.close = file.close
+
+    def read(self, size: int) -> bytes:
+        """The next bytes; b"" at the end."""
+        data = self._file.read(min(size, self._left))
+        self._left -= len(data)
+        return data
+
+
+def reads_its_descriptor(file: Any) -> bool:
+    """Whether what file reads is what its descriptor has: another class may have a
+    descriptor and read something else, as those for compressed files do."""
+    if type(file) in (BufferedReader, BufferedRandom):
+        file = file.raw
+    return type(file) in (FileIO, FilePart)
